@@ -1,0 +1,278 @@
+//! The bucket with the originals. `aws-sdk-s3` is used only here.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_s3::presigning::PresigningConfig;
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::object::ObjectRef;
+use crate::settings::SettingsError;
+
+/// `[bucket]`: where the pictures lie and how to reach them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BucketSettings {
+    /// Bucket name.
+    pub name: String,
+    /// Store address; empty means Amazon S3.
+    pub endpoint: String,
+    /// Store address as browsers see it; empty means [`Self::endpoint`].
+    pub public_endpoint: String,
+    /// Region name.
+    pub region: String,
+    /// Access key; empty means the AWS default chain.
+    pub access_key_id: String,
+    /// Secret key.
+    pub secret_access_key: SecretString,
+    /// Bucket name in the path instead of in the host name.
+    pub path_style: bool,
+    /// Key prefix of the product's own objects.
+    pub own_prefix: String,
+    /// Limit of one attempt of one request.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+impl BucketSettings {
+    /// Checks names and addresses.
+    ///
+    /// # Errors
+    /// The first key that cannot be used.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        if self.name.is_empty() {
+            return Err(SettingsError::value("bucket.name", "is required: the bucket with the pictures"));
+        }
+        for (key, address) in [("bucket.endpoint", &self.endpoint), ("bucket.public_endpoint", &self.public_endpoint)] {
+            if !address.is_empty() && !url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+                return Err(SettingsError::value(key, format!("'{address}' is not an http:// or https:// address")));
+            }
+        }
+        if self.own_prefix.len() < 2 || !self.own_prefix.ends_with('/') || self.own_prefix.starts_with('/') {
+            return Err(SettingsError::value("bucket.own_prefix", "must be a key prefix that ends with '/'"));
+        }
+        if self.access_key_id.is_empty() != self.secret_access_key.expose_secret().is_empty() {
+            return Err(SettingsError::value("bucket.access_key_id", "and bucket.secret_access_key go together"));
+        }
+        Ok(())
+    }
+}
+
+/// A request to the store failed. Says which operation on which key.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {target}: {reason}")]
+pub struct BucketError {
+    operation: &'static str,
+    target: String,
+    reason: String,
+    store_is_away: bool,
+}
+
+impl BucketError {
+    /// Whether the store as a whole is out of reach (no connection, no permission, overloaded) rather than this one
+    /// object in trouble: then trying other objects is pointless too.
+    pub fn store_is_away(&self) -> bool {
+        self.store_is_away
+    }
+}
+
+/// What a size-capped, content-pinned GET found.
+#[derive(Debug)]
+pub enum Fetched {
+    /// The content the ETag names.
+    Object {
+        /// All bytes of the object.
+        bytes: Bytes,
+        /// Time of the last write.
+        last_modified: Option<Timestamp>,
+    },
+    /// Nothing lies under this key any more.
+    Gone,
+    /// Other content lies under this key by now.
+    Changed,
+    /// More bytes than allowed; nothing was downloaded.
+    TooLarge {
+        /// Size of the object.
+        size_bytes: u64,
+    },
+}
+
+/// One page of a listing, in the store's order (bytes of UTF-8).
+#[derive(Debug)]
+pub struct Page {
+    /// The objects of this page.
+    pub objects: Vec<ObjectRef>,
+    /// Token of the next page; `None` after the last.
+    pub next: Option<String>,
+}
+
+/// Handle to the bucket; clones share one HTTP client.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    name: String,
+    client: Client,
+    presigner: Client,
+}
+
+impl Bucket {
+    /// Builds the client. Makes no request.
+    pub async fn connect(settings: &BucketSettings) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(settings.region.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(5))
+                    .operation_attempt_timeout(settings.timeout)
+                    .build(),
+            );
+        if !settings.access_key_id.is_empty() {
+            let secret = settings.secret_access_key.expose_secret();
+            loader = loader.credentials_provider(Credentials::new(&settings.access_key_id, secret, None, None, "settings"));
+        }
+        let shared = loader.load().await;
+        let client = |endpoint: &str| {
+            let mut builder = aws_sdk_s3::config::Builder::from(&shared)
+                .force_path_style(settings.path_style)
+                // Many compatible stores know nothing of the newer default checksums.
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+            if !endpoint.is_empty() {
+                builder = builder.endpoint_url(endpoint);
+            }
+            Client::from_conf(builder.build())
+        };
+        let public = if settings.public_endpoint.is_empty() { &settings.endpoint } else { &settings.public_endpoint };
+        Self { name: settings.name.clone(), client: client(&settings.endpoint), presigner: client(public) }
+    }
+
+    /// Name of the bucket.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The object under `key` as it is now, `None` if there is none.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn head(&self, key: &str) -> Result<Option<ObjectRef>, BucketError> {
+        match self.client.head_object().bucket(&self.name).key(key).send().await {
+            Ok(head) => Ok(Some(ObjectRef {
+                bucket: self.name.clone(),
+                key: key.to_owned(),
+                etag: unquoted(head.e_tag().unwrap_or_default()),
+                size_bytes: head.content_length().and_then(|size| u64::try_from(size).ok()),
+                last_modified: head.last_modified().and_then(timestamp),
+            })),
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.error("HEAD", key, &error)),
+        }
+    }
+
+    /// Downloads exactly the content that `object.etag` names, unless it is larger than `max_bytes`.
+    ///
+    /// # Errors
+    /// The store did not answer, refused, or broke off.
+    pub async fn get(&self, object: &ObjectRef, max_bytes: u64) -> Result<Fetched, BucketError> {
+        let request = self.client.get_object().bucket(&self.name).key(&object.key).if_match(format!("\"{}\"", object.etag));
+        let mut answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                return match status(&error) {
+                    Some(404) => Ok(Fetched::Gone),
+                    Some(412) => Ok(Fetched::Changed),
+                    _ => Err(self.error("GET", &object.key, &error)),
+                };
+            }
+        };
+        // A store that ignores If-Match still must not make us index other content under this identity.
+        if answer.e_tag().is_some_and(|etag| unquoted(etag) != object.etag) {
+            return Ok(Fetched::Changed);
+        }
+        let size_bytes = answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        if size_bytes > max_bytes {
+            return Ok(Fetched::TooLarge { size_bytes });
+        }
+        let mut bytes = BytesMut::with_capacity(usize::try_from(size_bytes).unwrap_or(0));
+        while let Some(chunk) = answer.body.next().await {
+            let chunk = chunk.map_err(|error| self.broken("GET", &object.key, &error.to_string()))?;
+            if (bytes.len() + chunk.len()) as u64 > max_bytes {
+                return Ok(Fetched::TooLarge { size_bytes: (bytes.len() + chunk.len()) as u64 });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let last_modified = answer.last_modified.as_ref().and_then(timestamp);
+        Ok(Fetched::Object { bytes: bytes.freeze(), last_modified })
+    }
+
+    /// One page (up to 1,000 objects) of the listing under `prefix`; `token` is [`Page::next`] of the page before.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn list_page(&self, prefix: &str, token: Option<String>) -> Result<Page, BucketError> {
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(token);
+        let page = request.send().await.map_err(|error| self.error("LIST", prefix, &error))?;
+        let next = page.next_continuation_token().map(str::to_owned);
+        if page.is_truncated() == Some(true) && next.is_none() {
+            return Err(self.broken("LIST", prefix, "the store says that more follows but gives no continuation token"));
+        }
+        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            Some(ObjectRef {
+                bucket: self.name.clone(),
+                etag: unquoted(object.e_tag()?),
+                size_bytes: object.size().and_then(|size| u64::try_from(size).ok()),
+                last_modified: object.last_modified().and_then(timestamp),
+                key: object.key?,
+            })
+        });
+        Ok(Page { objects: objects.collect(), next })
+    }
+
+    /// A link with which anyone may download `key` for `lifetime`. Makes no request.
+    ///
+    /// # Errors
+    /// No credentials to sign with, or a lifetime the protocol does not allow (over 7 days).
+    pub async fn presigned_get(&self, key: &str, lifetime: Duration) -> Result<String, BucketError> {
+        let config = PresigningConfig::expires_in(lifetime).map_err(|error| self.broken("presign", key, &error.to_string()))?;
+        let request = self.presigner.get_object().bucket(&self.name).key(key).presigned(config).await;
+        request.map(|signed| signed.uri().to_owned()).map_err(|error| self.error("presign", key, &error))
+    }
+
+    fn error<E>(&self, operation: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> BucketError
+    where
+        E: std::error::Error + 'static,
+    {
+        let away = matches!(error, SdkError::DispatchFailure(_) | SdkError::TimeoutError(_));
+        let reason = match status(error) {
+            Some(403) => "the store refused (403): check bucket.access_key_id and what it may do".to_owned(),
+            Some(404) => format!("the store answered 404: check that bucket.name '{}' exists", self.name),
+            _ => DisplayErrorContext(error).to_string(),
+        };
+        let store_is_away = away || matches!(status(error), Some(401 | 403 | 429 | 503));
+        BucketError { store_is_away, ..self.broken(operation, key, &reason) }
+    }
+
+    fn broken(&self, operation: &'static str, key: &str, reason: &str) -> BucketError {
+        BucketError { operation, target: format!("{}/{key}", self.name), reason: reason.to_owned(), store_is_away: false }
+    }
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn unquoted(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
+}
+
+fn timestamp(time: &aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(time.as_nanos()).ok()
+}

@@ -1,0 +1,134 @@
+//! How a process starts, answers for itself and stops.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::health::Health;
+use crate::settings::{self, SettingsError};
+use crate::telemetry::{self, LogSettings};
+
+/// `[http]`: where the process listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address and port; port 0 takes a free one and logs it.
+    pub listen: SocketAddr,
+    /// Time a stopping process has to finish what has begun.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_timeout: Duration,
+}
+
+/// Runs a service: logs and metrics, signals, `run` until it returns, exit code. The first SIGTERM or SIGINT cancels
+/// the token; a second one, or `shutdown_timeout`, ends the process at once: redelivery covers what it held.
+pub fn execute<F>(loaded: Result<(LogSettings, HttpSettings), SettingsError>, run: impl FnOnce(CancellationToken) -> F) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let installed = loaded.and_then(|(log, http)| telemetry::install(&log).map(|()| http));
+    let http = match installed {
+        Ok(http) => http,
+        Err(error) => return refused(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the runtime could not be started");
+            return ExitCode::FAILURE;
+        }
+    };
+    let shutdown = CancellationToken::new();
+    runtime.spawn(watch_signals(shutdown.clone(), http.shutdown_timeout));
+    let code = match runtime.block_on(run(shutdown)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<SettingsError>() {
+            Some(error) => refused(error),
+            None => {
+                tracing::error!("{error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    };
+    // Threads of a stuck library must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code
+}
+
+fn refused(error: &SettingsError) -> ExitCode {
+    #[allow(clippy::print_stderr, reason = "the log may not be installed yet")]
+    {
+        eprintln!("{error}");
+    }
+    ExitCode::from(settings::EXIT_CODE)
+}
+
+async fn watch_signals(shutdown: CancellationToken, limit: Duration) {
+    signal().await;
+    tracing::info!("stopping");
+    shutdown.cancel();
+    tokio::select! {
+        () = signal() => tracing::warn!("second signal, leaving at once"),
+        () = tokio::time::sleep(limit) => tracing::warn!(?limit, "not finished in time, leaving; what was held is delivered again"),
+    }
+    std::process::exit(1);
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+/// Binds the listening socket.
+///
+/// # Errors
+/// The address is taken or not ours; the message names the setting.
+pub async fn bind(settings: &HttpSettings) -> Result<TcpListener, SettingsError> {
+    let listener = TcpListener::bind(settings.listen).await;
+    listener.map_err(|error| SettingsError::value("http.listen", format!("cannot listen on {}: {error}", settings.listen)))
+}
+
+/// Serves `router` together with `/healthz` (the process lives), `/readyz` (it can work, or 503 and what is wrong) and
+/// `/metrics`, until shutdown.
+///
+/// # Errors
+/// The socket failed.
+pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    let ready = { move || std::future::ready(readiness(&health)) };
+    let router = router
+        .route("/healthz", get(|| std::future::ready("ok")))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(|| std::future::ready(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render()))));
+    let upkeep = shutdown.clone();
+    tokio::spawn(async move {
+        while tokio::time::timeout(Duration::from_secs(5), upkeep.cancelled()).await.is_err() {
+            telemetry::upkeep();
+        }
+    });
+    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    Ok(())
+}
+
+fn readiness(health: &Health) -> Response {
+    let troubles = health.troubles();
+    let status = if troubles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(json!({ "ready": troubles.is_empty(), "troubles": troubles }))).into_response()
+}

@@ -1,0 +1,192 @@
+//! Settings are data: documented defaults compiled in → one file → environment. Anything wrong stops the process.
+
+use std::path::Path;
+
+use config::{Config, Environment, File, FileFormat};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+/// Defaults of the sections that every process has; a service adds its own below.
+pub const SHARED_DEFAULTS: &str = include_str!("../settings.toml");
+
+/// Exit code of a process whose settings are wrong.
+pub const EXIT_CODE: u8 = 2;
+
+/// A setting that cannot be used. The text names the key and says what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A key nobody knows, or a value of the wrong kind or out of range.
+    #[error("setting `{key}`: {problem}")]
+    Value {
+        /// Dotted name, as in `amqp.prefetch`.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file or layer that cannot be read at all.
+    #[error("settings cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl SettingsError {
+    /// An error about the value of one key.
+    pub fn value(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), problem: problem.into() }
+    }
+}
+
+/// A service's settings: one struct, one documented defaults file.
+pub trait Settings: DeserializeOwned {
+    /// The service's `settings.toml`, compiled in.
+    const DEFAULTS: &'static str;
+
+    /// Checks what types cannot express (ranges, combinations).
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    fn validate(&self) -> Result<(), SettingsError>;
+}
+
+/// Loads settings: shared defaults, the service's defaults, `file` if given, then variables named
+/// `BUCKETLENS__SECTION__KEY`. Later layers win, key by key.
+///
+/// # Errors
+/// An unknown key, a value of the wrong type or out of range, an unreadable file.
+pub fn load<S: Settings>(file: Option<&Path>) -> Result<S, SettingsError> {
+    load_from(file, Environment::with_prefix("BUCKETLENS"))
+}
+
+fn load_from<S: Settings>(file: Option<&Path>, environment: Environment) -> Result<S, SettingsError> {
+    let mut layers = Config::builder()
+        .add_source(File::from_str(SHARED_DEFAULTS, FileFormat::Toml))
+        .add_source(File::from_str(S::DEFAULTS, FileFormat::Toml));
+    if let Some(path) = file {
+        layers = layers.add_source(File::from(path).format(FileFormat::Toml).required(true));
+    }
+    let layered = layers
+        .add_source(environment.prefix_separator("__").separator("__"))
+        .build()
+        .map_err(|error| SettingsError::Unreadable(error.to_string()))?;
+    let settings: S = serde_path_to_error::deserialize(layered).map_err(|error| {
+        let path = error.path().to_string();
+        SettingsError::value(path, plain(&error.into_inner()))
+    })?;
+    settings.validate()?;
+    Ok(settings)
+}
+
+// The config crate appends where a value came from and its own key path; the path is already named, and a value may be
+// a secret, so only the kind of mistake is kept.
+fn plain(error: &config::ConfigError) -> String {
+    match error {
+        config::ConfigError::Type { expected, .. } => format!("the value has the wrong type, expected {expected}"),
+        config::ConfigError::At { error, .. } => plain(error),
+        other => other.to_string(),
+    }
+}
+
+/// Deserialises a list given as a TOML array or, in an environment variable, as text separated by commas.
+///
+/// # Errors
+/// The value is neither.
+pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::List(items) => items,
+        Either::Text(text) => text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        work: Work,
+        #[serde(rename = "bucket")]
+        _bucket: crate::bucket::BucketSettings,
+        amqp: crate::connection::AmqpSettings,
+        #[serde(rename = "log")]
+        _log: crate::telemetry::LogSettings,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Work {
+        rows: usize,
+        #[serde(with = "humantime_serde")]
+        wait: Duration,
+        #[serde(deserialize_with = "list")]
+        names: Vec<String>,
+    }
+
+    impl Settings for Sample {
+        const DEFAULTS: &'static str = "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n";
+
+        fn validate(&self) -> Result<(), SettingsError> {
+            if self.work.rows == 0 {
+                return Err(SettingsError::value("work.rows", "must be at least 1"));
+            }
+            Ok(())
+        }
+    }
+
+    fn with(variables: &[(&str, &str)]) -> Result<Sample, SettingsError> {
+        let map: HashMap<String, String> = variables.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        load_from(None, Environment::with_prefix("BUCKETLENS").source(Some(map)))
+    }
+
+    #[test]
+    fn environment_wins_over_defaults_key_by_key() {
+        let sample = with(&[("BUCKETLENS__WORK__WAIT", "2s"), ("BUCKETLENS__WORK__NAMES", "x, y"), ("OTHER__WORK__ROWS", "9")]).unwrap();
+        assert_eq!((sample.work.rows, sample.work.wait), (3, Duration::from_secs(2)));
+        assert_eq!(sample.work.names, ["x", "y"]);
+        assert_eq!(with(&[("BUCKETLENS__WORK__ROWS", "9")]).unwrap().work.rows, 9);
+    }
+
+    #[test]
+    fn a_mistake_names_its_key() {
+        for (variable, key) in [
+            ("BUCKETLENS__WORK__ROWS=many", "work.rows"),
+            ("BUCKETLENS__WORK__ROWS=0", "work.rows"),
+            ("BUCKETLENS__WORK__WAIT=soon", "work.wait"),
+            ("BUCKETLENS__AMQP__ULR=x", "ulr"),
+            ("BUCKETLENS__AMQP__PREFETCH=-1", "amqp.prefetch"),
+            ("BUCKETLENS__WROK__ROWS=1", "wrok"),
+        ] {
+            let (name, value) = variable.split_once('=').unwrap();
+            let error = with(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(key), "{variable}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_not_repeated_in_an_error() {
+        let error = with(&[("BUCKETLENS__AMQP__PREFETCH", "hunter2")]).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_file_lies_between_defaults_and_environment() {
+        let path = std::env::temp_dir().join(format!("bucketlens-settings-{}.toml", std::process::id()));
+        std::fs::write(&path, "[work]\nrows = 5\n[amqp]\nnamespace = \"other\"\n").unwrap();
+        let environment = Environment::with_prefix("BUCKETLENS").source(Some(HashMap::new()));
+        let sample: Sample = load_from(Some(&path), environment).unwrap();
+        assert_eq!((sample.work.rows, sample.amqp.namespace.as_str()), (5, "other"));
+        std::fs::write(&path, "[work]\nrow = 5\n").unwrap();
+        let environment = Environment::with_prefix("BUCKETLENS").source(Some(HashMap::new()));
+        let error = load_from::<Sample>(Some(&path), environment).unwrap_err().to_string();
+        assert!(error.contains("row"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

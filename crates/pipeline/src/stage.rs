@@ -1,0 +1,47 @@
+//! The one thing a new kind of worker implements.
+
+use std::collections::HashSet;
+use std::future::Future;
+
+use bytes::Bytes;
+
+use crate::failure::Failure;
+use crate::object::{ImageId, ObjectRef};
+
+/// One finished object of a batch, ready to be written.
+#[derive(Debug)]
+pub struct Finished<I, O> {
+    /// Which object version, with size and time as the store gave them with the content.
+    pub object: ObjectRef,
+    /// What [`Stage::decode`] made of it.
+    pub input: I,
+    /// What [`Stage::infer`] made of that.
+    pub output: O,
+}
+
+/// The meaning of a stage; the worker owns loop, batching, order of settling and shutdown.
+pub trait Stage: Send + Sync + 'static {
+    /// One decoded object.
+    type Input: Send + Sync + 'static;
+    /// What the model says about one object.
+    type Output: Send + Sync + 'static;
+
+    /// Which of these object versions have their rows already.
+    fn existing(&self, ids: &[ImageId]) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send;
+
+    /// CPU work for one object, on a blocking thread, many at a time. No network.
+    ///
+    /// # Errors
+    /// What is wrong with this object; its neighbours are not concerned.
+    fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<Self::Input, Failure>;
+
+    /// Runs the model over a batch, on a blocking thread, one batch at a time. Same length and order as the input.
+    ///
+    /// # Errors
+    /// The batch failed. Unless it is a halt, the worker tries its members one by one, so that only the culprit fails.
+    fn infer(&self, batch: &[&Self::Input]) -> Result<Vec<Self::Output>, Failure>;
+
+    /// Makes a batch durable and visible to the next reader, in one commit per table. May be called twice for the same
+    /// object.
+    fn write(&self, rows: &[Finished<Self::Input, Self::Output>]) -> impl Future<Output = Result<(), Failure>> + Send;
+}
