@@ -64,6 +64,29 @@ impl BucketSettings {
         }
         Ok(())
     }
+
+    /// Where the tables lie: `s3://BUCKET/PREFIX/tables`.
+    pub fn tables_uri(&self) -> String {
+        format!("s3://{}/{}tables", self.name, self.own_prefix)
+    }
+
+    /// The same access in the `aws_*` words of object-store libraries.
+    pub fn storage_options(&self) -> Vec<(String, String)> {
+        let mut options = vec![
+            ("aws_region", self.region.clone()),
+            ("aws_virtual_hosted_style_request", (!self.path_style).to_string()),
+            ("timeout", format!("{}s", self.timeout.as_secs().max(1))),
+        ];
+        if !self.endpoint.is_empty() {
+            options.push(("aws_endpoint", self.endpoint.clone()));
+            options.push(("allow_http", self.endpoint.starts_with("http://").to_string()));
+        }
+        if !self.access_key_id.is_empty() {
+            options.push(("aws_access_key_id", self.access_key_id.clone()));
+            options.push(("aws_secret_access_key", self.secret_access_key.expose_secret().to_owned()));
+        }
+        options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 /// A request to the store failed. Says which operation on which key.

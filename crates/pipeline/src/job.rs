@@ -40,7 +40,9 @@ impl fmt::Display for StageName {
 pub enum Origin {
     /// A notification from the store.
     Event,
-    /// A comparison of listing and tables.
+    /// A new object seen in a listing.
+    Watch,
+    /// A backfill: what lay in the bucket before anyone watched.
     Sweep,
     /// A dead letter put back by the operator.
     Replay,
@@ -53,6 +55,7 @@ impl Origin {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Event => "event",
+            Self::Watch => "watch",
             Self::Sweep => "sweep",
             Self::Replay => "replay",
             Self::Api => "api",

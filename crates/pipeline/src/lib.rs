@@ -7,6 +7,7 @@ pub mod event;
 pub mod filter;
 pub mod job;
 pub mod topology;
+pub mod depths;
 pub mod connection;
 pub mod publish;
 pub mod consume;

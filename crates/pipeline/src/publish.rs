@@ -40,7 +40,7 @@ impl Outgoing {
     /// A fresh job for its stage: sweep and replay traffic goes to the bulk queue, everything else to the work queue.
     pub fn job(topology: &Topology, job: &Job) -> Self {
         let routing_key = match job.origin {
-            Origin::Event | Origin::Api => job.stage.as_str().to_owned(),
+            Origin::Event | Origin::Watch | Origin::Api => job.stage.as_str().to_owned(),
             Origin::Sweep | Origin::Replay => Topology::bulk_key(&job.stage),
         };
         let mut headers = FieldTable::default();

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
-use crate::settings::{self, SettingsError};
+use crate::settings::{self, Settings, SettingsError};
 use crate::telemetry::{self, LogSettings};
 
 /// `[http]`: where the process listens.
@@ -29,15 +30,29 @@ pub struct HttpSettings {
     pub shutdown_timeout: Duration,
 }
 
-/// Runs a service: logs and metrics, signals, `run` until it returns, exit code. The first SIGTERM or SIGINT cancels
-/// the token; a second one, or `shutdown_timeout`, ends the process at once: redelivery covers what it held.
-pub fn execute<F>(loaded: Result<(LogSettings, HttpSettings), SettingsError>, run: impl FnOnce(CancellationToken) -> F) -> ExitCode
+/// What starting a process needs of a service's settings.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Logging.
+    pub log: LogSettings,
+    /// Listening and stopping.
+    pub http: HttpSettings,
+}
+
+/// The `main` of a service: settings, logs and metrics, signals, `run` until it returns, exit code. Wrong settings exit
+/// with code 2. The first SIGTERM or SIGINT cancels the token; a second one, or `shutdown_timeout`, ends the process at
+/// once: redelivery covers what it held.
+pub fn main<S, F>(file: Option<&Path>, shared: impl FnOnce(&S) -> Shared, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
 where
+    S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let installed = loaded.and_then(|(log, http)| telemetry::install(&log).map(|()| http));
-    let http = match installed {
-        Ok(http) => http,
+    let loaded = settings::load::<S>(file).and_then(|settings| {
+        let Shared { log, http } = shared(&settings);
+        telemetry::install(&log).map(|()| (settings, http))
+    });
+    let (settings, http) = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => return refused(&error),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -49,7 +64,7 @@ where
     };
     let shutdown = CancellationToken::new();
     runtime.spawn(watch_signals(shutdown.clone(), http.shutdown_timeout));
-    let code = match runtime.block_on(run(shutdown)) {
+    let code = match runtime.block_on(run(settings, shutdown)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<SettingsError>() {
             Some(error) => refused(error),
@@ -62,6 +77,15 @@ where
     // Threads of a stuck library must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
+}
+
+/// Prints the documented defaults of all settings of a service.
+pub fn print_defaults<S: Settings>() -> ExitCode {
+    #[allow(clippy::print_stdout, reason = "it is what the command is for")]
+    {
+        println!("{}\n{}", settings::SHARED_DEFAULTS, S::DEFAULTS);
+    }
+    ExitCode::SUCCESS
 }
 
 fn refused(error: &SettingsError) -> ExitCode {

@@ -1,0 +1,96 @@
+//! Which format a file is in, told from its first bytes; names and media types lie.
+
+use image::ImageFormat;
+
+use super::PictureError;
+
+/// A format that is decoded here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PictureFormat {
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// WebP; of an animation the first frame.
+    WebP,
+    /// GIF; of an animation the first frame.
+    Gif,
+    /// BMP.
+    Bmp,
+    /// TIFF; of several pages the first.
+    Tiff,
+}
+
+impl PictureFormat {
+    /// Stable lower-case name: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PictureFormat::Jpeg => "jpeg",
+            PictureFormat::Png => "png",
+            PictureFormat::WebP => "webp",
+            PictureFormat::Gif => "gif",
+            PictureFormat::Bmp => "bmp",
+            PictureFormat::Tiff => "tiff",
+        }
+    }
+
+    pub(super) fn codec(self) -> ImageFormat {
+        match self {
+            PictureFormat::Jpeg => ImageFormat::Jpeg,
+            PictureFormat::Png => ImageFormat::Png,
+            PictureFormat::WebP => ImageFormat::WebP,
+            PictureFormat::Gif => ImageFormat::Gif,
+            PictureFormat::Bmp => ImageFormat::Bmp,
+            PictureFormat::Tiff => ImageFormat::Tiff,
+        }
+    }
+
+    /// The format of a file that starts with these bytes.
+    pub(super) fn of(bytes: &[u8]) -> Result<PictureFormat, PictureError> {
+        if let Some(what) = known_but_not_decoded(bytes) {
+            return Err(PictureError::UnsupportedFormat { what: what.to_owned() });
+        }
+        match image::guess_format(bytes) {
+            Ok(ImageFormat::Jpeg) => Ok(PictureFormat::Jpeg),
+            Ok(ImageFormat::Png) => Ok(PictureFormat::Png),
+            Ok(ImageFormat::WebP) => Ok(PictureFormat::WebP),
+            Ok(ImageFormat::Gif) => Ok(PictureFormat::Gif),
+            Ok(ImageFormat::Tiff) => Ok(PictureFormat::Tiff),
+            // Two letters are a weak sign: a note that begins with "BMW" does, too.
+            Ok(ImageFormat::Bmp) if looks_like_bmp(bytes) => Ok(PictureFormat::Bmp),
+            _ => Err(PictureError::NotAPicture),
+        }
+    }
+}
+
+/// Formats that people do put in buckets and that deserve a better answer than "not a picture".
+fn known_but_not_decoded(bytes: &[u8]) -> Option<&'static str> {
+    let at = |start: usize, magic: &[u8]| bytes.get(start..).is_some_and(|rest| rest.starts_with(magic));
+    let brands: [(&[u8], &str); 8] = [
+        (b"ftypavif", "AVIF"),
+        (b"ftypavis", "AVIF"),
+        (b"ftypheic", "HEIC"),
+        (b"ftypheix", "HEIC"),
+        (b"ftyphevc", "HEIC"),
+        (b"ftypmif1", "HEIF"),
+        (b"ftypmsf1", "HEIF"),
+        (b"ftypcrx ", "Canon raw (CR3)"),
+    ];
+    let starts: [(&[u8], &str); 7] = [
+        (b"\xff\x0a", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"8BPS", "Photoshop"),
+        (b"\0\0\x01\0", "ICO"),
+        (b"v/1\x01", "OpenEXR"),
+        (b"qoif", "QOI"),
+    ];
+    let brand = brands.iter().find(|(magic, _)| at(4, magic));
+    brand.or_else(|| starts.iter().find(|(magic, _)| at(0, magic))).map(|(_, what)| *what)
+}
+
+/// A BMP file's info header has one of a few sizes, at byte 14.
+/// (Microsoft, "Bitmap Header Types": 12, 40, 52, 56, 64, 108, 124; OS/2 2.x also 16.)
+fn looks_like_bmp(bytes: &[u8]) -> bool {
+    matches!(bytes.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
+}

@@ -1,0 +1,98 @@
+//! Does a JPEG file reach its end?
+//!
+//! The JPEG decoder forgives a file that stops in the middle and fills the rest with grey, as browsers do. In a bucket
+//! such a file is an upload that was cut short: we want to say so, not to index half a picture.
+
+/// Walks the segments of a JPEG file (ITU-T T.81, annex B) and says whether an end-of-image marker closes it.
+///
+/// Bytes after that marker do not matter: phones append previews and videos. A file without a sane structure is left to
+/// the decoder: the answer is then true.
+pub(super) fn reaches_end(bytes: &[u8]) -> bool {
+    const END_OF_IMAGE: u8 = 0xd9;
+    const START_OF_SCAN: u8 = 0xda;
+    let mut position = 2; // behind the start-of-image marker
+    loop {
+        let Some(marker) = next_marker(bytes, &mut position) else {
+            return false;
+        };
+        match marker {
+            END_OF_IMAGE => return true,
+            // Markers without a length: TEM, restarts, start of image.
+            0x01 | 0xd0..=0xd8 => {}
+            _ => {
+                let Some(&[high, low]) = bytes.get(position..position + 2).and_then(|length| length.first_chunk()) else {
+                    return false;
+                };
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                if length < 2 {
+                    return true;
+                }
+                position += length;
+                if marker == START_OF_SCAN {
+                    skip_scan(bytes, &mut position);
+                }
+            }
+        }
+    }
+}
+
+/// Moves behind the next marker and returns its second byte. Bytes between segments are skipped, as decoders do.
+fn next_marker(bytes: &[u8], position: &mut usize) -> Option<u8> {
+    loop {
+        let start = *position + bytes.get(*position..)?.iter().position(|byte| *byte == 0xff)?;
+        let code = *bytes.get(start + 1)?;
+        // 0xff before a marker is padding; 0 after 0xff makes it a data byte.
+        *position = if code == 0xff { start + 1 } else { start + 2 };
+        if code != 0xff && code != 0 {
+            return Some(code);
+        }
+    }
+}
+
+/// Moves to the marker that ends the compressed data of a scan; restarts belong to the data.
+fn skip_scan(bytes: &[u8], position: &mut usize) {
+    while let Some(code) = next_marker(bytes, position) {
+        if !matches!(code, 0xd0..=0xd7) {
+            *position -= 2;
+            return;
+        }
+    }
+    *position = bytes.len();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: [u8; 2] = [0xff, 0xd8];
+    /// A comment of three bytes that contains what looks like an end of image.
+    const COMMENT: [u8; 7] = [0xff, 0xfe, 0, 5, 0xff, 0xd9, 0];
+    /// A scan: header of three bytes, data with a stuffed 0xff and a restart.
+    const SCAN: [u8; 12] = [0xff, 0xda, 0, 3, 0, 1, 0xff, 0, 2, 0xff, 0xd0, 3];
+    const END: [u8; 2] = [0xff, 0xd9];
+
+    fn file(parts: &[&[u8]]) -> Vec<u8> {
+        parts.concat()
+    }
+
+    #[test]
+    fn the_end_closes_the_file_whatever_follows() {
+        assert!(reaches_end(&file(&[&START, &COMMENT, &SCAN, &END])));
+        assert!(reaches_end(&file(&[&START, &COMMENT, &SCAN, &SCAN, &END, b"a video"])));
+        assert!(reaches_end(&file(&[&START, &SCAN, &[0xff, 0xff], &END])));
+    }
+
+    #[test]
+    fn any_cut_is_seen() {
+        let whole = file(&[&START, &COMMENT, &SCAN, &COMMENT, &SCAN, &END]);
+        for length in 2..whole.len() {
+            assert!(!reaches_end(&whole[..length]), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_left_to_the_decoder() {
+        assert!(reaches_end(&[0xff, 0xd8, 0xff, 0xe0, 0, 0]));
+        assert!(!reaches_end(&[]));
+    }
+}

@@ -1,0 +1,156 @@
+//! Files that are no pictures, are cut short, damaged, or promise too much: an error a person understands, never a panic.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+mod made;
+
+use exif::{Rational, Tag, Value};
+use image::ImageFormat;
+use inference::{PictureError, PictureLimits, decode};
+use made::{FORMATS, ascii, exif_block, field, jpeg_with_exif, quarters, quarters_as};
+use proptest::prelude::*;
+
+fn class(bytes: &[u8]) -> &'static str {
+    decode(bytes, &PictureLimits::default()).unwrap_err().class()
+}
+
+#[test]
+fn what_is_no_picture_says_so() {
+    assert_eq!(class(b""), "empty_file");
+    assert_eq!(class(b"just some notes, saved as holiday.jpg"), "not_a_picture");
+    assert_eq!(class(b"BMW is a maker of cars and not a bitmap"), "not_a_picture");
+    assert_eq!(class(b"\xff"), "not_a_picture");
+    assert_eq!(class(b"%PDF-1.7 a document"), "not_a_picture");
+    assert_eq!(class(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "unsupported_format");
+    assert_eq!(class(b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"), "unsupported_format");
+    let error = decode(b"\xff\x0a of JPEG XL", &PictureLimits::default()).unwrap_err();
+    assert_eq!(error.to_string(), "JPEG XL pictures are not supported: convert it to JPEG, PNG, WebP, GIF, BMP or TIFF");
+}
+
+/// A file that is cut anywhere is an error, or, where only what follows the pixels is missing, the same picture.
+#[test]
+fn a_file_cut_anywhere_is_never_half_a_picture() {
+    for (codec, format) in FORMATS {
+        let whole = quarters_as(codec);
+        let complete = decode(&whole, &PictureLimits::default()).unwrap().rgb;
+        for length in 1..whole.len() {
+            match decode(&whole[..length], &PictureLimits::default()) {
+                Ok(picture) => assert_eq!(picture.rgb, complete, "{format:?} cut at {length} of {}", whole.len()),
+                Err(error) => {
+                    let class = error.class();
+                    let early = length < 40 && class == "not_a_picture";
+                    assert!(early || class == "corrupt_picture", "{format:?} cut at {length} of {}: {error}", whole.len());
+                }
+            }
+        }
+        for part in [3, 5, 8] {
+            let half = &whole[..whole.len() * part / 10];
+            assert_eq!(class(half), "corrupt_picture", "{format:?}, {part}0 % of it");
+        }
+    }
+    let progressive = include_bytes!("pictures/progressive.jpg");
+    for length in 12..progressive.len() {
+        assert_eq!(class(&progressive[..length]), "corrupt_picture", "progressive cut at {length}");
+    }
+}
+
+#[test]
+fn limits_are_checked_before_decoding() {
+    let png = quarters_as(ImageFormat::Png);
+    let refused = |limits: PictureLimits| decode(&png, &limits).unwrap_err();
+    let open = PictureLimits::default();
+    let error = refused(PictureLimits { max_bytes: 10, ..open.clone() });
+    assert_eq!(error, PictureError::TooManyBytes { bytes: png.len() as u64, limit: 10 });
+    let error = refused(PictureLimits { max_pixels: 767, ..open.clone() });
+    assert_eq!(error.to_string(), "the header says 32 x 24 pixels, more than the limit of 767 pixels");
+    assert!(decode(&png, &PictureLimits { max_pixels: 768, ..open.clone() }).is_ok());
+    let error = refused(PictureLimits { max_side: 31, ..open.clone() });
+    assert_eq!((error.class(), error), ("too_many_pixels", PictureError::SideTooLong { width: 32, height: 24, limit: 31 }));
+    let error = refused(PictureLimits { max_decoded_bytes: 2303, ..open });
+    assert_eq!(error, PictureError::TooMuchMemory { width: 32, height: 24, limit: 2303 });
+}
+
+#[test]
+fn a_header_that_promises_too_much_is_refused_at_once() {
+    let started = std::time::Instant::now();
+    let error = decode(&png_header(40_000, 40_000), &PictureLimits::default()).unwrap_err();
+    assert_eq!(error.class(), "too_many_pixels");
+    assert_eq!(error.to_string(), "the header says 40000 x 40000 pixels, more than the limit of 100000000 pixels");
+    let error = decode(&png_header(31_000, 10), &PictureLimits::default()).unwrap_err();
+    assert_eq!(error.class(), "too_many_pixels");
+    assert_eq!(class(&png_header(0, 10)), "corrupt_picture");
+    assert!(started.elapsed().as_millis() < 500);
+}
+
+/// A PNG file of so many 8-bit RGB pixels, with no data for them.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let chunk = |kind: &[u8; 4], data: &[u8]| {
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        let checksum = crc32(&[kind.as_slice(), data].concat()).to_be_bytes();
+        [length.as_slice(), kind, data, &checksum].concat()
+    };
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", &[]), chunk(b"IEND", &[])].concat()
+}
+
+/// The checksum of PNG chunks (ISO 3309).
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn random_bytes_are_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(decode(&bytes, &PictureLimits::default()).is_err());
+    }
+
+    #[test]
+    fn random_bytes_after_a_good_start_never_panic(
+        start in 0_usize..FORMATS.len(),
+        kept in 2_usize..60,
+        rest in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let mut bytes = quarters_as(FORMATS[start].0);
+        bytes.truncate(kept);
+        bytes.extend(rest);
+        let _ = decode(&bytes, &small());
+    }
+
+    #[test]
+    fn one_changed_byte_never_panics(
+        which in 0_usize..FORMATS.len(),
+        place in any::<prop::sample::Index>(),
+        value in any::<u8>(),
+    ) {
+        let mut bytes = quarters_as(FORMATS[which].0);
+        let place = place.index(bytes.len());
+        bytes[place] = value;
+        if let Ok(picture) = decode(&bytes, &small()) {
+            prop_assert_eq!((picture.width, picture.height), picture.rgb.dimensions());
+            let _ = picture.phash();
+        }
+    }
+
+    #[test]
+    fn one_changed_byte_of_metadata_never_panics(place in any::<prop::sample::Index>(), value in any::<u8>()) {
+        let mut block = exif_block(&[
+            ascii(Tag::Model, "Camera"),
+            ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"),
+            field(Tag::Orientation, Value::Short(vec![6])),
+            field(Tag::GPSLatitude, Value::Rational(vec![Rational { num: 1, denom: 1 }; 3])),
+            ascii(Tag::GPSLatitudeRef, "N"),
+        ]);
+        let place = place.index(block.len());
+        block[place] = value;
+        prop_assert!(decode(&jpeg_with_exif(&quarters(), block), &small()).is_ok());
+    }
+}
+
+/// Limits under which a header with a changed size costs little.
+fn small() -> PictureLimits {
+    PictureLimits { max_pixels: 4_000_000, max_decoded_bytes: 32 << 20, ..PictureLimits::default() }
+}

@@ -1,0 +1,232 @@
+//! Loading and running models that compute things a test can foresee (see models/make.py).
+
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+mod runtime;
+
+use std::fs;
+use std::path::Path;
+
+use inference::{Embedding, Model, ModelError, Pixels, Runtime, RuntimeSettings};
+use runtime::runtime;
+
+fn folder(name: &str) -> String {
+    format!("{}/tests/models/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A 4 x 4 picture of one colour.
+fn colour(red: f32, green: f32, blue: f32) -> Pixels {
+    Pixels { data: [red, green, blue].into_iter().flat_map(|value| [value; 16]).collect() }
+}
+
+fn direction(values: [f32; 3]) -> Embedding {
+    Embedding::normalise(values.to_vec()).unwrap()
+}
+
+fn assert_same(ours: &Embedding, theirs: [f32; 3]) {
+    assert!(ours.cosine(&direction(theirs)) > 0.999_999, "{ours:?} is not {theirs:?}");
+}
+
+/// A copy of a model whose manifest is changed.
+fn changed(name: &str, from: &str, to: &str) -> (tempfile::TempDir, String) {
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(folder(name)).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let manifest = copy.path().join("model.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains(from), "{from} is not in the manifest");
+    fs::write(&manifest, text.replacen(from, to, 1)).unwrap();
+    let path = format!("{}/", copy.path().display());
+    (copy, path)
+}
+
+#[test]
+fn the_runtime_starts_once_and_says_what_it_is() {
+    let runtime = runtime();
+    assert!(runtime.threads() >= 1);
+    assert!(runtime.version().starts_with("1."), "{}", runtime.version());
+    assert_eq!(runtime.provider(), "cpu");
+    let other = Runtime::start(&RuntimeSettings { threads: runtime.threads() + 1, ..Default::default() }).unwrap();
+    assert_eq!(other.threads(), runtime.threads());
+}
+
+#[test]
+fn pictures_get_their_own_vectors_in_order() {
+    let encoder = Model::find(&folder("colours")).unwrap().image_encoder(&runtime(), 3).unwrap();
+    assert_eq!((encoder.dim(), encoder.max_batch(), encoder.provider()), (3, 3, "cpu"));
+    let colours: Vec<[f32; 3]> = (1..=7).map(|i| [i as f32, 1.0, -2.0]).collect();
+    let embeddings = encoder.encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(embeddings.len(), 7);
+    for (embedding, colour) in embeddings.iter().zip(colours) {
+        assert_same(embedding, colour);
+    }
+    assert!(encoder.encode(&[] as &[Pixels]).unwrap().is_empty());
+}
+
+#[test]
+fn a_graph_for_single_pictures_runs_them_singly() {
+    let encoder = Model::find(&folder("single")).unwrap().image_encoder(&runtime(), 32).unwrap();
+    assert_eq!(encoder.max_batch(), 1);
+    let embeddings = encoder.encode(&[colour(1.0, 0.0, 0.0), colour(0.0, 0.0, 1.0)]).unwrap();
+    assert_same(&embeddings[0], [1.0, 0.0, 0.0]);
+    assert_same(&embeddings[1], [0.0, 0.0, 1.0]);
+}
+
+#[test]
+fn a_bad_input_is_named_and_hurts_nobody_else() {
+    let encoder = Model::find(&folder("colours")).unwrap().image_encoder(&runtime(), 2).unwrap();
+    let good = || colour(1.0, 2.0, 3.0);
+    let bad = |values| encoder.encode(&[good(), good(), good(), values, good()]).unwrap_err();
+
+    let error = bad(colour(f32::NAN, 0.0, 0.0));
+    assert!(matches!(error, ModelError::NotFinite { index: 3, .. }) && !error.is_fatal(), "{error}");
+    let error = bad(colour(0.0, 0.0, 0.0));
+    assert!(matches!(error, ModelError::NotFinite { index: 3, .. }), "{error}");
+    let error = bad(Pixels { data: vec![1.0; 47] });
+    assert!(matches!(error, ModelError::Input { index: 3, .. }) && !error.is_fatal(), "{error}");
+    assert!(error.to_string().contains("47 pixel values"), "{error}");
+
+    assert_same(&encoder.encode(&[good()]).unwrap()[0], [1.0, 2.0, 3.0]);
+}
+
+#[test]
+fn texts_reach_the_graph_with_mask_and_padding() {
+    let encoder = Model::find(&folder("colours")).unwrap().text_encoder(&runtime()).unwrap();
+    assert_eq!((encoder.dim(), encoder.provider()), (3, "cpu"));
+    assert_eq!(encoder.token_ids("RED green").unwrap(), [1, 4, 5, 2]);
+    let embeddings = encoder.encode(&["red green".into(), "blue".into(), String::new()]).unwrap();
+    assert_same(&embeddings[0], [12.0, 4.0, 4.0]);
+    assert_same(&embeddings[1], [9.0, 3.0, 3.0]);
+    assert_same(&embeddings[2], [3.0, 2.0, 2.0]);
+}
+
+#[test]
+fn a_graph_of_fixed_length_and_32_bit_ids_is_fed_what_it_takes() {
+    let encoder = Model::find(&folder("single")).unwrap().text_encoder(&runtime()).unwrap();
+    assert_eq!(encoder.token_ids("red").unwrap(), [1, 4, 2, 0, 0, 0, 0, 0]);
+    let embeddings = encoder.encode(&["red".into(), "blue blue".into()]).unwrap();
+    assert_same(&embeddings[0], [7.0, 8.0, 8.0]);
+    assert_same(&embeddings[1], [15.0, 8.0, 8.0]);
+}
+
+#[test]
+fn a_failed_run_is_not_the_end_of_the_lane() {
+    let (_copy, path) = changed("lookup", "max_len = 8", "max_len = 8\ntemplate = \"red {}\"");
+    let encoder = Model::find(&path).unwrap().text_encoder(&runtime()).unwrap();
+    for _ in 0..3 {
+        let error = encoder.encode(&["grey".into()]).unwrap_err();
+        assert!(matches!(error, ModelError::Run { .. }) && !error.is_fatal(), "{error}");
+        assert_eq!(encoder.encode(&["green".into()]).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn many_callers_each_get_their_own_answer() {
+    let model = Model::find(&folder("colours")).unwrap();
+    let images = model.image_encoder(&runtime(), 4).unwrap();
+    let texts = model.text_encoder(&runtime()).unwrap();
+    std::thread::scope(|scope| {
+        for caller in 1..=8_u8 {
+            let (images, texts) = (images.clone(), texts.clone());
+            scope.spawn(move || {
+                for turn in 0..40_u8 {
+                    let own = [f32::from(caller), f32::from(turn), 1.0];
+                    let pictures: Vec<Pixels> = (0..caller).map(|_| colour(own[0], own[1], own[2])).collect();
+                    for embedding in images.encode(&pictures).unwrap() {
+                        assert_same(&embedding, own);
+                    }
+                    let words = usize::from(caller % 6);
+                    let [text] = texts.encode(&["blue ".repeat(words)]).unwrap().try_into().unwrap();
+                    assert_same(&text, [3.0 + 6.0 * words as f32, 2.0 + words as f32, 2.0 + words as f32]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn encoders_outlive_the_model_and_end_their_thread() {
+    let encoder = Model::find(&folder("colours")).unwrap().image_encoder(&runtime(), 1).unwrap();
+    let clone = encoder.clone();
+    drop(encoder);
+    assert_same(&clone.encode(&[colour(1.0, 0.0, 0.0)]).unwrap()[0], [1.0, 0.0, 0.0]);
+    drop(clone);
+}
+
+#[test]
+fn models_that_cannot_be_found_say_so() {
+    for name in ["clip", "", "demo-clip "] {
+        let error = Model::find(name).unwrap_err();
+        assert!(matches!(error, ModelError::UnknownModel { .. }) && error.is_fatal(), "{error}");
+    }
+    let error = Model::find("./no/such/folder").unwrap_err();
+    assert!(matches!(error, ModelError::File { .. }), "{error}");
+    assert!(error.to_string().contains("./no/such/folder/model.toml"), "{error}");
+}
+
+#[test]
+fn files_that_are_not_what_the_manifest_says_are_refused() {
+    let (copy, path) = changed("colours", "bytes = ", "bytes = 1");
+    let error = Model::find(&path).unwrap_err().to_string();
+    assert!(error.contains("image.onnx") && error.contains("1152"), "{error}");
+    drop(copy);
+
+    let (copy, path) = changed("colours", "licence", "licence");
+    let graph = copy.path().join("image.onnx");
+    let mut content = fs::read(&graph).unwrap();
+    content[20] ^= 1;
+    fs::write(&graph, content).unwrap();
+    let error = Model::find(&path).unwrap_err().to_string();
+    assert!(error.contains("image.onnx") && error.contains("sha256"), "{error}");
+
+    fs::remove_file(&graph).unwrap();
+    let error = Model::find(&path).unwrap_err();
+    assert!(matches!(error, ModelError::File { .. }) && error.to_string().contains("cannot be read"), "{error}");
+}
+
+#[test]
+fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
+    for (from, to, reason) in [
+        ("input = \"pixels\"", "input = \"pixel_values\"", "no input `pixel_values`"),
+        ("outputs = [\"colours\"]", "outputs = [\"image_embeds\"]", "image_embeds"),
+        ("dim = 3", "dim = 4", "batch x 4"),
+        ("width = 4", "width = 5", "batch x 3 x 4 x 5"),
+    ] {
+        let (_copy, path) = changed("colours", from, to);
+        let error = Model::find(&path).unwrap().image_encoder(&runtime(), 1).err().unwrap();
+        assert!(matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason), "{error}");
+    }
+    for (name, from, to, reason) in [
+        ("colours", "mask_input = \"mask\"", "", "needs an input `mask`"),
+        ("single", "max_len = 8", "max_len = 9", "exactly 8 tokens"),
+        ("lookup", "input = \"ids\"", "input = \"input_ids\"", "needs an input `ids`"),
+    ] {
+        let (_copy, path) = changed(name, from, to);
+        let error = Model::find(&path).unwrap().text_encoder(&runtime()).err().unwrap();
+        assert!(matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason), "{error}");
+    }
+    let error = Model::find(&folder("lookup")).unwrap().image_encoder(&runtime(), 1).err().unwrap();
+    assert!(error.to_string().contains("no image tower"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_graph_is_refused() {
+    let (copy, path) = changed("lookup", "licence", "licence");
+    let garbage = vec![7_u8; fs::metadata(copy.path().join("text.onnx")).unwrap().len() as usize];
+    fs::write(copy.path().join("text.onnx"), &garbage).unwrap();
+    rewrite_digest(copy.path(), &garbage);
+    let error = Model::find(&path).unwrap().text_encoder(&runtime()).err().unwrap();
+    assert!(matches!(error, ModelError::Load { .. }) && error.is_fatal(), "{error}");
+}
+
+/// Makes the manifest of a copy of `lookup` agree with a graph of this content.
+fn rewrite_digest(folder: &Path, content: &[u8]) {
+    use sha2::Digest;
+    let manifest = folder.join("model.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let line = text.lines().find(|line| line.starts_with("sha256")).unwrap();
+    let digest = hex::encode(sha2::Sha256::digest(content));
+    fs::write(&manifest, text.replacen(line, &format!("sha256 = \"{digest}\""), 1)).unwrap();
+}

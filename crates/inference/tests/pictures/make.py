@@ -1,0 +1,30 @@
+"""Writes the pictures of these tests that the image crate cannot write itself.
+
+    python -m venv venv && venv/bin/pip install pillow==13.0.0 numpy && venv/bin/python make.py
+
+Each is 24 x 16: left half red, right half blue.
+"""
+
+import pathlib
+
+from PIL import Image
+
+HERE = pathlib.Path(__file__).parent
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def halves(left, right):
+    picture = Image.new("RGB", (24, 16), left)
+    picture.paste(right, (12, 0, 24, 16))
+    return picture
+
+
+picture = halves(RED, BLUE)
+picture.convert("CMYK").save(HERE / "cmyk.jpg", quality=95)
+picture.save(HERE / "progressive.jpg", quality=95, progressive=True)
+picture.quantize(4).save(HERE / "palette.png")
+picture.save(HERE / "interlaced.gif", interlace=1)
+picture.save(HERE / "lossy.webp", quality=95)
+picture.save(HERE / "animated.webp", save_all=True, append_images=[halves(BLUE, RED)], lossless=True)
+picture.save(HERE / "animated.gif", save_all=True, append_images=[halves(BLUE, RED)], duration=100)
+picture.save(HERE / "deflate.tiff", compression="tiff_adobe_deflate")

@@ -1,0 +1,211 @@
+//! `embeddings_<model>`: one row per object version and view, and the search over their vectors.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use futures::TryStreamExt;
+use lancedb::query::{ExecutableQuery, QueryBase, Select};
+use lancedb::{Connection, DistanceType};
+
+use crate::error::TableError;
+use crate::filter::{Filter, one_of};
+use crate::ledger::Ledger;
+use crate::schema::{self, EmbeddingRow, FACTS_COLUMNS, Facts, Space, column};
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub struct VectorQuery {
+    /// Unit vector of the table's dimension.
+    pub vector: Vec<f32>,
+    /// Hits to skip.
+    pub offset: usize,
+    /// Hits to return.
+    pub top_k: usize,
+    /// Least cosine similarity of a hit.
+    pub min_score: Option<f32>,
+    /// Rows to look at.
+    pub filter: Filter,
+}
+
+/// One found object.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// What is known about it.
+    pub facts: Facts,
+    /// Cosine similarity to the query, from -1 to 1.
+    pub score: f32,
+}
+
+/// Hits in order of falling score, and what they came from.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// At most `top_k`, each object once.
+    pub hits: Vec<Hit>,
+    /// Version of the table that answered.
+    pub table_version: u64,
+}
+
+/// The `embeddings_<model>` table.
+#[derive(Debug, Clone)]
+pub struct Embeddings {
+    ledger: Ledger,
+    space: Space,
+}
+
+/// Name of the table of a model.
+pub fn name(model: &str) -> String {
+    format!("embeddings_{model}")
+}
+
+impl Embeddings {
+    /// Opens the table of a model, creating it where it is missing. For processes that append.
+    ///
+    /// # Errors
+    /// The store refused, or the table has other columns or another dimension.
+    pub async fn open_or_create(database: &Connection, space: Space) -> Result<Self, TableError> {
+        let ledger = Ledger::open_or_create(database, &name(&space.model), schema::embeddings_schema(space.dim)).await?;
+        Ok(Self { ledger, space })
+    }
+
+    /// Opens the table of a model; `None` where it does not exist yet.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn open(database: &Connection, space: Space) -> Result<Option<Self>, TableError> {
+        Ok(Ledger::open(database, &name(&space.model)).await?.map(|ledger| Self { ledger, space }))
+    }
+
+    /// The table as a record of object versions.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Appends rows in one commit.
+    ///
+    /// # Errors
+    /// A vector of another length or with a value that is not finite, or the store refused.
+    pub async fn append(&self, rows: &[EmbeddingRow], batch_id: &str) -> Result<(), TableError> {
+        let batch = schema::embeddings_batch(rows, &self.space, batch_id).map_err(|error| self.unusable(error))?;
+        self.ledger.append(batch).await
+    }
+
+    /// The stored vector of one object version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn vector(&self, image_id: &str) -> Result<Option<Vec<f32>>, TableError> {
+        for batch in self.ledger.rows(Some(one_of("image_id", [image_id.to_owned()])), &["vector"]).await? {
+            let vectors: &FixedSizeListArray = column(&batch, "vector").map_err(|error| self.unusable(error))?;
+            if batch.num_rows() > 0
+                && let Some(values) = vectors.value(0).as_any().downcast_ref::<Float32Array>()
+            {
+                return Ok(Some(values.values().to_vec()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The nearest objects. Everything one call returns comes from one version of the table.
+    ///
+    /// An object that was overwritten, or appended twice, can have several rows; only its newest counts, so one that
+    /// is found by its former content is left out and the search goes on to the next.
+    ///
+    /// # Errors
+    /// A vector of another length, or the store did not answer or refused.
+    pub async fn search(&self, query: &VectorQuery) -> Result<Found, TableError> {
+        if query.vector.len() != self.space.dim {
+            let (got, dim) = (query.vector.len(), self.space.dim);
+            return Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")));
+        }
+        let pinned = self.ledger.table.checkout_current().await.map_err(TableError::of(&self.ledger.name))?;
+        let pinned = Self { ledger: Ledger { table: pinned, name: self.ledger.name.clone() }, space: self.space.clone() };
+        let table_version = pinned.ledger.version().await?;
+        let wanted = query.offset + query.top_k;
+        let mut limit = wanted + 16;
+        loop {
+            let candidates = pinned.nearest(query, limit).await?;
+            let exhausted = candidates.len() < limit;
+            let mut hits = pinned.newest_only(candidates).await?;
+            if let Some(min) = query.min_score {
+                hits.retain(|hit| hit.score >= min);
+            }
+            if hits.len() >= wanted || exhausted {
+                let hits = hits.into_iter().skip(query.offset).take(query.top_k).collect();
+                return Ok(Found { hits, table_version });
+            }
+            // Fewer than wanted although the table has more rows: rows were left out, or all further ones score less.
+            if query.min_score.is_some_and(|min| hits.len() < limit && hits.last().is_none_or(|hit| hit.score < min)) {
+                let hits = hits.into_iter().skip(query.offset).take(query.top_k).collect();
+                return Ok(Found { hits, table_version });
+            }
+            limit *= 4;
+        }
+    }
+
+    async fn nearest(&self, query: &VectorQuery, limit: usize) -> Result<Vec<Hit>, TableError> {
+        let failed = TableError::of(&self.ledger.name);
+        let mut columns = FACTS_COLUMNS.to_vec();
+        columns.push("_distance");
+        let mut search = self
+            .ledger
+            .table
+            .vector_search(query.vector.as_slice())
+            .map_err(&failed)?
+            .column("vector")
+            .distance_type(DistanceType::Cosine)
+            .limit(limit)
+            .select(Select::columns(&columns));
+        if let Some(condition) = query.filter.expression() {
+            search = search.only_if_expr(condition);
+        }
+        let batches: Vec<RecordBatch> = search.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)?;
+        let mut hits = Vec::new();
+        for batch in batches {
+            let facts = schema::read_facts(&batch).map_err(|error| self.unusable(error))?;
+            let distances: &Float32Array = column(&batch, "_distance").map_err(|error| self.unusable(error))?;
+            // Cosine distance is 1 - cosine similarity.
+            hits.extend(facts.into_iter().zip(distances.values()).map(|(facts, distance)| Hit { facts, score: 1.0 - distance }));
+        }
+        // Equal scores must not change places between two calls, or paging repeats and skips.
+        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.facts.image_id.cmp(&b.facts.image_id)));
+        Ok(hits)
+    }
+
+    /// Keeps the hits that are the newest row of their object, each object once.
+    async fn newest_only(&self, hits: Vec<Hit>) -> Result<Vec<Hit>, TableError> {
+        let keys = hits.iter().map(|hit| hit.facts.key.clone());
+        let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
+        let mut newest: HashMap<(String, String), (i64, i64, String)> = HashMap::new();
+        if hits.is_empty() {
+            return Ok(hits);
+        }
+        for batch in self.ledger.rows(Some(one_of("key", keys)), &columns).await? {
+            let text = |name| column::<StringArray>(&batch, name).map_err(|error| self.unusable(error));
+            let time = |name| column::<TimestampMicrosecondArray>(&batch, name).map_err(|error| self.unusable(error));
+            let (ids, buckets, keys) = (text("image_id")?, text("bucket")?, text("key")?);
+            let (modified, written) = (time("last_modified")?, time("written_at")?);
+            for row in 0..batch.num_rows() {
+                let modified = if modified.is_null(row) { i64::MIN } else { modified.value(row) };
+                let version = (modified, written.value(row), ids.value(row).to_owned());
+                let known = newest.entry((buckets.value(row).to_owned(), keys.value(row).to_owned())).or_insert(version.clone());
+                if version > *known {
+                    *known = version;
+                }
+            }
+        }
+        let mut kept = Vec::with_capacity(hits.len());
+        for hit in hits {
+            let object = (hit.facts.bucket.clone(), hit.facts.key.clone());
+            // Taking the entry out lets a spare row of the same version through only once.
+            if newest.get(&object).is_some_and(|(_, _, id)| *id == hit.facts.image_id) {
+                newest.remove(&object);
+                kept.push(hit);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn unusable(&self, problem: impl ToString) -> TableError {
+        TableError::rows(&self.ledger.name, problem)
+    }
+}

@@ -1,0 +1,46 @@
+//! The one error of this crate.
+
+/// Reading or writing a table failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The store or the table library refused.
+    #[error("table {table}: {source}")]
+    Failed {
+        /// Which table.
+        table: String,
+        /// What the library said.
+        source: lancedb::Error,
+    },
+    /// The table on the store is not the one this program writes.
+    #[error("table {table} {problem}")]
+    Mismatch {
+        /// Which table.
+        table: String,
+        /// What differs and what to do.
+        problem: String,
+    },
+    /// A row that cannot be stored.
+    #[error("table {table}: rows cannot be stored: {problem}")]
+    Rows {
+        /// Which table.
+        table: String,
+        /// What is wrong with them.
+        problem: String,
+    },
+}
+
+impl TableError {
+    pub(crate) fn of(table: &str) -> impl Fn(lancedb::Error) -> Self + Clone + use<> {
+        let table = table.to_owned();
+        move |source| Self::Failed { table: table.clone(), source }
+    }
+
+    pub(crate) fn rows(table: &str, problem: impl ToString) -> Self {
+        Self::Rows { table: table.to_owned(), problem: problem.to_string() }
+    }
+
+    /// Whether other rows might succeed where these failed; otherwise the store as a whole is in trouble.
+    pub fn is_about_rows(&self) -> bool {
+        matches!(self, Self::Rows { .. })
+    }
+}

@@ -1,0 +1,79 @@
+//! `images`: one row per object version, with everything known without a model and a small picture.
+
+use arrow::array::BinaryArray;
+use lancedb::Connection;
+
+use crate::error::TableError;
+use crate::filter::one_of;
+use crate::ledger::Ledger;
+use crate::schema::{self, FACTS_COLUMNS, Facts, ImageRow};
+
+/// Name of the table.
+pub const NAME: &str = "images";
+
+/// The `images` table.
+#[derive(Debug, Clone)]
+pub struct Images {
+    ledger: Ledger,
+}
+
+impl Images {
+    /// Opens the table, creating it where it is missing. For processes that append.
+    ///
+    /// # Errors
+    /// The store refused, or the table has other columns.
+    pub async fn open_or_create(database: &Connection) -> Result<Self, TableError> {
+        Ok(Self { ledger: Ledger::open_or_create(database, NAME, schema::images_schema()).await? })
+    }
+
+    /// Opens the table; `None` where it does not exist yet.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn open(database: &Connection) -> Result<Option<Self>, TableError> {
+        Ok(Ledger::open(database, NAME).await?.map(|ledger| Self { ledger }))
+    }
+
+    /// The table as a record of object versions.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Appends rows in one commit.
+    ///
+    /// # Errors
+    /// The store refused.
+    pub async fn append(&self, rows: &[ImageRow], batch_id: &str) -> Result<(), TableError> {
+        let batch = schema::images_batch(rows, batch_id).map_err(|error| TableError::rows(NAME, error))?;
+        self.ledger.append(batch).await
+    }
+
+    /// Everything known about one object version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn facts(&self, image_id: &str) -> Result<Option<Facts>, TableError> {
+        let rows = self.ledger.rows(Some(one_of("image_id", [image_id.to_owned()])), &FACTS_COLUMNS).await?;
+        for batch in rows {
+            let facts = schema::read_facts(&batch).map_err(|error| TableError::rows(NAME, error))?;
+            if let Some(first) = facts.into_iter().next() {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The small JPEG of one object version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn thumbnail(&self, image_id: &str) -> Result<Option<Vec<u8>>, TableError> {
+        for batch in self.ledger.rows(Some(one_of("image_id", [image_id.to_owned()])), &["thumbnail"]).await? {
+            let bytes: &BinaryArray = schema::column(&batch, "thumbnail").map_err(|error| TableError::rows(NAME, error))?;
+            if batch.num_rows() > 0 {
+                return Ok(Some(bytes.value(0).to_vec()));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod embeddings;
+pub mod filter;
+pub mod images;
+pub mod ledger;
+pub mod location;
+pub mod probe;
+pub mod schema;
+
+mod error;
+
+pub use error::TableError;
+pub use lancedb::Connection;

@@ -1,0 +1,64 @@
+//! Where the tables lie and how a process opens them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lancedb::{Connection, ObjectStoreRegistry, Session};
+
+use crate::error::TableError;
+
+/// Address of the tables and the options with which object stores are reached. Debug output leaves the options out,
+/// because they hold the secret key.
+#[derive(Clone)]
+pub struct Location {
+    /// `s3://BUCKET/PREFIX`.
+    pub uri: String,
+    /// `aws_*` options, the same for LanceDB and for the store probe.
+    pub options: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Location").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+/// How fresh reads must be and how much they may cache.
+#[derive(Debug, Clone, Copy)]
+pub struct Access {
+    /// Age up to which a version of a table may be reused without asking the store. Zero asks at every read.
+    pub freshness: Duration,
+    /// Capacity of the index cache in bytes.
+    pub index_cache_bytes: usize,
+    /// Capacity of the metadata cache in bytes.
+    pub metadata_cache_bytes: usize,
+}
+
+impl Access {
+    /// For processes that write: every read sees the newest version, caches are small because writers keep reading
+    /// versions they will never read again.
+    pub fn writer() -> Self {
+        Self { freshness: Duration::ZERO, index_cache_bytes: 64 << 20, metadata_cache_bytes: 128 << 20 }
+    }
+
+    /// For processes that only answer queries.
+    pub fn reader(freshness: Duration) -> Self {
+        Self { freshness, index_cache_bytes: 1 << 30, metadata_cache_bytes: 256 << 20 }
+    }
+}
+
+impl Location {
+    /// Opens the database. Makes hardly any request: tables are opened one by one.
+    ///
+    /// # Errors
+    /// The address or the options cannot be used.
+    pub async fn connect(&self, access: Access) -> Result<Connection, TableError> {
+        let registry = Arc::new(ObjectStoreRegistry::default());
+        let session = Session::new(access.index_cache_bytes, access.metadata_cache_bytes, registry);
+        let connecting = lancedb::connect(&self.uri)
+            .storage_options(self.options.iter().cloned())
+            .session(Arc::new(session))
+            .read_consistency_interval(access.freshness);
+        connecting.execute().await.map_err(TableError::of("database"))
+    }
+}

@@ -1,0 +1,147 @@
+//! Tables on a real S3 endpoint: what is written is found, newest content only, whatever is appended twice.
+
+use jiff::Timestamp;
+use table::embeddings::{Embeddings, VectorQuery};
+use table::filter::Filter;
+use table::images::Images;
+use table::location::Access;
+use table::schema::{EmbeddingRow, Facts, ImageRow, Space};
+use table::{Connection, TableError};
+use testkit::Store;
+
+fn space(dim: usize) -> Space {
+    Space { model: "tiny".into(), space: "tiny".into(), manifest_hash: "0".into(), dim }
+}
+
+fn facts(id: u128, key: &str, modified: i64) -> Facts {
+    Facts {
+        image_id: format!("{id:032x}"),
+        bucket: "pictures".into(),
+        key: key.into(),
+        etag: format!("etag-{id}"),
+        size_bytes: 10 + id as u64,
+        last_modified: Timestamp::from_second(modified).ok(),
+        format: "png".into(),
+        width: 30,
+        height: 20,
+        orientation: 6,
+        taken_at: Timestamp::from_second(modified - 100).ok(),
+        camera: (id % 2 == 0).then(|| "Acme One".into()),
+        latitude: Some(48.2),
+        longitude: None,
+        content_hash: "c0ffee".into(),
+        phash: u64::MAX - id as u64,
+    }
+}
+
+fn row(id: u128, key: &str, modified: i64, vector: [f32; 2]) -> EmbeddingRow {
+    EmbeddingRow { facts: facts(id, key, modified), vector: vector.to_vec() }
+}
+
+fn query(vector: [f32; 2], top_k: usize) -> VectorQuery {
+    VectorQuery { vector: vector.to_vec(), offset: 0, top_k, min_score: None, filter: Filter::default() }
+}
+
+async fn keys(table: &Embeddings, query: &VectorQuery) -> Vec<String> {
+    table.search(query).await.unwrap().hits.into_iter().map(|hit| hit.facts.key).collect()
+}
+
+async fn open() -> (Store, Connection) {
+    let store = Store::start().await;
+    let database = store.tables().connect(Access::writer()).await.unwrap();
+    (store, database)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_come_back_as_they_were_written() {
+    let (_store, database) = open().await;
+    assert!(Images::open(&database).await.unwrap().is_none());
+    let images = Images::open_or_create(&database).await.unwrap();
+    let rows: Vec<_> = (1..4).map(|id| ImageRow { facts: facts(id, "a/'b\".png", 1000), thumbnail: vec![id as u8; 3] }).collect();
+    images.append(&rows, "batch").await.unwrap();
+    assert_eq!(images.facts(&rows[1].facts.image_id).await.unwrap().unwrap(), rows[1].facts);
+    assert_eq!(images.thumbnail(&rows[2].facts.image_id).await.unwrap().unwrap(), [3, 3, 3]);
+    assert_eq!(images.facts(&"f".repeat(32)).await.unwrap(), None);
+    let ids: Vec<_> = rows.iter().map(|row| row.facts.image_id.clone()).chain(["e".repeat(32)]).collect();
+    assert_eq!(images.ledger().existing(&ids).await.unwrap().len(), 3);
+    assert_eq!(images.ledger().versions_of("pictures", "a/'b\".png").await.unwrap().len(), 3);
+    assert!(images.ledger().versions_of("pictures", "a/%").await.unwrap().is_empty());
+
+    images.ledger().delete(&ids[..2]).await.unwrap();
+    assert_eq!(images.ledger().count_rows().await.unwrap(), 1);
+    let error = images.ledger().delete(&["' OR 1=1 --".to_owned()]).await.unwrap_err();
+    assert!(matches!(error, TableError::Rows { .. }), "{error}");
+    assert_eq!(images.ledger().count_rows().await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_shows_each_object_once_by_its_newest_content() {
+    let (_store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    let near = [1.0, 0.0];
+    let rows = [
+        row(1, "old-and-new.png", 1000, near),
+        row(2, "old-and-new.png", 2000, [0.0, 1.0]),
+        row(3, "spare.png", 1000, [0.8, 0.6]),
+        row(4, "plain.png", 1000, [0.6, 0.8]),
+    ];
+    table.append(&rows, "first").await.unwrap();
+    // The same delivery a second time.
+    table.append(&rows[2..3], "second").await.unwrap();
+
+    assert_eq!(keys(&table, &query(near, 10)).await, ["spare.png", "plain.png", "old-and-new.png"]);
+    let scores: Vec<_> = table.search(&query(near, 2)).await.unwrap().hits.iter().map(|hit| hit.score).collect();
+    assert!((scores[0] - 0.8).abs() < 1e-5 && (scores[1] - 0.6).abs() < 1e-5, "{scores:?}");
+    let page = VectorQuery { offset: 1, ..query(near, 1) };
+    assert_eq!(keys(&table, &page).await, ["plain.png"]);
+    let good = VectorQuery { min_score: Some(0.7), ..query(near, 10) };
+    assert_eq!(keys(&table, &good).await, ["spare.png"]);
+    let even = VectorQuery { filter: Filter { max_size_bytes: Some(13), ..Filter::default() }, ..query(near, 10) };
+    assert_eq!(keys(&table, &even).await, ["spare.png", "old-and-new.png"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_old_versions_do_not_crowd_out_what_is_there() {
+    let (_store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    // 200 former contents of one object lie nearer than anything else.
+    let mut rows: Vec<_> = (1..=200).map(|id| row(id, "often.png", id as i64, [1.0, 0.0])).collect();
+    rows.push(row(1000, "often.png", 5000, [0.0, 1.0]));
+    rows.extend((2000..2005).map(|id| row(id, &format!("other-{id}.png"), 1, [0.9, 0.435_889_9])));
+    table.append(&rows, "all").await.unwrap();
+    let found = keys(&table, &query([1.0, 0.0], 3)).await;
+    assert_eq!(found, ["other-2000.png", "other-2001.png", "other-2002.png"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_another_model_is_refused() {
+    let (_store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    let error = Embeddings::open_or_create(&database, space(3)).await.unwrap_err();
+    assert!(error.to_string().contains("another"), "{error}");
+    for vector in [vec![1.0], vec![f32::NAN, 0.0]] {
+        let bad = EmbeddingRow { facts: facts(1, "a", 1), vector };
+        assert!(table.append(&[bad], "x").await.unwrap_err().is_about_rows());
+    }
+    let wrong = VectorQuery { vector: vec![1.0; 3], ..query([1.0, 0.0], 1) };
+    assert!(table.search(&wrong).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_processes_may_make_the_table_at_once() {
+    let store = Store::start().await;
+    let opening = (0..8).map(|n| {
+        let location = store.tables();
+        tokio::spawn(async move {
+            let database = location.connect(Access::writer()).await.unwrap();
+            let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+            table.append(&[row(n, &format!("{n}.png"), 1, [1.0, 0.0])], "x").await.unwrap();
+        })
+    });
+    for task in opening.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let database = store.tables().connect(Access::writer()).await.unwrap();
+    let table = Embeddings::open(&database, space(2)).await.unwrap().unwrap();
+    assert_eq!(table.ledger().count_rows().await.unwrap(), 8);
+}

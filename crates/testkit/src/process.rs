@@ -1,0 +1,101 @@
+//! One of the product's programs, running.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use crate::world::eventually;
+
+/// A started program; killed when dropped.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+    name: String,
+}
+
+/// Path of a program, built by the same `cargo test --workspace` that built this test.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of the running test");
+    let folder = test.ancestors().nth(2).expect("target folder").to_owned();
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is missing: run the tests with `cargo test --workspace`, which builds the programs", path.display());
+    path
+}
+
+impl Process {
+    /// Starts `name run` with these variables; its log goes to a file in `folder`.
+    pub(crate) fn start(name: &str, label: &str, folder: &Path, variables: &[(String, String)]) -> Self {
+        let log = folder.join(format!("{label}.log"));
+        let file = File::create(&log).expect("log file");
+        let child = Command::new(program(name))
+            .arg("run")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .expect("the program starts");
+        Self { child, log, name: label.to_owned() }
+    }
+
+    /// Address of its HTTP port, read from its log.
+    pub async fn address(&mut self) -> String {
+        let log = self.log.clone();
+        let found = eventually("the program listens", Duration::from_secs(60), || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let line = text.lines().find(|line| line.contains("\"listening\"")).map(str::to_owned);
+            let exited = self.child.try_wait().expect("state of the program");
+            assert!(exited.is_none(), "{} ended with {exited:?}:\n{text}", self.name);
+            std::future::ready(line)
+        })
+        .await;
+        let line: serde_json::Value = serde_json::from_str(&found).expect("a JSON log line");
+        line["address"].as_str().expect("an address").to_owned()
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub async fn ready(&mut self) -> String {
+        let base = format!("http://{}", self.address().await);
+        let client = reqwest::Client::new();
+        eventually(&format!("{} is ready\n{}", self.name, self.log.display()), Duration::from_secs(120), || {
+            let (client, url) = (client.clone(), format!("{base}/readyz"));
+            async move { client.get(url).send().await.is_ok_and(|answer| answer.status().is_success()).then_some(()) }
+        })
+        .await;
+        base
+    }
+
+    /// SIGKILL: no chance to finish anything.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the program is killed");
+        self.child.wait().expect("the program is gone");
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub async fn stop(&mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+        eventually(&format!("{} stops", self.name), Duration::from_secs(60), || {
+            std::future::ready(self.child.try_wait().expect("state of the program"))
+        })
+        .await
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail = log.len().saturating_sub(6000);
+            eprintln!("--- log of {}:\n{}", self.name, &log[log.ceil_char_boundary(tail)..]);
+        }
+    }
+}

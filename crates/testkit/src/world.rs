@@ -1,0 +1,245 @@
+//! One test's world: its own store, bucket, queues and programs.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use lapin::options::{BasicGetOptions, ExchangeDeleteOptions, QueueDeleteOptions};
+use pipeline::bucket::Bucket;
+use pipeline::connection::AmqpSettings;
+use pipeline::job::StageName;
+use pipeline::topology::{RETRY_LADDER, Topology};
+use serde_json::{Value, json};
+use table::location::Access;
+
+use crate::process::Process;
+use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
+
+
+/// A store of its own, queue names of its own, and what was started in it.
+pub struct World {
+    store: Store,
+    amqp_url: String,
+    namespace: String,
+    http: reqwest::Client,
+    started: usize,
+}
+
+/// One hit of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// Object key.
+    pub key: String,
+    /// Identity.
+    pub image_id: String,
+    /// Cosine similarity.
+    pub score: f64,
+}
+
+/// Asks again and again until the answer is there; fails loudly, naming what was waited for.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(begun.elapsed() < limit, "waited {limit:?} in vain until: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+impl World {
+    /// A world on the shared test broker.
+    pub async fn start() -> Self {
+        let url = std::env::var("BUCKETLENS_TEST_AMQP_URL");
+        Self::on_broker(&url.expect("BUCKETLENS_TEST_AMQP_URL must name a broker: `just test` starts one and sets it")).await
+    }
+
+    /// A world on a broker of the test's own.
+    pub async fn on_broker(amqp_url: &str) -> Self {
+        assert!(std::env::var_os("ORT_DYLIB_PATH").is_some(), "ORT_DYLIB_PATH must name libonnxruntime.so: `just test` sets it");
+        Self {
+            store: Store::start().await,
+            amqp_url: amqp_url.to_owned(),
+            namespace: format!("test.{}", uuid::Uuid::new_v4().simple()),
+            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("HTTP client"),
+            started: 0,
+        }
+    }
+
+    /// Settings every program of this world gets, as variables.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let endpoint = self.store.endpoint();
+        [
+            ("BUCKET__NAME", BUCKET),
+            ("BUCKET__ENDPOINT", endpoint.as_str()),
+            ("BUCKET__ACCESS_KEY_ID", ACCESS_KEY),
+            ("BUCKET__SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AMQP__URL", &self.amqp_url),
+            ("AMQP__NAMESPACE", &self.namespace),
+            ("LOG__FORMAT", "json"),
+            ("HTTP__LISTEN", "127.0.0.1:0"),
+        ]
+        .map(|(name, value)| (format!("BUCKETLENS__{name}"), value.to_owned()))
+        .to_vec()
+    }
+
+    /// Settings for this world's queues, for code that runs inside the test.
+    pub fn amqp(&self) -> AmqpSettings {
+        let settings = json!({ "url": self.amqp_url, "namespace": self.namespace, "topology": "declare", "prefetch": 64 });
+        serde_json::from_value(settings).expect("settings")
+    }
+
+    /// This world's bucket, for code that runs inside the test.
+    pub async fn open_bucket(&self) -> Bucket {
+        let settings = json!({
+            "name": BUCKET, "endpoint": self.store.endpoint(), "public_endpoint": "", "region": "us-east-1",
+            "access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "path_style": true,
+            "own_prefix": ".bucketlens/", "timeout": "30s"
+        });
+        Bucket::connect(&serde_json::from_value(settings).expect("settings")).await
+    }
+
+    /// Starts a program with some settings changed (`("WATCH__POLL_INTERVAL", "200ms")`).
+    pub fn run(&mut self, program: &str, changed: &[(&str, &str)]) -> Process {
+        let mut variables = self.variables();
+        variables.extend(changed.iter().map(|(name, value)| (format!("BUCKETLENS__{name}"), value.to_string())));
+        self.started += 1;
+        Process::start(program, &format!("{program}-{}", self.started), self.store.folder(), &variables)
+    }
+
+    /// Starts ingest, watching often and listening to events with the secret `knock`.
+    pub fn run_ingest(&mut self) -> Process {
+        self.run("ingest", &[("WATCH__POLL_INTERVAL", "300ms"), ("EVENTS__SECRET", "knock")])
+    }
+
+    /// Puts an object and returns its ETag without quotes.
+    pub async fn put(&self, key: &str, body: impl Into<Vec<u8>>) -> String {
+        let put = self.store.client().put_object().bucket(BUCKET).key(key).body(body.into().into());
+        put.send().await.expect("the object is stored").e_tag().expect("an ETag").trim_matches('"').to_owned()
+    }
+
+    /// Removes an object.
+    pub async fn remove(&self, key: &str) {
+        self.store.client().delete_object().bucket(BUCKET).key(key).send().await.expect("the object is removed");
+    }
+
+    /// Name of the bucket.
+    pub fn bucket(&self) -> &'static str {
+        BUCKET
+    }
+
+    /// Every row of a table, spares included, as image ids.
+    pub async fn rows(&self, table: &str) -> Vec<String> {
+        use futures::TryStreamExt;
+        let database = self.store.tables().connect(Access::writer()).await.expect("tables open");
+        let Some(ledger) = table::ledger::Ledger::open(&database, table).await.expect("table opens") else { return Vec::new() };
+        let ids: Vec<Vec<String>> = ledger.all_ids().await.expect("ids").try_collect().await.expect("ids");
+        ids.concat()
+    }
+
+    /// Searches by words.
+    pub async fn search(&self, base: &str, words: &str, top_k: usize) -> Vec<Hit> {
+        let url = format!("{base}/v1/search");
+        let (status, body) = self.get(&url, &[("q", words), ("top_k", &top_k.to_string())]).await;
+        assert_eq!(status, 200, "{body}");
+        hits(&body)
+    }
+
+    /// Posts JSON.
+    pub async fn post(&self, url: &str, body: Value) -> (u16, Value) {
+        read(self.http.post(url).json(&body).send().await.expect("an answer")).await
+    }
+
+    /// Gets JSON.
+    pub async fn get(&self, url: &str, query: &[(&str, &str)]) -> (u16, Value) {
+        let url = reqwest::Url::parse_with_params(url, query).expect("a URL");
+        read(self.http.get(url).send().await.expect("an answer")).await
+    }
+
+    /// The HTTP client of this world; it follows no redirects.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Sends the S3 notification of an upload to ingest's door.
+    pub async fn notify(&self, ingest: &str, event: &str, key: &str) -> (u16, Value) {
+        let record = json!({
+            "eventVersion": "2.1", "eventSource": "minio:s3", "eventName": event, "eventTime": "2026-01-01T00:00:00Z",
+            "s3": { "bucket": { "name": BUCKET }, "object": { "key": key, "size": 1, "eTag": "hint", "sequencer": "0A" } }
+        });
+        let post = self.http.post(format!("{ingest}/events")).bearer_auth("knock").json(&json!({ "Records": [record] }));
+        read(post.send().await.expect("an answer")).await
+    }
+
+    /// Waits until the page of the searcher knows exactly `count` pictures.
+    pub async fn indexed(&self, searcher: &str, count: usize) {
+        eventually(&format!("{count} pictures are indexed"), Duration::from_secs(120), || async {
+            let (_, status) = self.get(&format!("{searcher}/v1/status"), &[]).await;
+            (status["tables"]["embeddings_demo-clip"]["rows"] == json!(count)).then_some(())
+        })
+        .await;
+    }
+
+    /// Takes everything out of the stage's dead queue: (key, class, reason).
+    pub async fn take_dead(&self) -> Vec<(String, String, String)> {
+        let connection = self.broker().await;
+        let channel = connection.create_channel().await.expect("channel");
+        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed());
+        let mut dead = Vec::new();
+        while let Some(message) =
+            channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.expect("the dead queue answers")
+        {
+            let body: Value = serde_json::from_slice(&message.delivery.data).expect("a job");
+            let headers = message.delivery.properties.headers().clone().unwrap_or_default();
+            let text = |name: &str| match headers.inner().get(name) {
+                Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
+                other => panic!("header {name} is {other:?}"),
+            };
+            dead.push((body["object"]["key"].as_str().expect("a key").to_owned(), text("bl-error-class"), text("bl-error")));
+        }
+        dead.sort();
+        dead
+    }
+
+    /// Number of ready messages in the work, bulk, retry and dead queues together.
+    pub async fn queued(&self) -> u32 {
+        let connection = self.broker().await;
+        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed()).await.expect("depths");
+        [depths.work, depths.bulk, depths.retry, depths.dead].into_iter().flatten().sum()
+    }
+
+    /// A connection to the broker.
+    pub async fn broker(&self) -> lapin::Connection {
+        lapin::Connection::connect(&self.amqp_url, lapin::ConnectionProperties::default()).await.expect("the broker answers")
+    }
+
+    /// Removes this world's queues. Programs must have ended.
+    pub async fn finish(self) {
+        let connection = self.broker().await;
+        let (topology, stage) = (Topology::new(&self.namespace), StageName::embed());
+        let channel = connection.create_channel().await.expect("channel");
+        let mut queues = vec![topology.work_queue(&stage), topology.bulk_queue(&stage), topology.dead_queue(&stage)];
+        queues.extend((0..RETRY_LADDER.len()).map(|rung| topology.retry_queue(&stage, rung)));
+        for queue in queues {
+            let _ = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
+        }
+        for exchange in [topology.work_exchange(), topology.dead_exchange()] {
+            let _ = channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await;
+        }
+    }
+}
+
+async fn read(answer: reqwest::Response) -> (u16, Value) {
+    let status = answer.status().as_u16();
+    let text = answer.text().await.expect("a body");
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+/// The hits of an answer.
+pub(crate) fn hits(body: &Value) -> Vec<Hit> {
+    let hits = body["hits"].as_array().unwrap_or_else(|| panic!("no hits in {body}"));
+    let text = |hit: &Value, name: &str| hit[name].as_str().unwrap_or_else(|| panic!("no {name} in {hit}")).to_owned();
+    hits.iter()
+        .map(|hit| Hit { key: text(hit, "key"), image_id: text(hit, "image_id"), score: hit["score"].as_f64().expect("a score") })
+        .collect()
+}

@@ -1,0 +1,150 @@
+//! The embedder: pixels → vectors. Consumes `embed` jobs and appends to `images` and `embeddings_<model>`.
+
+mod embed;
+
+use std::net::SocketAddr;
+
+use inference::{Model, Runtime, RuntimeSettings};
+use pipeline::batch::BatchSettings;
+use pipeline::bucket::{Bucket, BucketSettings};
+use pipeline::connection::AmqpSettings;
+use pipeline::consume::Consumer;
+use pipeline::health::Health;
+use pipeline::job::StageName;
+use pipeline::publish::Publisher;
+use pipeline::service::{self, HttpSettings, Shared};
+use pipeline::settings::{self, SettingsError};
+use pipeline::settle::Settler;
+use pipeline::telemetry::LogSettings;
+use pipeline::topology::Topology;
+use pipeline::worker::{self, FetchSettings, Parts};
+use serde::Deserialize;
+use table::location::{Access, Location};
+use table::schema::Space;
+use tokio_util::sync::CancellationToken;
+
+/// All settings of the embedder; `settings.toml` documents them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where the pictures lie.
+    pub bucket: BucketSettings,
+    /// The broker.
+    pub amqp: AmqpSettings,
+    /// Logging.
+    pub log: LogSettings,
+    /// Which model.
+    pub model: ModelSettings,
+    /// How models are run.
+    pub runtime: RuntimeSettings,
+    /// Downloading and decoding.
+    pub fetch: FetchSettings,
+    /// Limits of one picture, size of the small one.
+    pub picture: PictureSettings,
+    /// What is committed together.
+    pub batch: BatchSettings,
+    /// Where health and metrics are served.
+    pub http: HttpSettings,
+}
+
+/// `[model]`: which model makes the vectors.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSettings {
+    /// Built-in name or folder.
+    pub name: String,
+    /// Pictures per run.
+    pub max_batch: usize,
+}
+
+/// `[picture]`: limits of one picture and the size of its thumbnail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureSettings {
+    /// Most pixels, width times height.
+    pub max_pixels: u64,
+    /// Longest side in pixels.
+    pub max_side: u32,
+    /// Memory one decoder may take.
+    pub max_decoded_bytes: u64,
+    /// Longest side of the stored small picture.
+    pub thumbnail_side: u32,
+}
+
+impl settings::Settings for Settings {
+    const DEFAULTS: &'static str = include_str!("../settings.toml");
+
+    fn validate(&self) -> Result<(), SettingsError> {
+        self.bucket.validate()?;
+        self.amqp.validate()?;
+        self.fetch.validate()?;
+        self.batch.validate()?;
+        if !(1..=1024).contains(&self.model.max_batch) {
+            return Err(SettingsError::value("model.max_batch", "must be from 1 to 1024"));
+        }
+        if !(16..=2048).contains(&self.picture.thumbnail_side) {
+            return Err(SettingsError::value("picture.thumbnail_side", "must be from 16 to 2048"));
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// What starting a process needs of the settings.
+    pub fn shared(&self) -> Shared {
+        Shared { log: self.log.clone(), http: self.http.clone() }
+    }
+}
+
+/// Runs the embedder until shutdown.
+///
+/// The order matters: the model is warm and the store is proven before the first job is taken, because from then on
+/// what is delivered counts as begun.
+///
+/// # Errors
+/// The socket, the model, the store or the tables cannot be used.
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let health = Health::default();
+    health.expect(&["model", "store", "publisher", "consumer"]);
+    let listener = service::bind(&settings.http).await?;
+    let address = listener.local_addr()?;
+    let http = tokio::spawn(service::serve(listener, axum::Router::new(), health.clone(), shutdown.clone()));
+    let worked = work(settings, address, health, shutdown.clone()).await;
+    shutdown.cancel();
+    http.await??;
+    worked
+}
+
+async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let (runtime_settings, model_settings) = (settings.runtime.clone(), settings.model.clone());
+    let (encoder, manifest, manifest_hash) = tokio::task::spawn_blocking(move || {
+        let model = Model::find(&model_settings.name)?;
+        let runtime = Runtime::start(&runtime_settings)?;
+        Ok::<_, inference::ModelError>((model.image_encoder(&runtime, model_settings.max_batch)?, model.manifest, model.digest))
+    })
+    .await??;
+    tracing::info!(model = manifest.id, provider = encoder.provider(), dim = encoder.dim(), "model is warm");
+    health.ok("model");
+
+    let bucket = Bucket::connect(&settings.bucket).await;
+    let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
+    table::probe::probe(&location).await?;
+    let database = location.connect(Access::writer()).await?;
+    let space = Space {
+        model: manifest.id.clone(),
+        space: manifest.space.clone(),
+        manifest_hash,
+        dim: encoder.dim(),
+    };
+    let stage = embed::Embed::open(&database, space, encoder, settings.picture, settings.fetch.max_object_bytes).await?;
+    health.ok("store");
+
+    let worker = format!("{}@{address}", std::process::id());
+    let (name, topology) = (format!("embedder {worker}"), Topology::new(&settings.amqp.namespace));
+    let publisher = Publisher::start(settings.amqp.clone(), name.clone(), vec![StageName::embed()], health.clone());
+    let settler = Settler::new(publisher, topology, StageName::embed(), worker, manifest.id);
+    let consumer = Consumer::start(settings.amqp, name, StageName::embed(), health.clone());
+    let parts = Parts { stage, bucket, settler, batch: settings.batch, fetch: settings.fetch, health, shutdown };
+    worker::run(parts, consumer).await;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+"""What the demo asks the running services over HTTP."""
+
+import json
+import re
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import stack  # noqa: E402
+
+SETTLED_DONE = re.compile(r'^bucketlens_jobs_settled_total\{[^}]*outcome="done"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
+
+
+class Search:
+    """The searcher's HTTP API."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def get(self, path, **query):
+        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)
+
+    def hits(self, words, top_k):
+        return self.get("/v1/search", q=words, top_k=top_k)["hits"]
+
+    def indexed(self):
+        """How many pictures are in every table, so that searching and showing them works."""
+        try:
+            tables = self.get("/v1/status")["tables"]
+        except urllib.error.URLError:
+            # No table exists before the first picture is indexed.
+            return 0
+        rows = [table["rows"] for name, table in tables.items() if name == "images" or name.startswith("embeddings_")]
+        return min(rows) if len(rows) > 1 else 0
+
+
+def recall_at_1(search, captions, language):
+    """Share of captions whose first hit is a picture with that caption."""
+    truth = {caption["key"]: caption[language] for caption in captions}
+
+    def found(words):
+        hits = search.hits(words, 1)
+        return bool(hits) and truth.get(hits[0]["key"]) == words
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(found, truth.values()))
+    return round(sum(results) / len(results), 4)
+
+
+def embedders_that_worked(home):
+    """Whether each embedder settled a job with success."""
+    worked = {}
+    for name in stack.services(home):
+        if name.startswith("embedder"):
+            with urllib.request.urlopen(stack.address(home, name) + "/metrics", timeout=10) as answer:
+                counts = SETTLED_DONE.findall(answer.read().decode())
+            worked[name] = sum(map(float, counts)) > 0
+    return worked

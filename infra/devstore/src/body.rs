@@ -1,0 +1,134 @@
+//! How an object lies on disk: its bytes, then what is known about it as JSON, then the length of that JSON.
+//!
+//! One file per object means that one rename publishes the bytes and their ETag together, and a file that was open
+//! before stays whole for its reader.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
+    time::SystemTime,
+};
+
+use futures::StreamExt;
+use s3s::{
+    S3Error, S3ErrorCode, S3Result,
+    crypto::{Checksum, Md5},
+    dto::StreamingBlob,
+};
+use serde::{Deserialize, Serialize};
+use tempfile::{NamedTempFile, TempPath};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+const LENGTH_BYTES: u64 = 8;
+
+/// What is known about one object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct About {
+    pub(crate) key: String,
+    pub(crate) etag: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) last_modified: SystemTime,
+    #[serde(flatten)]
+    pub(crate) labels: Labels,
+}
+
+/// What the writer of an object says about it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Labels {
+    pub(crate) content_type: Option<String>,
+    pub(crate) metadata: Option<HashMap<String, String>>,
+}
+
+/// Bytes on their way in, in a temporary file that is removed unless it becomes an object.
+pub(crate) struct BodyWriter {
+    path: TempPath,
+    file: BufWriter<tokio::fs::File>,
+    md5: Md5,
+    size_bytes: u64,
+}
+
+/// Bytes that have arrived in full; dropping them removes the file.
+pub(crate) struct Part {
+    pub(crate) path: TempPath,
+    pub(crate) md5: [u8; 16],
+    pub(crate) size_bytes: u64,
+}
+
+/// A complete object file that only needs its name.
+pub(crate) struct Sealed {
+    pub(crate) path: TempPath,
+    pub(crate) about: About,
+}
+
+impl BodyWriter {
+    pub(crate) fn create(folder: &Path) -> S3Result<Self> {
+        let (file, path) = NamedTempFile::new_in(folder).map_err(S3Error::internal_error)?.into_parts();
+        let file = BufWriter::with_capacity(BUFFER_BYTES, tokio::fs::File::from_std(file));
+        Ok(Self { path, file, md5: Md5::new(), size_bytes: 0 })
+    }
+
+    /// Takes a request's whole body; an upload that breaks off is an error and leaves nothing behind.
+    pub(crate) async fn receive(mut self, body: Option<StreamingBlob>) -> S3Result<Self> {
+        let Some(mut body) = body else { return Ok(self) };
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes.map_err(|error| S3Error::with_source(S3ErrorCode::IncompleteBody, error))?;
+            self.write(&bytes).await.map_err(S3Error::internal_error)?;
+        }
+        Ok(self)
+    }
+
+    /// Appends the bytes of a stored file up to `size_bytes`.
+    pub(crate) async fn append(&mut self, file: File, size_bytes: u64) -> io::Result<()> {
+        let mut source = tokio::fs::File::from_std(file).take(size_bytes);
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match source.read(&mut buffer).await? {
+                0 => return Ok(()),
+                count => self.write(&buffer[..count]).await?,
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.md5.update(bytes);
+        self.size_bytes += bytes.len() as u64;
+        self.file.write_all(bytes).await
+    }
+
+    /// Ends the bytes of one part of a multipart upload.
+    pub(crate) async fn into_part(mut self) -> io::Result<Part> {
+        self.file.flush().await?;
+        Ok(Part { path: self.path, md5: self.md5.finalize(), size_bytes: self.size_bytes })
+    }
+
+    /// Ends an object. `etag` is the MD5 of the bytes when none is given.
+    pub(crate) async fn seal(mut self, key: String, etag: Option<String>, labels: Labels) -> io::Result<Sealed> {
+        let etag = etag.unwrap_or_else(|| hex::encode(self.md5.finalize()));
+        let about = About { key, etag, size_bytes: self.size_bytes, last_modified: SystemTime::now(), labels };
+        let footer = serde_json::to_vec(&about)?;
+        self.file.write_all(&footer).await?;
+        self.file.write_all(&(footer.len() as u64).to_be_bytes()).await?;
+        self.file.flush().await?;
+        Ok(Sealed { path: self.path, about })
+    }
+}
+
+/// Reads what is known about the object in a file.
+pub(crate) fn read_about(path: &Path) -> io::Result<About> {
+    let mut file = File::open(path)?;
+    let end = file.metadata()?.len();
+    let broken = || io::Error::other(format!("{} is not an object file of this store", path.display()));
+    let length_at = end.checked_sub(LENGTH_BYTES).ok_or_else(broken)?;
+    file.seek(SeekFrom::Start(length_at))?;
+    let mut length = [0; LENGTH_BYTES as usize];
+    file.read_exact(&mut length)?;
+    let footer_at = length_at.checked_sub(u64::from_be_bytes(length)).ok_or_else(broken)?;
+    file.seek(SeekFrom::Start(footer_at))?;
+    let mut footer = Vec::new();
+    file.take(length_at - footer_at).read_to_end(&mut footer)?;
+    let about: About = serde_json::from_slice(&footer).map_err(|_| broken())?;
+    if about.size_bytes == footer_at { Ok(about) } else { Err(broken()) }
+}

@@ -1,0 +1,124 @@
+//! An S3 server for development and tests: one process, one folder, no account.
+//!
+//! Tables commit through conditional writes, so a store that checks and writes in two steps loses rows without an
+//! error anywhere. This one holds its keys in memory and decides a condition, the rename and the new key under one
+//! lock: of many writers of one key exactly one wins, readers see whole objects, listings are in byte order and
+//! always carry the ETag that HEAD and GET answer.
+//!
+//! What it is not: durable against power loss (nothing is synced), access control (one key pair sees all buckets),
+//! versions, object locks, server-side encryption. Checksums sent by clients are accepted and not verified.
+
+mod body;
+mod listing;
+mod service;
+mod store;
+mod upload;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use s3s::{
+    auth::SimpleAuth,
+    service::{S3Service, S3ServiceBuilder},
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{service::Devstore, store::Store};
+
+/// How long [`Server::stop`] waits for requests in progress.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What a server needs to start.
+pub struct Options {
+    /// Folder that holds the objects; created when missing, and used by one server at a time.
+    pub root: PathBuf,
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The one access key that is let in.
+    pub access_key: String,
+    /// The secret of that key.
+    pub secret_key: String,
+    /// Buckets to create when they are missing.
+    pub buckets: Vec<String>,
+}
+
+/// A serving store. Dropping it stops it too, without waiting for requests in progress.
+pub struct Server {
+    address: SocketAddr,
+    stop: DropGuard,
+    task: JoinHandle<()>,
+}
+
+/// Opens the folder and serves it until the returned [`Server`] is stopped or dropped.
+pub async fn start(options: Options) -> anyhow::Result<Server> {
+    let store =
+        Store::open(&options.root).with_context(|| format!("folder {} cannot be used as a store", options.root.display()))?;
+    for bucket in &options.buckets {
+        store.create_bucket(bucket).with_context(|| format!("bucket {bucket} cannot be created; see the naming rules of S3"))?;
+    }
+    let mut service = S3ServiceBuilder::new(Devstore::new(Arc::new(store)));
+    service.set_auth(SimpleAuth::from_single(options.access_key, options.secret_key));
+
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another address or port 0", options.listen))?;
+    let address = listener.local_addr()?;
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(serve(listener, service.build(), stop.clone()));
+    Ok(Server { address, stop: stop.drop_guard(), task })
+}
+
+impl Server {
+    /// The URL that S3 clients are given, with path-style addressing.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops accepting, lets requests in progress finish (five seconds at most) and releases the folder.
+    pub async fn stop(self) {
+        drop(self.stop);
+        if let Err(error) = self.task.await {
+            tracing::warn!(%error, "the server's task ended badly");
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToken) {
+    let http = auto::Builder::new(TokioExecutor::new());
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let socket = match accepted {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                // Out of file descriptors, most likely: trying again at once would only spin.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        // Answers are small: without this each one may wait 40 ms for the client's delayed acknowledgement.
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let connection = http.serve_connection(TokioIo::new(socket), service.clone()).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(STOP_DEADLINE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still running at the deadline and were cut off");
+    }
+}

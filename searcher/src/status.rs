@@ -1,0 +1,40 @@
+//! `/v1/status`: what there is to search, with what it is searched, and how much is still on its way.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use pipeline::job::StageName;
+use serde_json::{Map, Value, json};
+
+use crate::api::App;
+use crate::problem::Problem;
+
+/// The answer of `/v1/status`. A broker that is away makes `queues` null and says why; searching goes on without it.
+pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Value>, Problem> {
+    let mut tables = Map::new();
+    for table in app.engine.table_rows().await? {
+        tables.insert(table.name, json!({ "rows": table.rows, "version": table.version }));
+    }
+    let stage = StageName::embed();
+    let (queues, queues_error) = match app.queues.depths(&stage).await {
+        Ok(depths) => (json!({ stage.as_str(): depths }), None),
+        Err(error) => (Value::Null, Some(error.to_string())),
+    };
+    let encoders = &app.engine.encoders;
+    let manifest = &encoders.manifest;
+    Ok(axum::Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "model": {
+            "id": manifest.id,
+            "space": manifest.space,
+            "dim": manifest.dim,
+            "demo": manifest.demo,
+            "licence": manifest.licence,
+            "notice": manifest.notice,
+            "provider": encoders.provider,
+        },
+        "tables": tables,
+        "queues": queues,
+        "queues_error": queues_error,
+    })))
+}

@@ -1,0 +1,47 @@
+//! The web page, embedded in the program. No build step, no request to anywhere but this server and the store.
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::routing::get;
+use pipeline::bucket::BucketSettings;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+const FILES: [(&str, &str, &str); 6] = [
+    ("/", "text/html; charset=utf-8", include_str!("../ui/index.html")),
+    ("/ui/app.js", "text/javascript; charset=utf-8", include_str!("../ui/app.js")),
+    ("/ui/server.js", "text/javascript; charset=utf-8", include_str!("../ui/server.js")),
+    ("/ui/words.js", "text/javascript; charset=utf-8", include_str!("../ui/words.js")),
+    ("/ui/style.css", "text/css; charset=utf-8", include_str!("../ui/style.css")),
+    ("/ui/favicon.svg", "image/svg+xml", include_str!("../ui/favicon.svg")),
+];
+
+/// The page and its files, with headers that keep everything else out.
+pub(crate) fn router(bucket: &BucketSettings) -> Router {
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {}; connect-src 'self'; \
+         form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+        store_origin(bucket)
+    );
+    let policy = HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'"));
+    let mut router = Router::new();
+    for (path, kind, body) in FILES {
+        // File names stay the same between releases, so a browser must ask whether they are still right.
+        let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];
+        router = router.route(path, get(move || std::future::ready((headers, body))));
+    }
+    let set = |name, value| SetResponseHeaderLayer::overriding(name, value);
+    router
+        .layer(set(header::CONTENT_SECURITY_POLICY, policy))
+        .layer(set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
+}
+
+/// Where links to originals point, as a source of pictures in the page's policy.
+fn store_origin(bucket: &BucketSettings) -> String {
+    let public = if bucket.public_endpoint.is_empty() { &bucket.endpoint } else { &bucket.public_endpoint };
+    let Ok(url) = url::Url::parse(public) else { return "https://*.amazonaws.com".to_owned() };
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let bucket_host = if bucket.path_style { String::new() } else { format!("{}.", bucket.name) };
+    format!("{}://{bucket_host}{host}{port}", url.scheme())
+}
