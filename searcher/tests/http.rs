@@ -47,7 +47,7 @@ async fn wrong_input_is_400_with_the_field_named() {
         (json!({ "image_id": "../../etc" }), "image_id"),
         (json!({ "text": "a", "filter": { "prefix": 7 } }), "filter.prefix"),
         (json!({ "text": "a", "filter": { "sql": "1=1" } }), "filter.sql"),
-        (json!([1, 2]), "body"),
+        (json!("words"), "body"),
     ] {
         let answer = world.http().post(&url).json(&body).send().await.unwrap();
         assert_eq!(problem(answer).await, (400, json!(field)), "{body}");
@@ -60,7 +60,7 @@ async fn wrong_input_is_400_with_the_field_named() {
         (form("picture", solid_jpeg([1, 2, 3], 16)), 400, json!("picture")),
         (form("image", solid_jpeg([1, 2, 3], 16)).text("top_k", "x"), 400, json!("top_k")),
         (form("image", solid_jpeg([1, 2, 3], 16)).text("filter", "{\"formats\":3}"), 400, json!("filter.formats")),
-        (Form::new(), 400, json!("image")),
+        (Form::new(), 400, json!("body")),
     ] {
         let answer = world.http().post(&url).multipart(form).send().await.unwrap();
         assert_eq!(problem(answer).await, (status, field));

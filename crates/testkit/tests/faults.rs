@@ -35,7 +35,8 @@ async fn metric(world: &World, base: &str, name: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_embedder_loses_nothing_and_doubles_nothing() {
     let mut world = World::start().await;
-    let slow = [("BATCH__MAX_ROWS", "16"), ("BATCH__MAX_WAIT", "2s"), ("AMQP__PREFETCH", "48"), ("RUNTIME__THREADS", "1")];
+    // A batch larger than the prefetch closes only by age: for two seconds at a time everything held is unfinished.
+    let slow = [("BATCH__MAX_ROWS", "64"), ("BATCH__MAX_WAIT", "2s"), ("AMQP__PREFETCH", "32"), ("RUNTIME__THREADS", "1")];
     let (mut ingest, mut searcher) = (world.run_ingest(), world.run("searcher", &[]));
     let (mut victim, mut other) = (world.run("embedder", &slow), world.run("embedder", &slow));
     ingest.ready().await;
