@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use inference::{Embedding, ImageEncoder, Pixels, PictureLimits};
+use inference::{Embedding, ImageEncoder, PictureLimits, Pixels};
 use pipeline::stage::{Finished, Stage};
 use pipeline::{Failure, ImageId, ObjectRef};
 use table::embeddings::Embeddings;

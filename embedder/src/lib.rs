@@ -130,12 +130,7 @@ async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown:
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     table::probe::probe(&location).await?;
     let database = location.connect(Access::writer()).await?;
-    let space = Space {
-        model: manifest.id.clone(),
-        space: manifest.space.clone(),
-        manifest_hash,
-        dim: encoder.dim(),
-    };
+    let space = Space { model: manifest.id.clone(), space: manifest.space.clone(), manifest_hash, dim: encoder.dim() };
     let stage = embed::Embed::open(&database, space, encoder, settings.picture, settings.fetch.max_object_bytes).await?;
     health.ok("store");
 

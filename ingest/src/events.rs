@@ -35,7 +35,13 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(bucket: Bucket, index: Index, filter: Arc<KeyFilter>, published: Published, settings: EventSettings) -> Self {
+    pub(crate) fn new(
+        bucket: Bucket,
+        index: Index,
+        filter: Arc<KeyFilter>,
+        published: Published,
+        settings: EventSettings,
+    ) -> Self {
         Self { bucket, index, filter, published, settings }
     }
 
@@ -90,7 +96,10 @@ async fn receive(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes)
             Ok(done) => acted += usize::from(done),
             Err(error) => {
                 tracing::warn!("an event could not be acted on, its sender may send it again: {error:#}");
-                return answer(StatusCode::SERVICE_UNAVAILABLE, "bucket, tables or broker cannot be reached, send it again later");
+                return answer(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "bucket, tables or broker cannot be reached, send it again later",
+                );
             }
         }
     }

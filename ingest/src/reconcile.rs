@@ -63,7 +63,8 @@ impl Reconciler {
         let listed = self.publish_missing().await?;
         // What is gone has no job to wait for; uploaded again it is new.
         self.published.forget(|id| !listed.contains(id));
-        let lost: Vec<_> = self.snapshot.held.keys().filter(|id| !listed.contains(id) && !self.unwatched.contains(id)).copied().collect();
+        let lost: Vec<_> =
+            self.snapshot.held.keys().filter(|id| !listed.contains(id) && !self.unwatched.contains(id)).copied().collect();
         if !lost.is_empty() {
             self.remove(&lost, listed.is_empty()).await?;
         }

@@ -22,8 +22,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::query::{Query, Words};
-use pipeline::depths::Queues;
 use crate::{SearchSettings, access, pictures, status};
+use pipeline::depths::Queues;
 
 // Room for the other fields and the envelope of a form, and for base64's third.
 const ENVELOPE_BYTES: usize = 64 << 10;
@@ -50,12 +50,16 @@ pub(crate) fn router(app: Arc<App>, settings: &SearchSettings, api_key: SecretSt
         .layer(GlobalConcurrencyLimitLayer::new(settings.max_concurrent))
         .layer(middleware::from_fn(move |request, next| within(timeout, request, next)))
         .layer(middleware::from_fn_with_state(Arc::new(api_key), access::check))
-        .layer(CatchPanicLayer::custom(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the request hit a defect").into_response()))
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the request hit a defect").into_response()
+        }))
         .with_state(app)
 }
 
 async fn within(limit: Duration, request: Request, next: Next) -> Response {
-    let late = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("not answered within {limit:?}; try again later")).into_response();
+    let late = |_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("not answered within {limit:?}; try again later")).into_response()
+    };
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(late)
 }
 

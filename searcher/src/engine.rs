@@ -126,7 +126,9 @@ impl Engine {
             Example::Text(text) => {
                 let encoders = std::sync::Arc::clone(&self.encoders);
                 blocking(move || {
-                    let no_text = || Problem::field("text", format!("the model '{}' has no words, search by a picture", encoders.manifest.id));
+                    let no_text = || {
+                        Problem::field("text", format!("the model '{}' has no words, search by a picture", encoders.manifest.id))
+                    };
                     let encoder = encoders.text.as_ref().ok_or_else(no_text)?;
                     first(encoder.encode(&[text]), "text")
                 })

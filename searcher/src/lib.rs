@@ -123,7 +123,8 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let listener = service::bind(&settings.http).await?;
 
     let (name, runtime) = (settings.model.name.clone(), settings.runtime.clone());
-    let models = tokio::task::spawn_blocking(move || engine::Encoders::load(&Model::find(&name)?, &Runtime::start(&runtime)?)).await??;
+    let models =
+        tokio::task::spawn_blocking(move || engine::Encoders::load(&Model::find(&name)?, &Runtime::start(&runtime)?)).await??;
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::reader(settings.search.freshness)).await?;
     let engine = Engine::new(database, models, settings.search.max_pixels, settings.search.max_image_bytes);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use searcher::Settings;
 use pipeline::service;
+use searcher::Settings;
 
 /// Answers searches over HTTP and serves the web page.
 #[derive(Parser)]

@@ -39,13 +39,18 @@ pub(crate) async fn facts(State(app): State<Arc<App>>, Path(id): Path<String>) -
 /// The small JPEG.
 pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let bytes = images(&app, &id).await?.thumbnail(&id).await?.ok_or_else(|| Problem::no_image(&id))?;
-    let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let headers =
+        [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     Ok((headers, bytes).into_response())
 }
 
 /// Redirects to a link that works for a while; as JSON where JSON is asked for, because a script that must send an API
 /// key cannot follow a redirect to another origin.
-pub(crate) async fn original(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn original(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let facts = known(&app, &id).await?;
     let link = app.bucket.presigned_get(&facts.key, app.link_lifetime).await;
     let link = link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;

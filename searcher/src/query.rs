@@ -86,7 +86,8 @@ impl Query {
         let mut examples = Vec::new();
         examples.extend(body.text.map(Example::Text));
         if let Some(text) = body.image {
-            let bytes = STANDARD.decode(text.trim()).map_err(|error| Problem::field("image", format!("is not base64: {error}")))?;
+            let bytes =
+                STANDARD.decode(text.trim()).map_err(|error| Problem::field("image", format!("is not base64: {error}")))?;
             examples.push(Example::Image(bytes.into()));
         }
         examples.extend(body.image_id.map(Example::ImageId));
@@ -125,7 +126,9 @@ impl Query {
             return Err(Problem::field(expected, "exactly one of text, image, image_id and vector is needed"));
         };
         match &example {
-            Example::Text(words) if words.trim().is_empty() => return Err(Problem::field(expected, "is empty: say what to look for")),
+            Example::Text(words) if words.trim().is_empty() => {
+                return Err(Problem::field(expected, "is empty: say what to look for"));
+            }
             Example::Text(words) if words.chars().count() > MAX_TEXT_CHARACTERS => {
                 return Err(Problem::field(expected, format!("has more than {MAX_TEXT_CHARACTERS} characters")));
             }

@@ -1,5 +1,7 @@
 //! The API over a real socket: every wrong input is answered 400 with its field, never 500.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use testkit::{World, solid_jpeg};
@@ -98,7 +100,8 @@ async fn filters_narrow_and_hostile_text_stays_text() {
     let keys = async |filter: Value| {
         let (status, body) = world.post(&url, json!({ "text": "sky", "top_k": 100, "filter": filter })).await;
         assert_eq!(status, 200, "{body}");
-        let mut keys: Vec<_> = body["hits"].as_array().unwrap().iter().map(|hit| hit["key"].as_str().unwrap().to_owned()).collect();
+        let mut keys: Vec<_> =
+            body["hits"].as_array().unwrap().iter().map(|hit| hit["key"].as_str().unwrap().to_owned()).collect();
         keys.sort();
         keys
     };
@@ -111,7 +114,11 @@ async fn filters_narrow_and_hostile_text_stays_text() {
     assert_eq!(keys(json!({ "formats": ["gif"] })).await.len(), 0);
     assert_eq!(keys(json!({ "modified_after": "2020-01-01T00:00:00Z" })).await.len(), 4);
     assert_eq!(keys(json!({ "modified_before": "2020-01-01T00:00:00Z" })).await.len(), 0);
-    assert_eq!(keys(json!({ "taken_after": "1900-01-01T00:00:00Z" })).await.len(), 0, "these pictures say not when they were taken");
+    assert_eq!(
+        keys(json!({ "taken_after": "1900-01-01T00:00:00Z" })).await.len(),
+        0,
+        "these pictures say not when they were taken"
+    );
     for hostile in ["' OR '1'='1", "a/' OR key LIKE '%", "%", "_", "\\", "\"; DROP TABLE images; --", "\u{0}", "a/\u{10ffff}"] {
         assert_eq!(keys(json!({ "prefix": hostile })).await.len(), 0, "{hostile:?}");
         assert_eq!(keys(json!({ "formats": [hostile] })).await.len(), 0, "{hostile:?}");
@@ -148,7 +155,8 @@ async fn a_key_protects_the_data_but_not_the_page() {
         assert_ne!(right.status(), 401, "{path}");
     }
     // The broker is away: the status says so and stays useful.
-    let status: Value = world.http().get(format!("{base}/v1/status")).bearer_auth("sesame").send().await.unwrap().json().await.unwrap();
+    let status: Value =
+        world.http().get(format!("{base}/v1/status")).bearer_auth("sesame").send().await.unwrap().json().await.unwrap();
     assert!(status["queues"].is_null() && status["queues_error"].is_string(), "{status}");
     assert_eq!((&status["model"]["demo"], &status["model"]["provider"]), (&json!(true), &json!("cpu")), "{status}");
 

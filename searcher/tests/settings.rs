@@ -1,5 +1,7 @@
 //! Wrong settings stop the program with exit code 2 and a sentence that names the key.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::process::Command;
 
 #[test]

@@ -110,11 +110,7 @@ fn to_event(record: Record, source: EventSource) -> Result<Option<ObjectEvent>, 
     };
     let (bucket, key) = (record.s3.bucket.name, record.s3.object.key);
     let key = if raw { key } else { form_decode(&key)? };
-    Ok(Some(if kind == "ObjectCreated" {
-        ObjectEvent::Created { bucket, key }
-    } else {
-        ObjectEvent::Removed { bucket, key }
-    }))
+    Ok(Some(if kind == "ObjectCreated" { ObjectEvent::Created { bucket, key } } else { ObjectEvent::Removed { bucket, key } }))
 }
 
 fn form_decode(key: &str) -> Result<String, EventError> {
@@ -146,9 +142,18 @@ mod tests {
             assert_eq!(events, created("a b+c%/海.jpg"));
         }
         let stored = r#"{"key":"a+b%2Bc.jpg","size":"12"}"#;
-        assert_eq!(parse_notification(&body("ObjectCreated:Put", "ceph:s3", stored), EventSource::Auto).unwrap(), created("a+b%2Bc.jpg"));
-        assert_eq!(parse_notification(&body("ObjectCreated:Put", "", stored), EventSource::Ceph).unwrap(), created("a+b%2Bc.jpg"));
-        assert_eq!(parse_notification(&body("ObjectCreated:Put", "minio:s3", stored), EventSource::Minio).unwrap(), created("a b+c.jpg"));
+        assert_eq!(
+            parse_notification(&body("ObjectCreated:Put", "ceph:s3", stored), EventSource::Auto).unwrap(),
+            created("a+b%2Bc.jpg")
+        );
+        assert_eq!(
+            parse_notification(&body("ObjectCreated:Put", "", stored), EventSource::Ceph).unwrap(),
+            created("a+b%2Bc.jpg")
+        );
+        assert_eq!(
+            parse_notification(&body("ObjectCreated:Put", "minio:s3", stored), EventSource::Minio).unwrap(),
+            created("a b+c.jpg")
+        );
     }
 
     #[test]
@@ -163,13 +168,18 @@ mod tests {
     fn every_record_of_a_notification_counts() {
         let one = String::from_utf8(body("ObjectCreated:Put", "aws:s3", r#"{"key":"1"}"#)).unwrap();
         let record = &one[12..one.len() - 2];
-        let many = format!(r#"{{"EventName":"x","Key":"pics/1","Records":[{record},{},{record}]}}"#, record.replace("Created:Put", "Tagging:Put"));
+        let many = format!(
+            r#"{{"EventName":"x","Key":"pics/1","Records":[{record},{},{record}]}}"#,
+            record.replace("Created:Put", "Tagging:Put")
+        );
         assert_eq!(parse_notification(many.as_bytes(), EventSource::Auto).unwrap().len(), 2);
     }
 
     #[test]
     fn pings_and_test_events_are_no_events_and_garbage_is_an_error() {
-        for quiet in [r#"{"Records":null}"#, r#"{"Records":[]}"#, r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#] {
+        for quiet in
+            [r#"{"Records":null}"#, r#"{"Records":[]}"#, r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#]
+        {
             assert_eq!(parse_notification(quiet.as_bytes(), EventSource::Auto).unwrap(), vec![]);
         }
         for bad in ["", "[]x", "{\"Records\":[{}]}", "\u{0}"] {

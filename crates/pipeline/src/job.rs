@@ -137,7 +137,10 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        let object = ObjectRef { bucket: "b".into(), key: "ключ +%.jpg".into(), etag: "e".into(), size_bytes: None, last_modified: None };
+        let object =
+            ObjectRef {
+                bucket: "b".into(), key: "ключ +%.jpg".into(), etag: "e".into(), size_bytes: None, last_modified: None
+            };
         Job::new(StageName::embed(), object, Origin::Event)
     }
 

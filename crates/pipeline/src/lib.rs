@@ -1,21 +1,21 @@
 #![doc = include_str!("../README.md")]
 
 // In the order in which an image passes through.
-pub mod object;
+pub mod batch;
 pub mod bucket;
+pub mod connection;
+pub mod consume;
+pub mod depths;
 pub mod event;
+pub mod failure;
 pub mod filter;
 pub mod job;
-pub mod topology;
-pub mod depths;
-pub mod connection;
+pub mod object;
 pub mod publish;
-pub mod consume;
-pub mod batch;
-pub mod stage;
-pub mod failure;
-pub mod worker;
 pub mod settle;
+pub mod stage;
+pub mod topology;
+pub mod worker;
 
 // What every process has.
 pub mod health;

@@ -100,7 +100,8 @@ mod tests {
         let id = ImageId::of("bucket", "a/b.jpg", "etag");
         assert_eq!(id.to_string().len(), 32);
         assert_eq!(id.to_string().parse::<ImageId>().unwrap(), id);
-        for bad in ["", "xyz", &id.to_string().to_uppercase(), "' OR 1=1 --", &"0".repeat(33), "+0000000000000000000000000000000"] {
+        for bad in ["", "xyz", &id.to_string().to_uppercase(), "' OR 1=1 --", &"0".repeat(33), "+0000000000000000000000000000000"]
+        {
             assert!(bad.parse::<ImageId>().is_err(), "{bad}");
         }
     }

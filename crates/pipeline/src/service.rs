@@ -137,10 +137,10 @@ pub async fn bind(settings: &HttpSettings) -> Result<TcpListener, SettingsError>
 pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
     let ready = { move || std::future::ready(readiness(&health)) };
-    let router = router
-        .route("/healthz", get(|| std::future::ready("ok")))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(|| std::future::ready(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render()))));
+    let router = router.route("/healthz", get(|| std::future::ready("ok"))).route("/readyz", get(ready)).route(
+        "/metrics",
+        get(|| std::future::ready(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render()))),
+    );
     let upkeep = shutdown.clone();
     tokio::spawn(async move {
         while tokio::time::timeout(Duration::from_secs(5), upkeep.cancelled()).await.is_err() {

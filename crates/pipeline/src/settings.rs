@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn environment_wins_over_defaults_key_by_key() {
-        let sample = with(&[("BUCKETLENS__WORK__WAIT", "2s"), ("BUCKETLENS__WORK__NAMES", "x, y"), ("OTHER__WORK__ROWS", "9")]).unwrap();
+        let sample =
+            with(&[("BUCKETLENS__WORK__WAIT", "2s"), ("BUCKETLENS__WORK__NAMES", "x, y"), ("OTHER__WORK__ROWS", "9")]).unwrap();
         assert_eq!((sample.work.rows, sample.work.wait), (3, Duration::from_secs(2)));
         assert_eq!(sample.work.names, ["x", "y"]);
         assert_eq!(with(&[("BUCKETLENS__WORK__ROWS", "9")]).unwrap().work.rows, 9);

@@ -1,5 +1,7 @@
 //! The queue side on a real broker: exact confirms, exact topology, connections that come back.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use futures::future::join_all;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
@@ -13,7 +15,8 @@ use std::time::Duration;
 use testkit::{World, eventually};
 
 fn job(key: &str) -> Job {
-    let object = ObjectRef { bucket: "pictures".into(), key: key.into(), etag: "e".into(), size_bytes: None, last_modified: None };
+    let object =
+        ObjectRef { bucket: "pictures".into(), key: key.into(), etag: "e".into(), size_bytes: None, last_modified: None };
     Job::new(StageName::embed(), object, Origin::Event)
 }
 

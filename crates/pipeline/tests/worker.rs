@@ -1,6 +1,8 @@
 //! The worker loop on a real broker and a real store, with a stage that fails on command: each failure goes where its
 //! action says, and only the guilty one.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -210,7 +212,8 @@ async fn gone_changed_and_repeated_jobs_end_quietly() {
     }
     bench.written(1).await;
     bench.send(&job).await;
-    eventually("every job is settled", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) }).await;
+    eventually("every job is settled", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) })
+        .await;
     assert_eq!(bench.stage.0.decoded.load(Ordering::SeqCst), 1, "one object version is decoded once");
     assert_eq!(*bench.stage.0.written.lock().unwrap(), [job.object.image_id().to_string()]);
     bench.finish().await;

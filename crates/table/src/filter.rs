@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_prefix_becomes_a_range_that_holds_exactly_its_texts() {
-        for (prefix, end) in [("a", "b"), ("photos/", "photos0"), ("海", "浸"), ("\u{d7ff}", "\u{e000}"), ("a\u{10ffff}", "b")] {
+        for (prefix, end) in [("a", "b"), ("photos/", "photos0"), ("海", "浸"), ("\u{d7ff}", "\u{e000}"), ("a\u{10ffff}", "b")]
+        {
             let computed = after_all_with(prefix).unwrap();
             if prefix != "海" {
                 assert_eq!(computed, end);

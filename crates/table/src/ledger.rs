@@ -49,7 +49,11 @@ impl Ledger {
     }
 
     /// Opens a table, creating it where it is missing; refuses one with other columns.
-    pub(crate) async fn open_or_create(database: &Connection, name: &str, schema: arrow::datatypes::SchemaRef) -> Result<Self, TableError> {
+    pub(crate) async fn open_or_create(
+        database: &Connection,
+        name: &str,
+        schema: arrow::datatypes::SchemaRef,
+    ) -> Result<Self, TableError> {
         let failed = TableError::of(name);
         let ledger = match Self::open(database, name).await? {
             Some(ledger) => ledger,

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use bytes::Bytes;
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
@@ -100,11 +99,13 @@ impl Probe {
             }
             let [winner] = winners.as_slice() else {
                 let count = winners.len();
-                return Err(self.unsafe_store(format!("{count} of {WRITERS} concurrent creates of one key succeeded, not exactly one")));
+                return Err(
+                    self.unsafe_store(format!("{count} of {WRITERS} concurrent creates of one key succeeded, not exactly one"))
+                );
             };
             let body = self.store.get(&key).await.map_err(|e| self.failed("read a key", e))?;
             let body = body.bytes().await.map_err(|e| self.failed("read a key", e))?;
-            if body != Bytes::from(format!("writer {winner}")) {
+            if body != format!("writer {winner}").as_bytes() {
                 return Err(self.unsafe_store("a concurrent create overwrote the one that had succeeded"));
             }
             let again = self.store.put_opts(&key, PutPayload::from("again"), PutMode::Create.into()).await;

@@ -114,8 +114,22 @@ fn facts_fields() -> Vec<Field> {
 
 /// Names of the common columns that make up [`Facts`].
 pub(crate) const FACTS_COLUMNS: [&str; 16] = [
-    "image_id", "bucket", "key", "etag", "size_bytes", "last_modified", "format", "width", "height", "orientation", "taken_at",
-    "camera", "latitude", "longitude", "content_hash", "phash",
+    "image_id",
+    "bucket",
+    "key",
+    "etag",
+    "size_bytes",
+    "last_modified",
+    "format",
+    "width",
+    "height",
+    "orientation",
+    "taken_at",
+    "camera",
+    "latitude",
+    "longitude",
+    "content_hash",
+    "phash",
 ];
 
 pub(crate) fn images_schema() -> SchemaRef {

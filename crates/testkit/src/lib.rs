@@ -2,12 +2,14 @@
 //!
 //! Nothing here is skipped when something is missing: a test without its broker fails and says how to get one.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, with the name of what is missing")]
+
 mod pictures;
 mod process;
 mod store;
 mod world;
 
-pub use pictures::{broken, solid_jpeg, draw_scenes};
+pub use pictures::{broken, draw_scenes, solid_jpeg};
 pub use process::Process;
 pub use store::Store;
 pub use world::{Hit, World, eventually};

@@ -19,7 +19,11 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of the running test");
     let folder = test.ancestors().nth(2).expect("target folder").to_owned();
     let path = folder.join(name);
-    assert!(path.exists(), "{} is missing: run the tests with `cargo test --workspace`, which builds the programs", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run the tests with `cargo test --workspace`, which builds the programs",
+        path.display()
+    );
     path
 }
 

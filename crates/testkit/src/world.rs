@@ -14,7 +14,6 @@ use table::location::Access;
 use crate::process::Process;
 use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 
-
 /// A store of its own, queue names of its own, and what was started in it.
 pub struct World {
     store: Store,

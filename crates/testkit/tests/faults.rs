@@ -1,5 +1,7 @@
 //! Pulling plugs: what has begun is finished by someone, nothing is lost and nothing is found twice.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -71,7 +73,8 @@ impl Broker<'_> {
         let output = Command::new(script).arg(command).arg("--dir").arg(self.0).output().expect("infra/broker runs");
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         let state = std::fs::read_to_string(self.0.join("broker.json")).unwrap_or_default();
-        serde_json::from_str::<serde_json::Value>(&state).map_or(String::new(), |state| state["amqp_url"].as_str().unwrap().to_owned())
+        serde_json::from_str::<serde_json::Value>(&state)
+            .map_or(String::new(), |state| state["amqp_url"].as_str().unwrap().to_owned())
     }
 }
 

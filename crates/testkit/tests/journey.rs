@@ -1,5 +1,7 @@
 //! One image's journey through the real chain: put it, and it is found; change or remove it, and it is not.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use serde_json::json;
