@@ -39,6 +39,7 @@ lint: setup
 test *arguments: setup
     @infra/test {{ arguments }}
 
-# Run the benchmarks.
+# Measure the chain and what its computing costs alone: `--profile dev`, `--images N`, `--quick`.
 bench *arguments: setup
-    ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$PWD/.dev/onnxruntime/libonnxruntime.so} cargo bench --workspace {{ arguments }}
+    @.dev/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/bench/requirements.txt
+    @.dev/venv/bin/python infra/bench/bench.py {{ arguments }}

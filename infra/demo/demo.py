@@ -49,6 +49,7 @@ def main():
         print("\nStopping.", flush=True)
         passed = True
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         # On standard error, so that the line of JSON stays the last one on standard output.
         sys.stdout = sys.stderr
         stack.down(HOME)

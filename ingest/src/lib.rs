@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::bucket::{Bucket, BucketSettings};
-use pipeline::connection::AmqpSettings;
+use pipeline::connection::{AmqpSettings, Backoff};
+use pipeline::dead;
 use pipeline::event::EventSource;
 use pipeline::filter::{FilterSettings, KeyFilter};
 use pipeline::health::Health;
@@ -28,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 use crate::index::Index;
 use crate::published::Published;
 use crate::reconcile::Reconciler;
+
+// As many dead letters as one consumer may hold.
+const MOST_DEAD: u16 = u16::MAX;
 
 /// All settings of ingest; `settings.toml` documents them.
 #[derive(Debug, Clone, Deserialize)]
@@ -135,9 +139,26 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
 
     let door = events::Door::new(bucket.clone(), index.clone(), Arc::clone(&filter), published.clone(), settings.events);
     let http = tokio::spawn(service::serve(listener, events::router(door), health.clone(), shutdown.clone()));
+    remember_dead(&published, &settings.amqp, &shutdown).await;
     let reconciler = Reconciler::new(bucket, index, filter, published, settings.filter.prefix, settings.watch.max_delete_share);
     watch(reconciler, settings.watch.poll_interval, &health, &shutdown).await;
     http.await?
+}
+
+/// Dead letters lack a row for ever, but have had their job: without this, every restart would publish them again and
+/// each would die once more.
+async fn remember_dead(published: &Published, settings: &AmqpSettings, shutdown: &CancellationToken) {
+    let mut backoff = Backoff::default();
+    loop {
+        match dead::peek(settings, &StageName::embed(), MOST_DEAD).await {
+            Ok(jobs) => return published.remember(jobs.iter().map(|job| job.object.image_id())),
+            Err(error) => tracing::warn!(%error, "the dead letters cannot be read, trying again"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.pause()) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
 }
 
 /// Compares bucket and tables again and again; a failed comparison changes nothing and is tried again.

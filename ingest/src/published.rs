@@ -38,6 +38,11 @@ impl Published {
         Ok(true)
     }
 
+    /// Notes jobs that were published by an earlier process.
+    pub(crate) fn remember(&self, ids: impl Iterator<Item = ImageId>) {
+        self.ids().extend(ids);
+    }
+
     /// Forgets what has arrived.
     pub(crate) fn forget(&self, arrived: impl Fn(&ImageId) -> bool) {
         self.ids().retain(|id| !arrived(id));

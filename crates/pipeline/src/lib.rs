@@ -13,6 +13,7 @@ pub mod job;
 pub mod object;
 pub mod publish;
 pub mod settle;
+pub mod dead;
 pub mod stage;
 pub mod topology;
 pub mod worker;

@@ -124,20 +124,16 @@ impl Embeddings {
         let mut limit = wanted + 16;
         loop {
             let candidates = pinned.nearest(query, limit).await?;
-            let exhausted = candidates.len() < limit;
+            let too_low = |hit: &Hit| query.min_score.is_some_and(|min| hit.score < min);
+            // The candidates are in order, so nothing better follows one that is too low.
+            let exhausted = candidates.len() < limit || candidates.last().is_some_and(too_low);
             let mut hits = pinned.newest_only(candidates).await?;
-            if let Some(min) = query.min_score {
-                hits.retain(|hit| hit.score >= min);
-            }
+            hits.retain(|hit| !too_low(hit));
             if hits.len() >= wanted || exhausted {
                 let hits = hits.into_iter().skip(query.offset).take(query.top_k).collect();
                 return Ok(Found { hits, table_version });
             }
-            // Fewer than wanted although the table has more rows: rows were left out, or all further ones score less.
-            if query.min_score.is_some_and(|min| hits.len() < limit && hits.last().is_none_or(|hit| hit.score < min)) {
-                let hits = hits.into_iter().skip(query.offset).take(query.top_k).collect();
-                return Ok(Found { hits, table_version });
-            }
+            // Rows were left out as former content: look further.
             limit *= 4;
         }
     }

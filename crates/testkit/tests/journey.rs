@@ -209,8 +209,16 @@ async fn bad_files_are_parked_with_a_true_reason_and_hurt_nobody() {
     })
     .await;
 
-    // Several more listings publish none of them again.
+    // Neither more listings nor a new ingest publish any of them again.
     tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(ingest.stop().await.success());
+    let mut ingest = world.run_ingest();
+    ingest.ready().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    eventually("nothing but the dead letters waits", Duration::from_secs(30), || async {
+        (world.queued().await as usize == bad.len()).then_some(())
+    })
+    .await;
     let dead = world.take_dead().await;
     assert_eq!(dead.len(), bad.len(), "{dead:?}");
     for ((key, class, reason), (bad_key, _, expected)) in dead.iter().zip(&bad) {
