@@ -7,6 +7,7 @@ setup:
     @infra/setup
 
 # Fill a fresh bucket with 300 pictures and search them; `demo once` measures and exits.
+[no-exit-message]
 demo *once: setup
     @.dev/venv/bin/python infra/demo/demo.py {{ once }}
 

@@ -17,7 +17,8 @@ from usage import cpu_seconds, peak_memory_bytes  # noqa: E402
 POLL_INTERVAL = "2s"
 # The searcher may answer from a version of the table as old as this; the default would blur the end of a short run.
 COUNTING_FRESHNESS = "50ms"
-COUNTING_PAUSE = 0.05
+# Counting costs CPU time that the embedder lacks: the pause grows with what has passed, to this share of it.
+COUNTING_PAUSE, COUNTING_SHARE = 0.02, 0.02
 STALLED_SECONDS = 120
 SERVICES = ("embedder", "searcher", "ingest")
 
@@ -108,10 +109,11 @@ def depth(status, queue):
 
 def wait_for(total, count):
     """Returns once the count has arrived at the total; gives up when it has not moved for two minutes."""
-    last, moved = -1, time.monotonic()
+    last, begun = -1, time.monotonic()
+    moved = begun
     while (now := count()) < total:
         if now != last:
             last, moved = now, time.monotonic()
         if time.monotonic() - moved > STALLED_SECONDS:
             processes.fail(f"stopped at {now} of {total} pictures; see the logs in .dev/bench/home")
-        time.sleep(COUNTING_PAUSE)
+        time.sleep(max(COUNTING_PAUSE, COUNTING_SHARE * (time.monotonic() - begun)))

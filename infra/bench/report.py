@@ -9,6 +9,7 @@ def table(results, waits):
         ("", [result["title"] for result in results]),
         ("---", ["---:"] * len(results)),
         ("Pictures per second, upload queue to table", [number(r["chain"]["images_per_s"]) for r in results]),
+        ("Pictures per second, ONNX Runtime alone", [number(r["alone"]["encode_images_per_s"]) for r in results]),
         ("CPU per picture: whole embedder", [ms(r["chain"]["cpu_s"]["embedder"]) for r in results]),
         ("– ONNX Runtime alone", [ms(r["alone"]["encode_cpu_s"]) for r in results]),
         ("– decode and resize alone", [ms(r["alone"]["decode_resize_cpu_s"]) for r in results]),

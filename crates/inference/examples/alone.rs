@@ -9,6 +9,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,13 +43,10 @@ fn main() -> Result<(), Failure> {
         return Err(format!("{folder} holds fewer pictures than one batch of {batch}").into());
     }
 
-    let decoded = measure(&files, time, |file| Ok(drop(encoder.prepare(&decode(file, &limits)?))))?;
-    let thumbnails = measure(&pictures, time, |picture| Ok(drop(picture.thumbnail_jpeg(THUMBNAIL_SIDE)?)))?;
-    let fingerprints = measure(&pictures, time, |picture| {
-        std::hint::black_box(picture.phash());
-        Ok(())
-    })?;
-    let encoded = measure(&batches, time, |batch| Ok(drop(encoder.encode(batch)?)))?.per(encoder.max_batch());
+    let decoded = measure(&files, time, |file| Ok(encoder.prepare(&decode(file, &limits)?)))?;
+    let thumbnails = measure(&pictures, time, |picture| Ok(picture.thumbnail_jpeg(THUMBNAIL_SIDE)?))?;
+    let fingerprints = measure(&pictures, time, |picture| Ok(picture.phash()))?;
+    let encoded = measure(&batches, time, |batch| Ok(encoder.encode(batch)?))?.per(encoder.max_batch());
 
     let result = serde_json::json!({
         "pictures": files.len(),
@@ -82,10 +80,10 @@ impl Cost {
 
 /// Works on every item once to warm up (at most for the given time), then on all of them again and again: only whole
 /// rounds count, because pictures differ.
-fn measure<T>(items: &[T], time: Duration, mut work: impl FnMut(&T) -> Result<(), Failure>) -> Result<Cost, Failure> {
+fn measure<T, R>(items: &[T], time: Duration, mut work: impl FnMut(&T) -> Result<R, Failure>) -> Result<Cost, Failure> {
     let begun = Instant::now();
     for item in items {
-        work(item)?;
+        black_box(work(item)?);
         if begun.elapsed() > time / 4 {
             break;
         }
@@ -93,7 +91,7 @@ fn measure<T>(items: &[T], time: Duration, mut work: impl FnMut(&T) -> Result<()
     let (begun, cpu_before, mut count) = (Instant::now(), cpu_seconds()?, 0);
     while begun.elapsed() < time {
         for item in items {
-            work(item)?;
+            black_box(work(item)?);
         }
         count += items.len();
     }

@@ -156,6 +156,42 @@ async fn an_empty_bucket_removes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mass_removal_is_refused_until_it_is_allowed() {
+    let mut world = World::start().await;
+    let (mut ingest, mut embedder, mut searcher) = (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
+    ingest.ready().await;
+    embedder.ready().await;
+    let base = searcher.ready().await;
+    for n in 0..110u8 {
+        world.put(&format!("{n:03}.jpg"), solid_jpeg([n, 2 * n, 200 - n], 48)).await;
+    }
+    world.indexed(&base, 110).await;
+    // While nobody watches, so that all are missed in one look.
+    assert!(ingest.stop().await.success());
+    for n in 0..40u8 {
+        world.remove(&format!("{n:03}.jpg")).await;
+    }
+    let mut ingest = world.run_ingest();
+    let address = ingest.address().await;
+    eventually("ingest refuses", Duration::from_secs(60), || async {
+        let (status, body) = world.get(&format!("http://{address}/readyz"), &[]).await;
+        (status == 503 && body["troubles"]["listing"].as_str()?.contains("max_delete_share")).then_some(())
+    })
+    .await;
+    assert_eq!(world.rows(EMBEDDINGS).await.len(), 110, "nothing may go");
+
+    assert!(ingest.stop().await.success());
+    let ingest = world.run("ingest", &[("WATCH__POLL_INTERVAL", "300ms"), ("WATCH__MAX_DELETE_SHARE", "0.9")]);
+    eventually("what is gone is removed", Duration::from_secs(60), || async {
+        (world.rows(EMBEDDINGS).await.len() == 70).then_some(())
+    })
+    .await;
+    assert_eq!(world.search(&base, "picture", 1000).await.len(), 70);
+    drop((ingest, embedder, searcher));
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ten_equal_events_make_one_row() {
     let mut world = World::start().await;
     // Listing is far away: only events bring jobs.
