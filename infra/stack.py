@@ -99,8 +99,9 @@ def build():
 
 
 def start_store(home, programs):
+    place = {"BUCKETLENS__BUCKET__NAME": BUCKET, "BUCKETLENS__BUCKET__REGION": "us-east-1"}
     if os.environ.get("BUCKETLENS__BUCKET__ENDPOINT"):
-        return {}
+        return place
     file = run_file(home, "devstore")
     if processes.running(file) is None:
         ready_file = home / "run" / "devstore.endpoint"
@@ -112,9 +113,8 @@ def start_store(home, programs):
         processes.start(file, command, env, home / "log" / "devstore.log", url=f"http://127.0.0.1:{port}")
         processes.wait_ready(file, "devstore", ready_file.exists)
     return {
-        "BUCKETLENS__BUCKET__NAME": BUCKET,
+        **place,
         "BUCKETLENS__BUCKET__ENDPOINT": address(home, "devstore"),
-        "BUCKETLENS__BUCKET__REGION": "us-east-1",
         "BUCKETLENS__BUCKET__ACCESS_KEY_ID": ACCESS_KEY,
         "BUCKETLENS__BUCKET__SECRET_ACCESS_KEY": SECRET_KEY,
     }

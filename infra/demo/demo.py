@@ -86,8 +86,8 @@ def upload(env, folder, keys):
         "s3",
         endpoint_url=env["BUCKETLENS__BUCKET__ENDPOINT"],
         region_name=env["BUCKETLENS__BUCKET__REGION"],
-        aws_access_key_id=env["BUCKETLENS__BUCKET__ACCESS_KEY_ID"],
-        aws_secret_access_key=env["BUCKETLENS__BUCKET__SECRET_ACCESS_KEY"],
+        aws_access_key_id=env.get("BUCKETLENS__BUCKET__ACCESS_KEY_ID"),
+        aws_secret_access_key=env.get("BUCKETLENS__BUCKET__SECRET_ACCESS_KEY"),
         config=Config(s3={"addressing_style": "path"}),
     )
 
@@ -143,8 +143,8 @@ The page:  {search.url}
 
 Your own pictures, with the AWS command line:
 
-  export AWS_ACCESS_KEY_ID={env["BUCKETLENS__BUCKET__ACCESS_KEY_ID"]}
-  export AWS_SECRET_ACCESS_KEY={env["BUCKETLENS__BUCKET__SECRET_ACCESS_KEY"]} AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID={env.get("BUCKETLENS__BUCKET__ACCESS_KEY_ID", "...")}
+  export AWS_SECRET_ACCESS_KEY={env.get("BUCKETLENS__BUCKET__SECRET_ACCESS_KEY", "...")} AWS_REGION=us-east-1
   aws s3 cp --recursive --endpoint-url {endpoint} FOLDER s3://{name}/mine/
 
 or any other S3 client: bucket {name}, endpoint {endpoint}, path-style addresses.""")

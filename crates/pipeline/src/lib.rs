@@ -1,22 +1,22 @@
 #![doc = include_str!("../README.md")]
 
 // In the order in which an image passes through.
-pub mod batch;
+pub mod object;
 pub mod bucket;
-pub mod connection;
-pub mod consume;
-pub mod depths;
 pub mod event;
-pub mod failure;
 pub mod filter;
 pub mod job;
-pub mod object;
+pub mod topology;
+pub mod connection;
 pub mod publish;
+pub mod consume;
+pub mod batch;
+pub mod stage;
+pub mod failure;
+pub mod worker;
 pub mod settle;
 pub mod dead;
-pub mod stage;
-pub mod topology;
-pub mod worker;
+pub mod depths;
 
 // What every process has.
 pub mod health;

@@ -47,6 +47,8 @@ where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
+    // The libraries bring two cryptography providers; without a choice, the first TLS connection would panic.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let loaded = settings::load::<S>(file).and_then(|settings| {
         let Shared { log, http } = shared(&settings);
         telemetry::install(&log).map(|()| (settings, http))
