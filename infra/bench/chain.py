@@ -18,7 +18,7 @@ POLL_INTERVAL = "2s"
 # The searcher may answer from a version of the table as old as this; the default would blur the end of a short run.
 COUNTING_FRESHNESS = "50ms"
 # Counting costs CPU time that the embedder lacks: the pause grows with what has passed, to this share of it.
-COUNTING_PAUSE, COUNTING_SHARE = 0.02, 0.02
+COUNTING_PAUSE, COUNTING_SHARE = 0.05, 0.02
 STALLED_SECONDS = 120
 SERVICES = ("embedder", "searcher", "ingest")
 

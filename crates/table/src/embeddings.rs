@@ -1,8 +1,8 @@
 //! `embeddings_<model>`: one row per object version and view, and the search over their vectors.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch};
 use futures::TryStreamExt;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use lancedb::{Connection, DistanceType};
@@ -10,6 +10,7 @@ use lancedb::{Connection, DistanceType};
 use crate::error::TableError;
 use crate::filter::{Filter, one_of};
 use crate::ledger::Ledger;
+use crate::newest::{self, NewestVersions};
 use crate::schema::{self, EmbeddingRow, FACTS_COLUMNS, Facts, Space, column};
 
 /// What to look for.
@@ -50,6 +51,7 @@ pub struct Found {
 pub struct Embeddings {
     ledger: Ledger,
     space: Space,
+    newest: Arc<NewestVersions>,
 }
 
 /// Name of the table of a model.
@@ -64,7 +66,7 @@ impl Embeddings {
     /// The store refused, or the table has other columns or another dimension.
     pub async fn open_or_create(database: &Connection, space: Space) -> Result<Self, TableError> {
         let ledger = Ledger::open_or_create(database, &name(&space.model), schema::embeddings_schema(space.dim)).await?;
-        Ok(Self { ledger, space })
+        Ok(Self { ledger, space, newest: Arc::default() })
     }
 
     /// Opens the table of a model; `None` where it does not exist yet.
@@ -72,7 +74,7 @@ impl Embeddings {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn open(database: &Connection, space: Space) -> Result<Option<Self>, TableError> {
-        Ok(Ledger::open(database, &name(&space.model)).await?.map(|ledger| Self { ledger, space }))
+        Ok(Ledger::open(database, &name(&space.model)).await?.map(|ledger| Self { ledger, space, newest: Arc::default() }))
     }
 
     /// The table as a record of object versions.
@@ -118,16 +120,16 @@ impl Embeddings {
             return Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")));
         }
         let pinned = self.ledger.table.checkout_current().await.map_err(TableError::of(&self.ledger.name))?;
-        let pinned = Self { ledger: Ledger { table: pinned, name: self.ledger.name.clone() }, space: self.space.clone() };
+        let pinned = Self { ledger: Ledger { table: pinned, name: self.ledger.name.clone() }, ..self.clone() };
         let table_version = pinned.ledger.version().await?;
         let wanted = query.offset + query.top_k;
-        let mut limit = wanted + 16;
+        let mut limit = wanted + wanted / 4 + 4;
         loop {
             let candidates = pinned.nearest(query, limit).await?;
             let too_low = |hit: &Hit| query.min_score.is_some_and(|min| hit.score < min);
             // The candidates are in order, so nothing better follows one that is too low.
             let exhausted = candidates.len() < limit || candidates.last().is_some_and(too_low);
-            let mut hits = pinned.newest_only(candidates).await?;
+            let mut hits = pinned.newest_only(candidates, table_version).await?;
             hits.retain(|hit| !too_low(hit));
             if hits.len() >= wanted || exhausted {
                 let hits = hits.into_iter().skip(query.offset).take(query.top_k).collect();
@@ -168,37 +170,17 @@ impl Embeddings {
     }
 
     /// Keeps the hits that are the newest row of their object, each object once.
-    async fn newest_only(&self, hits: Vec<Hit>) -> Result<Vec<Hit>, TableError> {
-        let keys = hits.iter().map(|hit| hit.facts.key.clone());
-        let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
-        let mut newest: HashMap<(String, String), (i64, i64, String)> = HashMap::new();
-        if hits.is_empty() {
-            return Ok(hits);
+    async fn newest_only(&self, hits: Vec<Hit>, version: u64) -> Result<Vec<Hit>, TableError> {
+        let mut newest = self.newest.recall(version, &hits);
+        let unknown = newest::unknown(&hits, &newest);
+        if !unknown.is_empty() {
+            let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
+            let rows = self.ledger.rows(Some(one_of("key", unknown)), &columns).await?;
+            let looked_up = newest::newest_of(&rows).map_err(|error| self.unusable(error))?;
+            self.newest.remember(version, &looked_up);
+            newest.extend(looked_up);
         }
-        for batch in self.ledger.rows(Some(one_of("key", keys)), &columns).await? {
-            let text = |name| column::<StringArray>(&batch, name).map_err(|error| self.unusable(error));
-            let time = |name| column::<TimestampMicrosecondArray>(&batch, name).map_err(|error| self.unusable(error));
-            let (ids, buckets, keys) = (text("image_id")?, text("bucket")?, text("key")?);
-            let (modified, written) = (time("last_modified")?, time("written_at")?);
-            for row in 0..batch.num_rows() {
-                let modified = if modified.is_null(row) { i64::MIN } else { modified.value(row) };
-                let version = (modified, written.value(row), ids.value(row).to_owned());
-                let known = newest.entry((buckets.value(row).to_owned(), keys.value(row).to_owned())).or_insert(version.clone());
-                if version > *known {
-                    *known = version;
-                }
-            }
-        }
-        let mut kept = Vec::with_capacity(hits.len());
-        for hit in hits {
-            let object = (hit.facts.bucket.clone(), hit.facts.key.clone());
-            // Taking the entry out lets a spare row of the same version through only once.
-            if newest.get(&object).is_some_and(|(_, _, id)| *id == hit.facts.image_id) {
-                newest.remove(&object);
-                kept.push(hit);
-            }
-        }
-        Ok(kept)
+        Ok(newest::keep(hits, &newest))
     }
 
     fn unusable(&self, problem: impl ToString) -> TableError {

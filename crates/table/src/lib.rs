@@ -9,6 +9,7 @@ pub mod probe;
 pub mod schema;
 
 mod error;
+mod newest;
 
 pub use error::TableError;
 pub use lancedb::Connection;
