@@ -68,8 +68,11 @@ def down(home):
     for name in reversed(services(home)):
         if processes.stop(run_file(home, name)):
             print(f"{name} stopped", flush=True)
-    if broker_entry(home):
+    was_running = broker_entry(home)
+    # Also where the node has died by itself: its port mapper (epmd) outlives it.
+    if (home / "broker" / "ports.json").exists():
         subprocess.run([ROOT / "infra" / "broker", "stop", *broker_folder(home)], check=False)
+    if was_running:
         print("broker stopped", flush=True)
     if processes.stop(run_file(home, "devstore")):
         print("devstore stopped", flush=True)

@@ -9,7 +9,7 @@ use pipeline::{Failure, ImageId, ObjectRef};
 use table::embeddings::Embeddings;
 use table::images::Images;
 use table::schema::{EmbeddingRow, Facts, ImageRow, Space};
-use table::{Connection, TableError};
+use table::{Database, TableError};
 
 use crate::PictureSettings;
 
@@ -35,7 +35,7 @@ impl Embed {
     /// # Errors
     /// The store refused, or a table has other columns or another dimension.
     pub(crate) async fn open(
-        database: &Connection,
+        database: &Database,
         space: Space,
         encoder: ImageEncoder,
         picture: PictureSettings,

@@ -74,6 +74,10 @@ pub struct PictureSettings {
 impl settings::Settings for Settings {
     const DEFAULTS: &'static str = include_str!("../settings.toml");
 
+    fn shared(&self) -> Shared {
+        Shared { log: self.log.clone(), http: self.http.clone() }
+    }
+
     fn validate(&self) -> Result<(), SettingsError> {
         self.bucket.validate()?;
         self.amqp.validate()?;
@@ -86,13 +90,6 @@ impl settings::Settings for Settings {
             return Err(SettingsError::value("picture.thumbnail_side", "must be from 16 to 2048"));
         }
         Ok(())
-    }
-}
-
-impl Settings {
-    /// What starting a process needs of the settings.
-    pub fn shared(&self) -> Shared {
-        Shared { log: self.log.clone(), http: self.http.clone() }
     }
 }
 
@@ -140,6 +137,5 @@ async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown:
     let settler = Settler::new(publisher, topology, StageName::embed(), worker, manifest.id);
     let consumer = Consumer::start(settings.amqp, name, StageName::embed(), health.clone());
     let parts = Parts { stage, bucket, settler, batch: settings.batch, fetch: settings.fetch, health, shutdown };
-    worker::run(parts, consumer).await;
-    Ok(())
+    worker::run(parts, consumer).await
 }

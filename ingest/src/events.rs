@@ -10,6 +10,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use pipeline::ObjectRef;
 use pipeline::bucket::Bucket;
 use pipeline::event::{ObjectEvent, parse_notification};
 use pipeline::filter::KeyFilter;
@@ -59,13 +60,15 @@ impl Door {
         if bucket != self.bucket.name() || !self.filter.matches(key) {
             return Ok(false);
         }
-        // What the event says may be old; what the store says now is acted on.
-        let present = self.bucket.head(key).await?;
-        let id = present.as_ref().map(|object| object.image_id());
+        // Tables before bucket: what is indexed in between is then not mistaken for former content. What the event says may
+        // be old; what the store says now is acted on.
         let mut outdated = self.index.versions_of(bucket, key).await.context("looking up the object")?;
+        let present = self.bucket.head(key).await?;
+        anyhow::ensure!(present.is_some() || self.bucket.answers().await, "the bucket cannot be listed: its 404 is not believed");
+        let id = present.as_ref().map(ObjectRef::image_id);
         outdated.retain(|version| Some(*version) != id);
         self.index.remove(&outdated).await.context("removing rows of former content")?;
-        self.published.forget(|id| outdated.contains(id));
+        self.published.forget(&outdated);
         let created = match present {
             Some(object) if !self.index.has(&object).await? => self.published.publish(object, Origin::Event).await?,
             _ => false,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt;
 use pipeline::{ImageId, ObjectRef};
 use table::ledger::{Ledger, Stored};
-use table::{Connection, TableError, embeddings, images};
+use table::{Database, TableError, embeddings, images};
 use tokio::sync::OnceCell;
 
 // Reading all ids may take at most a twentieth of the time: small tables are read at every look, large ones rarely.
@@ -24,7 +24,7 @@ pub(crate) struct Held {
 /// The tables; clones share the handles. The tables are made by the workers, so each may not exist yet.
 #[derive(Clone)]
 pub(crate) struct Index {
-    database: Connection,
+    database: Database,
     names: [String; 2],
     ledgers: Arc<[OnceCell<Ledger>; 2]>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Index {
-    pub(crate) fn new(database: Connection, model: &str) -> Self {
+    pub(crate) fn new(database: Database, model: &str) -> Self {
         Self { database, names: [images::NAME.to_owned(), embeddings::name(model)], ledgers: Arc::default() }
     }
 

@@ -30,6 +30,9 @@ use crate::index::Index;
 use crate::published::Published;
 use crate::reconcile::Reconciler;
 
+// Longer than the whole retry ladder takes.
+const OVERDUE: Duration = Duration::from_secs(2 * 3600);
+
 // As many dead letters as one consumer may hold.
 const MOST_DEAD: u16 = u16::MAX;
 
@@ -88,6 +91,10 @@ pub struct EventSettings {
 impl settings::Settings for Settings {
     const DEFAULTS: &'static str = include_str!("../settings.toml");
 
+    fn shared(&self) -> Shared {
+        Shared { log: self.log.clone(), http: self.http.clone() }
+    }
+
     fn validate(&self) -> Result<(), SettingsError> {
         self.bucket.validate()?;
         self.amqp.validate()?;
@@ -106,13 +113,6 @@ impl settings::Settings for Settings {
             return Err(SettingsError::value("stages.models", "must be the id of a model: letters, digits, '-', '_' or '.'"));
         }
         Ok(())
-    }
-}
-
-impl Settings {
-    /// What starting a process needs of the settings.
-    pub fn shared(&self) -> Shared {
-        Shared { log: self.log.clone(), http: self.http.clone() }
     }
 }
 
@@ -140,8 +140,10 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let door = events::Door::new(bucket.clone(), index.clone(), Arc::clone(&filter), published.clone(), settings.events);
     let http = tokio::spawn(service::serve(listener, events::router(door), health.clone(), shutdown.clone()));
     remember_dead(&published, &settings.amqp, &shutdown).await;
-    let reconciler = Reconciler::new(bucket, index, filter, published, settings.filter.prefix, settings.watch.max_delete_share);
-    watch(reconciler, settings.watch.poll_interval, &health, &shutdown).await;
+    let reconciler =
+        Reconciler::new(bucket, index, filter, published.clone(), settings.filter.prefix, settings.watch.max_delete_share);
+    let overdue = Overdue { published, amqp: settings.amqp };
+    watch(reconciler, overdue, settings.watch.poll_interval, &health, &shutdown).await;
     http.await?
 }
 
@@ -161,11 +163,34 @@ async fn remember_dead(published: &Published, settings: &AmqpSettings, shutdown:
     }
 }
 
+/// Jobs that should have ended long ago: their message may be lost with a broker's disk, or their object was gone for the
+/// moment in which a worker looked.
+struct Overdue {
+    published: Published,
+    amqp: AmqpSettings,
+}
+
+impl Overdue {
+    /// Lets them be published again, except those that lie among the dead letters.
+    async fn look_into(&self) -> anyhow::Result<()> {
+        if self.published.overdue(OVERDUE) {
+            let dead = dead::peek(&self.amqp, &StageName::embed(), MOST_DEAD).await?;
+            self.published.remember(dead.iter().map(|job| job.object.image_id()));
+            self.published.forget_overdue(OVERDUE);
+        }
+        Ok(())
+    }
+}
+
 /// Compares bucket and tables again and again; a failed comparison changes nothing and is tried again.
-async fn watch(mut reconciler: Reconciler, pause: Duration, health: &Health, shutdown: &CancellationToken) {
+async fn watch(mut reconciler: Reconciler, overdue: Overdue, pause: Duration, health: &Health, shutdown: &CancellationToken) {
     loop {
+        let comparison = async {
+            overdue.look_into().await?;
+            reconciler.run().await
+        };
         let result = tokio::select! {
-            result = reconciler.run() => result,
+            result = comparison => result,
             () = shutdown.cancelled() => return,
         };
         match result {

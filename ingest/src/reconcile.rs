@@ -35,8 +35,10 @@ pub(crate) struct Reconciler {
 
 /// Why an indexed object version was not in the listing.
 enum Fate {
-    Gone(ImageId),
-    Overwritten(ImageId),
+    /// Nothing takes its place: it is gone, or its new content is not indexed yet.
+    Lost(ImageId),
+    /// Its new content is indexed.
+    Replaced(ImageId),
     Present,
 }
 
@@ -59,10 +61,10 @@ impl Reconciler {
         // Tables before listing: whatever is indexed in between is then listed too, never taken for gone.
         self.index.refresh(&mut self.snapshot).await.context("reading the tables")?;
         let held = &self.snapshot.held;
-        self.published.forget(|id| held.get(id).is_some_and(|held| held.embedding));
+        self.published.retain(|id| !held.get(id).is_some_and(|held| held.embedding));
         let listed = self.publish_missing().await?;
         // What is gone has no job to wait for; uploaded again it is new.
-        self.published.forget(|id| !listed.contains(id));
+        self.published.retain(|id| listed.contains(id));
         let lost: Vec<_> =
             self.snapshot.held.keys().filter(|id| !listed.contains(id) && !self.unwatched.contains(id)).copied().collect();
         if !lost.is_empty() {
@@ -125,19 +127,24 @@ impl Reconciler {
                 suspects.len()
             );
         }
-        let bucket = &self.bucket;
+        let (bucket, held) = (&self.bucket, &self.snapshot.held);
         let asking = suspects.into_iter().map(|(id, key)| async move {
-            let fate = match bucket.head(&key).await? {
-                None => Fate::Gone(id),
-                Some(object) if object.image_id() != id => Fate::Overwritten(id),
-                Some(_) => Fate::Present,
+            let fate = match bucket.head(&key).await?.map(|object| object.image_id()) {
+                Some(present) if present == id => Fate::Present,
+                Some(present) if held.get(&present).is_some_and(|held| held.embedding) => Fate::Replaced(id),
+                _ => Fate::Lost(id),
             };
             anyhow::Ok(fate)
         });
         let fates: Vec<_> = stream::iter(asking).buffer_unordered(HEADS_IN_FLIGHT).try_collect().await?;
-        let gone: Vec<_> = fates.iter().filter_map(|fate| if let Fate::Gone(id) = fate { Some(*id) } else { None }).collect();
-        let overwritten = fates.iter().filter_map(|fate| if let Fate::Overwritten(id) = fate { Some(*id) } else { None });
-        let mut removed: Vec<_> = overwritten.collect();
+        let (mut removed, mut gone) = (Vec::new(), Vec::new());
+        for fate in fates {
+            match fate {
+                Fate::Lost(id) => gone.push(id),
+                Fate::Replaced(id) => removed.push(id),
+                Fate::Present => {}
+            }
+        }
         let (total, allowed) = (self.snapshot.held.len(), self.max_delete_share * self.snapshot.held.len() as f64);
         let refused = total > SHARE_APPLIES_ABOVE && gone.len() as f64 > allowed;
         if !refused {
@@ -147,15 +154,15 @@ impl Reconciler {
         for id in &removed {
             self.snapshot.held.remove(id);
         }
-        self.published.forget(|id| removed.contains(id));
+        self.published.forget(&removed);
         if !removed.is_empty() {
             metrics::counter!("bucketlens_ingest_removed_total").increment(removed.len() as u64);
             tracing::info!(objects = removed.len(), "removed rows of objects that are gone or overwritten");
         }
         if refused {
             anyhow::bail!(
-                "{} of {total} indexed objects are gone from bucket '{}', more than watch.max_delete_share = {}: their rows are kept. \
-                 If they were removed on purpose, raise the setting once",
+                "{} of {total} indexed objects are gone from bucket '{}' or have other content, more than watch.max_delete_share = {}: \
+                 their rows are kept. If that is on purpose, raise the setting once",
                 gone.len(),
                 self.bucket.name(),
                 self.max_delete_share

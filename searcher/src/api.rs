@@ -11,7 +11,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Query as QueryString, Request
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use pipeline::bucket::Bucket;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -45,7 +45,8 @@ pub(crate) fn router(app: Arc<App>, settings: &SearchSettings, api_key: SecretSt
         .route("/v1/images/{id}/thumbnail", get(pictures::thumbnail))
         .route("/v1/images/{id}/original", get(pictures::original))
         .route("/v1/status", get(status::status))
-        .route("/v1/{*rest}", get(unknown).post(unknown))
+        .route("/v1/{*rest}", any(unknown))
+        .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(settings.max_image_bytes / 3 * 4 + ENVELOPE_BYTES))
         .layer(GlobalConcurrencyLimitLayer::new(settings.max_concurrent))
         .layer(middleware::from_fn(move |request, next| within(timeout, request, next)))
@@ -63,8 +64,13 @@ async fn within(limit: Duration, request: Request, next: Next) -> Response {
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(late)
 }
 
-async fn unknown() -> Problem {
+/// The answer to any address that leads nowhere.
+pub(crate) async fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is no such resource")
+}
+
+async fn not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this resource cannot be used with this method")
 }
 
 async fn search_words(
@@ -82,7 +88,7 @@ async fn search_example(State(app): State<Arc<App>>, request: Request) -> Result
         Query::from_form(form).await?
     } else if kind.starts_with("application/json") {
         let body = Bytes::from_request(request, &()).await.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-        Query::from_json(&body)?
+        app.engine.in_turn(move || Query::from_json(&body)).await?
     } else {
         let detail = "send application/json or multipart/form-data";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));

@@ -1,12 +1,14 @@
 //! From an example to ranked hits: encode it, ask the tables.
 
+use std::sync::Arc;
+
 use inference::{Embedding, ImageEncoder, Manifest, Model, ModelError, PictureLimits, Runtime, TextEncoder};
 use table::embeddings::{self, Embeddings, Found, VectorQuery};
 use table::images::{self, Images};
 use table::ledger::Ledger;
 use table::schema::Space;
-use table::{Connection, TableError};
-use tokio::sync::OnceCell;
+use table::{Database, TableError};
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::problem::Problem;
 use crate::query::{Example, Query};
@@ -51,18 +53,27 @@ pub(crate) struct TableRows {
 
 /// The model and the tables it is asked about. The workers make the tables, so each may not exist yet.
 pub(crate) struct Engine {
-    database: Connection,
-    pub(crate) encoders: std::sync::Arc<Encoders>,
+    database: Database,
+    pub(crate) encoders: Arc<Encoders>,
     images: OnceCell<Images>,
     embeddings: OnceCell<Embeddings>,
     limits: PictureLimits,
+    // Turns at decoding and encoding. A turn is held by the work itself, which goes on when its client has left.
+    turns: Arc<Semaphore>,
 }
 
 impl Engine {
-    pub(crate) fn new(database: Connection, encoders: Encoders, max_pixels: u64, max_bytes: usize) -> Self {
+    pub(crate) fn new(database: Database, encoders: Encoders, max_pixels: u64, max_bytes: usize) -> Self {
         let limits = PictureLimits { max_pixels, max_bytes: max_bytes as u64, ..PictureLimits::default() };
-        let encoders = std::sync::Arc::new(encoders);
-        Self { database, encoders, images: OnceCell::new(), embeddings: OnceCell::new(), limits }
+        let turns = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            database,
+            encoders: Arc::new(encoders),
+            images: OnceCell::new(),
+            embeddings: OnceCell::new(),
+            limits,
+            turns: Arc::new(Semaphore::new(turns)),
+        }
     }
 
     /// The `images` table; `None` until a worker has made it.
@@ -124,8 +135,8 @@ impl Engine {
                 stored.ok_or_else(|| Problem::no_image(&id))
             }
             Example::Text(text) => {
-                let encoders = std::sync::Arc::clone(&self.encoders);
-                blocking(move || {
+                let encoders = Arc::clone(&self.encoders);
+                self.in_turn(move || {
                     let no_text = || {
                         Problem::field("text", format!("the model '{}' has no words, search by a picture", encoders.manifest.id))
                     };
@@ -135,24 +146,37 @@ impl Engine {
                 .await
             }
             Example::Image(bytes) => {
-                let (encoders, limits) = (std::sync::Arc::clone(&self.encoders), self.limits.clone());
-                blocking(move || {
+                let (encoders, limits) = (Arc::clone(&self.encoders), self.limits.clone());
+                self.in_turn(move || {
                     let picture = inference::decode(&bytes, &limits).map_err(|error| Problem::field("image", error))?;
-                    first(encoders.image.encode(&[encoders.image.prepare(&picture)]), "image")
+                    let pixels = encoders.image.prepare(&picture);
+                    // They may be hundreds of megabytes; the model needs neither.
+                    drop((picture, bytes));
+                    first(encoders.image.encode(&[pixels]), "image")
                 })
                 .await
             }
         }
     }
+
+    /// Work for a processor, on a thread of its own and at most as much at once as there are processors.
+    pub(crate) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let failed = |error: &dyn std::fmt::Display| Problem::unavailable("the query could not be worked on", error);
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|closed| failed(&closed))?;
+        let working = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(turn);
+            result
+        });
+        working.await.unwrap_or_else(|panic| Err(failed(&panic)))
+    }
 }
 
 async fn counts(ledger: &Ledger) -> Result<(usize, u64), TableError> {
     Ok((ledger.count_rows().await?, ledger.version().await?))
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
-    let result = tokio::task::spawn_blocking(work).await;
-    result.unwrap_or_else(|panic| Err(Problem::unavailable("the query could not be encoded", panic)))
 }
 
 fn first(encoded: Result<Vec<Embedding>, ModelError>, field: &str) -> Result<Vec<f32>, Problem> {

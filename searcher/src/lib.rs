@@ -27,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 use pipeline::depths::Queues;
 
+// Between two looks at whether the tables can be read.
+const STORE_CHECK: Duration = Duration::from_secs(5);
+
 /// All settings of the searcher; `settings.toml` documents them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +92,10 @@ pub struct AccessSettings {
 impl settings::Settings for Settings {
     const DEFAULTS: &'static str = include_str!("../settings.toml");
 
+    fn shared(&self) -> Shared {
+        Shared { log: self.log.clone(), http: self.http.clone() }
+    }
+
     fn validate(&self) -> Result<(), SettingsError> {
         self.bucket.validate()?;
         self.amqp.validate()?;
@@ -103,13 +110,6 @@ impl settings::Settings for Settings {
             return Err(SettingsError::value("access.link_lifetime", "must be from 1s to 7d, as the protocol allows"));
         }
         Ok(())
-    }
-}
-
-impl Settings {
-    /// What starting a process needs of the settings.
-    pub fn shared(&self) -> Shared {
-        Shared { log: self.log.clone(), http: self.http.clone() }
     }
 }
 
@@ -129,8 +129,6 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let database = location.connect(Access::reader(settings.search.freshness)).await?;
     let engine = Engine::new(database, models, settings.search.max_pixels, settings.search.max_image_bytes);
     health.ok("model");
-    engine.table_rows().await?;
-    health.ok("store");
 
     let app = Arc::new(api::App {
         engine,
@@ -138,6 +136,19 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         queues: Queues::new(settings.amqp),
         link_lifetime: settings.access.link_lifetime,
     });
-    let router = api::router(app, &settings.search, settings.access.api_key).merge(ui::router(&settings.bucket));
+    tokio::spawn(watch_store(Arc::clone(&app), health.clone()));
+    let router =
+        api::router(app, &settings.search, settings.access.api_key).merge(ui::router(&settings.bucket)).fallback(api::unknown);
     service::serve(listener, router, health, shutdown).await
+}
+
+/// Ready means that a search would be answered: asks the tables now and then, and shows what they say.
+async fn watch_store(app: Arc<api::App>, health: Health) {
+    loop {
+        match app.engine.table_rows().await {
+            Ok(_) => health.ok("store"),
+            Err(error) => health.trouble("store", error.to_string()),
+        }
+        tokio::time::sleep(STORE_CHECK).await;
+    }
 }

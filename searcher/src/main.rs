@@ -29,7 +29,7 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Run => service::main(arguments.settings.as_deref(), Settings::shared, searcher::run),
+        Command::Run => service::main(arguments.settings.as_deref(), searcher::run),
         Command::Settings => service::print_defaults::<Settings>(),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pipeline::ImageId;
@@ -16,8 +17,21 @@ use crate::problem::Problem;
 // An id names one content for ever, so what is derived from it never changes.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
 
+/// The id in the address, checked.
+pub(crate) struct Id(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(id) = path.map_err(|rejection| Problem::field("id", rejection.body_text()))?;
+        id.parse::<ImageId>().map_err(|error| Problem::field("id", error))?;
+        Ok(Self(id))
+    }
+}
+
 async fn images<'a>(app: &'a App, id: &str) -> Result<&'a Images, Problem> {
-    id.parse::<ImageId>().map_err(|error| Problem::field("id", error))?;
     app.engine.images().await?.ok_or_else(|| Problem::no_image(id))
 }
 
@@ -26,7 +40,7 @@ async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
 }
 
 /// Everything known without a model.
-pub(crate) async fn facts(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<Value>, Problem> {
+pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axum::Json<Value>, Problem> {
     let facts = known(&app, &id).await?;
     let mut body = json!(facts);
     // 64 bits do not fit into JavaScript's numbers.
@@ -37,7 +51,7 @@ pub(crate) async fn facts(State(app): State<Arc<App>>, Path(id): Path<String>) -
 }
 
 /// The small JPEG.
-pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result<Response, Problem> {
     let bytes = images(&app, &id).await?.thumbnail(&id).await?.ok_or_else(|| Problem::no_image(&id))?;
     let headers =
         [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
@@ -46,11 +60,7 @@ pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Path(id): Path<String
 
 /// Redirects to a link that works for a while; as JSON where JSON is asked for, because a script that must send an API
 /// key cannot follow a redirect to another origin.
-pub(crate) async fn original(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn original(State(app): State<Arc<App>>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
     let facts = known(&app, &id).await?;
     let link = app.bucket.presigned_get(&facts.key, app.link_lifetime).await;
     let link = link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;

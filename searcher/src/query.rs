@@ -11,7 +11,8 @@ use table::filter::Filter;
 use crate::problem::Problem;
 
 const MAX_TOP_K: usize = 1000;
-const MAX_OFFSET: usize = 100_000;
+// Every page is found anew, so a deep one costs as much as all before it together.
+const MAX_OFFSET: usize = 10_000;
 const MAX_TEXT_CHARACTERS: usize = 1000;
 const MAX_LIST: usize = 100;
 

@@ -76,7 +76,12 @@ async fn wrong_input_is_400_with_the_field_named() {
         let answer = world.http().get(format!("{base}{path}")).send().await.unwrap();
         assert_eq!(problem(answer).await, (400, json!("id")), "{path}");
     }
-    for path in ["/v1/images/00000000000000000000000000000000/original", "/v1/nothing", "/v1/images"] {
+    let answer = world.http().get(format!("{base}/v1/images/%ff")).send().await.unwrap();
+    assert_eq!(problem(answer).await, (400, json!("id")));
+    let answer = world.http().delete(&url).send().await.unwrap();
+    assert_eq!(problem(answer).await.0, 405);
+    let none = "/v1/images/00000000000000000000000000000000/original";
+    for path in [none, "/v1/nothing", "/v1/images", "/v1", "/v1/", "/nothing"] {
         let answer = world.http().get(format!("{base}{path}")).send().await.unwrap();
         assert_eq!(problem(answer).await.0, 404, "{path}");
     }

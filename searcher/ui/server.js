@@ -45,7 +45,10 @@ export const imagePath = (id, part) => `/v1/images/${encodeURIComponent(id)}/${p
 export async function loadable(path) {
   if (!hasKey()) return path;
   if (!blobAddresses.has(path)) {
-    blobAddresses.set(path, ask(path).then((response) => response.blob()).then((blob) => URL.createObjectURL(blob)));
+    const address = ask(path).then((response) => response.blob()).then((blob) => URL.createObjectURL(blob));
+    // A failure is not remembered: the next look may succeed.
+    address.catch(() => blobAddresses.delete(path));
+    blobAddresses.set(path, address);
   }
   return blobAddresses.get(path);
 }

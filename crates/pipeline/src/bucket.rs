@@ -7,7 +7,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
@@ -96,14 +96,14 @@ pub struct BucketError {
     operation: &'static str,
     target: String,
     reason: String,
-    store_is_away: bool,
+    store_may_be_away: bool,
 }
 
 impl BucketError {
-    /// Whether the store as a whole is out of reach (no connection, no permission, overloaded) rather than this one
-    /// object in trouble: then trying other objects is pointless too.
-    pub fn store_is_away(&self) -> bool {
-        self.store_is_away
+    /// Whether the store as a whole may be out of reach (no connection, no permission, overloaded, no such bucket). The
+    /// same answers are given for a single object too; [`Bucket::answers`] tells which it is.
+    pub fn store_may_be_away(&self) -> bool {
+        self.store_may_be_away
     }
 }
 
@@ -200,6 +200,11 @@ impl Bucket {
         }
     }
 
+    /// Whether the store lists the bucket at all.
+    pub async fn answers(&self) -> bool {
+        self.client.list_objects_v2().bucket(&self.name).max_keys(1).send().await.is_ok()
+    }
+
     /// Downloads exactly the content that `object.etag` names, unless it is larger than `max_bytes`.
     ///
     /// # Errors
@@ -210,7 +215,7 @@ impl Bucket {
             Ok(answer) => answer,
             Err(error) => {
                 return match status(&error) {
-                    Some(404) => Ok(Fetched::Gone),
+                    Some(404) if error.code() != Some("NoSuchBucket") => Ok(Fetched::Gone),
                     Some(412) => Ok(Fetched::Changed),
                     _ => Err(self.error("GET", &object.key, &error)),
                 };
@@ -279,12 +284,12 @@ impl Bucket {
             Some(404) => format!("the store answered 404: check that bucket.name '{}' exists", self.name),
             _ => DisplayErrorContext(error).to_string(),
         };
-        let store_is_away = away || matches!(status(error), Some(401 | 403 | 429 | 503));
-        BucketError { store_is_away, ..self.broken(operation, key, &reason) }
+        let store_may_be_away = away || matches!(status(error), Some(401 | 403 | 404 | 429 | 500..=599));
+        BucketError { store_may_be_away, ..self.broken(operation, key, &reason) }
     }
 
     fn broken(&self, operation: &'static str, key: &str, reason: &str) -> BucketError {
-        BucketError { operation, target: format!("{}/{key}", self.name), reason: reason.to_owned(), store_is_away: false }
+        BucketError { operation, target: format!("{}/{key}", self.name), reason: reason.to_owned(), store_may_be_away: false }
     }
 }
 

@@ -2,6 +2,8 @@
 //! mixed up between callers; a connection that publishes never consumes, because the broker blocks publishers.
 
 use std::collections::HashSet;
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -14,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::connection::{self, AmqpSettings, Backoff, BrokerError};
 use crate::health::Health;
 use crate::job::{Job, MESSAGE_TYPE, Origin, StageName};
-use crate::topology::Topology;
+use crate::topology::{Topology, TopologyMode};
 
 // More in flight buys nothing: 256 gave the same rate as 5,000 in measurements.
 const WINDOW: usize = 256;
@@ -54,7 +56,7 @@ impl Outgoing {
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// No queue is bound: the topology is not what it should be.
-    #[error("no queue takes messages for '{0}': let a process with amqp.topology = \"declare\" start first")]
+    #[error("no queue takes messages for '{0}': a process with amqp.topology = \"declare\" makes the queues")]
     Unroutable(String),
     /// The publisher has ended.
     #[error("the publisher has stopped")]
@@ -139,6 +141,28 @@ impl Link {
         Ok((connection, channel))
     }
 
+    /// Waits for the confirms of a window. While the broker blocks publishers (memory or disk alarm) it waits on: a new
+    /// connection would be blocked as well, and the old one could not even be closed.
+    async fn confirmed(
+        &self,
+        connection: &Connection,
+        window: impl Future<Output = Result<Windowed, BrokerError>>,
+    ) -> Result<Windowed, BrokerError> {
+        let mut window = pin!(window);
+        loop {
+            match tokio::time::timeout(CONFIRM_TIMEOUT, &mut window).await {
+                Ok(outcome) => {
+                    self.health.ok("publisher");
+                    return outcome;
+                }
+                Err(_) if connection.status().blocked() => {
+                    self.health.trouble("publisher", "the broker takes no messages: look for a memory or disk alarm");
+                }
+                Err(_) => return Err(BrokerError::Lost(format!("no confirm within {CONFIRM_TIMEOUT:?}"))),
+            }
+        }
+    }
+
     /// Publishes window after window until every handle is gone (`Ok`) or the connection breaks (`Err`). What is not
     /// confirmed stays in `pending` and goes out again on the next connection.
     async fn serve(
@@ -160,8 +184,11 @@ impl Link {
                     },
                 }
             }
-            let outcome = tokio::time::timeout(CONFIRM_TIMEOUT, window(channel, pending)).await;
-            let refused = outcome.map_err(|_| BrokerError::Lost(format!("no confirm within {CONFIRM_TIMEOUT:?}")))??;
+            let Windowed { refused, returned } = self.confirmed(connection, window(channel, pending)).await?;
+            if returned && self.settings.topology == TopologyMode::Declare {
+                // A queue was deleted under us; what comes next must find it again.
+                self.topology.ensure(connection, self.settings.topology, &self.stages).await?;
+            }
             if refused {
                 metrics::counter!("bucketlens_publish_refused_total").increment(1);
                 tracing::warn!("the broker refuses messages (queue full?), trying again");
@@ -172,9 +199,14 @@ impl Link {
     }
 }
 
-/// Publishes everything pending and answers what was confirmed or returned. Returns whether something was refused and
-/// is still pending.
-async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<bool, BrokerError> {
+/// What became of a window besides the confirmed.
+struct Windowed {
+    refused: bool,
+    returned: bool,
+}
+
+/// Publishes everything pending and answers what was confirmed or returned; what was refused is still pending.
+async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<Windowed, BrokerError> {
     let mut confirms = Vec::with_capacity(pending.len());
     for Request { message, .. } in pending.iter() {
         let properties = BasicProperties::default()
@@ -216,5 +248,5 @@ async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<bool, B
         }
     }
     *pending = refused;
-    Ok(!pending.is_empty())
+    Ok(Windowed { refused: !pending.is_empty(), returned: !returned.is_empty() })
 }

@@ -42,7 +42,7 @@ pub struct Shared {
 /// The `main` of a service: settings, logs and metrics, signals, `run` until it returns, exit code. Wrong settings exit
 /// with code 2. The first SIGTERM or SIGINT cancels the token; a second one, or `shutdown_timeout`, ends the process at
 /// once: redelivery covers what it held.
-pub fn main<S, F>(file: Option<&Path>, shared: impl FnOnce(&S) -> Shared, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
+pub fn main<S, F>(file: Option<&Path>, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
@@ -50,7 +50,7 @@ where
     // The libraries bring two cryptography providers; without a choice, the first TLS connection would panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let loaded = settings::load::<S>(file).and_then(|settings| {
-        let Shared { log, http } = shared(&settings);
+        let Shared { log, http } = settings.shared();
         telemetry::install(&log).map(|()| (settings, http))
     });
     let (settings, http) = match loaded {

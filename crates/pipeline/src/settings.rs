@@ -6,6 +6,8 @@ use config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::service::Shared;
+
 /// Defaults of the sections that every process has; a service adds its own below.
 pub const SHARED_DEFAULTS: &str = include_str!("../settings.toml");
 
@@ -39,6 +41,9 @@ impl SettingsError {
 pub trait Settings: DeserializeOwned {
     /// The service's `settings.toml`, compiled in.
     const DEFAULTS: &'static str;
+
+    /// The parts that starting any process needs.
+    fn shared(&self) -> Shared;
 
     /// Checks what types cannot express (ranges, combinations).
     ///
@@ -116,8 +121,8 @@ mod tests {
         #[serde(rename = "bucket")]
         _bucket: crate::bucket::BucketSettings,
         amqp: crate::connection::AmqpSettings,
-        #[serde(rename = "log")]
-        _log: crate::telemetry::LogSettings,
+        log: crate::telemetry::LogSettings,
+        http: crate::service::HttpSettings,
     }
 
     #[derive(Debug, Deserialize)]
@@ -131,7 +136,12 @@ mod tests {
     }
 
     impl Settings for Sample {
-        const DEFAULTS: &'static str = "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n";
+        const DEFAULTS: &'static str =
+            "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n[http]\nlisten = \"127.0.0.1:0\"\nshutdown_timeout = \"1s\"\n";
+
+        fn shared(&self) -> Shared {
+            Shared { log: self.log.clone(), http: self.http.clone() }
+        }
 
         fn validate(&self) -> Result<(), SettingsError> {
             if self.work.rows == 0 {

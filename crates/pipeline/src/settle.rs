@@ -72,18 +72,21 @@ impl Settler {
         Self { publisher, topology, stage, worker, model }
     }
 
-    pub(crate) async fn settle(&self, delivery: Delivery, mut outcome: Outcome) {
+    /// Ends the delivery; `false` if a failed job could not be moved and was handed back instead.
+    pub(crate) async fn settle(&self, delivery: Delivery, mut outcome: Outcome) -> bool {
         if let Outcome::Failed(record) = &mut outcome {
             record.retry &= (delivery.attempt as usize) < RETRY_LADDER.len();
             let message = self.failed(&delivery, record);
             if let Err(error) = self.publisher.publish(message).await {
                 tracing::error!(%error, "a failed job could not be moved, it is handed back");
-                return delivery.hand_back().await;
+                delivery.hand_back().await;
+                return false;
             }
         }
         metrics::counter!("bucketlens_jobs_settled_total", "stage" => self.stage.as_str().to_owned(), "outcome" => outcome.name())
             .increment(1);
         delivery.ack().await;
+        true
     }
 
     fn failed(&self, delivery: &Delivery, record: &FailureRecord) -> Outgoing {

@@ -41,7 +41,7 @@ const DELIVERY_LIMIT: i64 = 20;
 // message at its first requeue.
 const DEAD_DELIVERY_LIMIT: i64 = 2_147_483_647;
 const RETRY_DELIVERY_LIMIT: i64 = 1_000_000;
-// A wall, not a governor: ingest slows down long before.
+// A wall against a runaway producer: publishers then wait.
 const MAX_LENGTH: i64 = 5_000_000;
 
 /// Names of all exchanges and queues below one namespace.

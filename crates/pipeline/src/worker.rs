@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -91,7 +92,10 @@ struct Decoded<I> {
 }
 
 /// Works until shutdown, then finishes and commits what has begun, hands back the rest and returns.
-pub async fn run<S: Stage>(parts: Parts<S>, mut consumer: Consumer) {
+///
+/// # Errors
+/// A part of the loop hit a defect. Nothing is lost: what was held is delivered again.
+pub async fn run<S: Stage>(parts: Parts<S>, mut consumer: Consumer) -> anyhow::Result<()> {
     let decoders = match parts.fetch.decoders {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         n => n,
@@ -108,12 +112,10 @@ pub async fn run<S: Stage>(parts: Parts<S>, mut consumer: Consumer) {
     let writing = tokio::spawn(Arc::clone(&worker).write_batches(to_write));
     worker.clone().take_in(&mut consumer, decoded).await;
     consumer.stop();
-    for part in [inference, writing] {
-        if let Err(error) = part.await {
-            tracing::error!(%error, "a part of the worker failed");
-        }
-    }
+    let ended = (inference.await, writing.await);
     consumer.close().await;
+    ended.0.context("the inference part of the worker failed")?;
+    ended.1.context("the writing part of the worker failed")
 }
 
 impl<S: Stage> Worker<S> {
@@ -151,6 +153,13 @@ impl<S: Stage> Worker<S> {
         let mut objects = Vec::new();
         for delivery in group {
             match Job::decode(&delivery.body) {
+                Ok(job) if job.object.bucket != self.parts.bucket.name() => {
+                    let (theirs, ours) = (&job.object.bucket, self.parts.bucket.name());
+                    let reason = format!(
+                        "the job is for bucket '{theirs}', this worker serves '{ours}': give each its own amqp.namespace"
+                    );
+                    self.parts.settler.settle(delivery, Failure::dead_letter("foreign_bucket", reason).into()).await;
+                }
                 Ok(job) => {
                     let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
                     let loans = begun.entry(job.object.image_id()).or_default();
@@ -159,7 +168,9 @@ impl<S: Stage> Worker<S> {
                     }
                     loans.push(delivery);
                 }
-                Err(error) => self.parts.settler.settle(delivery, Failure::dead_letter(error.class(), error).into()).await,
+                Err(error) => {
+                    self.parts.settler.settle(delivery, Failure::dead_letter(error.class(), error).into()).await;
+                }
             }
         }
         let ids: Vec<_> = objects.iter().map(ObjectRef::image_id).collect();
@@ -195,7 +206,7 @@ impl<S: Stage> Worker<S> {
         let begun = Instant::now();
         let result = tokio::task::spawn_blocking(move || worker.parts.stage.decode(&decoding, bytes)).await;
         metrics::histogram!("bucketlens_decode_seconds").record(begun.elapsed().as_secs_f64());
-        drop((turn, permit));
+        drop(turn);
         match result {
             Ok(Ok(input)) => {
                 let _ = decoded.send(Decoded { object, input, size_bytes }).await;
@@ -203,6 +214,8 @@ impl<S: Stage> Worker<S> {
             Ok(Err(failure)) => self.settle(&object, failure.into()).await,
             Err(panic) => self.settle(&object, Failure::dead_letter("decode_panic", panic).into()).await,
         }
+        // Held until the batch has taken it, so that decoded pictures do not pile up while the model is slow.
+        drop(permit);
     }
 
     /// Gets exactly the content the job names. `None`: the job is settled, or the process is stopping.
@@ -211,7 +224,8 @@ impl<S: Stage> Worker<S> {
         let fetched = loop {
             match self.parts.bucket.get(&object, self.parts.fetch.max_object_bytes).await {
                 Ok(fetched) => break fetched,
-                Err(error) if error.store_is_away() => {
+                // One archived or forbidden object is answered like a store that is away; only the bucket itself tells.
+                Err(error) if error.store_may_be_away() && !self.parts.bucket.answers().await => {
                     if !self.halted(&Failure::halt("store_unavailable", error), &mut backoff).await {
                         return None;
                     }
@@ -222,6 +236,7 @@ impl<S: Stage> Worker<S> {
                 }
             }
         };
+        self.working();
         let outcome = match fetched {
             Fetched::Object { bytes, last_modified } => {
                 metrics::counter!("bucketlens_fetched_bytes_total").increment(bytes.len() as u64);
@@ -246,15 +261,12 @@ impl<S: Stage> Worker<S> {
         mut inbox: mpsc::Receiver<Decoded<S::Input>>,
         outbox: mpsc::Sender<Vec<Finished<S::Input, S::Output>>>,
     ) {
+        // Should this part end by a panic, the process must not go on taking jobs that nobody works on.
+        let _stop = self.parts.shutdown.clone().drop_guard();
         while let Some(batch) = batch::next(&mut inbox, &self.parts.batch, |item| item.size_bytes).await {
             metrics::histogram!("bucketlens_batch_rows").record(batch.len() as f64);
             let batch = Arc::new(batch);
-            let results = match self.infer(&batch, 0..batch.len()).await {
-                Some(Ok(outputs)) => outputs.into_iter().map(Ok).collect(),
-                Some(Err(_)) if batch.len() > 1 => self.infer_one_by_one(&batch).await,
-                Some(Err(failure)) => vec![Err(failure)],
-                None => return,
-            };
+            let Some(results) = self.infer_whole_or_one_by_one(&batch).await else { return };
             let Some(batch) = Arc::into_inner(batch) else { return };
             let mut rows = Vec::with_capacity(results.len());
             for (Decoded { object, input, .. }, result) in batch.into_iter().zip(results) {
@@ -265,6 +277,30 @@ impl<S: Stage> Worker<S> {
             }
             if !rows.is_empty() && outbox.send(rows).await.is_err() {
                 return;
+            }
+        }
+    }
+
+    /// A result for each member of the batch. `None`: the process is stopping.
+    async fn infer_whole_or_one_by_one(
+        self: &Arc<Self>,
+        batch: &Arc<Vec<Decoded<S::Input>>>,
+    ) -> Option<Vec<Result<S::Output, Failure>>> {
+        let mut backoff = halt_backoff();
+        loop {
+            let failure = match self.infer(batch, 0..batch.len()).await? {
+                Ok(outputs) => return Some(outputs.into_iter().map(Ok).collect()),
+                Err(failure) if batch.len() == 1 => return Some(vec![Err(failure)]),
+                Err(failure) => failure,
+            };
+            let results = self.infer_one_by_one(batch).await;
+            // One culprit spoils a batch; when all fail alone too, it is the model that is broken.
+            if !results.iter().all(|result| result.as_ref().is_err_and(|alone| alone.action == Action::Retry)) {
+                return Some(results);
+            }
+            let reason = format!("every picture of a batch fails: {}", failure.reason);
+            if !self.halted(&Failure::halt("model_unavailable", reason), &mut backoff).await {
+                return None;
             }
         }
     }
@@ -316,6 +352,7 @@ impl<S: Stage> Worker<S> {
     }
 
     async fn write_batches(self: Arc<Self>, mut inbox: mpsc::Receiver<Vec<Finished<S::Input, S::Output>>>) {
+        let _stop = self.parts.shutdown.clone().drop_guard();
         while let Some(rows) = inbox.recv().await {
             let begun = Instant::now();
             let mut backoff = halt_backoff();
@@ -338,11 +375,21 @@ impl<S: Stage> Worker<S> {
         }
     }
 
-    /// Ends every delivery of this object version.
+    /// Ends every delivery of this object version. A failure is published once, for the delivery with the most attempts,
+    /// however many there are: after a reconnect the same job is held twice.
     async fn settle(&self, object: &ObjectRef, outcome: Outcome) {
         let loans = self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.image_id());
-        for delivery in loans.into_iter().flatten() {
-            self.parts.settler.settle(delivery, outcome.clone()).await;
+        let mut loans = loans.unwrap_or_default();
+        loans.sort_by_key(|delivery| std::cmp::Reverse(delivery.attempt));
+        let mut loans = loans.into_iter();
+        let Some(first) = loans.next() else { return };
+        let settled = self.parts.settler.settle(first, outcome).await;
+        for other in loans {
+            if settled {
+                other.ack().await;
+            } else {
+                other.hand_back().await;
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ struct Memory {
     decoded: AtomicUsize,
     // Writes that fail before one succeeds.
     away: AtomicUsize,
+    // Whether the model fails on everything.
+    broken: AtomicBool,
 }
 
 /// Reads its orders from the objects: their text says what goes wrong.
@@ -58,6 +60,9 @@ impl Stage for Obedient {
     }
 
     fn infer(&self, batch: &[&String]) -> Result<Vec<usize>, Failure> {
+        if self.0.broken.load(Ordering::SeqCst) {
+            return Err(Failure::retry("inference_failed", "the model gives nothing"));
+        }
         if batch.iter().any(|order| *order == "poison") {
             return Err(Failure::dead_letter("poisoned", "the batch holds poison"));
         }
@@ -80,7 +85,7 @@ struct Bench {
     stage: Obedient,
     health: Health,
     shutdown: CancellationToken,
-    worker: JoinHandle<()>,
+    worker: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Bench {
@@ -142,7 +147,7 @@ impl Bench {
 
     async fn finish(self) {
         self.shutdown.cancel();
-        self.worker.await.unwrap();
+        self.worker.await.unwrap().unwrap();
         self.world.finish().await;
     }
 }
@@ -175,6 +180,12 @@ async fn each_failure_goes_where_its_action_says() {
     let headers = bench.take(&dead).await;
     assert_eq!((headers["bl-attempt"].as_str(), headers["bl-error-class"].as_str()), ("6", "told_to_retry"));
 
+    // Another deployment's job, on the same broker by mistake.
+    let mut foreign = bench.put("f", "good").await;
+    foreign.object.bucket = "elsewhere".into();
+    bench.send(&foreign).await;
+    assert_eq!(bench.take(&dead).await["bl-error-class"], "foreign_bucket");
+
     // What is no job is kept too.
     for (body, class) in [(&b"hello"[..], "invalid_job"), (br#"{"version":99}"#, "unsupported_schema")] {
         let mut message = Outgoing::job(&bench.topology, &bench.put("j", "good").await);
@@ -200,6 +211,24 @@ async fn a_poisoned_batch_costs_only_the_poison() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broken_model_halts_and_drains_nothing() {
+    let bench = Bench::start().await;
+    bench.stage.0.broken.store(true, Ordering::SeqCst);
+    for n in 0..8 {
+        bench.send(&bench.put(&format!("{n}"), "good").await).await;
+    }
+    eventually("the halt shows", Duration::from_secs(30), || async {
+        bench.health.troubles().get("work").filter(|reason| reason.contains("model_unavailable")).map(|_| ())
+    })
+    .await;
+    bench.stage.0.broken.store(false, Ordering::SeqCst);
+    bench.written(8).await;
+    let depths = bench.topology.depths(&bench.world.broker().await, &StageName::embed()).await.unwrap();
+    assert_eq!((depths.retry, depths.dead), (Some(0), Some(0)));
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gone_changed_and_repeated_jobs_end_quietly() {
     let bench = Bench::start().await;
     let gone = bench.put("gone", "good").await;
@@ -214,9 +243,13 @@ async fn gone_changed_and_repeated_jobs_end_quietly() {
     bench.send(&job).await;
     eventually("every job is settled", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) })
         .await;
+    // Only when the worker has ended is nothing on loan any more.
+    bench.shutdown.cancel();
+    bench.worker.await.unwrap().unwrap();
+    assert_eq!(bench.world.queued().await, 0, "every job was settled, none handed back");
     assert_eq!(bench.stage.0.decoded.load(Ordering::SeqCst), 1, "one object version is decoded once");
     assert_eq!(*bench.stage.0.written.lock().unwrap(), [job.object.image_id().to_string()]);
-    bench.finish().await;
+    bench.world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch};
+use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
 use futures::TryStreamExt;
+use lancedb::DistanceType;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
-use lancedb::{Connection, DistanceType};
 
 use crate::error::TableError;
 use crate::filter::{Filter, one_of};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, PER_QUERY};
+use crate::location::Database;
 use crate::newest::{self, NewestVersions};
 use crate::schema::{self, EmbeddingRow, FACTS_COLUMNS, Facts, Space, column};
 
@@ -64,17 +65,36 @@ impl Embeddings {
     ///
     /// # Errors
     /// The store refused, or the table has other columns or another dimension.
-    pub async fn open_or_create(database: &Connection, space: Space) -> Result<Self, TableError> {
+    pub async fn open_or_create(database: &Database, space: Space) -> Result<Self, TableError> {
         let ledger = Ledger::open_or_create(database, &name(&space.model), schema::embeddings_schema(space.dim)).await?;
-        Ok(Self { ledger, space, newest: Arc::default() })
+        Self { ledger, space, newest: Arc::default() }.of_the_same_space().await
     }
 
     /// Opens the table of a model; `None` where it does not exist yet.
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn open(database: &Connection, space: Space) -> Result<Option<Self>, TableError> {
-        Ok(Ledger::open(database, &name(&space.model)).await?.map(|ledger| Self { ledger, space, newest: Arc::default() }))
+    pub async fn open(database: &Database, space: Space) -> Result<Option<Self>, TableError> {
+        let Some(ledger) = Ledger::open(database, &name(&space.model)).await? else { return Ok(None) };
+        ledger.has_columns(&schema::embeddings_schema(space.dim)).await?;
+        Self { ledger, space, newest: Arc::default() }.of_the_same_space().await.map(Some)
+    }
+
+    /// Vectors of different spaces must never be compared, so a table that holds another space's is refused.
+    async fn of_the_same_space(self) -> Result<Self, TableError> {
+        let failed = TableError::of(&self.ledger.name);
+        let first = self.ledger.table.query().select(Select::columns(&["space"])).limit(1).execute().await.map_err(&failed)?;
+        for batch in first.try_collect::<Vec<_>>().await.map_err(failed)? {
+            let spaces: &StringArray = column(&batch, "space").map_err(|error| self.unusable(error))?;
+            if let Some(other) = spaces.iter().flatten().find(|space| *space != self.space.space) {
+                let problem = format!(
+                    "holds vectors of the space '{other}', the model makes vectors of '{}': give the changed model another id",
+                    self.space.space
+                );
+                return Err(TableError::Mismatch { table: self.ledger.name.clone(), problem });
+            }
+        }
+        Ok(self)
     }
 
     /// The table as a record of object versions.
@@ -122,20 +142,24 @@ impl Embeddings {
         let pinned = self.ledger.table.checkout_current().await.map_err(TableError::of(&self.ledger.name))?;
         let pinned = Self { ledger: Ledger { table: pinned, name: self.ledger.name.clone() }, ..self.clone() };
         let table_version = pinned.ledger.version().await?;
-        let wanted = query.offset + query.top_k;
+        let wanted = (query.offset + query.top_k).max(1);
         let mut limit = wanted + wanted / 4 + 4;
         loop {
             let candidates = pinned.nearest(query, limit).await?;
-            let too_low = |hit: &Hit| query.min_score.is_some_and(|min| hit.score < min);
+            let last = candidates.last().map(|hit| hit.score);
+            let too_low = |score: f32| query.min_score.is_some_and(|min| score < min);
             // The candidates are in order, so nothing better follows one that is too low.
-            let exhausted = candidates.len() < limit || candidates.last().is_some_and(too_low);
+            let exhausted = candidates.len() < limit || last.is_some_and(too_low);
             let mut hits = pinned.newest_only(candidates, table_version).await?;
-            hits.retain(|hit| !too_low(hit));
-            if hits.len() >= wanted || exhausted {
+            hits.retain(|hit| !too_low(hit.score));
+            // Rows that score the same as the last candidate may have been cut off; which of them belong to this page is
+            // known only once a worse one has been seen.
+            let complete = hits.get(wanted - 1).is_some_and(|hit| last.is_none_or(|last| hit.score > last));
+            if exhausted || complete {
                 let hits = hits.into_iter().skip(query.offset).take(query.top_k).collect();
                 return Ok(Found { hits, table_version });
             }
-            // Rows were left out as former content: look further.
+            // Rows were left out as former content, or score the same: look further.
             limit *= 4;
         }
     }
@@ -172,10 +196,9 @@ impl Embeddings {
     /// Keeps the hits that are the newest row of their object, each object once.
     async fn newest_only(&self, hits: Vec<Hit>, version: u64) -> Result<Vec<Hit>, TableError> {
         let mut newest = self.newest.recall(version, &hits);
-        let unknown = newest::unknown(&hits, &newest);
-        if !unknown.is_empty() {
+        for some in newest::unknown(&hits, &newest).chunks(PER_QUERY) {
             let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
-            let rows = self.ledger.rows(Some(one_of("key", unknown)), &columns).await?;
+            let rows = self.ledger.rows(Some(one_of("key", some.iter().cloned())), &columns).await?;
             let looked_up = newest::newest_of(&rows).map_err(|error| self.unusable(error))?;
             self.newest.remember(version, &looked_up);
             newest.extend(looked_up);

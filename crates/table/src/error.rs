@@ -19,6 +19,14 @@ pub enum TableError {
         /// What differs and what to do.
         problem: String,
     },
+    /// The table does not exist and cannot be made.
+    #[error("table {table} cannot be made: {problem}")]
+    Creation {
+        /// Which table.
+        table: String,
+        /// What stands in the way.
+        problem: String,
+    },
     /// A row that cannot be stored.
     #[error("table {table}: rows cannot be stored: {problem}")]
     Rows {

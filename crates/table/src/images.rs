@@ -1,12 +1,11 @@
 //! `images`: one row per object version, with everything known without a model and a small picture.
 
-use arrow::array::BinaryArray;
-use lancedb::Connection;
-
 use crate::error::TableError;
 use crate::filter::one_of;
 use crate::ledger::Ledger;
+use crate::location::Database;
 use crate::schema::{self, FACTS_COLUMNS, Facts, ImageRow};
+use arrow::array::BinaryArray;
 
 /// Name of the table.
 pub const NAME: &str = "images";
@@ -22,7 +21,7 @@ impl Images {
     ///
     /// # Errors
     /// The store refused, or the table has other columns.
-    pub async fn open_or_create(database: &Connection) -> Result<Self, TableError> {
+    pub async fn open_or_create(database: &Database) -> Result<Self, TableError> {
         Ok(Self { ledger: Ledger::open_or_create(database, NAME, schema::images_schema()).await? })
     }
 
@@ -30,7 +29,7 @@ impl Images {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn open(database: &Connection) -> Result<Option<Self>, TableError> {
+    pub async fn open(database: &Database) -> Result<Option<Self>, TableError> {
         Ok(Ledger::open(database, NAME).await?.map(|ledger| Self { ledger }))
     }
 

@@ -3,19 +3,21 @@
 use std::collections::HashSet;
 
 use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{Schema, SchemaRef};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use lancedb::database::CreateTableMode;
+use lancedb::Table;
 use lancedb::expr::{DfExpr, col, lit};
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
-use lancedb::{Connection, Table};
 
+use crate::creation;
 use crate::error::TableError;
 use crate::filter::one_of;
+use crate::location::Database;
 use crate::schema::column;
 
 // Bounds the size of one expression.
-const IDS_PER_QUERY: usize = 2_000;
+pub(crate) const PER_QUERY: usize = 2_000;
 
 /// Identity of one stored object version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +42,8 @@ impl Ledger {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn open(database: &Connection, name: &str) -> Result<Option<Self>, TableError> {
-        match database.open_table(name).execute().await {
+    pub async fn open(database: &Database, name: &str) -> Result<Option<Self>, TableError> {
+        match database.connection.open_table(name).execute().await {
             Ok(table) => Ok(Some(Self { table, name: name.to_owned() })),
             Err(lancedb::Error::TableNotFound { .. }) => Ok(None),
             Err(error) => Err(TableError::of(name)(error)),
@@ -49,34 +51,24 @@ impl Ledger {
     }
 
     /// Opens a table, creating it where it is missing; refuses one with other columns.
-    pub(crate) async fn open_or_create(
-        database: &Connection,
-        name: &str,
-        schema: arrow::datatypes::SchemaRef,
-    ) -> Result<Self, TableError> {
-        let failed = TableError::of(name);
-        let ledger = match Self::open(database, name).await? {
-            Some(ledger) => ledger,
-            None => match database.create_empty_table(name, schema.clone()).mode(CreateTableMode::Create).execute().await {
-                Ok(table) => Self { table, name: name.to_owned() },
-                // Another process was faster.
-                Err(lancedb::Error::TableAlreadyExists { .. }) => {
-                    let table = database.open_table(name).execute().await.map_err(&failed)?;
-                    Self { table, name: name.to_owned() }
-                }
-                Err(error) => return Err(failed(error)),
-            },
-        };
-        let found = ledger.table.schema().await.map_err(&failed)?;
-        let columns = |schema: &arrow::datatypes::Schema| -> Vec<_> {
+    pub(crate) async fn open_or_create(database: &Database, name: &str, schema: SchemaRef) -> Result<Self, TableError> {
+        let ledger = creation::open_or_create(database, name, &schema).await?;
+        ledger.has_columns(&schema).await?;
+        Ok(ledger)
+    }
+
+    /// Refuses a table with other columns than these.
+    pub(crate) async fn has_columns(&self, schema: &Schema) -> Result<(), TableError> {
+        let found = self.table.schema().await.map_err(TableError::of(&self.name))?;
+        let columns = |schema: &Schema| -> Vec<_> {
             schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
         };
-        if columns(&found) != columns(&schema) {
-            let problem = "has other columns than this program writes: it was made by another version or by a model of another \
-                           dimension; move it away or use another model id";
-            return Err(TableError::Mismatch { table: name.to_owned(), problem: problem.to_owned() });
+        if columns(&found) == columns(schema) {
+            return Ok(());
         }
-        Ok(ledger)
+        let problem = "has other columns than this program writes: it was made by another version or by a model of another \
+                       dimension; move it away or use another model id";
+        Err(TableError::Mismatch { table: self.name.clone(), problem: problem.to_owned() })
     }
 
     /// Name of the table.
@@ -106,7 +98,7 @@ impl Ledger {
     /// The store did not answer or refused.
     pub async fn existing(&self, ids: &[String]) -> Result<HashSet<String>, TableError> {
         let mut found = HashSet::new();
-        for some in ids.chunks(IDS_PER_QUERY) {
+        for some in ids.chunks(PER_QUERY) {
             for batch in self.rows(Some(one_of("image_id", some.iter().cloned())), &["image_id"]).await? {
                 let ids: &StringArray = column(&batch, "image_id").map_err(|error| TableError::rows(&self.name, error))?;
                 found.extend(ids.iter().flatten().map(str::to_owned));
@@ -136,7 +128,7 @@ impl Ledger {
     /// The store did not answer or refused.
     pub async fn locate(&self, ids: &[String]) -> Result<Vec<Stored>, TableError> {
         let mut stored = Vec::new();
-        for some in ids.chunks(IDS_PER_QUERY) {
+        for some in ids.chunks(PER_QUERY) {
             stored.extend(self.stored(one_of("image_id", some.iter().cloned())).await?);
         }
         Ok(stored)
@@ -175,7 +167,7 @@ impl Ledger {
             return Err(TableError::rows(&self.name, format!("'{bad}' is not an image id")));
         }
         // Deletes take their condition as text only; hex digits are the only text that gets here.
-        for some in ids.chunks(IDS_PER_QUERY) {
+        for some in ids.chunks(PER_QUERY) {
             let condition = format!("image_id IN ('{}')", some.join("','"));
             self.table.delete(&condition).await.map_err(TableError::of(&self.name))?;
         }

@@ -8,8 +8,9 @@ pub mod location;
 pub mod probe;
 pub mod schema;
 
+mod creation;
 mod error;
 mod newest;
 
 pub use error::TableError;
-pub use lancedb::Connection;
+pub use location::Database;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lancedb::{Connection, ObjectStoreRegistry, Session};
+use lancedb::{ObjectStoreRegistry, Session};
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
 
 use crate::error::TableError;
 
@@ -47,18 +50,39 @@ impl Access {
     }
 }
 
+/// The tables of one location, opened one by one. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) connection: lancedb::Connection,
+    pub(crate) location: Location,
+}
+
 impl Location {
+    /// The store itself, reached as the table library reaches it, and the folder of the tables in it.
+    pub(crate) fn store(&self) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
+        // What is not set here comes from where the table library takes it too: environment, pod, container or instance role.
+        let mut builder = AmazonS3Builder::from_env().with_url(&self.uri);
+        for (name, value) in &self.options {
+            if let Ok(key) = name.parse() {
+                builder = builder.with_config(key, value);
+            }
+        }
+        let folder = Path::from(self.uri.splitn(4, '/').nth(3).unwrap_or_default());
+        Ok((Arc::new(builder.build()?), folder))
+    }
+
     /// Opens the database. Makes hardly any request: tables are opened one by one.
     ///
     /// # Errors
     /// The address or the options cannot be used.
-    pub async fn connect(&self, access: Access) -> Result<Connection, TableError> {
+    pub async fn connect(&self, access: Access) -> Result<Database, TableError> {
         let registry = Arc::new(ObjectStoreRegistry::default());
         let session = Session::new(access.index_cache_bytes, access.metadata_cache_bytes, registry);
         let connecting = lancedb::connect(&self.uri)
             .storage_options(self.options.iter().cloned())
             .session(Arc::new(session))
             .read_consistency_interval(access.freshness);
-        connecting.execute().await.map_err(TableError::of("database"))
+        let connection = connecting.execute().await.map_err(TableError::of("database"))?;
+        Ok(Database { connection, location: self.clone() })
     }
 }

@@ -44,6 +44,9 @@ impl NewestVersions {
 
     /// Remembers what was looked up.
     pub(crate) fn remember(&self, version: u64, newest: &NewestIds) {
+        if newest.len() > MOST_OBJECTS {
+            return;
+        }
         let mut known = self.lock();
         if known.0 != version || known.1.len() + newest.len() > MOST_OBJECTS {
             *known = (version, NewestIds::new());

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
 
@@ -43,7 +43,7 @@ pub enum ProbeError {
 }
 
 struct Probe {
-    store: Box<dyn ObjectStore>,
+    store: Arc<dyn ObjectStore>,
     folder: Path,
     uri: String,
 }
@@ -56,20 +56,13 @@ struct Probe {
 /// The store failed a check or could not be asked.
 pub async fn probe(location: &Location) -> Result<(), ProbeError> {
     let uri = location.uri.clone();
-    let mut builder = AmazonS3Builder::new().with_url(&uri);
-    for (name, value) in &location.options {
-        if let Ok(key) = name.parse() {
-            builder = builder.with_config(key, value);
-        }
-    }
     let request = |what| {
         let uri = uri.clone();
         move |source| ProbeError::Request { what, uri, source }
     };
-    let store = builder.build().map_err(request("reach the store"))?;
-    let parsed = Path::from(uri.splitn(4, '/').nth(3).unwrap_or_default());
-    let folder = parsed.join("probe").join(uuid::Uuid::new_v4().simple().to_string());
-    let probe = Probe { store: Box::new(store), folder, uri };
+    let (store, folder) = location.store().map_err(request("reach the store"))?;
+    let folder = folder.join("probe").join(uuid::Uuid::new_v4().simple().to_string());
+    let probe = Probe { store, folder, uri };
     let result = probe.run().await;
     let swept = probe.sweep().await;
     result.and(swept)

@@ -8,7 +8,7 @@ use table::filter::Filter;
 use table::images::Images;
 use table::location::Access;
 use table::schema::{EmbeddingRow, Facts, ImageRow, Space};
-use table::{Connection, TableError};
+use table::{Database, TableError};
 use testkit::Store;
 
 fn space(dim: usize) -> Space {
@@ -48,7 +48,7 @@ async fn keys(table: &Embeddings, query: &VectorQuery) -> Vec<String> {
     table.search(query).await.unwrap().hits.into_iter().map(|hit| hit.facts.key).collect()
 }
 
-async fn open() -> (Store, Connection) {
+async fn open() -> (Store, Database) {
     let store = Store::start().await;
     let database = store.tables().connect(Access::writer()).await.unwrap();
     (store, database)
@@ -116,11 +116,35 @@ async fn many_old_versions_do_not_crowd_out_what_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_of_equal_scores_neither_repeat_nor_skip() {
+    let (_store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    // The order of ids is the reverse of the order of rows.
+    let rows: Vec<_> = (1..=40).rev().map(|id| row(id, &format!("copy-{id:02}.png"), 1, [1.0, 0.0])).collect();
+    table.append(&rows, "all").await.unwrap();
+    let whole = keys(&table, &query([1.0, 0.0], 40)).await;
+    let mut paged = Vec::new();
+    for offset in (0..40).step_by(3) {
+        paged.extend(keys(&table, &VectorQuery { offset, ..query([1.0, 0.0], 3) }).await);
+    }
+    assert_eq!((whole.len(), paged), (40, whole));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_another_model_is_refused() {
     let (_store, database) = open().await;
     let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
     let error = Embeddings::open_or_create(&database, space(3)).await.unwrap_err();
     assert!(error.to_string().contains("another"), "{error}");
+    table.append(&[row(1, "a.png", 1, [1.0, 0.0])], "x").await.unwrap();
+    let changed = Space { space: "changed".into(), ..space(2) };
+    for error in [
+        Embeddings::open_or_create(&database, changed.clone()).await.unwrap_err(),
+        Embeddings::open(&database, changed).await.unwrap_err(),
+        Embeddings::open(&database, space(3)).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, TableError::Mismatch { .. }), "{error}");
+    }
     for vector in [vec![1.0], vec![f32::NAN, 0.0]] {
         let bad = EmbeddingRow { facts: facts(1, "a", 1), vector };
         assert!(table.append(&[bad], "x").await.unwrap_err().is_about_rows());

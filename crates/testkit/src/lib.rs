@@ -6,10 +6,12 @@
 
 mod pictures;
 mod process;
+mod settings;
 mod store;
 mod world;
 
 pub use pictures::{broken, draw_scenes, solid_jpeg};
 pub use process::Process;
+pub use settings::{prints_settings, refuses_settings};
 pub use store::Store;
 pub use world::{Hit, World, eventually};
