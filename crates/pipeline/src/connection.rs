@@ -3,6 +3,7 @@
 //! lapin's own recovery is off on purpose: after some failures it leaves consumers that never yield and never end.
 //! Instead whoever owns a connection drops it whole at the first sign of trouble and connects again.
 
+use std::future::Future;
 use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
@@ -15,6 +16,8 @@ use crate::topology::TopologyMode;
 
 // lapin's asynchronous connect has no limit of its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+// Declaring everything of a stage takes well under a second on a broker that is well.
+const CONVERSATION_TIMEOUT: Duration = Duration::from_secs(60);
 // A connection that the broker has blocked never answers a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -95,6 +98,13 @@ pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, 
         Ok(Err(error)) => Err(BrokerError::Connect(error.to_string())),
         Err(_) => Err(BrokerError::Connect(format!("no answer within {CONNECT_TIMEOUT:?}"))),
     }
+}
+
+/// Gives up a conversation with the broker that takes too long: a request that was under way when the connection broke
+/// may never be answered.
+pub(crate) async fn in_time<T>(conversation: impl Future<Output = Result<T, BrokerError>>) -> Result<T, BrokerError> {
+    let late = |_| Err(BrokerError::Lost(format!("no answer within {CONVERSATION_TIMEOUT:?}")));
+    tokio::time::timeout(CONVERSATION_TIMEOUT, conversation).await.unwrap_or_else(late)
 }
 
 /// Closes a connection without waiting for ever.

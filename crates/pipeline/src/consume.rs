@@ -1,5 +1,6 @@
 //! Consuming: deliveries on loan from the broker, from the work queue first and the bulk queue in between.
 
+use std::future::Future;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -19,6 +20,7 @@ use crate::topology::Topology;
 // Every fourth delivery is taken from the bulk queue first, so that a backfill goes on under live load.
 const BULK_SHARE: u32 = 4;
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(3);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One message on loan. Dropping it unsettled means redelivery, never success.
 #[derive(Debug)]
@@ -57,19 +59,20 @@ impl Delivery {
 
     /// Ends the loan: the broker forgets the message.
     pub async fn ack(self) {
-        lost_unless(self.acker.ack(BasicAckOptions::default()).await);
+        lost_unless(self.acker.ack(BasicAckOptions::default())).await;
     }
 
     /// Hands the message back for another delivery.
     pub async fn hand_back(self) {
-        lost_unless(self.acker.nack(BasicNackOptions { requeue: true, multiple: false }).await);
+        lost_unless(self.acker.nack(BasicNackOptions { requeue: true, multiple: false })).await;
     }
 }
 
 // A settle that does not arrive (its connection is gone) is no error: the broker delivers again and the existence check
-// finds the row. It is counted, because many of them mean an unstable connection.
-fn lost_unless(settled: lapin::Result<bool>) {
-    if !matches!(settled, Ok(true)) {
+// finds the row. It is counted, because many of them mean an unstable connection. One that was under way when the
+// connection broke may never be answered at all, hence the limit.
+async fn lost_unless(settling: impl Future<Output = lapin::Result<bool>>) {
+    if !matches!(tokio::time::timeout(SETTLE_TIMEOUT, settling).await, Ok(Ok(true))) {
         metrics::counter!("bucketlens_settle_lost_total").increment(1);
     }
 }
@@ -149,7 +152,7 @@ impl Link {
         let mut backoff = Backoff::default();
         while !self.stop.is_cancelled() {
             let connected = tokio::select! {
-                connected = self.open() => connected,
+                connected = connection::in_time(self.open()) => connected,
                 () = self.stop.cancelled() => return,
             };
             let ended = match connected {

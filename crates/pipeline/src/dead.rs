@@ -20,6 +20,10 @@ const IDLE: Duration = Duration::from_secs(1);
 /// # Errors
 /// The broker is not reachable or refuses.
 pub async fn peek(settings: &AmqpSettings, stage: &StageName, limit: u16) -> Result<Vec<Job>, BrokerError> {
+    connection::in_time(look(settings, stage, limit)).await
+}
+
+async fn look(settings: &AmqpSettings, stage: &StageName, limit: u16) -> Result<Vec<Job>, BrokerError> {
     let topology = Topology::new(&settings.namespace);
     let connection = connection::connect(settings, "dead letters").await?;
     if settings.topology == TopologyMode::Declare {

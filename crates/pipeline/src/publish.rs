@@ -108,7 +108,7 @@ impl Link {
         let mut pending = Vec::new();
         let mut backoff = Backoff::default();
         loop {
-            match self.open().await {
+            match connection::in_time(self.open()).await {
                 Ok((connection, channel)) => {
                     self.health.ok("publisher");
                     backoff.reset();
@@ -187,7 +187,7 @@ impl Link {
             let Windowed { refused, returned } = self.confirmed(connection, window(channel, pending)).await?;
             if returned && self.settings.topology == TopologyMode::Declare {
                 // A queue was deleted under us; what comes next must find it again.
-                self.topology.ensure(connection, self.settings.topology, &self.stages).await?;
+                connection::in_time(self.topology.ensure(connection, self.settings.topology, &self.stages)).await?;
             }
             if refused {
                 metrics::counter!("bucketlens_publish_refused_total").increment(1);

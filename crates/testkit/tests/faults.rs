@@ -40,13 +40,14 @@ async fn a_killed_embedder_loses_nothing_and_doubles_nothing() {
     // A batch larger than the prefetch closes only by age: for two seconds at a time everything held is unfinished.
     let slow = [("BATCH__MAX_ROWS", "64"), ("BATCH__MAX_WAIT", "2s"), ("AMQP__PREFETCH", "32"), ("RUNTIME__THREADS", "1")];
     let (mut ingest, mut searcher) = (world.run_ingest(), world.run("searcher", &[]));
-    let (mut victim, mut other) = (world.run("embedder", &slow), world.run("embedder", &slow));
     ingest.ready().await;
     let base = searcher.ready().await;
-    let victim_base = victim.ready().await;
-    other.ready().await;
     let count = 240;
     put_pictures(&world, 0, count).await;
+    eventually("all jobs wait", Duration::from_secs(60), || async { (world.queued().await == count as u32).then_some(()) }).await;
+    let (mut victim, mut other) = (world.run("embedder", &slow), world.run("embedder", &slow));
+    let victim_base = victim.ready().await;
+    other.ready().await;
 
     eventually("the victim is in the middle of its work", Duration::from_secs(60), || async {
         let settled = metric(&world, &victim_base, "bucketlens_jobs_settled_total").await;
