@@ -1,6 +1,7 @@
 //! Consuming: deliveries on loan from the broker, from the work queue first and the bulk queue in between.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -19,6 +20,8 @@ use crate::topology::Topology;
 
 // Every fourth delivery is taken from the bulk queue first, so that a backfill goes on under live load.
 const BULK_SHARE: u32 = 4;
+// Between two looks at whether a consumer that gets nothing should get something.
+const IDLE_CHECK: Duration = Duration::from_secs(10);
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(3);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -35,10 +38,12 @@ pub struct Delivery {
     /// Our own headers as text: those whose name begins with `bl-`.
     pub headers: Vec<(String, String)>,
     acker: Acker,
+    // Counts the deliveries on loan over one connection.
+    _loan: Arc<()>,
 }
 
 impl Delivery {
-    fn new(message: lapin::message::Delivery) -> Self {
+    fn new(message: lapin::message::Delivery, loan: &Arc<()>) -> Self {
         let table = message.properties.headers().clone().unwrap_or_default();
         let ours = table.inner().iter().filter(|(name, _)| name.as_str().starts_with("bl-"));
         let headers: Vec<_> = ours.filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect();
@@ -49,6 +54,7 @@ impl Delivery {
             attempt: attempt.unwrap_or(0),
             headers,
             acker: message.acker,
+            _loan: Arc::clone(loan),
         }
     }
 
@@ -190,6 +196,9 @@ impl Link {
     async fn serve(&self, connection: Connection, mut lanes: Lanes, outbox: &mpsc::Sender<Delivery>) -> Result<(), BrokerError> {
         let mut events = Box::pin(connection.events_listener());
         let mut turn = 0u32;
+        let loan = Arc::new(());
+        let mut check = tokio::time::interval(IDLE_CHECK);
+        let mut idle = false;
         loop {
             turn = turn.wrapping_add(1);
             let message = tokio::select! {
@@ -201,11 +210,22 @@ impl Link {
                     None => return Err(BrokerError::Lost("its event stream ended".into())),
                     Some(_) => continue,
                 },
+                _ = check.tick() => {
+                    // A queue that was deleted and declared again at once, or that was still coming up when the broker had
+                    // just started, can leave a consumer that never gets anything and is never told.
+                    let nothing_on_loan = Arc::strong_count(&loan) == 1;
+                    if idle && nothing_on_loan && connection::in_time(self.topology.waiting(&connection, &self.stage)).await? {
+                        return Err(BrokerError::Lost("jobs wait, but the broker delivers none".into()));
+                    }
+                    idle = true;
+                    continue;
+                }
             };
+            idle = false;
             metrics::counter!("bucketlens_deliveries_total", "redelivered" => if message.redelivered { "true" } else { "false" })
                 .increment(1);
             tokio::select! {
-                sent = outbox.send(Delivery::new(message)) => if sent.is_err() { break },
+                sent = outbox.send(Delivery::new(message, &loan)) => if sent.is_err() { break },
                 () = self.stop.cancelled() => break,
             }
         }

@@ -186,8 +186,9 @@ impl Link {
             }
             let Windowed { refused, returned } = self.confirmed(connection, window(channel, pending)).await?;
             if returned && self.settings.topology == TopologyMode::Declare {
-                // A queue was deleted under us; what comes next must find it again.
-                connection::in_time(self.topology.ensure(connection, self.settings.topology, &self.stages)).await?;
+                // A queue was deleted under us: connect again, which declares it. Not at once, because a queue that comes
+                // back within milliseconds can leave its former consumers deaf (seen on RabbitMQ 3.10).
+                return Err(BrokerError::Lost("a queue is missing, declaring it again".into()));
             }
             if refused {
                 metrics::counter!("bucketlens_publish_refused_total").increment(1);

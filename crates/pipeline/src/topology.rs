@@ -158,6 +158,13 @@ impl Topology {
         queues
     }
 
+    /// Whether anything waits for a worker of the stage.
+    pub(crate) async fn waiting(&self, connection: &Connection, stage: &StageName) -> Result<bool, BrokerError> {
+        let work = depth(connection, &self.work_queue(stage)).await?;
+        let bulk = depth(connection, &self.bulk_queue(stage)).await?;
+        Ok(work.unwrap_or(0) + bulk.unwrap_or(0) > 0)
+    }
+
     /// Counts what waits in the stage's queues.
     ///
     /// # Errors

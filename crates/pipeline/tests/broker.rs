@@ -96,7 +96,8 @@ async fn a_consumer_comes_back_when_the_broker_cancels_it() {
         publisher.publish(Outgoing::job(&topology, &job("after.jpg"))).await.ok()
     })
     .await;
-    let delivery = consumer.next().await.unwrap();
+    let delivery =
+        tokio::time::timeout(Duration::from_secs(90), consumer.next()).await.expect("the consumer comes back").unwrap();
     assert_eq!(Job::decode(&delivery.body).unwrap().object.key, "after.jpg");
     delivery.ack().await;
     assert!(health.troubles().is_empty(), "{:?}", health.troubles());
