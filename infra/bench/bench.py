@@ -54,17 +54,19 @@ def main():
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with contextlib.redirect_stdout(sys.stderr):
-            stop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        stop()
     (BENCH / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(report.table(result["models"], result["waits"]))
     print("\n" + report.conditions(result["about"]))
 
 
 def stop():
-    for model in MODELS:
-        stack.down(HOME / model.id)
+    """Stops whatever runs. Says nothing, because the terminal may be what was closed."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        for model in MODELS:
+            stack.down(HOME / model.id)
 
 
 def measure(arguments):
