@@ -3,12 +3,13 @@
 //! Tables commit through conditional writes, so a store that checks and writes in two steps loses rows without an
 //! error anywhere. This one holds its keys in memory and decides a condition, the rename and the new key under one
 //! lock: of many writers of one key exactly one wins, readers see whole objects, listings are in byte order and
-//! always carry the ETag that HEAD and GET answer.
+//! always carry the ETag that HEAD and GET answer. It tells of changes as MinIO does (`ListenBucketNotification`).
 //!
 //! What it is not: durable against power loss (nothing is synced), access control (one key pair sees all buckets),
 //! versions, object locks, server-side encryption. Checksums sent by clients are accepted and not verified.
 
 mod body;
+mod listen;
 mod listing;
 mod service;
 mod store;
@@ -28,7 +29,11 @@ use s3s::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{service::Devstore, store::Store};
+use crate::{
+    listen::{Changes, Listen},
+    service::Devstore,
+    store::Store,
+};
 
 /// How long [`Server::stop`] waits for requests in progress.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -61,14 +66,15 @@ pub async fn start(options: Options) -> anyhow::Result<Server> {
     for bucket in &options.buckets {
         store.create_bucket(bucket).with_context(|| format!("bucket {bucket} cannot be created; see the naming rules of S3"))?;
     }
-    let mut service = S3ServiceBuilder::new(Devstore::new(Arc::new(store)));
+    let (store, changes, stop) = (Arc::new(store), Changes::new(), CancellationToken::new());
+    let mut service = S3ServiceBuilder::new(Devstore::new(Arc::clone(&store), changes.clone()));
+    service.set_route(Listen { store, changes, stop: stop.clone() });
     service.set_auth(SimpleAuth::from_single(options.access_key, options.secret_key));
 
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another address or port 0", options.listen))?;
     let address = listener.local_addr()?;
-    let stop = CancellationToken::new();
     let task = tokio::spawn(serve(listener, service.build(), stop.clone()));
     Ok(Server { address, stop: stop.drop_guard(), task })
 }

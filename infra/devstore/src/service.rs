@@ -10,6 +10,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::{
     body::{About, Labels},
+    listen::Changes,
     listing::{Position, Query},
     store::{Conditions, Store},
     upload::Uploads,
@@ -23,11 +24,12 @@ const KEPT_IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remov
 pub(crate) struct Devstore {
     store: Arc<Store>,
     uploads: Uploads,
+    changes: Changes,
 }
 
 impl Devstore {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, uploads: Uploads::default() }
+    pub(crate) fn new(store: Arc<Store>, changes: Changes) -> Self {
+        Self { store, uploads: Uploads::default(), changes }
     }
 }
 
@@ -149,6 +151,7 @@ impl S3 for Devstore {
         let writer = self.store.writer()?.receive(input.body).await?;
         let sealed = writer.seal(input.key, None, labels).await.map_err(S3Error::internal_error)?;
         let about = self.store.commit(&input.bucket, sealed, &conditions)?;
+        self.changes.created("s3:ObjectCreated:Put", &input.bucket, &about);
         answer(PutObjectOutput { e_tag: Some(ETag::Strong(about.etag.clone())), ..Default::default() })
     }
 
@@ -169,6 +172,7 @@ impl S3 for Devstore {
         writer.append(file, source.size_bytes).await.map_err(S3Error::internal_error)?;
         let sealed = writer.seal(input.key, None, labels).await.map_err(S3Error::internal_error)?;
         let about = self.store.commit(&input.bucket, sealed, &Conditions::default())?;
+        self.changes.created("s3:ObjectCreated:Copy", &input.bucket, &about);
         answer(CopyObjectOutput {
             copy_object_result: Some(CopyObjectResult {
                 e_tag: Some(ETag::Strong(about.etag.clone())),
@@ -183,6 +187,7 @@ impl S3 for Devstore {
         let input = request.input;
         let conditions = Conditions { if_match: input.if_match, if_none_match: None };
         self.store.delete(&input.bucket, &input.key, &conditions)?;
+        self.changes.removed(&input.bucket, &input.key);
         answer(DeleteObjectOutput::default())
     }
 
@@ -191,6 +196,7 @@ impl S3 for Devstore {
         let mut deleted = Vec::with_capacity(input.delete.objects.len());
         for object in input.delete.objects {
             self.store.delete(&input.bucket, &object.key, &Conditions::default())?;
+            self.changes.removed(&input.bucket, &object.key);
             deleted.push(DeletedObject { key: Some(object.key), ..Default::default() });
         }
         let quiet = input.delete.quiet.unwrap_or(false);
@@ -233,6 +239,7 @@ impl S3 for Devstore {
         let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
         let conditions = Conditions { if_match: input.if_match, if_none_match: input.if_none_match };
         let about = self.uploads.complete(&self.store, &input.upload_id, &parts, &conditions).await?;
+        self.changes.created("s3:ObjectCreated:CompleteMultipartUpload", &input.bucket, &about);
         answer(CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
