@@ -50,7 +50,7 @@ pub async fn next<T>(inbox: &mut mpsc::Receiver<T>, limits: &BatchSettings, size
     while batch.len() < limits.max_rows && bytes < limits.max_bytes {
         match tokio::time::timeout_at(closes, inbox.recv()).await {
             Ok(Some(item)) => {
-                bytes += size_bytes(&item);
+                bytes = bytes.saturating_add(size_bytes(&item));
                 batch.push(item);
             }
             Ok(None) | Err(_) => break,

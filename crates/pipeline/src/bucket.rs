@@ -1,4 +1,4 @@
-//! The bucket with the originals. `aws-sdk-s3` is used only here.
+//! The bucket with the originals. `aws-sdk-s3` is used only here and, for listening, in `listen`.
 
 use std::time::Duration;
 
@@ -128,6 +128,17 @@ pub enum Fetched {
     },
 }
 
+/// When [`Bucket::write`] may write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Only {
+    /// In any case.
+    Always,
+    /// Nothing lies under the key.
+    IfAbsent,
+    /// What lies there has this ETag.
+    IfStill(String),
+}
+
 /// One page of a listing, in the store's order (bytes of UTF-8).
 #[derive(Debug)]
 pub struct Page {
@@ -141,7 +152,7 @@ pub struct Page {
 #[derive(Debug, Clone)]
 pub struct Bucket {
     name: String,
-    client: Client,
+    pub(crate) client: Client,
     presigner: Client,
 }
 
@@ -264,6 +275,56 @@ impl Bucket {
         Ok(Page { objects: objects.collect(), next })
     }
 
+    /// The bytes under `key` and their ETag; `None` if there is no object. For the product's own small objects.
+    ///
+    /// # Errors
+    /// The store did not answer, refused or broke off, or the object is larger than `max_bytes`.
+    pub async fn read(&self, key: &str, max_bytes: u64) -> Result<Option<(Bytes, String)>, BucketError> {
+        let mut answer = match self.client.get_object().bucket(&self.name).key(key).send().await {
+            Ok(answer) => answer,
+            Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => return Ok(None),
+            Err(error) => return Err(self.error("GET", key, &error)),
+        };
+        let etag = unquoted(answer.e_tag().unwrap_or_default());
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = answer.body.next().await {
+            let chunk = chunk.map_err(|error| self.broken("GET", key, &error.to_string()))?;
+            if (bytes.len() + chunk.len()) as u64 > max_bytes {
+                return Err(self.broken("GET", key, &format!("has more than {max_bytes} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some((bytes.freeze(), etag)))
+    }
+
+    /// Writes an object under a condition and returns its new ETag; `None` if the condition did not hold.
+    ///
+    /// # Errors
+    /// The store did not answer or refused for another reason.
+    pub async fn write(&self, key: &str, body: Bytes, only: Only) -> Result<Option<String>, BucketError> {
+        let mut request = self.client.put_object().bucket(&self.name).key(key).body(body.into());
+        match only {
+            Only::Always => {}
+            Only::IfAbsent => request = request.if_none_match("*"),
+            Only::IfStill(etag) => request = request.if_match(format!("\"{etag}\"")),
+        }
+        match request.send().await {
+            Ok(answer) => Ok(Some(unquoted(answer.e_tag().unwrap_or_default()))),
+            // 404: what had to be replaced is gone. 409: another write is under way.
+            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) && error.code() != Some("NoSuchBucket") => Ok(None),
+            Err(error) => Err(self.error("PUT", key, &error)),
+        }
+    }
+
+    /// Removes an object; one that is gone already is no error.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn delete(&self, key: &str) -> Result<(), BucketError> {
+        let deleted = self.client.delete_object().bucket(&self.name).key(key).send().await;
+        deleted.map(|_| ()).map_err(|error| self.error("DELETE", key, &error))
+    }
+
     /// A link with which anyone may download `key` for `lifetime`. Makes no request.
     ///
     /// # Errors
@@ -293,7 +354,7 @@ impl Bucket {
     }
 }
 
-fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+pub(crate) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 

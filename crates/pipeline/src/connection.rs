@@ -75,6 +75,9 @@ pub enum BrokerError {
         /// What the broker said.
         reason: String,
     },
+    /// Somebody else looks at the same dead letters.
+    #[error("the dead letters in queue '{0}' are held by another process (a listing or a replay): try again in a moment")]
+    Busy(String),
 }
 
 impl BrokerError {

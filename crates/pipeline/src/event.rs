@@ -1,7 +1,9 @@
 //! S3 notifications → object events. An event is only a hint: "look at this key".
 //!
 //! The JSON is almost the same everywhere; what differs is how the key is encoded, and that cannot be guessed from the
-//! text. AWS, MinIO (webhook, AMQP) and RustFS form-encode it (`+` is a space, `%2B` a plus); Ceph sends it as stored.
+//! text. What a store pushes is form-encoded (`+` is a space, `%2B` a plus) by AWS, MinIO and RustFS, and as stored by
+//! Ceph; what is listened to is as stored by MinIO and form-encoded by RustFS. So every event carries the likely key and
+//! the other reading of the same text, for the case that nothing lies under the likely one.
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -10,12 +12,12 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventSource {
-    /// Decide from the document: Ceph names itself in `eventSource`, everything else form-encodes keys.
+    /// Decide from the document: Ceph, MinIO and RustFS name themselves in `eventSource`.
     #[default]
     Auto,
     /// Amazon S3.
     Aws,
-    /// MinIO webhook or AMQP target.
+    /// MinIO.
     Minio,
     /// RustFS.
     Rustfs,
@@ -23,35 +25,41 @@ pub enum EventSource {
     Ceph,
 }
 
+/// How the notification came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// The store sent it: webhook or message queue.
+    Push,
+    /// We listen to the store (`ListenBucketNotification`).
+    Listen,
+}
+
+/// What is said to have happened to the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Content was written under it.
+    Created,
+    /// It was removed, or a delete marker was put over it.
+    Removed,
+}
+
 /// What a notification says happened to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ObjectEvent {
-    /// Content was written under this key.
-    Created {
-        /// Bucket name.
-        bucket: String,
-        /// Decoded object key.
-        key: String,
-    },
-    /// The key was removed (or a delete marker was put over it).
-    Removed {
-        /// Bucket name.
-        bucket: String,
-        /// Decoded object key.
-        key: String,
-    },
+pub struct ObjectEvent {
+    /// What happened.
+    pub change: Change,
+    /// Bucket name.
+    pub bucket: String,
+    /// Object key, decoded as this source is known to encode it.
+    pub key: String,
+    /// The key by the other reading, where that differs.
+    pub other_key: Option<String>,
 }
 
 /// The body is not an S3 notification.
 #[derive(Debug, thiserror::Error)]
-pub enum EventError {
-    /// Not JSON, or JSON of another shape.
-    #[error("the body is not an S3 notification: {0}")]
-    Malformed(#[from] serde_json::Error),
-    /// A key that is not UTF-8 once decoded.
-    #[error("the key '{0}' is not UTF-8 after decoding")]
-    KeyNotUtf8(String),
-}
+#[error("the body is not an S3 notification: {0}")]
+pub struct EventError(#[from] serde_json::Error);
 
 #[derive(Deserialize)]
 struct Notification {
@@ -80,8 +88,8 @@ struct Bucket {
     name: String,
 }
 
-// Size and ETag are deliberately not read: sources send the size as number, as text or not at all, and the object's
-// present state is asked of the store anyway.
+// Size, ETag and version are deliberately not read: sources send the size as number, as text or not at all, and the
+// object's present state is asked of the store anyway.
 #[derive(Deserialize)]
 struct Object {
     key: String,
@@ -91,31 +99,38 @@ struct Object {
 /// content (tagging, replication, ILM transitions) give no event.
 ///
 /// # Errors
-/// The body is not JSON, has records of another shape, or a key does not decode to UTF-8.
-pub fn parse_notification(body: &[u8], source: EventSource) -> Result<Vec<ObjectEvent>, EventError> {
+/// The body is not JSON, or has records of another shape.
+pub fn parse_notification(body: &[u8], source: EventSource, via: Via) -> Result<Vec<ObjectEvent>, EventError> {
     let notification: Notification = serde_json::from_slice(body)?;
-    notification.records.unwrap_or_default().into_iter().filter_map(|record| to_event(record, source).transpose()).collect()
+    Ok(notification.records.unwrap_or_default().into_iter().filter_map(|record| to_event(record, source, via)).collect())
 }
 
-fn to_event(record: Record, source: EventSource) -> Result<Option<ObjectEvent>, EventError> {
+fn to_event(record: Record, source: EventSource, via: Via) -> Option<ObjectEvent> {
     let name = record.event_name.strip_prefix("s3:").unwrap_or(&record.event_name);
-    let kind = name.split(':').next().unwrap_or_default();
-    if kind != "ObjectCreated" && kind != "ObjectRemoved" {
-        return Ok(None);
-    }
-    let raw = match source {
-        EventSource::Ceph => true,
-        EventSource::Auto => record.event_source == "ceph:s3",
-        EventSource::Aws | EventSource::Minio | EventSource::Rustfs => false,
+    let change = match name.split(':').next() {
+        Some("ObjectCreated") => Change::Created,
+        Some("ObjectRemoved") => Change::Removed,
+        _ => return None,
     };
-    let (bucket, key) = (record.s3.bucket.name, record.s3.object.key);
-    let key = if raw { key } else { form_decode(&key)? };
-    Ok(Some(if kind == "ObjectCreated" { ObjectEvent::Created { bucket, key } } else { ObjectEvent::Removed { bucket, key } }))
+    let source = match (source, record.event_source.as_str()) {
+        (EventSource::Auto, "ceph:s3") => EventSource::Ceph,
+        (EventSource::Auto, "minio:s3") => EventSource::Minio,
+        (named, _) => named,
+    };
+    let as_stored = matches!((source, via), (EventSource::Ceph, _) | (EventSource::Minio, Via::Listen));
+    let (bucket, raw) = (record.s3.bucket.name, record.s3.object.key);
+    let (key, other_key) = match form_decoded(&raw) {
+        None => (raw, None),
+        Some(decoded) if as_stored => (raw, Some(decoded)),
+        Some(decoded) => (decoded, Some(raw)),
+    };
+    Some(ObjectEvent { change, bucket, other_key: other_key.filter(|other| *other != key), key })
 }
 
-fn form_decode(key: &str) -> Result<String, EventError> {
+// `None` if that reading is impossible: keys are UTF-8.
+fn form_decoded(key: &str) -> Option<String> {
     let spaced = key.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().map(|k| k.into_owned()).map_err(|_| EventError::KeyNotUtf8(key.to_owned()))
+    percent_decode_str(&spaced).decode_utf8().ok().map(|key| key.into_owned())
 }
 
 #[cfg(test)]
@@ -130,37 +145,53 @@ mod tests {
         .into_bytes()
     }
 
-    fn created(key: &str) -> Vec<ObjectEvent> {
-        vec![ObjectEvent::Created { bucket: "pics".into(), key: key.into() }]
+    /// Both readings of a key sent by `source`.
+    fn read(key: &str, source: &str, set: EventSource, via: Via) -> (String, Option<String>) {
+        let object = serde_json::json!({ "key": key, "size": "12", "eTag": "x", "versionId": "", "sequencer": "0A" });
+        let mut events = parse_notification(&body("s3:ObjectCreated:Put", source, &object.to_string()), set, via).unwrap();
+        let event = events.pop().unwrap();
+        (event.key, event.other_key)
     }
 
     #[test]
     fn keys_are_decoded_the_way_each_source_encodes_them() {
-        let encoded = r#"{"key":"a+b%2Bc%25/%E6%B5%B7.jpg","size":1,"eTag":"x","sequencer":"0A"}"#;
-        for name in ["ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"] {
-            let events = parse_notification(&body(name, "aws:s3", encoded), EventSource::Auto).unwrap();
-            assert_eq!(events, created("a b+c%/海.jpg"));
+        use EventSource::{Auto, Aws, Ceph, Minio, Rustfs};
+        use Via::{Listen, Push};
+        let encoded = "a+b%2Bc%25/%E6%B5%B7.jpg";
+        let decoded = "a b+c%/海.jpg";
+        for (source, set, via, key) in [
+            ("aws:s3", Auto, Push, decoded),
+            ("minio:s3", Auto, Push, decoded),
+            ("rustfs:s3", Auto, Push, decoded),
+            ("ceph:s3", Auto, Push, encoded),
+            ("", Ceph, Push, encoded),
+            ("", Aws, Push, decoded),
+            ("minio:s3", Auto, Listen, encoded),
+            ("", Minio, Listen, encoded),
+            ("minio:s3", Rustfs, Listen, decoded),
+            ("rustfs:s3", Auto, Listen, decoded),
+        ] {
+            let other = if key == encoded { decoded } else { encoded };
+            assert_eq!(read(encoded, source, set, via), (key.into(), Some(other.into())), "{source} {set:?} {via:?}");
         }
-        let stored = r#"{"key":"a+b%2Bc.jpg","size":"12"}"#;
-        assert_eq!(
-            parse_notification(&body("ObjectCreated:Put", "ceph:s3", stored), EventSource::Auto).unwrap(),
-            created("a+b%2Bc.jpg")
-        );
-        assert_eq!(
-            parse_notification(&body("ObjectCreated:Put", "", stored), EventSource::Ceph).unwrap(),
-            created("a+b%2Bc.jpg")
-        );
-        assert_eq!(
-            parse_notification(&body("ObjectCreated:Put", "minio:s3", stored), EventSource::Minio).unwrap(),
-            created("a b+c.jpg")
-        );
+    }
+
+    #[test]
+    fn a_key_with_one_reading_has_no_other() {
+        for key in ["plain.jpg", "/leading/slash.jpg", "海/😀.jpg", "50%FF.jpg", "", "quote\" and \\ line\n.jpg"] {
+            for via in [Via::Push, Via::Listen] {
+                assert_eq!(read(key, "minio:s3", EventSource::Auto, via), (key.into(), None));
+            }
+        }
     }
 
     #[test]
     fn deletes_need_neither_size_nor_etag() {
         for name in ["s3:ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"] {
-            let events = parse_notification(&body(name, "minio:s3", r#"{"key":"x","versionId":""}"#), EventSource::Auto).unwrap();
-            assert_eq!(events, vec![ObjectEvent::Removed { bucket: "pics".into(), key: "x".into() }]);
+            let body = body(name, "minio:s3", r#"{"key":"x","versionId":""}"#);
+            let events = parse_notification(&body, EventSource::Auto, Via::Push).unwrap();
+            let removed = ObjectEvent { change: Change::Removed, bucket: "pics".into(), key: "x".into(), other_key: None };
+            assert_eq!(events, vec![removed]);
         }
     }
 
@@ -172,7 +203,7 @@ mod tests {
             r#"{{"EventName":"x","Key":"pics/1","Records":[{record},{},{record}]}}"#,
             record.replace("Created:Put", "Tagging:Put")
         );
-        assert_eq!(parse_notification(many.as_bytes(), EventSource::Auto).unwrap().len(), 2);
+        assert_eq!(parse_notification(many.as_bytes(), EventSource::Auto, Via::Push).unwrap().len(), 2);
     }
 
     #[test]
@@ -180,11 +211,10 @@ mod tests {
         for quiet in
             [r#"{"Records":null}"#, r#"{"Records":[]}"#, r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#]
         {
-            assert_eq!(parse_notification(quiet.as_bytes(), EventSource::Auto).unwrap(), vec![]);
+            assert_eq!(parse_notification(quiet.as_bytes(), EventSource::Auto, Via::Listen).unwrap(), vec![]);
         }
         for bad in ["", "[]x", "{\"Records\":[{}]}", "\u{0}"] {
-            assert!(parse_notification(bad.as_bytes(), EventSource::Auto).is_err(), "{bad}");
+            assert!(parse_notification(bad.as_bytes(), EventSource::Auto, Via::Push).is_err(), "{bad}");
         }
-        assert!(parse_notification(&body("ObjectCreated:Put", "aws:s3", r#"{"key":"%FF"}"#), EventSource::Auto).is_err());
     }
 }

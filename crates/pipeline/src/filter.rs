@@ -50,12 +50,17 @@ impl KeyFilter {
 
     /// Whether the object under `key` is watched. Zero-byte "folder" markers (keys ending in `/`) are not.
     pub fn matches(&self, key: &str) -> bool {
-        !key.starts_with(&self.own_prefix)
+        !self.is_own(key)
             && !key.ends_with('/')
             && key.starts_with(&self.prefix)
             && (self.suffixes.is_empty() || self.has_suffix(key))
             && self.include.as_ref().is_none_or(|globs| globs.is_match(key))
             && !self.exclude.is_match(key)
+    }
+
+    /// Whether the object is one of the product's own.
+    pub fn is_own(&self, key: &str) -> bool {
+        key.starts_with(&self.own_prefix)
     }
 
     fn has_suffix(&self, key: &str) -> bool {

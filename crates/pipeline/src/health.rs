@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     conditions: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
+    notes: Arc<Mutex<BTreeMap<&'static str, String>>>,
 }
 
 impl Health {
@@ -31,6 +32,21 @@ impl Health {
     pub fn troubles(&self) -> BTreeMap<&'static str, String> {
         let conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         conditions.iter().filter_map(|(name, trouble)| Some((*name, trouble.clone()?))).collect()
+    }
+
+    /// Says something about the process that is as somebody wants it, such as a pause. It changes nothing about being ready.
+    pub fn note(&self, name: &'static str, text: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).insert(name, text.into());
+    }
+
+    /// What was noted holds no longer.
+    pub fn unnote(&self, name: &'static str) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// What is noted, by name.
+    pub fn notes(&self) -> BTreeMap<&'static str, String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set(&self, name: &'static str, trouble: Option<String>) {

@@ -4,22 +4,36 @@
 pub mod object;
 pub mod bucket;
 pub mod event;
+pub mod listen;
+pub mod event_queue;
 pub mod filter;
 pub mod job;
 pub mod topology;
 pub mod connection;
 pub mod publish;
+pub mod delivery;
 pub mod consume;
 pub mod batch;
 pub mod stage;
 pub mod failure;
+pub mod switch;
 pub mod worker;
+mod session;
+mod plan;
+mod infer;
+mod write;
+mod halt;
 pub mod settle;
 pub mod dead;
 pub mod depths;
+pub mod inspect;
+pub mod state;
 
 // What every process has.
+pub mod access;
 pub mod health;
+pub mod problem;
+pub mod front;
 pub mod service;
 pub mod settings;
 pub mod telemetry;

@@ -61,6 +61,16 @@ impl ImageId {
         hasher.finalize_xof().fill(&mut first);
         Self(u128::from_be_bytes(first))
     }
+
+    /// The identity as a number, for keeping many of them.
+    pub fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// The identity that [`Self::as_u128`] gave.
+    pub fn from_u128(number: u128) -> Self {
+        Self(number)
+    }
 }
 
 impl fmt::Display for ImageId {

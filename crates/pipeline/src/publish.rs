@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
@@ -208,8 +208,7 @@ struct Windowed {
 
 /// Publishes everything pending and answers what was confirmed or returned; what was refused is still pending.
 async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<Windowed, BrokerError> {
-    let mut confirms = Vec::with_capacity(pending.len());
-    for Request { message, .. } in pending.iter() {
+    let publishing = pending.iter().map(|Request { message, .. }| {
         let properties = BasicProperties::default()
             .with_message_id(message.message_id.as_str().into())
             .with_type(MESSAGE_TYPE.into())
@@ -220,8 +219,11 @@ async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<Windowe
             .with_headers(message.headers.clone());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let (exchange, key) = (message.exchange.as_str().into(), message.routing_key.as_str().into());
-        confirms.push(channel.basic_publish(exchange, key, options, &message.body, properties).await.map_err(BrokerError::lost)?);
-    }
+        channel.basic_publish(exchange, key, options, &message.body, properties)
+    });
+    // All at once: a publish returns only when the connection's own thread has written it, and waking that thread and being
+    // woken by it once per message would set the pace.
+    let confirms = try_join_all(publishing).await.map_err(BrokerError::lost)?;
     // lapin hands a returned message to whichever confirm completes next, so the confirm that carries it says nothing
     // about whose it is. Only when all are in is it known, by message id, which messages came back.
     let mut acked = Vec::with_capacity(pending.len());

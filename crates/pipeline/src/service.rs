@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::connection::Backoff;
 use crate::health::Health;
 use crate::settings::{self, Settings, SettingsError};
 use crate::telemetry::{self, LogSettings};
@@ -47,11 +48,39 @@ where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
+    execute(file, LogSettings::clone, run, |error| tracing::error!("{error:#}"))
+}
+
+/// The `main` of an operator's command: as [`main`], but its result is what it writes to stdout, so that only warnings
+/// are logged unless `log.filter` is set, and an error is one sentence on stderr.
+pub fn command<S, F>(file: Option<&Path>, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
+where
+    S: Settings,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    execute(file, LogSettings::quiet, run, |error| {
+        #[allow(clippy::print_stderr, reason = "it is what a command says when it fails")]
+        {
+            eprintln!("{error:#}");
+        }
+    })
+}
+
+fn execute<S, F>(
+    file: Option<&Path>,
+    log_as: impl FnOnce(&LogSettings) -> LogSettings,
+    run: impl FnOnce(S, CancellationToken) -> F,
+    say: impl FnOnce(&anyhow::Error),
+) -> ExitCode
+where
+    S: Settings,
+    F: Future<Output = anyhow::Result<()>>,
+{
     // The libraries bring two cryptography providers; without a choice, the first TLS connection would panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let loaded = settings::load::<S>(file).and_then(|settings| {
         let Shared { log, http } = settings.shared();
-        telemetry::install(&log).map(|()| (settings, http))
+        telemetry::install(&log_as(&log)).map(|()| (settings, http))
     });
     let (settings, http) = match loaded {
         Ok(loaded) => loaded,
@@ -71,7 +100,7 @@ where
         Err(error) => match error.downcast_ref::<SettingsError>() {
             Some(error) => refused(error),
             None => {
-                tracing::error!("{error:#}");
+                say(&error);
                 ExitCode::FAILURE
             }
         },
@@ -122,6 +151,47 @@ async fn signal() {
     }
 }
 
+/// Tries until it works, and shows meanwhile why it does not: a process whose model or store is away stays up, unready, and
+/// goes on by itself. `None`: the process is stopping.
+///
+/// # Errors
+/// The attempt's own, where it says by `may_pass` that trying again cannot help.
+pub async fn until_works<T, E, F>(
+    health: &Health,
+    name: &'static str,
+    shutdown: &CancellationToken,
+    may_pass: impl Fn(&E) -> bool,
+    mut attempt: impl FnMut() -> F,
+) -> Result<Option<T>, E>
+where
+    E: std::fmt::Display,
+    F: Future<Output = Result<T, E>>,
+{
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+    loop {
+        let tried = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(None),
+            tried = attempt() => tried,
+        };
+        match tried {
+            Ok(works) => {
+                health.ok(name);
+                return Ok(Some(works));
+            }
+            Err(error) if may_pass(&error) => {
+                tracing::error!(%error, condition = name, "cannot begin yet, will try again");
+                health.trouble(name, error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.pause()) => {}
+            () = shutdown.cancelled() => return Ok(None),
+        }
+    }
+}
+
 /// Binds the listening socket.
 ///
 /// # Errors
@@ -156,5 +226,6 @@ pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdo
 fn readiness(health: &Health) -> Response {
     let troubles = health.troubles();
     let status = if troubles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(json!({ "ready": troubles.is_empty(), "troubles": troubles }))).into_response()
+    let body = json!({ "ready": troubles.is_empty(), "troubles": troubles, "notes": health.notes() });
+    (status, axum::Json(body)).into_response()
 }

@@ -1,13 +1,23 @@
-//! Settling: every delivery ends exactly once, as done, on a rung of the retry ladder, or in the dead queue.
+//! Settling: every delivery ends exactly once, as done, on a rung of the retry ladder, or in the dead queue. Or it does not
+//! end: handed back, it waits in its queue as before.
 
+use std::time::Duration;
+
+use futures::future::join_all;
 use jiff::Timestamp;
 use lapin::types::{AMQPValue, FieldTable, LongString};
+use tokio_util::sync::CancellationToken;
 
 use crate::consume::Delivery;
 use crate::failure::{Action, Failure};
 use crate::job::StageName;
-use crate::publish::{Outgoing, Publisher};
+use crate::publish::{Outgoing, PublishError, Publisher};
 use crate::topology::{RETRY_LADDER, Topology};
+
+// What a broker that takes messages at all needs for a confirm, with a margin.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+// Marks that a job keeps on all its ways: how often an operator replayed it, and which replay it belongs to.
+const KEPT: [&str; 2] = ["bl-replays", "bl-replay-id"];
 
 // A header frame must fit the broker's frame size (128 KiB), or the connection dies.
 const MAX_HEADER_BYTES: usize = 2048;
@@ -43,6 +53,11 @@ impl From<Failure> for Outcome {
 }
 
 impl Outcome {
+    /// Whether the process has shown that it can work.
+    pub(crate) fn is_progress(&self) -> bool {
+        !matches!(self, Self::Failed(_))
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -53,6 +68,44 @@ impl Outcome {
             Self::Failed(_) => "dead",
         }
     }
+}
+
+/// How long publishing may wait. While work goes on, for as long as the broker takes no messages: that is the back
+/// pressure. Once the work has ended, a few seconds, all publishing together: a broker that is out of memory must not keep
+/// a process from stopping in time.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience {
+    ended: CancellationToken,
+    lost: CancellationToken,
+}
+
+impl Patience {
+    /// Unlimited until `ended`.
+    pub(crate) fn until(ended: CancellationToken) -> Self {
+        Self { ended, lost: CancellationToken::new() }
+    }
+
+    async fn publish(&self, publisher: &Publisher, message: Outgoing) -> Result<(), MoveError> {
+        let last_words = async {
+            self.ended.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+            self.lost.cancel();
+        };
+        tokio::select! {
+            biased;
+            () = self.lost.cancelled() => Err(MoveError::TooLong),
+            published = publisher.publish(message) => Ok(published?),
+            () = last_words => Err(MoveError::TooLong),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum MoveError {
+    #[error(transparent)]
+    Refused(#[from] PublishError),
+    #[error("the broker took no message within {LAST_WORDS:?}, and this process is to stop")]
+    TooLong,
 }
 
 /// Settles deliveries of one stage. Failed jobs are published to where they belong and confirmed before the delivery
@@ -73,13 +126,13 @@ impl Settler {
     }
 
     /// Ends the delivery; `false` if a failed job could not be moved and was handed back instead.
-    pub(crate) async fn settle(&self, delivery: Delivery, mut outcome: Outcome) -> bool {
+    pub(crate) async fn settle(&self, delivery: Delivery, mut outcome: Outcome, patience: &Patience) -> bool {
         if let Outcome::Failed(record) = &mut outcome {
             record.retry &= (delivery.attempt as usize) < RETRY_LADDER.len();
             let message = self.failed(&delivery, record);
-            if let Err(error) = self.publisher.publish(message).await {
+            if let Err(error) = patience.publish(&self.publisher, message).await {
                 tracing::error!(%error, "a failed job could not be moved, it is handed back");
-                delivery.hand_back().await;
+                delivery.requeue().await;
                 return false;
             }
         }
@@ -87,6 +140,65 @@ impl Settler {
             .increment(1);
         delivery.ack().await;
         true
+    }
+
+    /// Puts jobs that were on loan to crashed workers where jobs are worked on one at a time.
+    pub(crate) async fn suspect(&self, deliveries: Vec<Delivery>, patience: &Patience) {
+        // What came over a connection that is gone is with the broker already.
+        join_all(deliveries.into_iter().filter(Delivery::on_loan).map(|delivery| async {
+            tracing::warn!(job.id = delivery.message_id, crashes = delivery.crashes, "job will be worked on alone");
+            let mut headers = delivery.own_headers().clone();
+            headers.insert("bl-crashes".into(), AMQPValue::LongLongInt(0));
+            headers.insert("bl-suspected".into(), AMQPValue::LongLongInt(delivery.crashes.into()));
+            let (exchange, routing_key) = (self.topology.work_exchange(), Topology::suspect_key(&self.stage));
+            if self.move_to(delivery, exchange, routing_key, headers, patience).await {
+                metrics::counter!("bucketlens_suspects_total", "stage" => self.stage.as_str().to_owned()).increment(1);
+            }
+        }))
+        .await;
+    }
+
+    /// Hands jobs back to the queues they came from, by publishing them again: the broker counts every other way of
+    /// handing back like a crash.
+    pub(crate) async fn hand_back(&self, deliveries: Vec<Delivery>, patience: &Patience) {
+        let deliveries = deliveries.into_iter().filter(Delivery::on_loan);
+        let moved = join_all(deliveries.map(|delivery| {
+            let mut headers = delivery.own_headers().clone();
+            if delivery.crashes > 0 {
+                headers.insert("bl-crashes".into(), AMQPValue::LongLongInt(delivery.crashes.into()));
+            }
+            let queue = delivery.lane.queue(&self.topology, &self.stage);
+            self.move_to(delivery, String::new(), queue, headers, patience)
+        }))
+        .await;
+        if !moved.is_empty() {
+            let published = moved.iter().filter(|moved| **moved).count();
+            metrics::counter!("bucketlens_handed_back_total").increment(moved.len() as u64);
+            tracing::info!(jobs = moved.len(), published, "handed back what had not begun");
+        }
+    }
+
+    /// Publishes what was delivered, then ends the loan. Where that is not possible the delivery is requeued, and `false`.
+    async fn move_to(
+        &self,
+        delivery: Delivery,
+        exchange: String,
+        routing_key: String,
+        headers: FieldTable,
+        patience: &Patience,
+    ) -> bool {
+        let (message_id, body) = (delivery.message_id.clone(), delivery.body.clone());
+        match patience.publish(&self.publisher, Outgoing { exchange, routing_key, message_id, body, headers }).await {
+            Ok(()) => {
+                delivery.ack().await;
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, job.id = delivery.message_id, "a job could not be published again, it is requeued");
+                delivery.requeue().await;
+                false
+            }
+        }
     }
 
     fn failed(&self, delivery: &Delivery, record: &FailureRecord) -> Outgoing {
@@ -112,6 +224,11 @@ impl Settler {
         ] {
             headers.insert(name.into(), AMQPValue::LongString(LongString::from(cut(value))));
         }
+        for name in KEPT {
+            if let Some(value) = delivery.own_headers().inner().get(name) {
+                headers.insert(name.into(), value.clone());
+            }
+        }
         let (exchange, routing_key) = if record.retry {
             (String::new(), self.topology.retry_queue(&self.stage, delivery.attempt as usize))
         } else {
@@ -125,7 +242,8 @@ impl Settler {
     }
 }
 
-fn cut(text: &str) -> &str {
+/// What of a text fits into a header.
+pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_HEADER_BYTES)]
 }
 

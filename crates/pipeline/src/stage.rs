@@ -24,7 +24,7 @@ pub trait Stage: Send + Sync + 'static {
     /// One decoded object.
     type Input: Send + Sync + 'static;
     /// What the model says about one object.
-    type Output: Send + Sync + 'static;
+    type Output: Clone + Send + Sync + 'static;
 
     /// Which of these object versions have their rows already.
     fn existing(&self, ids: &[ImageId]) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send;
@@ -35,13 +35,30 @@ pub trait Stage: Send + Sync + 'static {
     /// What is wrong with this object; its neighbours are not concerned.
     fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<Self::Input, Failure>;
 
+    /// Names what the model will see: two inputs with the same name have the same output. `None` where that is not known.
+    fn content<'a>(&self, input: &'a Self::Input) -> Option<&'a str> {
+        let _ = input;
+        None
+    }
+
+    /// The outputs that are known already, from objects with the same content; same length and order as the input. Only a
+    /// saving: where it fails, the model is run.
+    fn known(&self, batch: &[&Self::Input]) -> impl Future<Output = Result<Vec<Option<Self::Output>>, Failure>> + Send {
+        std::future::ready(Ok(vec![None; batch.len()]))
+    }
+
     /// Runs the model over a batch, on a blocking thread, one batch at a time. Same length and order as the input.
     ///
     /// # Errors
-    /// The batch failed. Unless it is a halt, the worker tries its members one by one, so that only the culprit fails.
+    /// The batch failed. Unless it is a halt, the worker tries its halves, down to single members, so that only the
+    /// culprits fail.
     fn infer(&self, batch: &[&Self::Input]) -> Result<Vec<Self::Output>, Failure>;
 
     /// Makes a batch durable and visible to the next reader, in one commit per table. May be called twice for the same
     /// object.
+    ///
+    /// # Errors
+    /// Not all of it is durable. Unless it is a halt, the worker writes its halves, down to single rows, so that only the
+    /// culprits fail.
     fn write(&self, rows: &[Finished<Self::Input, Self::Output>]) -> impl Future<Output = Result<(), Failure>> + Send;
 }

@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::SettingsError;
+use crate::settings::{SHARED_DEFAULTS, SettingsError};
 
 /// `[log]`: what is logged and how.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +17,15 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// Levels per target, as in the `RUST_LOG` variable.
     pub filter: String,
+}
+
+impl LogSettings {
+    /// The same with warnings only, unless the filter was set to something else than its default.
+    pub fn quiet(&self) -> Self {
+        let default = SHARED_DEFAULTS.contains(&format!("filter = \"{}\"", self.filter));
+        let filter = if default { format!("warn,{}", self.filter.trim_start_matches("info,")) } else { self.filter.clone() };
+        Self { filter, ..self.clone() }
+    }
 }
 
 /// Form of a log line.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{Connection, ExchangeKind};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ const DEAD_DELIVERY_LIMIT: i64 = 2_147_483_647;
 const RETRY_DELIVERY_LIMIT: i64 = 1_000_000;
 // A wall against a runaway producer: publishers then wait.
 const MAX_LENGTH: i64 = 5_000_000;
+// Notifications are small and only hints: when this many wait, the store may keep or drop what it wants to add.
+const MAX_EVENTS: i64 = 1_000_000;
 
 /// Names of all exchanges and queues below one namespace.
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ pub struct Depths {
     pub bulk: Option<u32>,
     /// Waiting for their delay to pass.
     pub retry: Option<u32>,
+    /// Have crashed workers, waiting to be worked on one at a time.
+    pub suspect: Option<u32>,
     /// Parked with a reason.
     pub dead: Option<u32>,
 }
@@ -94,6 +98,21 @@ impl Topology {
         format!("{stage}.bulk")
     }
 
+    /// Queue of jobs that were on loan to workers that crashed, worked on one at a time.
+    pub fn suspect_queue(&self, stage: &StageName) -> String {
+        format!("{}.{stage}.suspect", self.namespace)
+    }
+
+    /// Routing key of [`Self::suspect_queue`] at the work exchange.
+    pub fn suspect_key(stage: &StageName) -> String {
+        format!("{stage}.suspect")
+    }
+
+    /// Fanout exchange, and queue behind it, into which a store may push its notifications.
+    pub fn events(&self) -> String {
+        format!("{}.s3events", self.namespace)
+    }
+
     /// Queue in which a failed job waits; `rung` indexes [`RETRY_LADDER`].
     pub fn retry_queue(&self, stage: &StageName, rung: usize) -> String {
         let (name, _) = RETRY_LADDER[rung.min(RETRY_LADDER.len() - 1)];
@@ -114,7 +133,7 @@ impl Topology {
             return Ok(());
         }
         for exchange in [self.work_exchange(), self.dead_exchange()] {
-            declare_exchange(connection, &exchange, mode).await?;
+            declare_exchange(connection, &exchange, ExchangeKind::Direct, mode).await?;
         }
         for stage in stages {
             for queue in self.queues(stage) {
@@ -124,7 +143,38 @@ impl Topology {
         Ok(())
     }
 
-    fn queues(&self, stage: &StageName) -> Vec<Queue> {
+    /// Makes sure that the exchange and the queue for the store's notifications exist, as `mode` says.
+    ///
+    /// The exchange has no arguments, because MinIO declares it too, with none. The queue has no dead-letter exchange on
+    /// purpose: a notification that 20 lost connections have met is deleted, and the next listing finds what it named.
+    ///
+    /// # Errors
+    /// The broker refused a declaration or something is missing; the message names it.
+    pub async fn ensure_events(&self, connection: &Connection, mode: TopologyMode) -> Result<(), BrokerError> {
+        if mode == TopologyMode::Skip {
+            return Ok(());
+        }
+        declare_exchange(connection, &self.events(), ExchangeKind::Fanout, mode).await?;
+        self.events_queue().declare(connection, mode).await
+    }
+
+    pub(crate) fn events_queue(&self) -> Queue {
+        Queue {
+            name: self.events(),
+            binding: Some((self.events(), String::new())),
+            dead_letter_to: None,
+            delivery_limit: DELIVERY_LIMIT,
+            time_to_live: None,
+            max_length: Some(MAX_EVENTS),
+        }
+    }
+
+    /// Whether any notification waits.
+    pub(crate) async fn events_waiting(&self, connection: &Connection) -> Result<bool, BrokerError> {
+        Ok(depth(connection, &self.events()).await?.unwrap_or(0) > 0)
+    }
+
+    pub(crate) fn queues(&self, stage: &StageName) -> Vec<Queue> {
         let (work, dead) = (self.work_exchange(), self.dead_exchange());
         let key = stage.as_str();
         let worked = |name: String, binding: String| Queue {
@@ -138,6 +188,7 @@ impl Topology {
         let mut queues = vec![
             worked(self.work_queue(stage), key.to_owned()),
             worked(self.bulk_queue(stage), Self::bulk_key(stage)),
+            worked(self.suspect_queue(stage), Self::suspect_key(stage)),
             Queue {
                 name: self.dead_queue(stage),
                 binding: Some((dead.clone(), key.to_owned())),
@@ -165,6 +216,24 @@ impl Topology {
         Ok(work.unwrap_or(0) + bulk.unwrap_or(0) > 0)
     }
 
+    /// Number of suspects that wait.
+    pub(crate) async fn suspects(&self, connection: &Connection, stage: &StageName) -> Result<u32, BrokerError> {
+        Ok(depth(connection, &self.suspect_queue(stage)).await?.unwrap_or(0))
+    }
+
+    /// Empties the bulk queue of a stage; returns how many jobs it held. What workers have in hand is theirs.
+    ///
+    /// # Errors
+    /// The connection is gone or the broker refuses.
+    pub async fn empty_bulk(&self, connection: &Connection, stage: &StageName) -> Result<u32, BrokerError> {
+        let queue = self.bulk_queue(stage);
+        let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
+        let purged = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await;
+        let purged = purged.map_err(|error| BrokerError::topology("queue", &queue, error))?;
+        channel.close(200, "emptied".into()).await.map_err(BrokerError::lost)?;
+        Ok(purged)
+    }
+
     /// Counts what waits in the stage's queues.
     ///
     /// # Errors
@@ -180,13 +249,14 @@ impl Topology {
             work: depth(connection, &self.work_queue(stage)).await?,
             bulk: depth(connection, &self.bulk_queue(stage)).await?,
             retry,
+            suspect: depth(connection, &self.suspect_queue(stage)).await?,
             dead: depth(connection, &self.dead_queue(stage)).await?,
         })
     }
 }
 
-struct Queue {
-    name: String,
+pub(crate) struct Queue {
+    pub(crate) name: String,
     binding: Option<(String, String)>,
     dead_letter_to: Option<(String, String)>,
     delivery_limit: i64,
@@ -195,7 +265,7 @@ struct Queue {
 }
 
 impl Queue {
-    fn arguments(&self) -> FieldTable {
+    pub(crate) fn arguments(&self) -> FieldTable {
         let text = |value: &str| AMQPValue::LongString(LongString::from(value));
         let mut table = FieldTable::default();
         table.insert("x-queue-type".into(), text("quorum"));
@@ -205,6 +275,8 @@ impl Queue {
             table.insert("x-dead-letter-routing-key".into(), text(key));
             // At-least-once needs reject-publish; with drop-head the broker silently falls back to at-most-once.
             table.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+        }
+        if self.dead_letter_to.is_some() || self.max_length.is_some() {
             table.insert("x-overflow".into(), text("reject-publish"));
         }
         if let Some(delay) = self.time_to_live {
@@ -231,17 +303,23 @@ impl Queue {
     }
 }
 
-async fn declare_exchange(connection: &Connection, name: &str, mode: TopologyMode) -> Result<(), BrokerError> {
+async fn declare_exchange(
+    connection: &Connection,
+    name: &str,
+    kind: ExchangeKind,
+    mode: TopologyMode,
+) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
     let options = ExchangeDeclareOptions { passive: mode == TopologyMode::Verify, durable: true, ..Default::default() };
     channel
-        .exchange_declare(name.into(), ExchangeKind::Direct, options, FieldTable::default())
+        .exchange_declare(name.into(), kind, options, FieldTable::default())
         .await
         .map_err(|error| BrokerError::topology("exchange", name, error))?;
     channel.close(200, "declared".into()).await.map_err(BrokerError::lost)
 }
 
-async fn depth(connection: &Connection, queue: &str) -> Result<Option<u32>, BrokerError> {
+/// Ready messages in a queue; `None` if it does not exist.
+pub(crate) async fn depth(connection: &Connection, queue: &str) -> Result<Option<u32>, BrokerError> {
     let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
     let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
     let Ok(state) = channel.queue_declare(queue.into(), options, FieldTable::default()).await else {

@@ -1,0 +1,62 @@
+//! Writing: one commit per batch; of a batch that cannot be stored only the culprits fail.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use crate::failure::{Action, Failure};
+use crate::infer::halves;
+use crate::session::Session;
+use crate::settle::Outcome;
+use crate::stage::{Finished, Stage};
+
+impl<S: Stage> Session<S> {
+    pub(crate) async fn write_batches(self: Arc<Self>, mut inbox: mpsc::Receiver<Vec<Finished<S::Input, S::Output>>>) {
+        let _end = self.ended.clone().drop_guard();
+        while let Some(rows) = inbox.recv().await {
+            let begun = Instant::now();
+            if self.write_by_halves(&rows).await.is_none() {
+                return;
+            }
+            metrics::histogram!("bucketlens_write_seconds").record(begun.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Writes the whole, and the halves of whatever fails, and settles each as soon as its end is known. `None`: the
+    /// session has ended.
+    async fn write_by_halves(&self, rows: &[Finished<S::Input, S::Output>]) -> Option<()> {
+        let whole = 0..rows.len();
+        let mut left = vec![whole];
+        while let Some(range) = left.pop() {
+            let some = &rows[range.clone()];
+            let outcome = match self.write(some).await? {
+                Ok(()) => Outcome::Done,
+                Err(failure) if some.len() <= 1 => failure.into(),
+                Err(_) => {
+                    left.extend(halves(range));
+                    continue;
+                }
+            };
+            for row in some {
+                self.settle(&row.object, outcome.clone()).await;
+            }
+        }
+        Some(())
+    }
+
+    /// Writes some rows; waits out a halt. `None`: the session has ended.
+    async fn write(&self, rows: &[Finished<S::Input, S::Output>]) -> Option<Result<(), Failure>> {
+        let mut halt = self.halts.halt();
+        loop {
+            match self.parts.stage.write(rows).await {
+                Err(failure) if failure.action == Action::Halt => {
+                    if !halt.again(&failure).await {
+                        return None;
+                    }
+                }
+                result => return Some(result),
+            }
+        }
+    }
+}
