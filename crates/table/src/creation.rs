@@ -25,7 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub(crate) async fn open_or_create(database: &Database, name: &str, schema: &SchemaRef) -> Result<Ledger, TableError> {
     let unusable = |source: object_store::Error| TableError::Creation { table: name.to_owned(), problem: source.to_string() };
     let (store, folder) = database.location.store().map_err(unusable)?;
-    let right = Right { store, key: folder.join(format!("{name}.creating")) };
+    let token = format!("process {} {}", std::process::id(), uuid::Uuid::new_v4().simple());
+    let right = Right { store, key: folder.join(format!("{name}.creating")), token };
     let begun = std::time::Instant::now();
     loop {
         if let Some(ledger) = Ledger::open(database, name).await? {
@@ -57,12 +58,18 @@ async fn create(database: &Database, name: &str, schema: &SchemaRef) -> Result<L
 struct Right {
     store: Arc<dyn ObjectStore>,
     key: Path,
+    // Tells this holder from any other.
+    token: String,
 }
 
 impl Right {
     /// Takes the right if nobody has it, or takes it over from a process that is long dead.
     async fn take(&self) -> object_store::Result<bool> {
         if self.put(PutMode::Create).await? {
+            return Ok(true);
+        }
+        // Where the answer to a successful attempt is lost, its repetition finds what the first one wrote.
+        if self.is_ours().await? {
             return Ok(true);
         }
         let held = match self.store.head(&self.key).await {
@@ -76,11 +83,19 @@ impl Right {
             return Ok(false);
         }
         // Of several that see it abandoned, the one that replaces exactly this content wins.
-        self.put(PutMode::Update(UpdateVersion { e_tag: held.e_tag, version: held.version })).await
+        Ok(self.put(PutMode::Update(UpdateVersion { e_tag: held.e_tag, version: held.version })).await? || self.is_ours().await?)
+    }
+
+    async fn is_ours(&self) -> object_store::Result<bool> {
+        match self.store.get(&self.key).await {
+            Ok(held) => Ok(held.bytes().await? == self.token.as_bytes()),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn put(&self, mode: PutMode) -> object_store::Result<bool> {
-        let body = PutPayload::from(format!("process {}", std::process::id()));
+        let body = PutPayload::from(self.token.clone());
         match self.store.put_opts(&self.key, body, mode.into()).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),

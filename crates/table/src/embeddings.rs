@@ -5,14 +5,20 @@ use std::sync::Arc;
 use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
 use futures::TryStreamExt;
 use lancedb::DistanceType;
+use lancedb::expr::DfExpr;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 
+use crate::duplicates::{self, Duplicates};
 use crate::error::TableError;
 use crate::filter::{Filter, one_of};
 use crate::ledger::{Ledger, PER_QUERY};
 use crate::location::Database;
 use crate::newest::{self, NewestVersions};
+use crate::plan::{IndexedRows, Plan};
 use crate::schema::{self, EmbeddingRow, FACTS_COLUMNS, Facts, Space, column};
+
+/// Least rows to ask the table for.
+const LEAST_LIMIT: usize = 32;
 
 /// What to look for.
 #[derive(Debug, Clone)]
@@ -27,6 +33,10 @@ pub struct VectorQuery {
     pub min_score: Option<f32>,
     /// Rows to look at.
     pub filter: Filter,
+    /// Whether objects with the same bytes are one hit. `offset` and `top_k` count what is left then.
+    pub collapse: bool,
+    /// Compare all rows, even where an index would be quicker.
+    pub exact: bool,
 }
 
 /// One found object.
@@ -36,6 +46,14 @@ pub struct Hit {
     pub facts: Facts,
     /// Cosine similarity to the query, from -1 to 1.
     pub score: f32,
+    /// Other objects with the same bytes, if the query asked to collapse them.
+    pub duplicates: Option<Duplicates>,
+}
+
+impl AsRef<Facts> for Hit {
+    fn as_ref(&self) -> &Facts {
+        &self.facts
+    }
 }
 
 /// Hits in order of falling score, and what they came from.
@@ -45,14 +63,17 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// Version of the table that answered.
     pub table_version: u64,
+    /// Whether all rows were compared. Otherwise an index chose which, and may have missed some.
+    pub exact: bool,
 }
 
 /// The `embeddings_<model>` table.
 #[derive(Debug, Clone)]
 pub struct Embeddings {
     ledger: Ledger,
-    space: Space,
+    pub(crate) space: Space,
     newest: Arc<NewestVersions>,
+    indexed: Arc<IndexedRows>,
 }
 
 /// Name of the table of a model.
@@ -67,7 +88,7 @@ impl Embeddings {
     /// The store refused, or the table has other columns or another dimension.
     pub async fn open_or_create(database: &Database, space: Space) -> Result<Self, TableError> {
         let ledger = Ledger::open_or_create(database, &name(&space.model), schema::embeddings_schema(space.dim)).await?;
-        Self { ledger, space, newest: Arc::default() }.of_the_same_space().await
+        Self { ledger, space, newest: Arc::default(), indexed: Arc::default() }.of_the_same_space().await
     }
 
     /// Opens the table of a model; `None` where it does not exist yet.
@@ -77,7 +98,7 @@ impl Embeddings {
     pub async fn open(database: &Database, space: Space) -> Result<Option<Self>, TableError> {
         let Some(ledger) = Ledger::open(database, &name(&space.model)).await? else { return Ok(None) };
         ledger.has_columns(&schema::embeddings_schema(space.dim)).await?;
-        Self { ledger, space, newest: Arc::default() }.of_the_same_space().await.map(Some)
+        Self { ledger, space, newest: Arc::default(), indexed: Arc::default() }.of_the_same_space().await.map(Some)
     }
 
     /// Vectors of different spaces must never be compared, so a table that holds another space's is refused.
@@ -139,39 +160,47 @@ impl Embeddings {
             let (got, dim) = (query.vector.len(), self.space.dim);
             return Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")));
         }
-        let pinned = self.ledger.table.checkout_current().await.map_err(TableError::of(&self.ledger.name))?;
-        let pinned = Self { ledger: Ledger { table: pinned, name: self.ledger.name.clone() }, ..self.clone() };
+        let pinned = Self { ledger: self.ledger.pinned().await?, ..self.clone() };
         let table_version = pinned.ledger.version().await?;
+        let plan = match query.exact {
+            true => Plan::Exact,
+            false => Plan::choose(&pinned.ledger, table_version, &self.indexed, &query.filter).await?,
+        };
         let wanted = (query.offset + query.top_k).max(1);
-        let mut limit = wanted + wanted / 4 + 4;
+        let mut limit = first_limit(wanted);
         loop {
-            let candidates = pinned.nearest(query, limit).await?;
+            let candidates = pinned.nearest(query, plan, limit).await?;
             let last = candidates.last().map(|hit| hit.score);
             let too_low = |score: f32| query.min_score.is_some_and(|min| score < min);
             // The candidates are in order, so nothing better follows one that is too low.
             let exhausted = candidates.len() < limit || last.is_some_and(too_low);
             let mut hits = pinned.newest_only(candidates, table_version).await?;
             hits.retain(|hit| !too_low(hit.score));
+            if query.collapse {
+                hits = duplicates::first_of_each(hits);
+            }
             // Rows that score the same as the last candidate may have been cut off; which of them belong to this page is
             // known only once a worse one has been seen.
             let complete = hits.get(wanted - 1).is_some_and(|hit| last.is_none_or(|last| hit.score > last));
             if exhausted || complete {
-                let hits = hits.into_iter().skip(query.offset).take(query.top_k).collect();
-                return Ok(Found { hits, table_version });
+                let mut hits: Vec<_> = hits.into_iter().skip(query.offset).take(query.top_k).collect();
+                if query.collapse {
+                    pinned.add_duplicates(&mut hits, &query.filter, table_version).await?;
+                }
+                return Ok(Found { hits, table_version, exact: plan.is_exact(limit) });
             }
-            // Rows were left out as former content, or score the same: look further.
+            // Rows were left out as former content or as duplicates, or score the same: look further.
             limit *= 4;
         }
     }
 
-    async fn nearest(&self, query: &VectorQuery, limit: usize) -> Result<Vec<Hit>, TableError> {
+    async fn nearest(&self, query: &VectorQuery, plan: Plan, limit: usize) -> Result<Vec<Hit>, TableError> {
         let failed = TableError::of(&self.ledger.name);
         let mut columns = FACTS_COLUMNS.to_vec();
         columns.push("_distance");
-        let mut search = self
-            .ledger
-            .table
-            .vector_search(query.vector.as_slice())
+        let search = self.ledger.table.vector_search(query.vector.as_slice()).map_err(&failed)?;
+        let mut search = plan
+            .apply(search, limit)
             .map_err(&failed)?
             .column("vector")
             .distance_type(DistanceType::Cosine)
@@ -186,27 +215,51 @@ impl Embeddings {
             let facts = schema::read_facts(&batch).map_err(|error| self.unusable(error))?;
             let distances: &Float32Array = column(&batch, "_distance").map_err(|error| self.unusable(error))?;
             // Cosine distance is 1 - cosine similarity.
-            hits.extend(facts.into_iter().zip(distances.values()).map(|(facts, distance)| Hit { facts, score: 1.0 - distance }));
+            let scored = facts.into_iter().zip(distances.values());
+            hits.extend(scored.map(|(facts, distance)| Hit { facts, score: 1.0 - distance, duplicates: None }));
         }
         // Equal scores must not change places between two calls, or paging repeats and skips.
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.facts.image_id.cmp(&b.facts.image_id)));
         Ok(hits)
     }
 
-    /// Keeps the hits that are the newest row of their object, each object once.
-    async fn newest_only(&self, hits: Vec<Hit>, version: u64) -> Result<Vec<Hit>, TableError> {
-        let mut newest = self.newest.recall(version, &hits);
-        for some in newest::unknown(&hits, &newest).chunks(PER_QUERY) {
+    /// Keeps the rows that are the newest of their object, each object once.
+    async fn newest_only<T: AsRef<Facts>>(&self, found: Vec<T>, version: u64) -> Result<Vec<T>, TableError> {
+        let mut newest = self.newest.recall(version, &found);
+        for some in newest::unknown(&found, &newest).chunks(PER_QUERY) {
             let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
             let rows = self.ledger.rows(Some(one_of("key", some.iter().cloned())), &columns).await?;
             let looked_up = newest::newest_of(&rows).map_err(|error| self.unusable(error))?;
             self.newest.remember(version, &looked_up);
             newest.extend(looked_up);
         }
-        Ok(newest::keep(hits, &newest))
+        Ok(newest::keep(found, &newest))
+    }
+
+    /// Gives each hit the other objects with its bytes that the filter keeps.
+    async fn add_duplicates(&self, hits: &mut [Hit], filter: &Filter, version: u64) -> Result<(), TableError> {
+        if hits.is_empty() {
+            return Ok(());
+        }
+        let same_bytes = one_of("content_hash", hits.iter().map(|hit| hit.facts.content_hash.clone()));
+        let condition = filter.expression().into_iter().fold(same_bytes, DfExpr::and);
+        let mut copies = Vec::new();
+        for batch in self.ledger.rows(Some(condition), &FACTS_COLUMNS).await? {
+            copies.extend(schema::read_facts(&batch).map_err(|error| self.unusable(error))?);
+        }
+        let copies = self.newest_only(copies, version).await?;
+        duplicates::attach(hits, copies);
+        Ok(())
     }
 
     fn unusable(&self, problem: impl ToString) -> TableError {
         TableError::rows(&self.ledger.name, problem)
     }
+}
+
+/// Rows to ask for at first. In steps, so that the pages of one search mostly see the same candidates: what an index
+/// finds depends on how much it is asked for.
+fn first_limit(wanted: usize) -> usize {
+    let enough = wanted + wanted / 4 + 4;
+    std::iter::successors(Some(LEAST_LIMIT), |limit| Some(limit * 4)).find(|limit| *limit >= enough).unwrap_or(enough)
 }

@@ -11,6 +11,14 @@ pub enum TableError {
         /// What the library said.
         source: lancedb::Error,
     },
+    /// The store could not be asked about the table's files.
+    #[error("table {table}: {source}")]
+    Store {
+        /// Which table.
+        table: String,
+        /// What the store said.
+        source: object_store::Error,
+    },
     /// The table on the store is not the one this program writes.
     #[error("table {table} {problem}")]
     Mismatch {
@@ -45,6 +53,11 @@ impl TableError {
 
     pub(crate) fn rows(table: &str, problem: impl ToString) -> Self {
         Self::Rows { table: table.to_owned(), problem: problem.to_string() }
+    }
+
+    /// Whether the same might succeed later without anybody changing a setting, a table or the program.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Store { .. } | Self::Creation { .. })
     }
 
     /// Whether other rows might succeed where these failed; otherwise the store as a whole is in trouble.

@@ -41,9 +41,7 @@ impl Filter {
     /// The filter as one expression; `None` where it holds for every row.
     pub(crate) fn expression(&self) -> Option<DfExpr> {
         let mut conditions = Vec::new();
-        if let Some(prefix) = self.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
-            conditions.extend(begins_with("key", prefix));
-        }
+        conditions.extend(self.prefix.as_deref().and_then(|prefix| begins_with("key", prefix)));
         if !self.formats.is_empty() {
             conditions.push(one_of("format", self.formats.iter().map(|format| format.to_lowercase())));
         }
@@ -64,11 +62,14 @@ pub(crate) fn one_of(column: &str, values: impl IntoIterator<Item = String>) -> 
     col(column).in_list(values.into_iter().map(lit).collect(), false)
 }
 
-// A range instead of LIKE: nothing to escape, and an ordered index can answer it.
-fn begins_with(column: &str, prefix: &str) -> Vec<DfExpr> {
-    let mut range = vec![col(column).gt_eq(lit(prefix))];
-    range.extend(after_all_with(prefix).map(|end| col(column).lt(lit(end))));
-    range
+/// `column` begins with this text; `None` where every text does. A range instead of LIKE: nothing to escape, and an
+/// ordered index can answer it.
+pub(crate) fn begins_with(column: &str, prefix: &str) -> Option<DfExpr> {
+    let begin = (!prefix.is_empty()).then(|| col(column).gt_eq(lit(prefix)))?;
+    Some(match after_all_with(prefix) {
+        Some(end) => begin.and(col(column).lt(lit(end))),
+        None => begin,
+    })
 }
 
 /// The least text greater than every text that begins with `prefix`; `None` where there is none.

@@ -10,9 +10,10 @@ use lancedb::Table;
 use lancedb::expr::{DfExpr, col, lit};
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 
+use crate::conflict::retried;
 use crate::creation;
 use crate::error::TableError;
-use crate::filter::one_of;
+use crate::filter::{begins_with, one_of};
 use crate::location::Database;
 use crate::schema::column;
 
@@ -112,9 +113,24 @@ impl Ledger {
     /// # Errors
     /// The store did not answer or refused; also while streaming.
     pub async fn all_ids(&self) -> Result<BoxStream<'static, Result<Vec<String>, TableError>>, TableError> {
+        self.ids_with(None).await
+    }
+
+    /// The ids of all rows whose key begins with `prefix`, in batches, in no order; of all rows without one.
+    ///
+    /// # Errors
+    /// The store did not answer or refused; also while streaming.
+    pub async fn ids_with(
+        &self,
+        prefix: Option<&str>,
+    ) -> Result<BoxStream<'static, Result<Vec<String>, TableError>>, TableError> {
         let failed = TableError::of(&self.name);
         let name = self.name.clone();
-        let stream = self.table.query().select(Select::columns(&["image_id"])).execute().await.map_err(&failed)?;
+        let mut query = self.table.query().select(Select::columns(&["image_id"]));
+        if let Some(condition) = prefix.and_then(|prefix| begins_with("key", prefix)) {
+            query = query.only_if_expr(condition);
+        }
+        let stream = query.execute().await.map_err(&failed)?;
         let ids = stream.map_err(failed).and_then(move |batch| {
             let ids = column::<StringArray>(&batch, "image_id").map(|ids| ids.iter().flatten().map(str::to_owned).collect());
             std::future::ready(ids.map_err(|error| TableError::rows(&name, error)))
@@ -157,7 +173,7 @@ impl Ledger {
     }
 
     /// Removes the rows of these object versions. Only `ingest` may call this: appends never conflict with each other,
-    /// deletes and compaction do.
+    /// deletes and compaction do, and are repeated then.
     ///
     /// # Errors
     /// An id that is not 32 lower-case hex digits, or the store did not answer or refused.
@@ -166,17 +182,36 @@ impl Ledger {
         if let Some(bad) = ids.iter().find(|id| !is_id(id)) {
             return Err(TableError::rows(&self.name, format!("'{bad}' is not an image id")));
         }
-        // Deletes take their condition as text only; hex digits are the only text that gets here.
         for some in ids.chunks(PER_QUERY) {
-            let condition = format!("image_id IN ('{}')", some.join("','"));
-            self.table.delete(&condition).await.map_err(TableError::of(&self.name))?;
+            let condition = one_of("image_id", some.iter().cloned());
+            retried(self, |table| {
+                let condition = condition.clone();
+                async move { table.delete(&condition).await }
+            })
+            .await?;
         }
         Ok(())
     }
 
+    /// The same table, held at its newest version: everything read through it comes from that one.
+    pub(crate) async fn pinned(&self) -> Result<Self, TableError> {
+        let table = self.table.checkout_current().await.map_err(TableError::of(&self.name))?;
+        Ok(Self { table, name: self.name.clone() })
+    }
+
+    /// Whether one object version can have several rows, one per view of it.
+    pub(crate) async fn has_views(&self) -> Result<bool, TableError> {
+        let schema = self.table.schema().await.map_err(TableError::of(&self.name))?;
+        Ok(schema.column_with_name("view").is_some())
+    }
+
     pub(crate) async fn append(&self, batch: RecordBatch) -> Result<(), TableError> {
-        let adding = self.table.add(batch).write_parallelism(1).execute().await;
-        adding.map(|_| ()).map_err(TableError::of(&self.name))
+        retried(self, |table| {
+            let batch = batch.clone();
+            async move { table.add(batch).write_parallelism(1).execute().await }
+        })
+        .await?;
+        Ok(())
     }
 
     pub(crate) async fn rows(&self, condition: Option<DfExpr>, columns: &[&str]) -> Result<Vec<RecordBatch>, TableError> {

@@ -1,16 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+pub mod duplicates;
 pub mod embeddings;
 pub mod filter;
 pub mod images;
+pub mod inspect;
 pub mod ledger;
 pub mod location;
+pub mod maintain;
 pub mod probe;
 pub mod schema;
+pub mod stats;
 
+mod conflict;
+mod content;
 mod creation;
 mod error;
 mod newest;
+mod plan;
 
 pub use error::TableError;
 pub use location::Database;

@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use arrow::array::{Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
-use crate::embeddings::Hit;
 use crate::schema::{Facts, column};
 
 // Some 200 bytes each.
@@ -32,13 +31,13 @@ fn object(facts: &Facts) -> Object {
 }
 
 impl NewestVersions {
-    /// What is known about the objects of these hits.
-    pub(crate) fn recall(&self, version: u64, hits: &[Hit]) -> NewestIds {
+    /// What is known about these objects.
+    pub(crate) fn recall<T: AsRef<Facts>>(&self, version: u64, rows: &[T]) -> NewestIds {
         let known = self.lock();
         if known.0 != version {
             return NewestIds::new();
         }
-        let objects = hits.iter().map(|hit| object(&hit.facts));
+        let objects = rows.iter().map(|row| object(row.as_ref()));
         objects.filter_map(|object| known.1.get_key_value(&object)).map(|(object, id)| (object.clone(), id.clone())).collect()
     }
 
@@ -81,15 +80,15 @@ pub(crate) fn newest_of(rows: &[RecordBatch]) -> Result<NewestIds, ArrowError> {
     Ok(newest.into_iter().map(|(object, (_, _, id))| (object, id)).collect())
 }
 
-/// The keys of the hits that `newest` says nothing about, each once.
-pub(crate) fn unknown(hits: &[Hit], newest: &NewestIds) -> Vec<String> {
-    let keys = hits.iter().filter(|hit| !newest.contains_key(&object(&hit.facts))).map(|hit| hit.facts.key.clone());
-    keys.collect::<HashSet<_>>().into_iter().collect()
+/// The keys of the rows that `newest` says nothing about, each once.
+pub(crate) fn unknown<T: AsRef<Facts>>(rows: &[T], newest: &NewestIds) -> Vec<String> {
+    let unknown = rows.iter().map(AsRef::as_ref).filter(|facts| !newest.contains_key(&object(facts)));
+    unknown.map(|facts| facts.key.clone()).collect::<HashSet<_>>().into_iter().collect()
 }
 
-/// The hits that are the newest row of their object, each object once; their order stays.
-pub(crate) fn keep(hits: Vec<Hit>, newest: &NewestIds) -> Vec<Hit> {
+/// The rows that are the newest of their object, each object once; their order stays.
+pub(crate) fn keep<T: AsRef<Facts>>(rows: Vec<T>, newest: &NewestIds) -> Vec<T> {
     let mut seen = HashSet::new();
     let is_newest = |facts: &Facts| newest.get(&object(facts)).is_some_and(|id| *id == facts.image_id);
-    hits.into_iter().filter(|hit| is_newest(&hit.facts) && seen.insert(object(&hit.facts))).collect()
+    rows.into_iter().filter(|row| is_newest(row.as_ref()) && seen.insert(object(row.as_ref()))).collect()
 }

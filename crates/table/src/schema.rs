@@ -50,6 +50,12 @@ pub struct Facts {
     pub phash: u64,
 }
 
+impl AsRef<Facts> for Facts {
+    fn as_ref(&self) -> &Facts {
+        self
+    }
+}
+
 /// A row of `images`.
 #[derive(Debug, Clone)]
 pub struct ImageRow {

@@ -2,56 +2,20 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use jiff::Timestamp;
+mod rows;
+
+use futures::TryStreamExt;
+use rows::{facts, open, query, row, space};
+use table::TableError;
 use table::embeddings::{Embeddings, VectorQuery};
 use table::filter::Filter;
 use table::images::Images;
 use table::location::Access;
-use table::schema::{EmbeddingRow, Facts, ImageRow, Space};
-use table::{Database, TableError};
+use table::schema::{EmbeddingRow, ImageRow, Space};
 use testkit::Store;
-
-fn space(dim: usize) -> Space {
-    Space { model: "tiny".into(), space: "tiny".into(), manifest_hash: "0".into(), dim }
-}
-
-fn facts(id: u128, key: &str, modified: i64) -> Facts {
-    Facts {
-        image_id: format!("{id:032x}"),
-        bucket: "pictures".into(),
-        key: key.into(),
-        etag: format!("etag-{id}"),
-        size_bytes: 10 + id as u64,
-        last_modified: Timestamp::from_second(modified).ok(),
-        format: "png".into(),
-        width: 30,
-        height: 20,
-        orientation: 6,
-        taken_at: Timestamp::from_second(modified - 100).ok(),
-        camera: id.is_multiple_of(2).then(|| "Acme One".into()),
-        latitude: Some(48.2),
-        longitude: None,
-        content_hash: "c0ffee".into(),
-        phash: u64::MAX - id as u64,
-    }
-}
-
-fn row(id: u128, key: &str, modified: i64, vector: [f32; 2]) -> EmbeddingRow {
-    EmbeddingRow { facts: facts(id, key, modified), vector: vector.to_vec() }
-}
-
-fn query(vector: [f32; 2], top_k: usize) -> VectorQuery {
-    VectorQuery { vector: vector.to_vec(), offset: 0, top_k, min_score: None, filter: Filter::default() }
-}
 
 async fn keys(table: &Embeddings, query: &VectorQuery) -> Vec<String> {
     table.search(query).await.unwrap().hits.into_iter().map(|hit| hit.facts.key).collect()
-}
-
-async fn open() -> (Store, Database) {
-    let store = Store::start().await;
-    let database = store.tables().connect(Access::writer()).await.unwrap();
-    (store, database)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,6 +38,27 @@ async fn rows_come_back_as_they_were_written() {
     let error = images.ledger().delete(&["' OR 1=1 --".to_owned()]).await.unwrap_err();
     assert!(matches!(error, TableError::Rows { .. }), "{error}");
     assert_eq!(images.ledger().count_rows().await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_can_be_read_of_one_part_of_the_bucket() {
+    let (_store, database) = open().await;
+    let images = Images::open_or_create(&database).await.unwrap();
+    let keys = ["a/1", "a/2", "a0", "a", "b/1", "海/1", "a/%"];
+    let rows = keys.iter().zip(1..).map(|(key, id)| ImageRow { facts: facts(id, key, 1), thumbnail: Vec::new() });
+    images.append(&rows.collect::<Vec<_>>(), "batch").await.unwrap();
+    let ids = async |prefix: Option<&str>| {
+        let ids: Vec<Vec<String>> = images.ledger().ids_with(prefix).await.unwrap().try_collect().await.unwrap();
+        let mut ids: Vec<_> = ids.concat().iter().map(|id| u128::from_str_radix(id, 16).unwrap()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(ids(Some("a/")).await, [1, 2, 7]);
+    assert_eq!(ids(Some("a/%")).await, [7]);
+    assert_eq!(ids(Some("海")).await, [6]);
+    assert_eq!(ids(Some("c")).await, [0; 0]);
+    assert_eq!(ids(Some("")).await.len(), 7);
+    assert_eq!(ids(None).await.len(), 7);
 }
 
 #[tokio::test(flavor = "multi_thread")]

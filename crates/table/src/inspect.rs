@@ -1,0 +1,56 @@
+//! Looking at a table from outside, for whoever wants to know what is wrong. Changes nothing.
+
+use arrow::datatypes::DataType;
+use futures::TryStreamExt;
+
+use crate::error::TableError;
+use crate::images;
+use crate::ledger::Ledger;
+use crate::location::Database;
+use crate::schema;
+
+/// What a table looks like.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// Rows, spares included.
+    pub rows: usize,
+    /// The newest version.
+    pub version: u64,
+    /// Versions that can still be read.
+    pub versions: usize,
+    /// Files of rows; every commit adds one.
+    pub fragments: usize,
+    /// Why this program cannot use it; `None` if its columns are right.
+    pub problem: Option<String>,
+}
+
+/// Looks at `images` or an `embeddings_<model>` table; `None` where it does not exist.
+///
+/// # Errors
+/// The store did not answer or refused.
+pub async fn look(database: &Database, name: &str) -> Result<Option<Look>, TableError> {
+    let Some(ledger) = Ledger::open(database, name).await? else { return Ok(None) };
+    let failed = TableError::of(name);
+    let found = ledger.table.schema().await.map_err(&failed)?;
+    let dim = match found.field_with_name("vector").map(|field| field.data_type()) {
+        Ok(DataType::FixedSizeList(_, dim)) => usize::try_from(*dim).unwrap_or(0),
+        _ => 0,
+    };
+    let expected = if name == images::NAME { schema::images_schema() } else { schema::embeddings_schema(dim) };
+    let problem = match ledger.has_columns(&expected).await {
+        Ok(()) => None,
+        Err(TableError::Mismatch { problem, .. }) => Some(problem),
+        Err(error) => return Err(error),
+    };
+    let stats = ledger.stats().await?;
+    let versions = versions(database, name).await?;
+    Ok(Some(Look { rows: stats.rows, version: stats.version, versions, fragments: stats.fragments, problem }))
+}
+
+// Counted by their keys: the table library would read every one of them.
+async fn versions(database: &Database, name: &str) -> Result<usize, TableError> {
+    let failed = |source: object_store::Error| TableError::Store { table: name.to_owned(), source };
+    let (store, folder) = database.location.store().map_err(failed)?;
+    let folder = folder.join(format!("{name}.lance")).join("_versions");
+    store.list(Some(&folder)).try_fold(0, |count, _| std::future::ready(Ok(count + 1))).await.map_err(failed)
+}
