@@ -58,11 +58,11 @@ def running(run_file):
     return entry if started is not None and started == entry["started"] else None
 
 
-def stop(run_file, seconds=30):
-    """Asks the process to end, insists after the deadline, and forgets it. False when none ran."""
+def stop(run_file, seconds=30, first=signal.SIGTERM):
+    """Asks the process to end, by SIGTERM unless told otherwise, insists after the deadline, and forgets it. False when none ran."""
     entry = running(run_file)
     if entry:
-        for name, wait_seconds in ((signal.SIGTERM, seconds), (signal.SIGKILL, 10)):
+        for name, wait_seconds in ((first, seconds), (signal.SIGKILL, 10)):
             try:
                 os.kill(entry["pid"], name)
             except ProcessLookupError:

@@ -4,14 +4,25 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, with the name of what is missing")]
 
+mod broker;
+mod gate;
+mod burial;
 mod pictures;
 mod process;
 mod settings;
 mod store;
+mod store_proxy;
+mod supervisor;
+mod wire_proxy;
 mod world;
 
+pub use broker::Broker;
+pub use burial::Burial;
 pub use pictures::{broken, draw_scenes, solid_jpeg};
 pub use process::Process;
 pub use settings::{prints_settings, refuses_settings};
 pub use store::Store;
-pub use world::{Hit, World, eventually};
+pub use store_proxy::{Fault, Rule, StoreProxy};
+pub use supervisor::{Fortune, Supervisor};
+pub use wire_proxy::WireProxy;
+pub use world::{DeadLetter, Hit, Supervised, Through, World, eventually, within};

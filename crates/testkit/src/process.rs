@@ -45,17 +45,12 @@ impl Process {
 
     /// Address of its HTTP port, read from its log.
     pub async fn address(&mut self) -> String {
-        let log = self.log.clone();
-        let found = eventually("the program listens", Duration::from_secs(60), || {
-            let text = std::fs::read_to_string(&log).unwrap_or_default();
-            let line = text.lines().find(|line| line.contains("\"listening\"")).map(str::to_owned);
-            let exited = self.child.try_wait().expect("state of the program");
-            assert!(exited.is_none(), "{} ended with {exited:?}:\n{text}", self.name);
-            std::future::ready(line)
+        eventually("the program listens", Duration::from_secs(60), || {
+            let exited = self.ended();
+            assert!(exited.is_none(), "{} ended with {exited:?}:\n{}", self.name, self.log());
+            std::future::ready(self.listening())
         })
-        .await;
-        let line: serde_json::Value = serde_json::from_str(&found).expect("a JSON log line");
-        line["address"].as_str().expect("an address").to_owned()
+        .await
     }
 
     /// Waits until `/readyz` says yes.
@@ -84,6 +79,24 @@ impl Process {
             std::future::ready(self.child.try_wait().expect("state of the program"))
         })
         .await
+    }
+
+    /// How it ended, `None` while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("state of the program")
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Address of its HTTP port once it has logged it.
+    pub(crate) fn listening(&self) -> Option<String> {
+        let text = self.log();
+        let line = text.lines().find(|line| line.contains("\"listening\""))?;
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(line["address"].as_str()?.to_owned())
     }
 
     /// Everything it has logged.

@@ -4,24 +4,56 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use lapin::options::{BasicGetOptions, ExchangeDeleteOptions, QueueDeleteOptions};
-use pipeline::bucket::Bucket;
+use pipeline::bucket::{Bucket, BucketSettings};
 use pipeline::connection::AmqpSettings;
 use pipeline::job::StageName;
-use pipeline::topology::{RETRY_LADDER, Topology};
+use pipeline::state::State;
+use pipeline::topology::{Depths, RETRY_LADDER, Topology};
 use serde_json::{Value, json};
 use table::location::Access;
 
 use crate::process::Process;
 use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
+use crate::store_proxy::StoreProxy;
+use crate::supervisor::{Recipe, Supervisor};
+use crate::wire_proxy::WireProxy;
 
 /// A store of its own, queue names of its own, and what was started in it.
 pub struct World {
     store: Store,
+    // The broker itself, and as the programs see it.
     amqp_url: String,
+    amqp_for_programs: String,
+    proxies: Option<(StoreProxy, WireProxy)>,
     namespace: String,
     http: reqwest::Client,
     started: usize,
 }
+
+/// A world in which programs reach store and broker through proxies; the test itself goes past them.
+#[derive(Debug, Clone, Default)]
+pub struct Through {
+    /// A broker of the test's own; `None` for the shared one.
+    pub broker_url: Option<String>,
+    /// Heartbeat the programs ask for; `None` leaves it to the broker.
+    pub heartbeat_seconds: Option<u16>,
+    /// For the store proxy's dice.
+    pub seed: u64,
+}
+
+/// One message of the dead queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeadLetter {
+    /// Object key.
+    pub key: String,
+    /// `bl-error-class`; empty if the broker put it there by itself.
+    pub class: String,
+    /// `bl-error`; empty if the broker put it there by itself.
+    pub reason: String,
+}
+
+/// Label, program and changed settings of a program that is started again whenever it ends.
+pub type Supervised<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
 /// One hit of a search.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,11 +78,51 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, limit: Dur
     }
 }
 
+/// Ends a test that takes longer than `limit` instead of letting it hang.
+pub async fn within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, test).await.unwrap_or_else(|_| panic!("the test was not finished within {limit:?}"))
+}
+
+fn shared_broker() -> String {
+    let url = std::env::var("BUCKETLENS_TEST_AMQP_URL");
+    url.expect("BUCKETLENS_TEST_AMQP_URL must name a broker: `just test` starts one and sets it")
+}
+
 impl World {
     /// A world on the shared test broker.
     pub async fn start() -> Self {
-        let url = std::env::var("BUCKETLENS_TEST_AMQP_URL");
-        Self::on_broker(&url.expect("BUCKETLENS_TEST_AMQP_URL must name a broker: `just test` starts one and sets it")).await
+        Self::on_broker(&shared_broker()).await
+    }
+
+    /// A world whose programs reach store and broker through proxies.
+    pub async fn start_with(through: Through) -> Self {
+        let mut world = Self::on_broker(&through.broker_url.unwrap_or_else(shared_broker)).await;
+        let mut url = reqwest::Url::parse(&world.amqp_url).expect("a broker's address");
+        let host = format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5672));
+        let (store, wire) = (StoreProxy::start(&world.store.endpoint(), through.seed).await, WireProxy::start(host).await);
+        url.set_host(Some("127.0.0.1")).expect("a host");
+        url.set_port(Some(wire.address().port())).expect("a port");
+        if let Some(seconds) = through.heartbeat_seconds {
+            url.set_query(Some(&format!("heartbeat={seconds}")));
+        }
+        world.amqp_for_programs = url.into();
+        world.proxies = Some((store, wire));
+        world
+    }
+
+    /// The proxy between programs and store.
+    pub fn store_proxy(&self) -> &StoreProxy {
+        &self.proxies.as_ref().expect("only World::start_with has proxies").0
+    }
+
+    /// The proxy between programs and broker.
+    pub fn wire(&self) -> &WireProxy {
+        &self.proxies.as_ref().expect("only World::start_with has proxies").1
+    }
+
+    // The store as the programs see it.
+    fn endpoint(&self) -> String {
+        self.proxies.as_ref().map_or_else(|| self.store.endpoint(), |(proxy, _)| proxy.endpoint())
     }
 
     /// A world on a broker of the test's own.
@@ -59,6 +131,8 @@ impl World {
         Self {
             store: Store::start().await,
             amqp_url: amqp_url.to_owned(),
+            amqp_for_programs: amqp_url.to_owned(),
+            proxies: None,
             namespace: format!("test.{}", uuid::Uuid::new_v4().simple()),
             http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("HTTP client"),
             started: 0,
@@ -67,13 +141,13 @@ impl World {
 
     /// Settings every program of this world gets, as variables.
     pub fn variables(&self) -> Vec<(String, String)> {
-        let endpoint = self.store.endpoint();
+        let endpoint = self.endpoint();
         [
             ("BUCKET__NAME", BUCKET),
             ("BUCKET__ENDPOINT", endpoint.as_str()),
             ("BUCKET__ACCESS_KEY_ID", ACCESS_KEY),
             ("BUCKET__SECRET_ACCESS_KEY", SECRET_KEY),
-            ("AMQP__URL", &self.amqp_url),
+            ("AMQP__URL", &self.amqp_for_programs),
             ("AMQP__NAMESPACE", &self.namespace),
             ("LOG__FORMAT", "json"),
             ("HTTP__LISTEN", "127.0.0.1:0"),
@@ -84,26 +158,57 @@ impl World {
 
     /// Settings for this world's queues, for code that runs inside the test.
     pub fn amqp(&self) -> AmqpSettings {
-        let settings = json!({ "url": self.amqp_url, "namespace": self.namespace, "topology": "declare", "prefetch": 64 });
+        let settings =
+            json!({ "url": self.amqp_for_programs, "namespace": self.namespace, "topology": "declare", "prefetch": 64 });
         serde_json::from_value(settings).expect("settings")
+    }
+
+    /// Names of this world's queues.
+    pub fn topology(&self) -> Topology {
+        Topology::new(&self.namespace)
+    }
+
+    /// This world's state objects.
+    pub async fn state(&self) -> State {
+        State::new(self.open_bucket().await, &self.bucket_settings())
     }
 
     /// This world's bucket, for code that runs inside the test.
     pub async fn open_bucket(&self) -> Bucket {
+        Bucket::connect(&self.bucket_settings()).await
+    }
+
+    fn bucket_settings(&self) -> BucketSettings {
         let settings = json!({
-            "name": BUCKET, "endpoint": self.store.endpoint(), "public_endpoint": "", "region": "us-east-1",
+            "name": BUCKET, "endpoint": self.endpoint(), "public_endpoint": "", "region": "us-east-1",
             "access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "path_style": true,
             "own_prefix": ".bucketlens/", "timeout": "30s"
         });
-        Bucket::connect(&serde_json::from_value(settings).expect("settings")).await
+        serde_json::from_value(settings).expect("settings")
     }
 
     /// Starts a program with some settings changed (`("WATCH__POLL_INTERVAL", "200ms")`).
     pub fn run(&mut self, program: &str, changed: &[(&str, &str)]) -> Process {
+        self.started += 1;
+        let label = format!("{program}-{}", self.started);
+        Process::start(program, &label, self.store.folder(), &self.changed(changed))
+    }
+
+    fn changed(&self, changed: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut variables = self.variables();
         variables.extend(changed.iter().map(|(name, value)| (format!("BUCKETLENS__{name}"), value.to_string())));
-        self.started += 1;
-        Process::start(program, &format!("{program}-{}", self.started), self.store.folder(), &variables)
+        variables
+    }
+
+    /// Starts programs that are started again whenever they end: (label, program, changed settings).
+    pub fn supervise(&self, programs: &[Supervised<'_>]) -> Supervisor {
+        let recipe = |(label, program, changed): &Supervised<'_>| Recipe {
+            program: (*program).to_owned(),
+            label: (*label).to_owned(),
+            folder: self.store.folder().to_owned(),
+            variables: self.changed(changed),
+        };
+        Supervisor::start(programs.iter().map(recipe).collect())
     }
 
     /// Starts ingest, watching often and listening to events with the secret `knock`.
@@ -200,11 +305,43 @@ impl World {
         dead
     }
 
-    /// Number of ready messages in the work, bulk, retry and dead queues together.
+    /// Looks at everything in the stage's dead queue and leaves it there, in order of keys.
+    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
+        let connection = self.broker().await;
+        let channel = connection.create_channel().await.expect("channel");
+        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed());
+        let mut dead = Vec::new();
+        while let Some(message) =
+            channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.expect("the dead queue answers")
+        {
+            let body: Value = serde_json::from_slice(&message.delivery.data).expect("a job");
+            let headers = message.delivery.properties.headers().clone().unwrap_or_default();
+            let text = |name: &str| match headers.inner().get(name) {
+                Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
+                _ => String::new(),
+            };
+            let key = body["object"]["key"].as_str().expect("a key").to_owned();
+            dead.push(DeadLetter { key, class: text("bl-error-class"), reason: text("bl-error") });
+        }
+        // What was not acked goes back with the connection.
+        connection.close(200, "looked".into()).await.expect("the connection closes");
+        dead.sort();
+        dead
+    }
+
+    /// The queues' depths, as the broker counts them: ready messages only.
+    pub async fn depths(&self) -> Depths {
+        let connection = self.broker().await;
+        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed()).await.expect("depths");
+        connection.close(200, "counted".into()).await.expect("the connection closes");
+        depths
+    }
+
+    /// Number of ready messages in the work, bulk, retry, suspect and dead queues together.
     pub async fn queued(&self) -> u32 {
         let connection = self.broker().await;
         let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed()).await.expect("depths");
-        [depths.work, depths.bulk, depths.retry, depths.dead].into_iter().flatten().sum()
+        [depths.work, depths.bulk, depths.retry, depths.suspect, depths.dead].into_iter().flatten().sum()
     }
 
     /// A connection to the broker.
@@ -217,12 +354,13 @@ impl World {
         let connection = self.broker().await;
         let (topology, stage) = (Topology::new(&self.namespace), StageName::embed());
         let channel = connection.create_channel().await.expect("channel");
-        let mut queues = vec![topology.work_queue(&stage), topology.bulk_queue(&stage), topology.dead_queue(&stage)];
+        let mut queues = vec![topology.work_queue(&stage), topology.bulk_queue(&stage), topology.suspect_queue(&stage)];
+        queues.extend([topology.dead_queue(&stage), topology.events()]);
         queues.extend((0..RETRY_LADDER.len()).map(|rung| topology.retry_queue(&stage, rung)));
         for queue in queues {
             let _ = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
         }
-        for exchange in [topology.work_exchange(), topology.dead_exchange()] {
+        for exchange in [topology.work_exchange(), topology.dead_exchange(), topology.events()] {
             let _ = channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await;
         }
     }

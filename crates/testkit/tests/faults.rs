@@ -3,12 +3,10 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::{World, eventually, solid_jpeg};
+use testkit::{Broker, World, eventually, solid_jpeg};
 
 async fn put_pictures(world: &World, from: usize, to: usize) {
     for n in from..to {
@@ -65,32 +63,10 @@ async fn a_killed_embedder_loses_nothing_and_doubles_nothing() {
     world.finish().await;
 }
 
-/// A broker of the test's own, in a folder of its own; stopped when dropped.
-struct Broker<'a>(&'a Path);
-
-impl Broker<'_> {
-    fn command(&self, command: &str) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/broker");
-        let output = Command::new(script).arg(command).arg("--dir").arg(self.0).output().expect("infra/broker runs");
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        let state = std::fs::read_to_string(self.0.join("broker.json")).unwrap_or_default();
-        serde_json::from_str::<serde_json::Value>(&state)
-            .map_or(String::new(), |state| state["amqp_url"].as_str().unwrap().to_owned())
-    }
-}
-
-impl Drop for Broker<'_> {
-    fn drop(&mut self) {
-        self.command("stop");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_restart_under_load_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker(folder.path());
-    let url = broker.command("start");
-    let mut world = World::on_broker(&url).await;
+    let broker = Broker::start().await;
+    let mut world = World::on_broker(broker.url()).await;
     let small = [("BATCH__MAX_ROWS", "8"), ("RUNTIME__THREADS", "1")];
     let (mut ingest, mut searcher, mut embedder) =
         (world.run_ingest(), world.run("searcher", &[]), world.run("embedder", &small));
@@ -103,8 +79,7 @@ async fn a_broker_restart_under_load_loses_nothing() {
     })
     .await;
 
-    let restarting = async { assert_eq!(broker.command("restart"), url, "the broker comes back where it was") };
-    tokio::join!(restarting, put_pictures(&world, 80, 160));
+    tokio::join!(broker.restart(), put_pictures(&world, 80, 160));
     all_found_once(&world, &base, 160).await;
     eventually("all programs are ready again", Duration::from_secs(60), || async {
         let (status, body) = world.get(&format!("{embedder_base}/readyz"), &[]).await;

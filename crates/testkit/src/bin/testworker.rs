@@ -1,0 +1,133 @@
+//! A worker as a whole process, with a stage that does what its objects say: `abort` ends the process on the spot, `slow`
+//! takes its time, anything else is written. What is written is an object `<own_prefix>state/done/<image id>`.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pipeline::batch::BatchSettings;
+use pipeline::bucket::{Bucket, BucketSettings, Only};
+use pipeline::connection::AmqpSettings;
+use pipeline::consume::Subscription;
+use pipeline::health::Health;
+use pipeline::job::StageName;
+use pipeline::publish::Publisher;
+use pipeline::service::{self, HttpSettings, Shared};
+use pipeline::settings::{self, SettingsError};
+use pipeline::settle::Settler;
+use pipeline::stage::{Finished, Stage};
+use pipeline::state::{State, StateError};
+use pipeline::switch::Switch;
+use pipeline::telemetry::LogSettings;
+use pipeline::topology::Topology;
+use pipeline::worker::{self, FetchSettings, HALT_HOLD, Parts};
+use pipeline::{Failure, ImageId, ObjectRef};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    bucket: BucketSettings,
+    amqp: AmqpSettings,
+    log: LogSettings,
+    http: HttpSettings,
+    fetch: FetchSettings,
+    batch: BatchSettings,
+}
+
+impl settings::Settings for Settings {
+    const DEFAULTS: &'static str = r#"
+        [http]
+        listen = "127.0.0.1:0"
+        shutdown_timeout = "30s"
+        [fetch]
+        concurrency = 4
+        decoders = 2
+        max_object_bytes = 1000
+        [batch]
+        max_rows = 8
+        max_bytes = 1000000
+        max_wait = "200ms"
+    "#;
+
+    fn shared(&self) -> Shared {
+        Shared { log: self.log.clone(), http: self.http.clone() }
+    }
+
+    fn validate(&self) -> Result<(), SettingsError> {
+        self.amqp.validate()
+    }
+}
+
+struct Obedient(State);
+
+fn away(error: StateError) -> Failure {
+    Failure::halt("store_unavailable", error)
+}
+
+impl Stage for Obedient {
+    type Input = Bytes;
+    type Output = ();
+
+    async fn existing(&self, ids: &[ImageId]) -> Result<HashSet<ImageId>, Failure> {
+        let done: HashSet<_> = self.0.names("done/").await.map_err(away)?.into_iter().collect();
+        Ok(ids.iter().filter(|id| done.contains(&format!("done/{id}"))).copied().collect())
+    }
+
+    fn decode(&self, _: &ObjectRef, bytes: Bytes) -> Result<Bytes, Failure> {
+        if bytes.starts_with(b"slow") {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        Ok(bytes)
+    }
+
+    fn infer(&self, batch: &[&Bytes]) -> Result<Vec<()>, Failure> {
+        if batch.iter().any(|order| order.starts_with(b"abort")) {
+            std::process::abort();
+        }
+        Ok(vec![(); batch.len()])
+    }
+
+    async fn write(&self, rows: &[Finished<Bytes, ()>]) -> Result<(), Failure> {
+        for row in rows {
+            let name = format!("done/{}", row.object.image_id());
+            self.0.write(&name, Bytes::new(), Only::Always).await.map_err(away)?;
+        }
+        Ok(())
+    }
+}
+
+async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let health = Health::default();
+    health.expect(&["publisher", "consumer"]);
+    let listener = service::bind(&settings.http).await?;
+    let finished = CancellationToken::new();
+    let http = tokio::spawn(service::serve(listener, axum::Router::new(), health.clone(), finished.clone()));
+    let bucket = Bucket::connect(&settings.bucket).await;
+    let state = State::new(bucket.clone(), &settings.bucket);
+    let (stage, name, topology) = (StageName::embed(), "testworker".to_owned(), Topology::new(&settings.amqp.namespace));
+    let publisher = Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
+    let settler = Settler::new(publisher, topology, stage.clone(), name.clone(), "none".to_owned());
+    let parts = Parts {
+        bucket,
+        subscription: Subscription { amqp: settings.amqp, name, stage: stage.clone() },
+        settler,
+        switch: Switch::start(state.clone(), stage),
+        stage: Obedient(state),
+        batch: settings.batch,
+        fetch: settings.fetch,
+        halt_hold: HALT_HOLD,
+        health,
+        shutdown,
+    };
+    let worked = worker::run(parts).await;
+    finished.cancel();
+    http.await??;
+    worked
+}
+
+fn main() -> ExitCode {
+    service::main(None, run)
+}

@@ -1,0 +1,94 @@
+//! A RabbitMQ node of a test's own, to do things to that the shared one must not suffer.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+// A retry that comes due while its target is full or still starting is tried again by the broker only after three minutes.
+const ADVANCED: &str = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}].\n";
+
+/// The node and its folder; both go when it is dropped.
+pub struct Broker {
+    folder: TempDir,
+    url: String,
+}
+
+impl Broker {
+    /// Starts a node. Its folder lies in `.dev/test-brokers`, where `infra/test` stops what a killed test left behind.
+    pub async fn start() -> Self {
+        let home = root().join(".dev/test-brokers");
+        std::fs::create_dir_all(&home).expect("a folder for brokers");
+        let folder = tempfile::Builder::new().prefix("node-").tempdir_in(home).expect("a folder for the broker");
+        std::fs::write(folder.path().join("advanced.config"), ADVANCED).expect("the broker's settings");
+        let url = started(&command(folder.path(), &["start"]).await);
+        Self { folder, url }
+    }
+
+    /// Its AMQP address, the same over all restarts.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops and starts it in an orderly way.
+    pub async fn restart(&self) {
+        let url = started(&command(self.folder.path(), &["restart"]).await);
+        assert_eq!(url, self.url, "the broker comes back where it was");
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&self) {
+        command(self.folder.path(), &["kill"]).await;
+    }
+
+    /// Starts it again after [`Self::kill`].
+    pub async fn start_again(&self) {
+        let url = started(&command(self.folder.path(), &["start"]).await);
+        assert_eq!(url, self.url, "the broker comes back where it was");
+    }
+
+    /// SIGSTOP: its sockets stay open and nobody answers.
+    pub async fn pause(&self) {
+        command(self.folder.path(), &["pause"]).await;
+    }
+
+    /// SIGCONT.
+    pub async fn resume(&self) {
+        command(self.folder.path(), &["resume"]).await;
+    }
+
+    /// Runs `rabbitmqctl` with these arguments against the node and returns what it printed.
+    pub async fn control(&self, arguments: &[&str]) -> String {
+        let all: Vec<_> = ["control", "--"].iter().chain(arguments).copied().collect();
+        command(self.folder.path(), &all).await
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let stopped = std::process::Command::new(script()).arg("--dir").arg(self.folder.path()).arg("stop").output();
+        if !stopped.is_ok_and(|output| output.status.success()) {
+            eprintln!("the broker in {} could not be stopped", self.folder.path().display());
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn script() -> std::path::PathBuf {
+    root().join("infra/broker")
+}
+
+async fn command(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(script()).arg("--dir").arg(folder).args(arguments).output().await.expect("infra/broker runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "infra/broker {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn started(printed: &str) -> String {
+    let entry: serde_json::Value = serde_json::from_str(printed).expect("infra/broker prints JSON");
+    entry["amqp_url"].as_str().expect("an address").to_owned()
+}
