@@ -6,10 +6,10 @@ use bytes::Bytes;
 use inference::{Embedding, ImageEncoder, PictureLimits, Pixels};
 use pipeline::stage::{Finished, Stage};
 use pipeline::{Failure, ImageId, ObjectRef};
+use table::TableError;
 use table::embeddings::Embeddings;
 use table::images::Images;
-use table::schema::{EmbeddingRow, Facts, ImageRow, Space};
-use table::{Database, TableError};
+use table::schema::{EmbeddingRow, Facts, ImageRow};
 
 use crate::PictureSettings;
 
@@ -30,25 +30,17 @@ pub(crate) struct Embed {
 }
 
 impl Embed {
-    /// Opens the tables, creating them where they are missing.
-    ///
-    /// # Errors
-    /// The store refused, or a table has other columns or another dimension.
-    pub(crate) async fn open(
-        database: &Database,
-        space: Space,
+    /// Joins the model and its tables.
+    pub(crate) fn new(
+        images: Images,
+        embeddings: Embeddings,
         encoder: ImageEncoder,
-        picture: PictureSettings,
+        picture: &PictureSettings,
         max_bytes: u64,
-    ) -> Result<Self, TableError> {
-        let PictureSettings { max_pixels, max_side, max_decoded_bytes, thumbnail_side } = picture;
-        Ok(Self {
-            encoder,
-            images: Images::open_or_create(database).await?,
-            embeddings: Embeddings::open_or_create(database, space).await?,
-            limits: PictureLimits { max_bytes, max_pixels, max_side, max_decoded_bytes },
-            thumbnail_side,
-        })
+    ) -> Self {
+        let &PictureSettings { max_pixels, max_side, max_decoded_bytes, thumbnail_side } = picture;
+        let limits = PictureLimits { max_bytes, max_pixels, max_side, max_decoded_bytes };
+        Self { encoder, images, embeddings, limits, thumbnail_side }
     }
 }
 
@@ -91,6 +83,16 @@ impl Stage for Embed {
         };
         let thumbnail = picture.thumbnail_jpeg(self.thumbnail_side).map_err(bad)?;
         Ok(Prepared { facts, thumbnail, pixels: self.encoder.prepare(&picture) })
+    }
+
+    fn content<'a>(&self, input: &'a Prepared) -> Option<&'a str> {
+        Some(&input.facts.content_hash)
+    }
+
+    async fn known(&self, batch: &[&Prepared]) -> Result<Vec<Option<Embedding>>, Failure> {
+        let hashes: Vec<_> = batch.iter().map(|prepared| prepared.facts.content_hash.clone()).collect();
+        let vectors = self.embeddings.vectors_of_content(&hashes).await.map_err(table_failure)?;
+        Ok(hashes.iter().map(|hash| Embedding::normalise(vectors.get(hash)?.clone())).collect())
     }
 
     fn infer(&self, batch: &[&Prepared]) -> Result<Vec<Embedding>, Failure> {

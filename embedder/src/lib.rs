@@ -4,22 +4,28 @@ mod embed;
 
 use std::net::SocketAddr;
 
-use inference::{Model, Runtime, RuntimeSettings};
+use inference::{ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings};
 use pipeline::batch::BatchSettings;
 use pipeline::bucket::{Bucket, BucketSettings};
 use pipeline::connection::AmqpSettings;
-use pipeline::consume::Consumer;
+use pipeline::consume::Subscription;
 use pipeline::health::Health;
 use pipeline::job::StageName;
 use pipeline::publish::Publisher;
 use pipeline::service::{self, HttpSettings, Shared};
 use pipeline::settings::{self, SettingsError};
 use pipeline::settle::Settler;
+use pipeline::state::State;
+use pipeline::switch::Switch;
 use pipeline::telemetry::LogSettings;
 use pipeline::topology::Topology;
-use pipeline::worker::{self, FetchSettings, Parts};
+use pipeline::worker::{self, FetchSettings, HALT_HOLD, Parts};
 use serde::Deserialize;
+use table::TableError;
+use table::embeddings::Embeddings;
+use table::images::Images;
 use table::location::{Access, Location};
+use table::probe::ProbeError;
 use table::schema::Space;
 use tokio_util::sync::CancellationToken;
 
@@ -98,44 +104,62 @@ impl settings::Settings for Settings {
 /// The order matters: the model is warm and the store is proven before the first job is taken, because from then on
 /// what is delivered counts as begun.
 ///
+/// A model or a store that is away keeps it waiting, unready; it goes on by itself once they are there.
+///
 /// # Errors
-/// The socket, the model, the store or the tables cannot be used.
+/// The socket cannot be used, or the model, the store or the tables are not what they must be.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
     health.expect(&["model", "store", "publisher", "consumer"]);
     let listener = service::bind(&settings.http).await?;
     let address = listener.local_addr()?;
-    let http = tokio::spawn(service::serve(listener, axum::Router::new(), health.clone(), shutdown.clone()));
-    let worked = work(settings, address, health, shutdown.clone()).await;
-    shutdown.cancel();
+    // Answers until the last delivery is settled: "not ready" says more than a closed port.
+    let finished = CancellationToken::new();
+    let http = tokio::spawn(service::serve(listener, axum::Router::new(), health.clone(), finished.clone()));
+    let worked = work(settings, address, health, shutdown).await;
+    finished.cancel();
     http.await??;
     worked
 }
 
 async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let (runtime_settings, model_settings) = (settings.runtime.clone(), settings.model.clone());
-    let (encoder, manifest, manifest_hash) = tokio::task::spawn_blocking(move || {
-        let model = Model::find(&model_settings.name)?;
-        let runtime = Runtime::start(&runtime_settings)?;
-        Ok::<_, inference::ModelError>((model.image_encoder(&runtime, model_settings.max_batch)?, model.manifest, model.digest))
-    })
-    .await??;
+    let load = || {
+        let (runtime, model) = (settings.runtime.clone(), settings.model.clone());
+        async move { anyhow::Ok(tokio::task::spawn_blocking(move || load(&runtime, &model)).await??) }
+    };
+    let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);
+    let loaded = service::until_works(&health, "model", &shutdown, missing, load).await?;
+    let Some((encoder, manifest, manifest_hash)) = loaded else { return Ok(()) };
     tracing::info!(model = manifest.id, provider = encoder.provider(), dim = encoder.dim(), "model is warm");
-    health.ok("model");
 
     let bucket = Bucket::connect(&settings.bucket).await;
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
-    table::probe::probe(&location).await?;
-    let database = location.connect(Access::writer()).await?;
+    let away = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
+    let Some(()) = service::until_works(&health, "store", &shutdown, away, || table::probe::probe(&location)).await? else {
+        return Ok(());
+    };
     let space = Space { model: manifest.id.clone(), space: manifest.space.clone(), manifest_hash, dim: encoder.dim() };
-    let stage = embed::Embed::open(&database, space, encoder, settings.picture, settings.fetch.max_object_bytes).await?;
-    health.ok("store");
+    let opened = service::until_works(&health, "store", &shutdown, TableError::may_pass, || tables(&location, &space)).await?;
+    let Some((images, embeddings)) = opened else { return Ok(()) };
+    let stage = embed::Embed::new(images, embeddings, encoder, &settings.picture, settings.fetch.max_object_bytes);
 
     let worker = format!("{}@{address}", std::process::id());
     let (name, topology) = (format!("embedder {worker}"), Topology::new(&settings.amqp.namespace));
     let publisher = Publisher::start(settings.amqp.clone(), name.clone(), vec![StageName::embed()], health.clone());
     let settler = Settler::new(publisher, topology, StageName::embed(), worker, manifest.id);
-    let consumer = Consumer::start(settings.amqp, name, StageName::embed(), health.clone());
-    let parts = Parts { stage, bucket, settler, batch: settings.batch, fetch: settings.fetch, health, shutdown };
-    worker::run(parts, consumer).await
+    let switch = Switch::start(State::new(bucket.clone(), &settings.bucket), StageName::embed());
+    let subscription = Subscription { amqp: settings.amqp, name, stage: StageName::embed() };
+    let (batch, fetch, halt_hold) = (settings.batch, settings.fetch, HALT_HOLD);
+    worker::run(Parts { stage, bucket, subscription, settler, switch, batch, fetch, halt_hold, health, shutdown }).await
+}
+
+fn load(runtime: &RuntimeSettings, settings: &ModelSettings) -> Result<(ImageEncoder, Manifest, String), ModelError> {
+    let model = Model::find(&settings.name)?;
+    let runtime = Runtime::start(runtime)?;
+    Ok((model.image_encoder(&runtime, settings.max_batch)?, model.manifest, model.digest))
+}
+
+async fn tables(location: &Location, space: &Space) -> Result<(Images, Embeddings), TableError> {
+    let database = location.connect(Access::writer()).await?;
+    Ok((Images::open_or_create(&database).await?, Embeddings::open_or_create(&database, space.clone()).await?))
 }

@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use pipeline::access;
 use pipeline::bucket::Bucket;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::query::{Query, Words};
-use crate::{SearchSettings, access, pictures, status};
+use crate::{SearchSettings, pictures, status};
 use pipeline::depths::Queues;
 
 // Room for the other fields and the envelope of a form, and for base64's third.
@@ -98,20 +99,21 @@ async fn search_example(State(app): State<Arc<App>>, request: Request) -> Result
 
 async fn answer(app: &App, query: Query) -> Result<axum::Json<Value>, Problem> {
     let begun = Instant::now();
-    let Found { hits, table_version } = app.engine.search(query).await?;
+    let Found { hits, table_version, exact } = app.engine.search(query).await?;
     let took = begun.elapsed();
     metrics::histogram!("bucketlens_search_seconds").record(took.as_secs_f64());
     Ok(axum::Json(json!({
         "hits": hits.iter().map(hit).collect::<Vec<_>>(),
         "model": app.engine.encoders.manifest.id,
         "table_version": table_version,
+        "exact": exact,
         "took_ms": took.as_millis() as u64,
     })))
 }
 
-fn hit(Hit { facts, score }: &Hit) -> Value {
+fn hit(Hit { facts, score, duplicates }: &Hit) -> Value {
     let id = &facts.image_id;
-    json!({
+    let mut hit = json!({
         "image_id": id,
         "bucket": facts.bucket,
         "key": facts.key,
@@ -120,9 +122,15 @@ fn hit(Hit { facts, score }: &Hit) -> Value {
         "width": facts.width,
         "height": facts.height,
         "taken_at": facts.taken_at,
+        "content_hash": facts.content_hash,
         "thumbnail_url": format!("/v1/images/{id}/thumbnail"),
         "url": format!("/v1/images/{id}/original"),
-    })
+    });
+    if let Some(duplicates) = duplicates {
+        hit["duplicates"] = json!(duplicates.named);
+        hit["duplicates_total"] = duplicates.total.into();
+    }
+    hit
 }
 
 // The query string reader says which field in its text only: "top_k: invalid digit found in string".

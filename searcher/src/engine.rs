@@ -10,8 +10,9 @@ use table::schema::Space;
 use table::{Database, TableError};
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::problem::Problem;
-use crate::query::{Example, Query};
+use crate::SearchSettings;
+use crate::problem::{self, Problem};
+use crate::query::{Collapse, Example, Query};
 
 // A query is one picture or one text: larger batches would only cost memory.
 const ONE: usize = 1;
@@ -58,13 +59,16 @@ pub(crate) struct Engine {
     images: OnceCell<Images>,
     embeddings: OnceCell<Embeddings>,
     limits: PictureLimits,
+    // Compare all rows at every search.
+    exact: bool,
     // Turns at decoding and encoding. A turn is held by the work itself, which goes on when its client has left.
     turns: Arc<Semaphore>,
 }
 
 impl Engine {
-    pub(crate) fn new(database: Database, encoders: Encoders, max_pixels: u64, max_bytes: usize) -> Self {
-        let limits = PictureLimits { max_pixels, max_bytes: max_bytes as u64, ..PictureLimits::default() };
+    pub(crate) fn new(database: Database, encoders: Encoders, settings: &SearchSettings) -> Self {
+        let max_bytes = settings.max_image_bytes as u64;
+        let limits = PictureLimits { max_pixels: settings.max_pixels, max_bytes, ..PictureLimits::default() };
         let turns = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             database,
@@ -72,6 +76,7 @@ impl Engine {
             images: OnceCell::new(),
             embeddings: OnceCell::new(),
             limits,
+            exact: settings.exact,
             turns: Arc::new(Semaphore::new(turns)),
         }
     }
@@ -110,11 +115,13 @@ impl Engine {
 
     /// Ranked hits; nothing is found in a table that does not exist yet.
     pub(crate) async fn search(&self, query: Query) -> Result<Found, Problem> {
-        let Query { example, top_k, offset, min_score, filter } = query;
-        let embeddings = self.embeddings().await?;
+        let Query { example, top_k, offset, min_score, filter, collapse } = query;
+        let embeddings = self.embeddings().await.map_err(problem::tables)?;
         let vector = self.vector(example, embeddings).await?;
-        let Some(embeddings) = embeddings else { return Ok(Found { hits: Vec::new(), table_version: 0 }) };
-        Ok(embeddings.search(&VectorQuery { vector, offset, top_k, min_score, filter }).await?)
+        let Some(embeddings) = embeddings else { return Ok(Found { hits: Vec::new(), table_version: 0, exact: true }) };
+        let (collapse, exact) = (collapse == Collapse::Duplicates, self.exact);
+        let query = VectorQuery { vector, offset, top_k, min_score, filter, collapse, exact };
+        embeddings.search(&query).await.map_err(problem::tables)
     }
 
     async fn vector(&self, example: Example, embeddings: Option<&Embeddings>) -> Result<Vec<f32>, Problem> {
@@ -129,10 +136,10 @@ impl Engine {
             }
             Example::ImageId(id) => {
                 let stored = match embeddings {
-                    Some(embeddings) => embeddings.vector(&id).await?,
+                    Some(embeddings) => embeddings.vector(&id).await.map_err(problem::tables)?,
                     None => None,
                 };
-                stored.ok_or_else(|| Problem::no_image(&id))
+                stored.ok_or_else(|| problem::no_image(&id))
             }
             Example::Text(text) => {
                 let encoders = Arc::clone(&self.encoders);

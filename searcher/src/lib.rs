@@ -1,6 +1,5 @@
 //! The searcher: words or pixels → ranked hits, over HTTP, with the web page. Reads only; start as many as needed.
 
-mod access;
 mod api;
 mod engine;
 mod pictures;
@@ -12,9 +11,11 @@ mod ui;
 use std::sync::Arc;
 use std::time::Duration;
 
-use inference::{Model, Runtime, RuntimeSettings};
+use axum::Router;
+use inference::{Model, ModelError, Runtime, RuntimeSettings};
 use pipeline::bucket::{Bucket, BucketSettings};
 use pipeline::connection::AmqpSettings;
+use pipeline::front;
 use pipeline::health::Health;
 use pipeline::service::{self, HttpSettings, Shared};
 use pipeline::settings::{self, SettingsError};
@@ -22,6 +23,7 @@ use pipeline::telemetry::LogSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
 use table::location::{Access, Location};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -67,6 +69,8 @@ pub struct SearchSettings {
     /// Age up to which a version of a table may be reused.
     #[serde(with = "humantime_serde")]
     pub freshness: Duration,
+    /// Compare all rows at every search, even where an index would be quicker.
+    pub exact: bool,
     /// Largest uploaded picture.
     pub max_image_bytes: usize,
     /// Most pixels of an uploaded picture.
@@ -115,31 +119,50 @@ impl settings::Settings for Settings {
 
 /// Runs the searcher until shutdown.
 ///
+/// A model that is missing keeps it waiting, unready; it goes on by itself once the model is there.
+///
 /// # Errors
-/// The socket, the model or the tables cannot be used.
+/// The socket cannot be used, or the model or the tables are not what they must be.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
     health.expect(&["model", "store"]);
     let listener = service::bind(&settings.http).await?;
+    // Health is answered while the model is loaded, and everything else with "not yet".
+    let (front, routes) = watch::channel(None);
+    let closed = front::router(routes, "the searcher is starting; /readyz says what it waits for");
+    let http = tokio::spawn(service::serve(listener, closed, health.clone(), shutdown.clone()));
+    match open(settings, health, &shutdown).await {
+        Ok(router) => drop(front.send_replace(router)),
+        Err(error) => {
+            shutdown.cancel();
+            http.await??;
+            return Err(error);
+        }
+    }
+    http.await?
+}
 
-    let (name, runtime) = (settings.model.name.clone(), settings.runtime.clone());
-    let models =
-        tokio::task::spawn_blocking(move || engine::Encoders::load(&Model::find(&name)?, &Runtime::start(&runtime)?)).await??;
+/// Everything but health and metrics. `None`: the process is stopping.
+async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) -> anyhow::Result<Option<Router>> {
+    let load = || {
+        let (name, runtime) = (settings.model.name.clone(), settings.runtime.clone());
+        let load = move || engine::Encoders::load(&Model::find(&name)?, &Runtime::start(&runtime)?);
+        async move { anyhow::Ok(tokio::task::spawn_blocking(load).await??) }
+    };
+    let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);
+    let Some(models) = service::until_works(&health, "model", shutdown, missing, load).await? else { return Ok(None) };
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::reader(settings.search.freshness)).await?;
-    let engine = Engine::new(database, models, settings.search.max_pixels, settings.search.max_image_bytes);
-    health.ok("model");
-
+    let engine = Engine::new(database, models, &settings.search);
     let app = Arc::new(api::App {
         engine,
         bucket: Bucket::connect(&settings.bucket).await,
         queues: Queues::new(settings.amqp),
         link_lifetime: settings.access.link_lifetime,
     });
-    tokio::spawn(watch_store(Arc::clone(&app), health.clone()));
-    let router =
-        api::router(app, &settings.search, settings.access.api_key).merge(ui::router(&settings.bucket)).fallback(api::unknown);
-    service::serve(listener, router, health, shutdown).await
+    tokio::spawn(watch_store(Arc::clone(&app), health));
+    let api = api::router(app, &settings.search, settings.access.api_key);
+    Ok(Some(api.merge(ui::router(&settings.bucket)).fallback(api::unknown)))
 }
 
 /// Ready means that a search would be answered: asks the tables now and then, and shows what they say.

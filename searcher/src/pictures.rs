@@ -12,7 +12,7 @@ use table::images::Images;
 use table::schema::Facts;
 
 use crate::api::App;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 // An id names one content for ever, so what is derived from it never changes.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
@@ -32,11 +32,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 }
 
 async fn images<'a>(app: &'a App, id: &str) -> Result<&'a Images, Problem> {
-    app.engine.images().await?.ok_or_else(|| Problem::no_image(id))
+    app.engine.images().await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
 }
 
 async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
-    images(app, id).await?.facts(id).await?.ok_or_else(|| Problem::no_image(id))
+    images(app, id).await?.facts(id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
 }
 
 /// Everything known without a model.
@@ -52,7 +52,7 @@ pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axu
 
 /// The small JPEG.
 pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result<Response, Problem> {
-    let bytes = images(&app, &id).await?.thumbnail(&id).await?.ok_or_else(|| Problem::no_image(&id))?;
+    let bytes = images(&app, &id).await?.thumbnail(&id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(&id))?;
     let headers =
         [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     Ok((headers, bytes).into_response())

@@ -1,54 +1,16 @@
-//! The one error shape of the API: `application/problem+json` (RFC 9457), with the field that is wrong.
+//! What the searcher answers when it cannot answer.
 
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use axum::http::StatusCode;
+pub(crate) use pipeline::problem::Problem;
+use table::TableError;
 
-/// What went wrong with a request.
-#[derive(Debug)]
-pub(crate) struct Problem {
-    status: StatusCode,
-    field: Option<String>,
-    detail: String,
+/// Nothing is known under this id.
+pub(crate) fn no_image(id: &str) -> Problem {
+    let id: String = id.chars().take(64).collect();
+    Problem::new(StatusCode::NOT_FOUND, format!("no picture with the id '{id}' is indexed"))
 }
 
-impl Problem {
-    /// The request cannot be understood; `field` names the part to correct.
-    pub(crate) fn field(field: impl Into<String>, detail: impl ToString) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, field: Some(field.into()), detail: detail.to_string() }
-    }
-
-    /// Any other answer that is an error.
-    pub(crate) fn new(status: StatusCode, detail: impl ToString) -> Self {
-        Self { status, field: None, detail: detail.to_string() }
-    }
-
-    /// Nothing is known under this id.
-    pub(crate) fn no_image(id: &str) -> Self {
-        let id: String = id.chars().take(64).collect();
-        Self::new(StatusCode::NOT_FOUND, format!("no picture with the id '{id}' is indexed"))
-    }
-
-    /// Something this process needs failed; the cause goes to the log, not to the client.
-    pub(crate) fn unavailable(what: &str, error: impl std::fmt::Display) -> Self {
-        tracing::error!(%error, "{what}");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what}; try again later"))
-    }
-}
-
-impl From<table::TableError> for Problem {
-    fn from(error: table::TableError) -> Self {
-        Self::unavailable("the tables cannot be read", error)
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let mut body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail });
-        if let Some(field) = self.field {
-            body["field"] = field.into();
-        }
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
-    }
+/// The tables cannot be asked.
+pub(crate) fn tables(error: TableError) -> Problem {
+    Problem::unavailable("the tables cannot be read", error)
 }

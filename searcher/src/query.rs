@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 use table::filter::Filter;
 
 use crate::problem::Problem;
@@ -29,6 +30,17 @@ pub(crate) enum Example {
     Vector(Vec<f32>),
 }
 
+/// Which hits are shown as one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Collapse {
+    /// Every object is a hit.
+    #[default]
+    None,
+    /// Objects with the same bytes are one hit.
+    Duplicates,
+}
+
 /// A search, checked.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Query {
@@ -37,6 +49,7 @@ pub(crate) struct Query {
     pub(crate) offset: usize,
     pub(crate) min_score: Option<f32>,
     pub(crate) filter: Filter,
+    pub(crate) collapse: Collapse,
 }
 
 fn ten() -> usize {
@@ -55,6 +68,8 @@ pub(crate) struct Words {
     offset: usize,
     min_score: Option<f32>,
     prefix: Option<String>,
+    #[serde(default)]
+    collapse: Collapse,
 }
 
 /// JSON of `POST /v1/search`: exactly one of `text`, `image` (base64), `image_id` and `vector`.
@@ -72,13 +87,15 @@ struct Body {
     min_score: Option<f32>,
     #[serde(default)]
     filter: Filter,
+    #[serde(default)]
+    collapse: Collapse,
 }
 
 impl Query {
     /// Reads a query string.
     pub(crate) fn from_words(words: Words) -> Result<Self, Problem> {
         let filter = Filter { prefix: words.prefix, ..Filter::default() };
-        Self::checked(vec![Example::Text(words.q)], "q", words.top_k, words.offset, words.min_score, filter)
+        Self::checked(vec![Example::Text(words.q)], "q", words.top_k, words.offset, words.min_score, filter, words.collapse)
     }
 
     /// Reads a JSON body.
@@ -93,7 +110,7 @@ impl Query {
         }
         examples.extend(body.image_id.map(Example::ImageId));
         examples.extend(body.vector.map(Example::Vector));
-        Self::checked(examples, "text", body.top_k, body.offset, body.min_score, body.filter)
+        Self::checked(examples, "text", body.top_k, body.offset, body.min_score, body.filter, body.collapse)
     }
 
     /// Reads a form: the same fields, `image` as a file, `filter` as JSON.
@@ -109,10 +126,11 @@ impl Query {
                 "offset" => body.offset = number(field, &name).await?,
                 "min_score" => body.min_score = Some(number(field, &name).await?),
                 "filter" => body.filter = parse_json(text(field, &name).await?.as_bytes(), "filter.")?,
+                "collapse" => body.collapse = word(field, &name).await?,
                 _ => return Err(Problem::field(name, "is not a field of this form")),
             }
         }
-        Self::checked(examples, "image", body.top_k, body.offset, body.min_score, body.filter)
+        Self::checked(examples, "image", body.top_k, body.offset, body.min_score, body.filter, body.collapse)
     }
 
     fn checked(
@@ -122,6 +140,7 @@ impl Query {
         offset: usize,
         min_score: Option<f32>,
         filter: Filter,
+        collapse: Collapse,
     ) -> Result<Self, Problem> {
         let (Some(example), None) = (examples.pop(), examples.pop()) else {
             return Err(Problem::field(expected, "exactly one of text, image, image_id and vector is needed"));
@@ -157,7 +176,7 @@ impl Query {
         if filter.prefix.as_ref().is_some_and(|prefix| prefix.len() > 1024) {
             return Err(Problem::field("prefix", "is longer than a key can be (1024 bytes)"));
         }
-        Ok(Self { example, top_k, offset, min_score, filter })
+        Ok(Self { example, top_k, offset, min_score, filter, collapse })
     }
 }
 
@@ -185,6 +204,13 @@ where
     T::Err: std::fmt::Display,
 {
     text(field, name).await?.trim().parse().map_err(|error| Problem::field(name, error))
+}
+
+/// One of a few known words.
+async fn word<T: DeserializeOwned>(field: Field<'_>, name: &str) -> Result<T, Problem> {
+    let text = text(field, name).await?;
+    let reader = StrDeserializer::<ValueError>::new(text.trim());
+    T::deserialize(reader).map_err(|error| Problem::field(name, error))
 }
 
 #[cfg(test)]
@@ -230,6 +256,8 @@ mod tests {
             (r#"{"vector":[0,0]}"#, "vector"),
             (r#"{"text":"a","filter":{"taken_after":"tomorrow"}}"#, "filter.taken_after"),
             (r#"{"text":"a","filter":{"sql":"1=1"}}"#, "filter.sql"),
+            (r#"{"text":"a","collapse":"everything"}"#, "collapse"),
+            (r#"{"text":"a","collapse":true}"#, "collapse"),
             (r#"{"txet":"a"}"#, "txet"),
             ("not json", "body"),
             (r#"{"text":"a"} trailing"#, "body"),

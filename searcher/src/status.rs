@@ -7,12 +7,12 @@ use pipeline::job::StageName;
 use serde_json::{Map, Value, json};
 
 use crate::api::App;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 /// The answer of `/v1/status`. A broker that is away makes `queues` null and says why; searching goes on without it.
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Value>, Problem> {
     let mut tables = Map::new();
-    for table in app.engine.table_rows().await? {
+    for table in app.engine.table_rows().await.map_err(problem::tables)? {
         tables.insert(table.name, json!({ "rows": table.rows, "version": table.version }));
     }
     let stage = StageName::embed();

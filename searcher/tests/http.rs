@@ -37,6 +37,8 @@ async fn wrong_input_is_400_with_the_field_named() {
         ("?q=cat&min_score=high", "min_score"),
         ("?q=cat&min_score=NaN", "min_score"),
         ("?q=cat&where=1", "where"),
+        ("?q=cat&collapse=everything", "collapse"),
+        ("?q=cat&collapse=", "collapse"),
     ] {
         let answer = world.http().get(format!("{url}{query}")).send().await.unwrap();
         assert_eq!(problem(answer).await, (400, json!(field)), "{query}");
@@ -49,6 +51,7 @@ async fn wrong_input_is_400_with_the_field_named() {
         (json!({ "image_id": "../../etc" }), "image_id"),
         (json!({ "text": "a", "filter": { "prefix": 7 } }), "filter.prefix"),
         (json!({ "text": "a", "filter": { "sql": "1=1" } }), "filter.sql"),
+        (json!({ "text": "a", "collapse": "everything" }), "collapse"),
         (json!("words"), "body"),
     ] {
         let answer = world.http().post(&url).json(&body).send().await.unwrap();
@@ -62,6 +65,7 @@ async fn wrong_input_is_400_with_the_field_named() {
         (form("picture", solid_jpeg([1, 2, 3], 16)), 400, json!("picture")),
         (form("image", solid_jpeg([1, 2, 3], 16)).text("top_k", "x"), 400, json!("top_k")),
         (form("image", solid_jpeg([1, 2, 3], 16)).text("filter", "{\"formats\":3}"), 400, json!("filter.formats")),
+        (form("image", solid_jpeg([1, 2, 3], 16)).text("collapse", "everything"), 400, json!("collapse")),
         (Form::new(), 400, json!("body")),
     ] {
         let answer = world.http().post(&url).multipart(form).send().await.unwrap();
@@ -142,6 +146,64 @@ async fn filters_narrow_and_hostile_text_stays_text() {
     assert_eq!(body["hits"], json!([]), "{body}");
     let (_, body) = world.get(&url, &[("q", "sky"), ("min_score", &(best - 0.001).to_string()), ("prefix", "")]).await;
     assert!(!body["hits"].as_array().unwrap().is_empty(), "{body}");
+    drop((ingest, embedder, searcher));
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_bytes_are_one_hit_where_asked_for() {
+    let mut world = World::start().await;
+    let (mut ingest, mut embedder, mut searcher) = (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
+    ingest.ready().await;
+    embedder.ready().await;
+    let base = searcher.ready().await;
+    let url = format!("{base}/v1/search");
+    let (sky, grass) = (solid_jpeg([90, 160, 220], 64), solid_jpeg([60, 160, 60], 64));
+    for key in ["a/1.jpg", "b/1.jpg", "b/2.jpg"] {
+        world.put(key, sky.clone()).await;
+    }
+    world.put("b/grass.jpg", grass.clone()).await;
+    world.indexed(&base, 4).await;
+
+    let keys = |hits: &Value| -> Vec<String> {
+        hits.as_array().unwrap().iter().map(|hit| hit["key"].as_str().unwrap().to_owned()).collect()
+    };
+    let (status, all) = world.get(&url, &[("q", "sky"), ("collapse", "none")]).await;
+    assert_eq!((status, all["hits"].as_array().unwrap().len()), (200, 4), "{all}");
+    assert!(all["hits"][0].get("duplicates").is_none() && all["hits"][0]["content_hash"].is_string(), "{all}");
+
+    let (status, one) = world.get(&url, &[("q", "sky"), ("collapse", "duplicates")]).await;
+    assert_eq!((status, one["hits"].as_array().unwrap().len()), (200, 2), "{one}");
+    let of = |body: &Value, bytes: &[u8]| {
+        let hash = blake3::hash(bytes).to_hex().to_string();
+        body["hits"].as_array().unwrap().iter().find(|hit| hit["content_hash"] == hash).unwrap().clone()
+    };
+    let hit = of(&one, &sky);
+    assert_eq!(hit["duplicates_total"], json!(2), "{hit}");
+    let mut found = keys(&hit["duplicates"]);
+    found.push(hit["key"].as_str().unwrap().to_owned());
+    found.sort();
+    assert_eq!(found, ["a/1.jpg", "b/1.jpg", "b/2.jpg"]);
+    for field in ["image_id", "bucket", "key", "etag"] {
+        assert!(hit["duplicates"][0][field].is_string(), "{hit}");
+    }
+    assert_eq!((&of(&one, &grass)["duplicates"], &of(&one, &grass)["duplicates_total"]), (&json!([]), &json!(0)));
+
+    // Only what the filter keeps is counted; a form and JSON can ask for it too.
+    let request = json!({ "text": "sky", "collapse": "duplicates", "filter": { "prefix": "b/" } });
+    let (_, body) = world.post(&url, request).await;
+    assert_eq!(of(&body, &sky)["duplicates_total"], json!(1), "{body}");
+    let form = Form::new().part("image", Part::bytes(sky.clone()).file_name("x")).text("collapse", "duplicates");
+    let body: Value = world.http().post(&url).multipart(form).send().await.unwrap().json().await.unwrap();
+    assert_eq!(body["hits"].as_array().unwrap().len(), 2, "{body}");
+
+    // Pages count hits, not objects.
+    let mut paged = Vec::new();
+    for offset in ["0", "1", "2"] {
+        let (_, body) = world.get(&url, &[("q", "sky"), ("collapse", "duplicates"), ("top_k", "1"), ("offset", offset)]).await;
+        paged.extend(keys(&body["hits"]));
+    }
+    assert_eq!(paged, keys(&one["hits"]));
     drop((ingest, embedder, searcher));
     world.finish().await;
 }
