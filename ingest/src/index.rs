@@ -11,15 +11,10 @@ use table::ledger::{Ledger, Stored};
 use table::{Database, TableError, embeddings, images};
 use tokio::sync::OnceCell;
 
+use crate::ids::Ids;
+
 // Reading all ids may take at most a twentieth of the time: small tables are read at every look, large ones rarely.
 const READ_SHARE: u32 = 20;
-
-/// Which tables hold a row of an object version.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Held {
-    pub(crate) image: bool,
-    pub(crate) embedding: bool,
-}
 
 /// The tables; clones share the handles. The tables are made by the workers, so each may not exist yet.
 #[derive(Clone)]
@@ -29,15 +24,24 @@ pub(crate) struct Index {
     ledgers: Arc<[OnceCell<Ledger>; 2]>,
 }
 
-const IMAGES: usize = 0;
-const EMBEDDINGS: usize = 1;
+pub(crate) const IMAGES: usize = 0;
+pub(crate) const EMBEDDINGS: usize = 1;
 
-/// The ids of all rows as of some versions of the tables. 40 bytes per object.
-#[derive(Default)]
+/// The ids of all rows as of some versions of the tables. 32 bytes per object version: 16 in each table.
+#[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    pub(crate) held: HashMap<ImageId, Held>,
+    pub(crate) images: Ids,
+    pub(crate) embeddings: Ids,
     versions: [Option<u64>; 2],
+    prefix: Option<String>,
     read: Option<(Instant, Duration)>,
+}
+
+impl Snapshot {
+    /// Object versions that have any row.
+    pub(crate) fn len(&self) -> usize {
+        self.images.len().max(self.embeddings.len())
+    }
 }
 
 impl Index {
@@ -45,7 +49,17 @@ impl Index {
         Self { database, names: [images::NAME.to_owned(), embeddings::name(model)], ledgers: Arc::default() }
     }
 
-    async fn ledger(&self, which: usize) -> Result<Option<&Ledger>, TableError> {
+    /// The database the tables are in.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Names of the tables.
+    pub(crate) fn names(&self) -> &[String; 2] {
+        &self.names
+    }
+
+    pub(crate) async fn ledger(&self, which: usize) -> Result<Option<&Ledger>, TableError> {
         if let Some(ledger) = self.ledgers[which].get() {
             return Ok(Some(ledger));
         }
@@ -53,12 +67,26 @@ impl Index {
         Ok(Some(self.ledgers[which].get_or_init(|| std::future::ready(ledger)).await))
     }
 
+    /// Number of vectors, spare ones included; `None` until a worker has made the table.
+    pub(crate) async fn rows(&self) -> Result<Option<usize>, TableError> {
+        match self.ledger(EMBEDDINGS).await? {
+            Some(ledger) => Ok(Some(ledger.count_rows().await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Which of these object versions have their vector.
+    pub(crate) async fn having(&self, ids: &[ImageId]) -> Result<Vec<ImageId>, TableError> {
+        let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
+        match self.ledger(EMBEDDINGS).await? {
+            Some(ledger) => Ok(ledger.existing(&ids).await?.iter().filter_map(|id| id.parse().ok()).collect()),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Whether this object version has its vector.
     pub(crate) async fn has(&self, object: &ObjectRef) -> Result<bool, TableError> {
-        match self.ledger(EMBEDDINGS).await? {
-            Some(ledger) => Ok(!ledger.existing(&[object.image_id().to_string()]).await?.is_empty()),
-            None => Ok(false),
-        }
+        Ok(!self.having(&[object.image_id()]).await?.is_empty())
     }
 
     /// All stored versions of one object, in any table.
@@ -102,8 +130,9 @@ impl Index {
         Ok(())
     }
 
-    /// Reads all ids again if the tables have changed and the last reading is long enough ago.
-    pub(crate) async fn refresh(&self, snapshot: &mut Snapshot) -> Result<(), TableError> {
+    /// Reads the ids of all rows, or of those whose key begins with `prefix`, again if the tables have changed and the
+    /// last reading is long enough ago.
+    pub(crate) async fn refresh(&self, snapshot: &mut Snapshot, prefix: Option<&str>) -> Result<(), TableError> {
         let ledgers = [self.ledger(IMAGES).await?, self.ledger(EMBEDDINGS).await?];
         let mut versions = [None; 2];
         for (version, ledger) in versions.iter_mut().zip(ledgers) {
@@ -112,25 +141,29 @@ impl Index {
             }
         }
         let rested = snapshot.read.is_none_or(|(at, took)| at.elapsed() >= took * READ_SHARE);
-        if versions == snapshot.versions || !rested {
+        if snapshot.prefix.as_deref() == prefix && (versions == snapshot.versions || !rested) {
             return Ok(());
         }
         let begun = Instant::now();
-        let mut held: HashMap<ImageId, Held> = HashMap::with_capacity(snapshot.held.len());
-        for (which, ledger) in ledgers.into_iter().enumerate() {
-            let Some(ledger) = ledger else { continue };
-            let mut ids = ledger.all_ids().await?;
-            while let Some(some) = ids.try_next().await? {
-                for id in some.iter().filter_map(|id| id.parse().ok()) {
-                    let entry = held.entry(id).or_default();
-                    match which {
-                        IMAGES => entry.image = true,
-                        _ => entry.embedding = true,
-                    }
-                }
-            }
-        }
-        *snapshot = Snapshot { held, versions, read: Some((Instant::now(), begun.elapsed())) };
+        // One table after the other, and the former lists first: never four lists at once.
+        *snapshot = Snapshot::default();
+        snapshot.images = ids(ledgers[IMAGES], prefix).await?;
+        snapshot.embeddings = ids(ledgers[EMBEDDINGS], prefix).await?;
+        snapshot.versions = versions;
+        snapshot.prefix = prefix.map(str::to_owned);
+        snapshot.read = Some((Instant::now(), begun.elapsed()));
         Ok(())
     }
+}
+
+async fn ids(ledger: Option<&Ledger>, prefix: Option<&str>) -> Result<Ids, TableError> {
+    let Some(ledger) = ledger else { return Ok(Ids::default()) };
+    // Asked first, so that the list need not grow by doubling.
+    let rows = if prefix.is_none() { ledger.count_rows().await? } else { 0 };
+    let mut ids = Vec::with_capacity(rows + rows / 16);
+    let mut stream = ledger.ids_with(prefix).await?;
+    while let Some(some) = stream.try_next().await? {
+        ids.extend(some.iter().filter_map(|id| id.parse::<ImageId>().ok()));
+    }
+    Ok(Ids::new(ids))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ingest::Settings;
+use ingest::{Settings, command};
 use pipeline::service;
 
 /// Watches a bucket and publishes a job for every picture that is not indexed yet.
@@ -22,6 +22,17 @@ struct Arguments {
 enum Command {
     /// Watch until stopped.
     Run,
+    /// Look at store, broker, tables and workers, and say what is wrong and what to do.
+    Doctor {
+        /// Print JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    #[command(flatten)]
+    Operate(command::Command),
+    /// Dead letters: jobs that cannot succeed, each with its reason.
+    #[command(subcommand)]
+    Dead(Box<ingest::dead::Command>),
     /// Print every setting with its default.
     Settings,
 }
@@ -30,6 +41,13 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         Command::Run => service::main(arguments.settings.as_deref(), ingest::run),
+        Command::Doctor { json } => {
+            service::command(arguments.settings.as_deref(), |settings, _| ingest::doctor::main(settings, json))
+        }
+        Command::Operate(command) => {
+            service::command(arguments.settings.as_deref(), |settings, cancel| command::run(settings, command, cancel))
+        }
+        Command::Dead(command) => ingest::dead::main(arguments.settings.as_deref(), *command),
         Command::Settings => service::print_defaults::<Settings>(),
     }
 }

@@ -18,6 +18,14 @@ fn a_wrong_setting_exits_with_code_2_and_names_the_key() {
             ("AMQP__ULR", "amqp://broker", "amqp.ulr"),
             ("LOG__FILTER", "in=fo=x", "log.filter"),
             ("HTTP__LISTEN", "here", "http.listen"),
+            ("EVENTS__LISTEN", "maybe", "events.listen"),
+            ("EVENTS__QUEUE", "2", "events.queue"),
+            ("EVENTS__SOURCE", "gcs", "events.source"),
+            ("OPS__KEY", "sesame", "ops.key"),
+            ("OPS__ADDRESS", "here", "ops.address"),
+            ("BACKPRESSURE__LOW", "300000", "backpressure.low"),
+            ("MAINTAIN__KEEP_VERSIONS", "5m", "maintain.keep_versions"),
+            ("MAINTAIN__INTERVAL", "0s", "maintain.interval"),
         ],
     );
 }

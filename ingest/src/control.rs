@@ -1,0 +1,46 @@
+//! What an operator may do to a stage: pause, resume, cancel its backfill.
+
+use std::time::Duration;
+
+use pipeline::connection::{self, AmqpSettings};
+use pipeline::job::StageName;
+use pipeline::state::State;
+use pipeline::switch::{self, StageState};
+use pipeline::topology::Topology;
+use serde::Serialize;
+
+// The active ingest notices a cancelled backfill within this time; what it published until then is taken off as well.
+const NOTICED: Duration = Duration::from_secs(3);
+
+/// What a cancelled backfill left.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cancelled {
+    /// Jobs taken off the bulk queue. Those that workers have in hand already are finished.
+    pub(crate) jobs: u64,
+}
+
+/// The name of a stage that exists.
+pub(crate) fn stage(name: &str) -> Result<StageName, String> {
+    let embed = StageName::embed();
+    if name == embed.as_str() { Ok(embed) } else { Err(format!("there is no stage '{name}'; stages are: {embed}")) }
+}
+
+/// Lets the workers of a stage rest, those that are started later too.
+pub(crate) async fn pause(state: &State, stage: &StageName, by: &str) -> anyhow::Result<StageState> {
+    Ok(switch::pause(state, stage, by).await?)
+}
+
+/// Lets them work again.
+pub(crate) async fn resume(state: &State, stage: &StageName, by: &str) -> anyhow::Result<StageState> {
+    Ok(switch::resume(state, stage, by).await?)
+}
+
+/// Empties the bulk queue. Its objects are not published again until a sweep is asked for (`ingest sweep --release`).
+pub(crate) async fn cancel(state: &State, amqp: &AmqpSettings, stage: &StageName) -> anyhow::Result<Cancelled> {
+    switch::mark_cancelled(state, stage).await?;
+    tokio::time::sleep(NOTICED).await;
+    let connection = connection::connect(amqp, "ingest cancel").await?;
+    let jobs = Topology::new(&amqp.namespace).empty_bulk(&connection, stage).await?;
+    connection::close(connection).await;
+    Ok(Cancelled { jobs: u64::from(jobs) })
+}

@@ -1,0 +1,333 @@
+//! Listing × tables: publish what is missing, remove what is gone. The bucket is the truth; this comparison needs no
+//! event and no memory to arrive at it.
+//!
+//! Memory per object: 16 bytes for each table that holds it ([`Ids`](crate::ids::Ids)) and 33 bytes per slot of the hash table of what
+//! is on its way; an object is in one or the other, so ten million objects take some 330 to 560 MiB.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use pipeline::bucket::{Bucket, Page};
+use pipeline::filter::KeyFilter;
+use pipeline::job::{Origin, StageName};
+use pipeline::state::{State, StateError};
+use pipeline::switch;
+use pipeline::{ImageId, ObjectRef};
+use serde::{Deserialize, Serialize};
+
+use crate::governor::Governor;
+use crate::index::{Index, Snapshot};
+use crate::published::Published;
+use crate::removal::{self, Fates};
+
+// Two windows of the publisher: one gathers while the other is being confirmed.
+const PUBLISHES_IN_FLIGHT: usize = 512;
+
+const LOOK_AT_SWITCH: Duration = Duration::from_secs(1);
+
+/// What a sweep is asked to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Request {
+    /// Only objects whose key begins with this.
+    pub(crate) prefix: Option<String>,
+    /// Change nothing, only count.
+    pub(crate) dry_run: bool,
+    /// Remove rows even if they are more than the set share.
+    pub(crate) allow_mass_delete: bool,
+    /// Publish again what a cancelled backfill had left.
+    pub(crate) release: bool,
+}
+
+/// What a sweep found and did. Kept in the bucket after a full one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Report {
+    /// When it began.
+    pub(crate) started_at: Option<Timestamp>,
+    /// When it ended; `None` while it runs or if it failed.
+    pub(crate) finished_at: Option<Timestamp>,
+    /// Only keys that begin with this were looked at.
+    pub(crate) prefix: Option<String>,
+    /// Whether it only counted.
+    pub(crate) dry_run: bool,
+    /// Objects in the bucket that are watched.
+    pub(crate) objects: usize,
+    /// Objects in the bucket that are not watched: other suffixes, excluded. Not our own.
+    pub(crate) skipped: usize,
+    /// Watched objects that have their vector.
+    pub(crate) indexed: usize,
+    /// Watched objects without vector.
+    pub(crate) missing: usize,
+    /// Of the missing: published now (or would be, in a dry run).
+    pub(crate) published: usize,
+    /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill; not published again.
+    pub(crate) waiting: usize,
+    /// Of the published: uploaded since the last full sweep while an event door was open. Each is a lost event.
+    pub(crate) missed_by_events: usize,
+    /// Object versions whose rows were removed because the object is gone (or would be).
+    pub(crate) removed_gone: usize,
+    /// Object versions whose rows were removed because the object has other content by now (or would be).
+    pub(crate) removed_overwritten: usize,
+    /// Object versions whose rows were kept although the objects are gone, because they are too many at once.
+    pub(crate) refused: usize,
+    /// Rows of unwatched keys or foreign buckets: left alone.
+    pub(crate) unwatched: usize,
+    /// Object versions that have only one of image row and vector.
+    pub(crate) orphans: usize,
+    /// Rows that are there a second time; maintenance removes them.
+    pub(crate) spare_rows: usize,
+    /// Time the listing took, publishing included.
+    pub(crate) listing_ms: u64,
+}
+
+/// What a sweep works with, and what it keeps from one to the next.
+pub(crate) struct Sweeper {
+    pub(crate) bucket: Bucket,
+    pub(crate) index: Index,
+    pub(crate) filter: Arc<KeyFilter>,
+    pub(crate) published: Published,
+    pub(crate) governor: Governor,
+    /// Prefix of everything watched.
+    pub(crate) prefix: String,
+    pub(crate) max_delete_share: f64,
+    /// Whether any event door is open.
+    pub(crate) events_expected: bool,
+    /// Where the operator's decisions stand.
+    pub(crate) state: State,
+    memory: Memory,
+}
+
+#[derive(Default)]
+struct Memory {
+    snapshot: Snapshot,
+    // Indexed, but no longer watched since the filter was changed: left alone, and not asked for again.
+    unwatched: HashSet<ImageId>,
+    // When the last full sweep of this process began.
+    last_full: Option<Timestamp>,
+    // When the stage's backfill was last cancelled, and when that was last looked up.
+    cancelled_at: Option<Timestamp>,
+    looked_at_switch: Option<Instant>,
+}
+
+/// When the backfill of the stage was last cancelled.
+pub(crate) async fn cancelled_at(state: &State) -> Result<Option<Timestamp>, StateError> {
+    let mut stages = switch::read(state).await?;
+    Ok(stages.remove(StageName::embed().as_str()).and_then(|stage| stage.cancelled_at))
+}
+
+impl Sweeper {
+    #[allow(clippy::too_many_arguments, reason = "each is one collaborator, named where it is given")]
+    pub(crate) fn new(
+        bucket: Bucket,
+        index: Index,
+        filter: Arc<KeyFilter>,
+        published: Published,
+        governor: Governor,
+        prefix: String,
+        max_delete_share: f64,
+        events_expected: bool,
+        state: State,
+    ) -> Self {
+        Self {
+            bucket,
+            index,
+            filter,
+            published,
+            governor,
+            prefix,
+            max_delete_share,
+            events_expected,
+            state,
+            memory: Memory::default(),
+        }
+    }
+
+    /// One comparison. An error anywhere ends it before anything is removed; what was published stays published.
+    /// `progress` is told the counts so far after every page.
+    pub(crate) async fn run(&mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {
+        let prefix = self.prefix_of(request)?;
+        let full = prefix == self.prefix;
+        let only = (!full).then_some(prefix.as_str());
+        if request.release && !request.dry_run {
+            let released = self.published.release();
+            tracing::info!(objects = released, "what a cancelled backfill had left is published again");
+        }
+        let mut report = Report {
+            started_at: Some(Timestamp::now()),
+            prefix: only.map(str::to_owned),
+            dry_run: request.dry_run,
+            ..Report::default()
+        };
+        // Tables before listing: whatever is indexed in between is then listed too, never taken for gone.
+        self.index.refresh(&mut self.memory.snapshot, only).await.context("reading the tables")?;
+        let Memory { snapshot, unwatched, .. } = &mut self.memory;
+        for ids in [&mut snapshot.images, &mut snapshot.embeddings] {
+            ids.begin();
+            ids.dismiss(unwatched.iter());
+        }
+        self.published.arrived(|id| snapshot.embeddings.contains(id));
+        let begun = self.published.begin_listing();
+        self.list(&prefix, &mut report, request, &progress).await?;
+        if full {
+            self.published.forget_unlisted(begun);
+        }
+        self.remove(&mut report, request).await?;
+        let Memory { snapshot, .. } = &self.memory;
+        report.orphans = snapshot.images.not_in(&snapshot.embeddings) + snapshot.embeddings.not_in(&snapshot.images);
+        report.spare_rows = snapshot.images.spare() + snapshot.embeddings.spare();
+        if full && !request.dry_run {
+            self.memory.last_full = report.started_at;
+        }
+        report.finished_at = Some(Timestamp::now());
+        Ok(report)
+    }
+
+    /// The prefix to list: the asked one, if it lies within what is watched.
+    fn prefix_of(&self, request: &Request) -> anyhow::Result<String> {
+        match &request.prefix {
+            None => Ok(self.prefix.clone()),
+            Some(prefix) if prefix.starts_with(&self.prefix) => Ok(prefix.clone()),
+            Some(prefix) => {
+                anyhow::bail!("the prefix '{prefix}' lies outside of filter.prefix '{}': nothing there is watched", self.prefix)
+            }
+        }
+    }
+
+    /// Lists the bucket and publishes what has no vector.
+    async fn list(
+        &mut self,
+        prefix: &str,
+        report: &mut Report,
+        request: &Request,
+        progress: &impl Fn(&Report),
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let mut token = None;
+        loop {
+            let Page { objects, next } = self.bucket.list_page(prefix, token).await?;
+            let foreign: Vec<_> = objects.into_iter().filter(|object| !self.filter.is_own(&object.key)).collect();
+            let listed = foreign.len();
+            let watched: Vec<_> = foreign.into_iter().filter(|object| self.filter.matches(&object.key)).collect();
+            report.skipped += listed - watched.len();
+            self.page(watched, report, request).await?;
+            report.listing_ms = begun.elapsed().as_millis() as u64;
+            progress(report);
+            token = next;
+            if token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn page(&mut self, watched: Vec<ObjectRef>, report: &mut Report, request: &Request) -> anyhow::Result<()> {
+        let Memory { snapshot, last_full, .. } = &mut self.memory;
+        let first = last_full.is_none();
+        let ids: Vec<_> = watched.iter().map(ObjectRef::image_id).collect();
+        self.published.listed(ids.iter());
+        let mut missing = Vec::new();
+        for (object, id) in watched.into_iter().zip(&ids) {
+            snapshot.images.see(id);
+            report.objects += 1;
+            if snapshot.embeddings.see(id) {
+                report.indexed += 1;
+                continue;
+            }
+            report.missing += 1;
+            if self.published.holds(id) {
+                report.waiting += 1;
+            } else {
+                missing.push(object);
+            }
+        }
+        if self.events_expected
+            && let Some(last) = last_full
+        {
+            report.missed_by_events += missing.iter().filter(|object| object.last_modified.is_some_and(|at| at > *last)).count();
+        }
+        if request.dry_run {
+            report.published += missing.len();
+            return Ok(());
+        }
+        // What lies there at the first look, or is asked for, is a backfill and must not hold up what people upload now.
+        let origin = if first || request.release { Origin::Sweep } else { Origin::Watch };
+        self.governor.wait().await;
+        if origin == Origin::Sweep && self.cancelled_since(report.started_at).await? {
+            report.waiting += missing.len();
+            self.published.withhold_these(missing.iter().map(ObjectRef::image_id));
+            return Ok(());
+        }
+        let publishing = stream::iter(missing).map(|object| self.published.publish(object, origin));
+        let count = publishing
+            .buffer_unordered(PUBLISHES_IN_FLIGHT)
+            .try_fold(0, |count, new| std::future::ready(Ok(count + usize::from(new))))
+            .await?;
+        report.published += count;
+        if count > 0 {
+            tracing::info!(jobs = count, origin = origin.as_str(), "published");
+        }
+        Ok(())
+    }
+
+    /// Whether the operator has cancelled the backfill since it began.
+    async fn cancelled_since(&mut self, began: Option<Timestamp>) -> anyhow::Result<bool> {
+        if self.memory.looked_at_switch.is_none_or(|at| at.elapsed() > LOOK_AT_SWITCH) {
+            self.memory.cancelled_at = cancelled_at(&self.state).await?;
+            self.memory.looked_at_switch = Some(Instant::now());
+        }
+        Ok(self.memory.cancelled_at > began)
+    }
+
+    /// Removes the rows of what is really gone or overwritten: a listing only raises the suspicion, a HEAD decides.
+    async fn remove(&mut self, report: &mut Report, request: &Request) -> anyhow::Result<()> {
+        let Memory { snapshot, unwatched, .. } = &mut self.memory;
+        let mut lost: Vec<_> = snapshot.images.unseen().chain(snapshot.embeddings.unseen()).collect();
+        lost.sort_unstable();
+        lost.dedup();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let Fates { gone, overwritten, unwatched: left_alone } =
+            removal::ask(&self.bucket, &self.index, &self.filter, &snapshot.embeddings, &lost, report.objects == 0).await?;
+        report.unwatched = left_alone.len();
+        for ids in [&mut snapshot.images, &mut snapshot.embeddings] {
+            ids.dismiss(&left_alone);
+        }
+        unwatched.extend(left_alone);
+        let refused = !request.allow_mass_delete && removal::too_many(gone.len(), snapshot.len(), self.max_delete_share);
+        let mut removed = overwritten;
+        report.removed_overwritten = removed.len();
+        if refused {
+            report.refused = gone.len();
+        } else {
+            report.removed_gone = gone.len();
+            removed.extend(gone);
+        }
+        if !request.dry_run {
+            self.index.remove(&removed).await.context("removing rows of objects that are gone or overwritten")?;
+            for ids in [&mut snapshot.images, &mut snapshot.embeddings] {
+                ids.dismiss(&removed);
+            }
+            self.published.forget(&removed);
+            if !removed.is_empty() {
+                metrics::counter!("bucketlens_ingest_removed_total").increment(removed.len() as u64);
+                tracing::info!(objects = removed.len(), "removed rows of objects that are gone or overwritten");
+            }
+        }
+        if refused && !request.dry_run {
+            anyhow::bail!(
+                "{} of {} indexed objects are gone from bucket '{}' or have other content, more than watch.max_delete_share = {}: their \
+                 rows are kept. If that is on purpose, run `ingest sweep --allow-mass-delete`",
+                report.refused,
+                snapshot.len(),
+                self.bucket.name(),
+                self.max_delete_share
+            );
+        }
+        Ok(())
+    }
+}
