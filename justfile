@@ -23,6 +23,11 @@ down:
 status:
     @infra/stack.py status
 
+# Run an operator's command against what `up` started: `just ingest doctor`, `just ingest dead groups`.
+[positional-arguments]
+ingest *arguments:
+    @infra/stack.py ingest "$@"
+
 # Format Rust code.
 fmt:
     cargo fmt --all
@@ -40,7 +45,15 @@ lint: setup
 test *arguments: setup
     @infra/test {{ arguments }}
 
+# Kill, cut and starve everything for some minutes and count what was lost and doubled.
+test-faults *arguments: setup
+    @BUCKETLENS_FAULTS=long infra/test --test storm {{ arguments }} -- --nocapture
+
 # Measure the chain and what its computing costs alone: `--profile dev`, `--images N`, `--quick`.
 bench *arguments: setup
     @.dev/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/bench/requirements.txt
     @.dev/venv/bin/python infra/bench/bench.py {{ arguments }}
+
+# Measure ingest with 100,000 objects and an hour's commits: `--profile dev`, `--objects N`, `--indexed N`, `--quick`.
+bench-scale *arguments: setup
+    @.dev/venv/bin/python infra/bench/scale.py {{ arguments }}

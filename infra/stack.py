@@ -2,6 +2,7 @@
 """The whole product on this machine: object store, broker, ingest, embedders, searcher.
 
     infra/stack.py up [--embedders N] | down | status   [--home DIR]
+    infra/stack.py ingest ARGUMENT...       an operator's command for what is up: doctor, progress, dead groups, ...
 
 Logs are in DIR/log, process ids and addresses in DIR/run, data beside them; DIR is .dev.
 Variables of yours that start with BUCKETLENS__ are passed on and win. With BUCKETLENS__BUCKET__ENDPOINT or
@@ -31,8 +32,11 @@ START_ORDER = ("ingest", "embedder", "searcher")
 
 
 def main():
+    # What follows is ingest's to understand.
+    if sys.argv[1:2] == ["ingest"]:
+        operate(DEV, sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("up", "down", "status"))
+    parser.add_argument("command", choices=("up", "down", "status", "ingest"))
     parser.add_argument("--embedders", type=int, default=2)
     parser.add_argument("--home", type=Path, default=DEV)
     arguments = parser.parse_args()
@@ -61,6 +65,15 @@ def up(home, embedders=2):
         url = address(home, name)
         processes.wait_ready(run_file(home, name), name, lambda url=url: ready(url), READY_SECONDS)
     return env
+
+
+def operate(home, arguments):
+    """Becomes the given command of ingest, with the settings of what is up."""
+    settings = store_settings(home)
+    if broker := broker_entry(home):
+        settings["BUCKETLENS__AMQP__URL"] = broker["amqp_url"]
+    program = build() / "ingest"
+    os.execve(program, [program, *arguments], {**settings, **os.environ})
 
 
 def down(home):
@@ -102,9 +115,8 @@ def build():
 
 
 def start_store(home, programs):
-    place = {"BUCKETLENS__BUCKET__NAME": BUCKET, "BUCKETLENS__BUCKET__REGION": "us-east-1"}
     if os.environ.get("BUCKETLENS__BUCKET__ENDPOINT"):
-        return place
+        return store_settings(home)
     file = run_file(home, "devstore")
     if processes.running(file) is None:
         ready_file = home / "run" / "devstore.endpoint"
@@ -115,6 +127,13 @@ def start_store(home, programs):
         env = {**os.environ, "DEVSTORE_ACCESS_KEY": ACCESS_KEY, "DEVSTORE_SECRET_KEY": SECRET_KEY}
         processes.start(file, command, env, home / "log" / "devstore.log", url=f"http://127.0.0.1:{port}")
         processes.wait_ready(file, "devstore", ready_file.exists)
+    return store_settings(home)
+
+
+def store_settings(home):
+    place = {"BUCKETLENS__BUCKET__NAME": BUCKET, "BUCKETLENS__BUCKET__REGION": "us-east-1"}
+    if os.environ.get("BUCKETLENS__BUCKET__ENDPOINT"):
+        return place
     return {
         **place,
         "BUCKETLENS__BUCKET__ENDPOINT": address(home, "devstore"),
