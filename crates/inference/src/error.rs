@@ -126,6 +126,11 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// True where trying again may help without a changed setting: files that are still being fetched, mounted or replaced.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, ModelError::File { .. })
+    }
+
     /// True where no other input would fare better in this process: the caller should stop, not go on to the next input.
     pub fn is_fatal(&self) -> bool {
         match self {
