@@ -153,7 +153,7 @@ impl Journal {
             inner.next
         };
         let (second, process) = (jiff::Timestamp::now().as_second(), std::process::id());
-        let name = format!("{FOLDER}{second:010}-{process}-{number}");
+        let name = format!("{FOLDER}{second:010}-{process}-{number:010}");
         self.state.write(&name, encode(records), Only::Always).await?;
         let mut inner = self.lock();
         inner.stored += records.len();

@@ -99,7 +99,7 @@ impl Published {
             let mut inner = self.lock();
             let listing = inner.listing;
             let entry = inner.entries.entry(id).or_insert(Entry { since, flags, listing });
-            if since > entry.since {
+            if since >= entry.since {
                 *entry = Entry { since, flags, listing };
             }
         };
@@ -183,13 +183,14 @@ impl Published {
         }
     }
 
-    /// The operator emptied the bulk queue at this moment: what had been put there before is withheld. Not journaled: the
-    /// moment stands in the stage's state, and is applied again at the next start.
+    /// The operator emptied the bulk queue at this moment: what had been put there before is withheld.
     pub(crate) fn withhold(&self, before: Timestamp) {
         let before = u32::try_from(before.as_second()).unwrap_or(0);
-        for entry in self.lock().entries.values_mut() {
+        for (id, entry) in &mut self.lock().entries {
             if entry.flags & (BULK | DEAD | WITHHELD) == BULK && entry.since <= before {
                 entry.flags |= WITHHELD;
+                // A segment is a little younger than what it holds, so the moment alone would not tell after a restart.
+                self.journal.note(Record { id: *id, flags: entry.flags & !UNCONFIRMED });
             }
         }
     }
