@@ -1,0 +1,10 @@
+//! What brokers, networks and stores do to their clients. Each trap is one that has hung or emptied real systems: afterwards
+//! everybody works again by himself, and nothing is lost.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod ends;
+
+mod connections;
+mod limits;
+mod missing;
