@@ -2,16 +2,14 @@
 
     infra/bench/bench.py [--profile release|dev] [--images N] [--quick]
 
-Prints a table and writes all numbers to .dev/bench/result.json. Everything runs in .dev/bench, fresh each time.
+Prints a table and writes all numbers to .dev/bench/home/result.json. Everything runs in .dev/bench/home, fresh each time.
 """
 
 import argparse
-import contextlib
 import datetime
 import json
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -21,9 +19,10 @@ from pathlib import Path
 
 import latency
 import report
+import session
 import usage
 import vit_b32
-from chain import INFRA, Chain, Model, processes, stack
+from chain import INFRA, Chain, Model, stack
 
 BENCH = stack.DEV / "bench"
 HOME = BENCH / "home"
@@ -40,37 +39,14 @@ def main():
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--quick", action="store_true", help="one round, few uploads: shows that it works, not how fast")
     arguments = parser.parse_args()
-    # The defaults are measured; variables of the shell must neither change them nor name another store.
-    for name in [name for name in os.environ if name.startswith("BUCKETLENS__")]:
-        del os.environ[name]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
-    try:
-        # Progress goes to standard error, so that standard output is the report alone.
-        with contextlib.redirect_stdout(sys.stderr):
-            stop()
-            shutil.rmtree(HOME, ignore_errors=True)
-            result = measure(arguments)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        stop()
-    (BENCH / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    homes = [HOME / model.id for model in MODELS]
+    result = session.run(lambda: measure(arguments), HOME, homes)
     print(report.table(result["models"], result["waits"]))
     print("\n" + report.conditions(result["about"]))
 
 
-def stop():
-    """Stops whatever runs. Says nothing, because the terminal may be what was closed."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-        for model in MODELS:
-            stack.down(HOME / model.id)
-
-
 def measure(arguments):
-    programs = build(arguments.profile)
+    programs = session.build(arguments.profile, "--example", "alone")
     vit_b32.write(Path(MODELS[1].name))
     puts, rounds = (5, 1) if arguments.quick else (20, 3)
     captions = draw(HOME / "pictures", arguments.images, 1)
@@ -107,16 +83,6 @@ def measure(arguments):
         "date": datetime.date.today().isoformat(),
     }
     return {"about": about, "models": models, "waits": waits}
-
-
-def build(profile):
-    """Builds programs and example together, so that both use the same dependencies; returns their folder."""
-    command = ["cargo", "build", "--workspace", "--bins", "--example", "alone", "--profile", profile]
-    if subprocess.run(command, cwd=stack.ROOT, check=False).returncode != 0:
-        processes.fail("the build failed; see above")
-    metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
-    answer = subprocess.run(metadata, cwd=stack.ROOT, stdout=subprocess.PIPE, check=True)
-    return Path(json.loads(answer.stdout)["target_directory"]) / ("debug" if profile == "dev" else profile)
 
 
 def draw(folder, count, seed):

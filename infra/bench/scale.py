@@ -7,21 +7,16 @@ Prints a table and writes all numbers to .dev/bench-scale/result.json. Everythin
 """
 
 import argparse
-import contextlib
 import datetime
-import json
 import os
-import shutil
-import signal
-import subprocess
 import sys
-from pathlib import Path
 
 import bulk
 import endurance
 import scale_report
+import session
 import usage
-from chain import Chain, Model, processes, stack
+from chain import Chain, Model, stack
 
 HOME = stack.DEV / "bench-scale"
 BULK, ENDURANCE = HOME / "bulk", HOME / "endurance"
@@ -47,37 +42,13 @@ def main():
             setattr(arguments, name, value)
     if not 0 < arguments.indexed <= arguments.objects <= MOST_OBJECTS or arguments.commits < 100:
         parser.error(f"at most {MOST_OBJECTS} objects, no more indexed than there are, and at least 100 commits")
-    # The defaults are measured; variables of the shell must neither change them nor name another store.
-    for name in [name for name in os.environ if name.startswith("BUCKETLENS__")]:
-        del os.environ[name]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
-    try:
-        # Progress goes to standard error, so that standard output is the report alone.
-        with contextlib.redirect_stdout(sys.stderr):
-            stop()
-            shutil.rmtree(HOME, ignore_errors=True)
-            result = measure(arguments)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        stop()
-    (HOME / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    result = session.run(lambda: measure(arguments), HOME, (BULK, ENDURANCE))
     print(scale_report.table(result))
     print("\n" + scale_report.conditions(result["about"], result))
 
 
-def stop():
-    """Stops whatever runs. Says nothing, because the terminal may be what was closed."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-        for home in (BULK, ENDURANCE):
-            stack.down(home)
-
-
 def measure(arguments):
-    programs = build(arguments.profile)
+    programs = session.build(arguments.profile)
     load, result = {"before": load_average()}, {}
     wanted = [arguments.only] if arguments.only else PARTS
     if "publishing" in wanted or "rows" in wanted:
@@ -97,16 +68,6 @@ def measure(arguments):
         "date": datetime.date.today().isoformat(),
     }
     return {"about": about, **result}
-
-
-def build(profile):
-    """Builds the programs and returns their folder."""
-    command = ["cargo", "build", "--workspace", "--bins", "--profile", profile]
-    if subprocess.run(command, cwd=stack.ROOT, stdout=sys.stderr, check=False).returncode != 0:
-        processes.fail("the build failed; see above")
-    metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
-    answer = subprocess.run(metadata, cwd=stack.ROOT, stdout=subprocess.PIPE, check=True)
-    return Path(json.loads(answer.stdout)["target_directory"]) / ("debug" if profile == "dev" else profile)
 
 
 def load_average():
