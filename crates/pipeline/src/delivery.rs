@@ -117,13 +117,15 @@ async fn lost_unless(settling: impl Future<Output = lapin::Result<bool>>) {
     }
 }
 
-fn text(value: &AMQPValue) -> Option<String> {
+/// A header's value as text, if it is text or a whole number.
+pub(crate) fn text(value: &AMQPValue) -> Option<String> {
     match value {
-        AMQPValue::LongString(text) => Some(text.to_string()),
+        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
         AMQPValue::ShortString(text) => Some(text.to_string()),
         AMQPValue::LongLongInt(number) => Some(number.to_string()),
         AMQPValue::LongInt(number) => Some(number.to_string()),
         AMQPValue::LongUInt(number) => Some(number.to_string()),
+        AMQPValue::ShortInt(number) => Some(number.to_string()),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use serde::{Serialize, Serializer};
 
+use crate::delivery::text;
 use crate::job::{Job, Origin, StageName};
 use crate::object::ObjectRef;
 use crate::publish::Outgoing;
@@ -166,18 +167,6 @@ impl Burial {
         let before = before.filter(|(class, _)| *class != self.class);
         let before = before.map(|(class, reason)| format!("; before that {class}: {reason}")).unwrap_or_default();
         format!("{what} (parked by the broker, from queue {}){before}", self.queue)
-    }
-}
-
-pub(super) fn text(value: &AMQPValue) -> Option<String> {
-    match value {
-        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
-        AMQPValue::LongLongInt(number) => Some(number.to_string()),
-        AMQPValue::LongInt(number) => Some(number.to_string()),
-        AMQPValue::LongUInt(number) => Some(number.to_string()),
-        AMQPValue::ShortInt(number) => Some(number.to_string()),
-        _ => None,
     }
 }
 
