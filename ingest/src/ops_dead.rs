@@ -14,7 +14,7 @@ use pipeline::bucket::Bucket;
 use pipeline::connection::AmqpSettings;
 use pipeline::dead::{self, Pace, Selection};
 use pipeline::job::StageName;
-use pipeline::problem::Problem;
+use pipeline::problem::{Problem, read_json};
 use pipeline::publish::Publisher;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -77,13 +77,7 @@ impl Ask {
     }
 
     fn from_json(bytes: &[u8]) -> Result<Self, Problem> {
-        let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let ask: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let path = error.path().to_string();
-            Problem::field(if path == "." { "body".to_owned() } else { path }, error.into_inner())
-        })?;
-        reader.end().map_err(|error| Problem::field("body", error))?;
-        Ok(ask)
+        read_json(bytes, "")
     }
 
     fn selection(&self) -> Result<Selection, Problem> {

@@ -1,7 +1,7 @@
 //! What the searcher answers when it cannot answer.
 
 use axum::http::StatusCode;
-pub(crate) use pipeline::problem::Problem;
+pub(crate) use pipeline::problem::{Problem, read_json};
 use table::TableError;
 
 /// Nothing is known under this id.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use table::filter::Filter;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, read_json};
 
 const MAX_TOP_K: usize = 1000;
 // Every page is found anew, so a deep one costs as much as all before it together.
@@ -100,7 +100,7 @@ impl Query {
 
     /// Reads a JSON body.
     pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, Problem> {
-        let body: Body = parse_json(bytes, "")?;
+        let body: Body = read_json(bytes, "")?;
         let mut examples = Vec::new();
         examples.extend(body.text.map(Example::Text));
         if let Some(text) = body.image {
@@ -125,7 +125,7 @@ impl Query {
                 "top_k" => body.top_k = number(field, &name).await?,
                 "offset" => body.offset = number(field, &name).await?,
                 "min_score" => body.min_score = Some(number(field, &name).await?),
-                "filter" => body.filter = parse_json(text(field, &name).await?.as_bytes(), "filter.")?,
+                "filter" => body.filter = read_json(text(field, &name).await?.as_bytes(), "filter.")?,
                 "collapse" => body.collapse = word(field, &name).await?,
                 _ => return Err(Problem::field(name, "is not a field of this form")),
             }
@@ -178,17 +178,6 @@ impl Query {
         }
         Ok(Self { example, top_k, offset, min_score, filter, collapse })
     }
-}
-
-fn parse_json<T: DeserializeOwned>(bytes: &[u8], above: &str) -> Result<T, Problem> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." { "body".to_owned() } else { format!("{above}{path}") };
-        Problem::field(field, error.into_inner())
-    })?;
-    reader.end().map_err(|error| Problem::field("body", error))?;
-    Ok(value)
 }
 
 async fn bytes(field: Field<'_>, name: &str) -> Result<Bytes, Problem> {

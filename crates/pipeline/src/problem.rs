@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::connection::BrokerError;
@@ -30,6 +31,28 @@ impl Problem {
         tracing::error!(%error, "{what}");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what}; try again later"))
     }
+}
+
+/// Reads JSON from outside.
+///
+/// # Errors
+/// What is wrong with it, with the field: its path, behind `above` where the JSON is a part of a larger request
+/// (`filter.`), or `body` where it is no JSON at all.
+pub fn read_json<T: DeserializeOwned>(bytes: &[u8], above: &str) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (path, text) = (error.path().to_string(), error.inner().to_string());
+        // A tagged or flattened type says which field it does not know in its text only.
+        let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+        let field = match (path.as_str(), unknown) {
+            (".", Some(unknown)) => format!("{above}{unknown}"),
+            (".", None) => String::from("body"),
+            (path, _) => format!("{above}{path}"),
+        };
+        Problem::field(field, text)
+    })?;
+    reader.end().map_err(|error| Problem::field("body", error))?;
+    Ok(value)
 }
 
 impl From<BrokerError> for Problem {

@@ -18,11 +18,24 @@ impl Embeddings {
     /// The store did not answer or refused.
     pub async fn vectors_of_content(&self, hashes: &[String]) -> Result<HashMap<String, Vec<f32>>, TableError> {
         let unusable = |error| TableError::rows(self.ledger().name(), error);
+        let made_with_this = || col("manifest_hash").eq(lit(self.space.manifest_hash.as_str()));
         let mut vectors = HashMap::new();
         for some in hashes.chunks(PER_QUERY) {
-            let condition =
-                one_of("content_hash", some.iter().cloned()).and(col("manifest_hash").eq(lit(self.space.manifest_hash.as_str())));
-            for batch in self.ledger().rows(Some(condition), &["content_hash", "vector"]).await? {
+            let condition = one_of("content_hash", some.iter().cloned()).and(made_with_this());
+            // A content may have very many copies: one of each is chosen before any vector is read.
+            let mut copies = HashMap::new();
+            for batch in self.ledger().rows(Some(condition), &["content_hash", "image_id"]).await? {
+                let hashes: &StringArray = column(&batch, "content_hash").map_err(unusable)?;
+                let ids: &StringArray = column(&batch, "image_id").map_err(unusable)?;
+                for (hash, id) in hashes.iter().flatten().zip(ids.iter().flatten()) {
+                    copies.entry(hash.to_owned()).or_insert_with(|| id.to_owned());
+                }
+            }
+            if copies.is_empty() {
+                continue;
+            }
+            let chosen = one_of("image_id", copies.into_values()).and(made_with_this());
+            for batch in self.ledger().rows(Some(chosen), &["content_hash", "vector"]).await? {
                 let hashes: &StringArray = column(&batch, "content_hash").map_err(unusable)?;
                 let stored: &FixedSizeListArray = column(&batch, "vector").map_err(unusable)?;
                 for row in 0..batch.num_rows() {
