@@ -18,6 +18,7 @@ use crate::lease::{Attempt, Candidate, Holder, Lease};
 use crate::progress::{self, Look, Progress};
 use crate::remote::Remote;
 use crate::sweep::{Report, Request};
+use crate::upkeep::Which;
 use crate::{Settings, active, control, parts};
 
 // A lease that nobody renews is abandoned within this time.
@@ -156,7 +157,7 @@ async fn maintain(settings: Settings, options: &Maintain, cancel: CancellationTo
     let round = match acquire(&parts).await? {
         Turn::Ours(mut lease) => {
             let active = Active::new(parts)?;
-            let round = lease.during(active.upkeep().run()).await.context("another ingest became active meanwhile");
+            let round = lease.during(active.upkeep().run(Which::All)).await.context("another ingest became active meanwhile");
             lease.give_back().await;
             serde_json::to_value(round?)?
         }

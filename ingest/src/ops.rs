@@ -14,7 +14,7 @@ use pipeline::access;
 use pipeline::connection::AmqpSettings;
 use pipeline::depths::Queues;
 use pipeline::job::StageName;
-use pipeline::problem::Problem;
+use pipeline::problem::{Problem, read_json};
 use pipeline::publish::Publisher;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ use crate::operations::{self, End, Operation, Operations};
 use crate::ops_dead::{self, Desk};
 use crate::progress::{self, Rate};
 use crate::sweep::{Report, Request};
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Upkeep, Which};
 
 const NOT_ACTIVE: &str = "this ingest is no longer the active one";
 const MAX_BODY_BYTES: usize = 64 << 10;
@@ -170,7 +170,7 @@ async fn maintain(State(ops): State<Arc<Ops>>) -> Result<Response, Problem> {
     let upkeep = ops.upkeep.clone();
     accepted(ops.operations.start("maintain", "maintain".to_owned(), move |reporter| async move {
         tokio::select! {
-            round = upkeep.run() => Ok(End::Done(json!(round))),
+            round = upkeep.run(Which::All) => Ok(End::Done(json!(round))),
             () = reporter.cancel.cancelled() => Ok(End::Cancelled(Value::Null)),
         }
     }))
@@ -181,13 +181,5 @@ pub(crate) fn read<T: serde::de::DeserializeOwned + Default>(body: &[u8]) -> Res
     if body.is_empty() {
         return Ok(T::default());
     }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let (path, text) = (error.path().to_string(), error.inner().to_string());
-        let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()).map(str::to_owned);
-        let field = unknown.unwrap_or(if path == "." { "body".to_owned() } else { path });
-        Problem::field(field, text)
-    })?;
-    reader.end().map_err(|error| Problem::field("body", error))?;
-    Ok(value)
+    read_json(body, "")
 }

@@ -65,6 +65,15 @@ pub(crate) struct Round {
     pub(crate) failures: Vec<String>,
 }
 
+/// Which tables a round looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Those that have changed, and each now and then.
+    Changed,
+    /// Every one: somebody asked for it.
+    All,
+}
+
 // A table that nobody has changed is left alone for this long: looking for spare rows reads all of its ids.
 const LEFT_ALONE: Duration = Duration::from_secs(3600);
 
@@ -87,12 +96,12 @@ impl Upkeep {
     pub(crate) async fn run_often(&self) {
         loop {
             tokio::time::sleep(self.settings.interval).await;
-            self.run().await;
+            self.run(Which::Changed).await;
         }
     }
 
     /// One round. A step that fails leaves the others to do theirs; the round says which.
-    pub(crate) async fn run(&self) -> Round {
+    pub(crate) async fn run(&self, which: Which) -> Round {
         let mut after = self.turn.lock().await;
         let plan = maintain::MaintainSettings {
             target_rows_per_fragment: self.settings.rows_per_fragment,
@@ -102,7 +111,7 @@ impl Upkeep {
         let mut changed = Vec::new();
         for name in self.index.names() {
             let quiet = after.get(name).filter(|(_, at)| at.elapsed() < LEFT_ALONE).map(|(version, _)| *version);
-            if quiet.is_none() || quiet != self.version(name).await {
+            if which == Which::All || quiet.is_none() || quiet != self.version(name).await {
                 changed.push(name.clone());
             }
         }
