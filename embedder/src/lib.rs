@@ -130,7 +130,7 @@ async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown:
     let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);
     let loaded = service::until_works(&health, "model", &shutdown, missing, load).await?;
     let Some((encoder, manifest, manifest_hash)) = loaded else { return Ok(()) };
-    tracing::info!(model = manifest.id, provider = encoder.provider(), dim = encoder.dim(), "model is warm");
+    tracing::info!(model = manifest.id, provider = %encoder.placement().active, dim = encoder.dim(), "model is warm");
 
     let bucket = Bucket::connect(&settings.bucket).await;
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };

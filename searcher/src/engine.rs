@@ -41,7 +41,7 @@ impl Encoders {
             manifest_hash: model.digest.clone(),
             dim: image.dim(),
         };
-        Ok(Self { manifest, space, provider: image.provider().to_owned(), image, text })
+        Ok(Self { manifest, space, provider: image.placement().active.to_string(), image, text })
     }
 }
 

@@ -5,14 +5,20 @@ use std::sync::Arc;
 
 use ort::value::TensorElementType;
 
+use crate::batch_size::{BatchSize, is_out_of_memory};
 use crate::lane::{Input, Lane, Matrix, Values};
 use crate::manifest::{ImageTower, Manifest};
 use crate::ports::Ports;
 use crate::preprocess::Preprocess;
 use crate::source::Graph;
-use crate::{Embedding, ModelError, Picture, Pixels, Runtime};
+use crate::{Embedding, ModelError, Picture, Pixels, Placement, Runtime};
 
 const TOWER: &str = "image";
+
+/// Pictures per run where nothing else is asked for. On a CPU more are hardly faster and each waits longer; a GPU is busy
+/// only with many.
+const CPU_BATCH: usize = 8;
+const GPU_BATCH: usize = 64;
 
 /// The image tower of a model, loaded. Cheap to clone; all clones share one thread and one copy of the weights.
 #[derive(Clone)]
@@ -21,12 +27,12 @@ pub struct ImageEncoder(Arc<Loaded>);
 struct Loaded {
     model: String,
     dim: usize,
-    provider: &'static str,
+    placement: Placement,
     preprocess: Preprocess,
     shape: [usize; 3],
     input: String,
     output: String,
-    max_batch: usize,
+    batch: BatchSize,
     lane: Lane,
 }
 
@@ -38,19 +44,24 @@ impl ImageEncoder {
         graph: Graph,
         max_batch: usize,
     ) -> Result<ImageEncoder, ModelError> {
-        let (lane, ports) = Lane::start(runtime, &manifest.id, TOWER, graph)?;
+        let (lane, ports, placement) = Lane::start(runtime, &manifest.id, TOWER, graph)?;
         let wrong = |reason| ModelError::Manifest { model: manifest.id.clone(), reason };
         let largest = largest_batch(&ports, tower).map_err(wrong)?;
+        let wanted = match max_batch {
+            0 if placement.is_gpu() => GPU_BATCH,
+            0 => CPU_BATCH,
+            wanted => wanted,
+        };
         let output = ports.output(&tower.outputs, manifest.dim).map_err(wrong)?;
         let encoder = ImageEncoder(Arc::new(Loaded {
             model: manifest.id.clone(),
             dim: manifest.dim,
-            provider: runtime.provider(),
+            placement,
             preprocess: Preprocess::new(tower),
             shape: [3, tower.height as usize, tower.width as usize],
             input: tower.input.clone(),
             output,
-            max_batch: max_batch.clamp(1, largest),
+            batch: BatchSize::new(wanted.clamp(1, largest)),
             lane,
         }));
         // The first run allocates; and only a run shows the real dimension where the graph leaves it open. Its values
@@ -73,10 +84,11 @@ impl ImageEncoder {
     /// [`ModelError::Stopped`] is fatal.
     pub fn encode(&self, pictures: &[impl Borrow<Pixels>]) -> Result<Vec<Embedding>, ModelError> {
         let mut embeddings = Vec::with_capacity(pictures.len());
-        for batch in pictures.chunks(self.0.max_batch) {
+        let mut rest = pictures;
+        while !rest.is_empty() {
             let first = embeddings.len();
-            self.check(first, batch)?;
-            let matrix = self.run(batch)?;
+            let (batch, matrix) = self.run_some(first, rest)?;
+            rest = rest.get(batch..).unwrap_or_default();
             for (row, values) in matrix.values.chunks_exact(self.0.dim).enumerate() {
                 embeddings.push(
                     Embedding::normalise(values.to_vec())
@@ -94,12 +106,17 @@ impl ImageEncoder {
 
     /// Most pictures in one run.
     pub fn max_batch(&self) -> usize {
-        self.0.max_batch
+        self.0.batch.max()
     }
 
-    /// The execution provider that really runs the model.
-    pub fn provider(&self) -> &str {
-        self.0.provider
+    /// Most pictures in one run at present: fewer than [`max_batch`](Self::max_batch) after memory has run out.
+    pub fn batch(&self) -> usize {
+        self.0.batch.get()
+    }
+
+    /// What really runs the model.
+    pub fn placement(&self) -> &Placement {
+        &self.0.placement
     }
 
     fn check(&self, first: usize, batch: &[impl Borrow<Pixels>]) -> Result<(), ModelError> {
@@ -114,6 +131,29 @@ impl ImageEncoder {
                     batch.get(row).map_or(0, |pixels| pixels.borrow().data.len())
                 ),
             }),
+        }
+    }
+
+    /// One run of the first of `pictures`, as many as fit into memory. Says how many.
+    fn run_some(&self, first: usize, pictures: &[impl Borrow<Pixels>]) -> Result<(usize, Matrix), ModelError> {
+        let mut size = self.0.batch.get().min(pictures.len());
+        loop {
+            let batch = pictures.get(..size).unwrap_or(pictures);
+            self.check(first, batch)?;
+            match self.run(batch) {
+                Ok(matrix) => {
+                    self.0.batch.worked(size);
+                    return Ok((size, matrix));
+                }
+                Err(ModelError::Run { model, tower, reason }) if is_out_of_memory(&reason) => {
+                    let Some(smaller) = self.0.batch.halve(size) else {
+                        return Err(ModelError::Run { model, tower, reason });
+                    };
+                    tracing::warn!(model, tower, batch = size, smaller, reason, "out of memory: smaller runs from now on");
+                    size = smaller;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 

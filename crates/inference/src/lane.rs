@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use ort::session::builder::AutoDevicePolicy;
 use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
 use ort::value::Tensor;
 
 use crate::ports::Ports;
+use crate::provider::{self, Placement};
 use crate::source::Graph;
 use crate::{ModelError, Runtime};
 
@@ -63,8 +63,13 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Starts the thread, loads the graph on it, and says what the graph declares.
-    pub(crate) fn start(runtime: &Runtime, model: &str, tower: &'static str, graph: Graph) -> Result<(Lane, Ports), ModelError> {
+    /// Starts the thread, loads the graph on it, and says what the graph declares and what runs it.
+    pub(crate) fn start(
+        runtime: &Runtime,
+        model: &str,
+        tower: &'static str,
+        graph: Graph,
+    ) -> Result<(Lane, Ports, Placement), ModelError> {
         let failed = |reason: String| ModelError::Load { model: model.to_owned(), tower, reason };
         let runtime = runtime.clone();
         let (requests, queue) = sync_channel(1);
@@ -72,11 +77,11 @@ impl Lane {
         let thread = std::thread::Builder::new()
             .name(format!("{model} {tower}"))
             .spawn(move || {
-                let session = catch_unwind(AssertUnwindSafe(|| load(&runtime, &graph)));
+                let session = catch_unwind(AssertUnwindSafe(|| provider::load(&runtime, &graph)));
                 match session.unwrap_or_else(|_| Err(String::from("ONNX Runtime's binding panicked"))) {
-                    Ok(session) => {
+                    Ok((session, placement)) => {
                         let ports = Ports::of(&session);
-                        if loaded.send(Ok(ports)).is_ok() {
+                        if loaded.send(Ok((ports, placement))).is_ok() {
                             serve(session, &queue);
                         }
                     }
@@ -85,8 +90,9 @@ impl Lane {
                 }
             })
             .map_err(|error| failed(format!("its thread did not start: {error}")))?;
-        let ports = ready.recv().map_err(|_| failed(String::from("its thread died")))?.map_err(failed)?;
-        Ok((Lane { model: model.to_owned(), tower, requests: Some(requests), thread: Some(thread) }, ports))
+        let (ports, placement) = ready.recv().map_err(|_| failed(String::from("its thread died")))?.map_err(failed)?;
+        placement.log(model, tower);
+        Ok((Lane { model: model.to_owned(), tower, requests: Some(requests), thread: Some(thread) }, ports, placement))
     }
 
     /// Runs the graph and returns one of its outputs. Waits for its turn.
@@ -108,17 +114,6 @@ impl Drop for Lane {
             drop(thread.join());
         }
     }
-}
-
-fn load(runtime: &Runtime, graph: &Graph) -> Result<Session, String> {
-    let builder = Session::builder(runtime.environment()).map_err(|error| error.to_string())?;
-    // The binding's own default lets the system choose a device (CoreML on macOS); we run what the settings say.
-    let mut builder = builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|error| error.to_string())?;
-    match graph {
-        Graph::Bytes(bytes) => builder.commit_from_memory(bytes),
-        Graph::File(path) => builder.commit_from_file(path),
-    }
-    .map_err(|error| error.to_string())
 }
 
 fn serve(mut session: Session, queue: &Receiver<Request>) {

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails may panic"))]
 
 // From the file to the vector: decode a picture, shape it for the model, run the model.
+mod batch_size;
 mod embedding;
 mod error;
 mod image_encoder;
@@ -9,8 +10,10 @@ mod lane;
 mod manifest;
 mod model;
 mod picture;
+mod placement;
 mod ports;
 mod preprocess;
+mod provider;
 mod resize;
 mod runtime;
 mod source;
@@ -24,5 +27,6 @@ pub use manifest::{FileRole, Filter, ImageTower, Manifest, ModelFile, ResizeMode
 pub use model::Model;
 pub use picture::{Metadata, Picture, PictureError, PictureFormat, PictureLimits, decode};
 pub use preprocess::Pixels;
+pub use provider::{Placement, Provider};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use text_encoder::TextEncoder;

@@ -42,7 +42,7 @@ impl Model {
 
     /// Loads the image tower and runs it once, so that the first picture is as fast as the next.
     ///
-    /// `max_batch` is the most pictures in one run (at least 1 is taken); a graph exported for single pictures runs
+    /// `max_batch` is the most pictures in one run (0: 8 on a CPU, 64 on a GPU); a graph exported for single pictures runs
     /// them singly.
     ///
     /// # Errors

@@ -8,10 +8,10 @@ use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::logging::LogLevel;
 use serde::Deserialize;
 
-use crate::ModelError;
+use crate::{ModelError, Provider};
 
 /// How models are run.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeSettings {
     /// Path of the ONNX Runtime library (`libonnxruntime.so`, version 1.24 or newer). Empty means: the environment
@@ -19,14 +19,14 @@ pub struct RuntimeSettings {
     pub library: String,
     /// Threads shared by all models of the process. 0 means one per CPU this process may use.
     pub threads: usize,
-    /// Execution providers, the preferred one first. Only `cpu` is accepted.
-    pub providers: Vec<String>,
-}
-
-impl Default for RuntimeSettings {
-    fn default() -> Self {
-        RuntimeSettings { library: String::new(), threads: 0, providers: vec![String::from("cpu")] }
-    }
+    /// What shall run the models.
+    pub provider: Provider,
+    /// Whether a model that no GPU runs is refused. Otherwise the CPU runs it, and why is kept.
+    pub require_gpu: bool,
+    /// Number of the GPU, from 0.
+    pub device: i32,
+    /// Folder in which TensorRT keeps what it has compiled. Empty: it compiles again at every start.
+    pub engine_cache: String,
 }
 
 /// More threads than this is a typing error, not a machine.
@@ -43,81 +43,85 @@ const LIBRARY_NAME: &str = if cfg!(target_os = "windows") {
 
 /// ONNX Runtime allows one environment per process, ever: it is kept until the process ends and every later
 /// [`Runtime::start`] gets the same one.
-static STARTED: Mutex<Option<Runtime>> = Mutex::new(None);
+static STARTED: Mutex<Option<Arc<Started>>> = Mutex::new(None);
 
-/// A handle on the process's ONNX Runtime. Cheap to clone; all clones are the same runtime.
+/// A handle on the process's ONNX Runtime, with the settings for what is loaded through it. Cheap to clone.
 #[derive(Clone)]
-pub struct Runtime(Arc<Started>);
+pub struct Runtime {
+    process: Arc<Started>,
+    settings: Arc<RuntimeSettings>,
+}
 
 struct Started {
     environment: Environment,
-    settings: RuntimeSettings,
+    library: String,
     threads: usize,
     version: String,
 }
 
 impl Runtime {
-    /// Loads the library and starts the process's runtime, or returns the running one: the settings of the first call
-    /// hold for the whole process, and a later call with others is logged and otherwise ignored.
+    /// Loads the library and starts the process's runtime, or joins the running one: library and threads of the first call
+    /// hold for the whole process, and a later call with others is logged. All other settings are this call's own.
     ///
     /// # Errors
     /// [`ModelError::Setting`] for a setting that cannot be used, [`ModelError::Runtime`] where the library is missing,
     /// too old, or fails. Both are fatal; a later call may try again with other settings.
     pub fn start(settings: &RuntimeSettings) -> Result<Runtime, ModelError> {
-        check_providers(&settings.providers)?;
+        check_gpu(settings)?;
         let threads = thread_count(settings.threads)?;
+        let of = |process: &Arc<Started>| Runtime { process: Arc::clone(process), settings: Arc::new(settings.clone()) };
         let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = started.as_ref() {
-            if runtime.0.settings != *settings {
-                tracing::warn!("onnx runtime is already running with other settings, which stay in force");
+        if let Some(process) = started.as_ref() {
+            if (&process.library, process.threads) != (&settings.library, threads) {
+                tracing::warn!("onnx runtime is already running; a new library or number of threads needs a new process");
             }
-            return Ok(runtime.clone());
+            return Ok(of(process));
         }
         let library = find_library(&settings.library)?;
         let environment = start_environment(&library, threads)?;
         let version = version_in_name(&library).unwrap_or_else(|| String::from("1.24 or newer"));
         tracing::info!(library = %library.display(), version, threads, "onnx runtime started");
-        let runtime = Runtime(Arc::new(Started { environment, settings: settings.clone(), threads, version }));
-        *started = Some(runtime.clone());
+        let process = Arc::new(Started { environment, library: settings.library.clone(), threads, version });
+        let runtime = of(&process);
+        *started = Some(process);
         Ok(runtime)
     }
 
     /// Version of the library as its file name tells it (`1.31.1`), or `1.24 or newer` where the name tells nothing:
     /// the binding checks the version when it loads the library but does not give it out.
     pub fn version(&self) -> &str {
-        &self.0.version
+        &self.process.version
     }
 
     /// Threads shared by all models of the process.
     pub fn threads(&self) -> usize {
-        self.0.threads
+        self.process.threads
     }
 
-    /// The execution provider that really runs the models: always `cpu`, the only one this build registers.
-    pub fn provider(&self) -> &'static str {
-        "cpu"
+    pub(crate) fn settings(&self) -> &RuntimeSettings {
+        &self.settings
     }
 
     pub(crate) fn environment(&self) -> &Environment {
-        &self.0.environment
+        &self.process.environment
     }
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("version", &self.0.version).field("threads", &self.0.threads).finish()
+        f.debug_struct("Runtime").field("version", &self.process.version).field("threads", &self.process.threads).finish()
     }
 }
 
-fn check_providers(providers: &[String]) -> Result<(), ModelError> {
-    match providers.iter().find(|provider| *provider != "cpu") {
-        None => Ok(()),
-        Some(other) => Err(ModelError::Setting {
-            setting: "providers",
-            value: other.clone(),
-            reason: String::from("this build runs models on `cpu` only"),
-        }),
+fn check_gpu(settings: &RuntimeSettings) -> Result<(), ModelError> {
+    let wrong = |setting, value: String, reason: &str| Err(ModelError::Setting { setting, value, reason: reason.to_owned() });
+    if settings.require_gpu && settings.provider == Provider::Cpu {
+        return wrong("require_gpu", "true".into(), "the setting `provider` asks for the CPU");
     }
+    if settings.device < 0 {
+        return wrong("device", settings.device.to_string(), "GPUs are counted from 0");
+    }
+    Ok(())
 }
 
 fn thread_count(wanted: usize) -> Result<usize, ModelError> {
@@ -191,14 +195,6 @@ fn version_in_name(library: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_provider_this_build_has_not_is_named() {
-        let settings = RuntimeSettings { providers: vec!["cpu".into(), "cuda".into()], ..Default::default() };
-        let error = Runtime::start(&settings).unwrap_err();
-        assert!(error.is_fatal());
-        assert_eq!(error.to_string(), "the runtime setting `providers` cannot be `cuda`: this build runs models on `cpu` only");
-    }
 
     #[test]
     fn a_missing_library_is_named_with_what_to_set() {

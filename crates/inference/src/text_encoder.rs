@@ -9,7 +9,7 @@ use crate::manifest::{Manifest, TextTower};
 use crate::ports::{Port, Ports};
 use crate::source::Graph;
 use crate::tokens::Tokens;
-use crate::{Embedding, ModelError, Runtime};
+use crate::{Embedding, ModelError, Placement, Runtime};
 
 const TOWER: &str = "text";
 
@@ -24,7 +24,7 @@ pub struct TextEncoder(Arc<Loaded>);
 struct Loaded {
     model: String,
     dim: usize,
-    provider: &'static str,
+    placement: Placement,
     tokens: Tokens,
     feeds: Vec<Feed>,
     shape: Fixed,
@@ -62,14 +62,14 @@ impl TextEncoder {
         tokens: Tokens,
         graph: Graph,
     ) -> Result<TextEncoder, ModelError> {
-        let (lane, ports) = Lane::start(runtime, &manifest.id, TOWER, graph)?;
+        let (lane, ports, placement) = Lane::start(runtime, &manifest.id, TOWER, graph)?;
         let wrong = |reason| ModelError::Manifest { model: manifest.id.clone(), reason };
         let (feeds, shape) = feeds(&ports, tower).map_err(wrong)?;
         let output = ports.output(&tower.outputs, manifest.dim).map_err(wrong)?;
         let encoder = TextEncoder(Arc::new(Loaded {
             model: manifest.id.clone(),
             dim: manifest.dim,
-            provider: runtime.provider(),
+            placement,
             tokens,
             feeds,
             shape,
@@ -117,9 +117,9 @@ impl TextEncoder {
         self.0.dim
     }
 
-    /// The execution provider that really runs the model.
-    pub fn provider(&self) -> &str {
-        self.0.provider
+    /// What really runs the model.
+    pub fn placement(&self) -> &Placement {
+        &self.0.placement
     }
 
     /// One run. The result has one row of `dim` values per text.

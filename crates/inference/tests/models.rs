@@ -7,7 +7,7 @@ mod runtime;
 use std::fs;
 use std::path::Path;
 
-use inference::{Embedding, Model, ModelError, Pixels, Runtime, RuntimeSettings};
+use inference::{Embedding, Model, ModelError, Pixels, Provider, Runtime, RuntimeSettings};
 use runtime::runtime;
 
 fn folder(name: &str) -> String {
@@ -47,7 +47,6 @@ fn the_runtime_starts_once_and_says_what_it_is() {
     let runtime = runtime();
     assert!(runtime.threads() >= 1);
     assert!(runtime.version().starts_with("1."), "{}", runtime.version());
-    assert_eq!(runtime.provider(), "cpu");
     let other = Runtime::start(&RuntimeSettings { threads: runtime.threads() + 1, ..Default::default() }).unwrap();
     assert_eq!(other.threads(), runtime.threads());
 }
@@ -55,7 +54,7 @@ fn the_runtime_starts_once_and_says_what_it_is() {
 #[test]
 fn pictures_get_their_own_vectors_in_order() {
     let encoder = Model::find(&folder("colours")).unwrap().image_encoder(&runtime(), 3).unwrap();
-    assert_eq!((encoder.dim(), encoder.max_batch(), encoder.provider()), (3, 3, "cpu"));
+    assert_eq!((encoder.dim(), encoder.max_batch(), encoder.placement().active), (3, 3, Provider::Cpu));
     let colours: Vec<[f32; 3]> = (1..=7).map(|i| [i as f32, 1.0, -2.0]).collect();
     let embeddings = encoder.encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>()).unwrap();
     assert_eq!(embeddings.len(), 7);
@@ -63,6 +62,40 @@ fn pictures_get_their_own_vectors_in_order() {
         assert_same(embedding, colour);
     }
     assert!(encoder.encode(&[] as &[Pixels]).unwrap().is_empty());
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_said_and_the_cpu_takes_over() {
+    runtime();
+    for provider in [Provider::Cuda, Provider::TensorRt, Provider::Auto] {
+        let wanted = RuntimeSettings { provider, ..Default::default() };
+        let model = Model::find(&folder("colours")).unwrap();
+        let encoder = model.image_encoder(&Runtime::start(&wanted).unwrap(), 0).unwrap();
+        let placement = encoder.placement();
+        assert_eq!((placement.requested, placement.active, placement.is_gpu()), (provider, Provider::Cpu, false));
+        assert!(placement.gpu_nodes == 0 && placement.cpu_nodes > 0, "{placement:?}");
+        assert!(placement.reason.as_ref().is_some_and(|reason| reason.contains("cuda does not work here: ")), "{placement:?}");
+        assert_eq!(encoder.max_batch(), 8, "the batch is that of a CPU");
+        assert_same(&encoder.encode(&[colour(1.0, 2.0, 3.0)]).unwrap()[0], [1.0, 2.0, 3.0]);
+
+        let required = Runtime::start(&RuntimeSettings { require_gpu: true, ..wanted }).unwrap();
+        let error = model.image_encoder(&required, 0).map(|_| ()).unwrap_err();
+        assert!(error.is_fatal() && error.to_string().contains("`runtime.require_gpu` is true: "), "{error}");
+    }
+}
+
+#[test]
+fn a_run_that_does_not_fit_into_memory_is_made_smaller() {
+    // Its graph asks for terabytes as soon as more than two pictures are in one run.
+    let encoder = Model::find(&folder("hungry")).unwrap().image_encoder(&runtime(), 16).unwrap();
+    assert_eq!((encoder.max_batch(), encoder.batch()), (16, 16));
+    let colours: Vec<[f32; 3]> = (1..=21).map(|i| [i as f32, 1.0, -2.0]).collect();
+    let embeddings = encoder.encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(embeddings.len(), 21);
+    for (embedding, colour) in embeddings.iter().zip(colours) {
+        assert_same(embedding, colour);
+    }
+    assert_eq!((encoder.max_batch(), encoder.batch()), (16, 2));
 }
 
 #[test]
@@ -94,7 +127,7 @@ fn a_bad_input_is_named_and_hurts_nobody_else() {
 #[test]
 fn texts_reach_the_graph_with_mask_and_padding() {
     let encoder = Model::find(&folder("colours")).unwrap().text_encoder(&runtime()).unwrap();
-    assert_eq!((encoder.dim(), encoder.provider()), (3, "cpu"));
+    assert_eq!((encoder.dim(), encoder.placement().active), (3, Provider::Cpu));
     assert_eq!(encoder.token_ids("RED green").unwrap(), [1, 4, 5, 2]);
     let embeddings = encoder.encode(&["red green".into(), "blue".into(), String::new()]).unwrap();
     assert_same(&embeddings[0], [12.0, 4.0, 4.0]);

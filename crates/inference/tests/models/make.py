@@ -4,6 +4,7 @@
 
 colours   image tower: mean of each channel [batch, 3]; text tower: ids (int64) and mask -> [sum of ids, tokens]
 single    the same with everything fixed: one picture per run, one text of 8 tokens (int32), no mask
+hungry    image tower of colours that asks for 4 TiB of memory when more than two pictures are in one run
 lookup    text tower only: looks ids up in a table of 6 rows, so that a greater id fails while it runs
 """
 
@@ -43,6 +44,26 @@ def image_tower(batch):
     pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [batch, 3, 4, 4])
     mean = helper.make_node("ReduceMean", ["pixels"], ["colours"], axes=[2, 3], keepdims=0)
     return graph("image", [pixels], [mean], "colours", 3)
+
+
+def hungry_tower():
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, 4, 4])
+    constants = {"first": 0, "two": 2, "none": 0, "terabyte": 2**40, "one": 1}
+    constants = [helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in constants.items()]
+    constants.append(helper.make_tensor("nothing", TensorProto.FLOAT, [1], [0.0]))
+    nodes = [
+        helper.make_node("ReduceMean", ["pixels"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("Shape", ["pixels"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["pictures"]),
+        helper.make_node("Sub", ["pictures", "two"], ["beyond"]),
+        helper.make_node("Max", ["beyond", "none"], ["excess"]),
+        helper.make_node("Mul", ["excess", "terabyte"], ["much"]),
+        helper.make_node("Add", ["much", "one"], ["size"]),
+        helper.make_node("Expand", ["nothing", "size"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros", "first"], ["zero"], keepdims=1),
+        helper.make_node("Add", ["means", "zero"], ["colours"]),
+    ]
+    return graph("hungry", [pixels], nodes, "colours", 3, constants)
 
 
 def text_tower(batch, length, element, masked):
@@ -127,4 +148,5 @@ write(
     {"image.onnx": ("image", image_tower(1)), "text.onnx": ("text", text_tower(1, 8, TensorProto.INT32, False))} | token_file,
     [IMAGE, text_section("")],
 )
+write("hungry", {"image.onnx": ("image", hungry_tower())}, [IMAGE])
 write("lookup", {"text.onnx": ("text", lookup_tower())} | token_file, [text_section("")])
