@@ -3,16 +3,18 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use ort::value::TensorElementType;
-
+use crate::extra::Extra;
 use crate::lane::{Input, Lane, Matrix, Values};
 use crate::manifest::{ImageTower, Manifest};
-use crate::ports::Ports;
+use crate::ports::{Port, Ports};
 use crate::preprocess::Preprocess;
 use crate::source::Graph;
 use crate::{Embedding, ModelError, Picture, Pixels, Runtime};
 
 const TOWER: &str = "image";
+
+/// Largest batch that a graph may insist on: every run fills it up.
+const MAX_FIXED_BATCH: i64 = 1024;
 
 /// The image tower of a model, loaded. Cheap to clone; all clones share one thread and one copy of the weights.
 #[derive(Clone)]
@@ -24,9 +26,13 @@ struct Loaded {
     provider: &'static str,
     preprocess: Preprocess,
     shape: [usize; 3],
-    input: String,
+    input: Port,
+    extras: Vec<Extra>,
     output: String,
+    /// Pictures in one run.
     max_batch: usize,
+    /// Rows of every run, where the graph insists on a number; missing pictures are filled up with black ones.
+    fixed_batch: Option<usize>,
     lane: Lane,
 }
 
@@ -40,17 +46,21 @@ impl ImageEncoder {
     ) -> Result<ImageEncoder, ModelError> {
         let (lane, ports) = Lane::start(runtime, &manifest.id, TOWER, graph)?;
         let wrong = |reason| ModelError::Manifest { model: manifest.id.clone(), reason };
-        let largest = largest_batch(&ports, tower).map_err(wrong)?;
-        let output = ports.output(&tower.outputs, manifest.dim).map_err(wrong)?;
+        let input = pixels_port(&ports, tower).map_err(wrong)?;
+        let extras = Extra::resolve(&ports, &tower.extra_inputs).map_err(wrong)?;
+        let output = ports.output(&tower.outputs, tower.output_index, manifest.dim).map_err(wrong)?;
+        let fixed_batch = input.shape.first().and_then(|batch| usize::try_from(*batch).ok());
         let encoder = ImageEncoder(Arc::new(Loaded {
             model: manifest.id.clone(),
             dim: manifest.dim,
             provider: runtime.provider(),
             preprocess: Preprocess::new(tower),
             shape: [3, tower.height as usize, tower.width as usize],
-            input: tower.input.clone(),
+            input: input.clone(),
+            extras,
             output,
-            max_batch: max_batch.clamp(1, largest),
+            max_batch: fixed_batch.unwrap_or(max_batch.max(1)),
+            fixed_batch,
             lane,
         }));
         // The first run allocates; and only a run shows the real dimension where the graph leaves it open. Its values
@@ -87,6 +97,11 @@ impl ImageEncoder {
         Ok(embeddings)
     }
 
+    /// Model id.
+    pub fn model(&self) -> &str {
+        &self.0.model
+    }
+
     /// Length of the vectors.
     pub fn dim(&self) -> usize {
         self.0.dim
@@ -119,32 +134,35 @@ impl ImageEncoder {
 
     /// One run. The result has one row of `dim` values per picture.
     fn run(&self, batch: &[impl Borrow<Pixels>]) -> Result<Matrix, ModelError> {
-        let Loaded { model, dim, shape: [channels, height, width], input, output, lane, .. } = &*self.0;
-        let rows = batch.len();
+        let Loaded { model, dim, shape: [channels, height, width], input, extras, output, lane, .. } = &*self.0;
+        let rows = self.0.fixed_batch.unwrap_or(batch.len());
         let mut values = Vec::with_capacity(rows * self.0.preprocess.len());
         for pixels in batch {
             values.extend_from_slice(&pixels.borrow().data);
         }
+        values.resize(rows * self.0.preprocess.len(), 0.0);
         let shape = vec![rows, *channels, *height, *width];
-        let matrix = lane.run(vec![Input { name: input.clone(), shape, values: Values::F32(values) }], output)?;
-        matrix.expect(model, rows, *dim)
+        let mut inputs = vec![Input { name: input.name.clone(), shape, values: Values::floats(values, input.is_half()) }];
+        inputs.extend(extras.iter().map(|extra| extra.fill(rows)));
+        Ok(lane.run(inputs, output)?.expect(model, rows, *dim)?.keep(batch.len()))
     }
 }
 
-/// Checks the input for pixels and says how many pictures the graph takes at once.
-fn largest_batch(ports: &Ports, tower: &ImageTower) -> Result<usize, String> {
+/// The graph's input for pixels, which must fit the manifest.
+fn pixels_port<'p>(ports: &'p Ports, tower: &ImageTower) -> Result<&'p Port, String> {
     let port = ports.input(&tower.input, 4)?;
-    ports.only_inputs(&[&tower.input])?;
-    if port.element != Some(TensorElementType::Float32) {
-        return Err(format!("the input `{}` is not float32: export the graph with float32 inputs", port.name));
+    let extra = tower.extra_inputs.iter().map(|input| input.name.as_str());
+    ports.only_inputs(&extra.chain([tower.input.as_str()]).collect::<Vec<_>>())?;
+    if !port.is_float() {
+        return Err(format!("the input `{}` is neither float32 nor float16: export the graph with such inputs", port.name));
     }
     let wanted = [3, i64::from(tower.height), i64::from(tower.width)];
     let fits = port.shape.iter().skip(1).zip(wanted).all(|(has, wanted)| *has < 0 || *has == wanted);
     match port.shape.first() {
-        Some(batch) if fits && *batch < 0 => Ok(usize::MAX),
-        Some(1) if fits => Ok(1),
+        Some(batch) if fits && *batch <= MAX_FIXED_BATCH && *batch != 0 => Ok(port),
         _ => Err(format!(
-            "the input `{}` has the shape {:?} and batch x 3 x {} x {} is needed, with any batch or 1",
+            "the input `{}` has the shape {:?} and batch x 3 x {} x {} is needed, with a batch of any size or of at most \
+             {MAX_FIXED_BATCH}",
             port.name, port.shape, tower.height, tower.width
         )),
     }
