@@ -3,6 +3,7 @@
 mod embed;
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use inference::{ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings};
 use pipeline::batch::BatchSettings;
@@ -154,7 +155,7 @@ async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown:
 }
 
 fn load(runtime: &RuntimeSettings, settings: &ModelSettings) -> Result<(ImageEncoder, Manifest, String), ModelError> {
-    let model = Model::find(&settings.name)?;
+    let model = Model::find(&settings.name, Path::new("models"))?;
     let runtime = Runtime::start(runtime)?;
     Ok((model.image_encoder(&runtime, settings.max_batch)?, model.manifest, model.digest))
 }

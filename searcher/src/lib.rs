@@ -8,6 +8,7 @@ mod query;
 mod status;
 mod ui;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,7 +147,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
 async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) -> anyhow::Result<Option<Router>> {
     let load = || {
         let (name, runtime) = (settings.model.name.clone(), settings.runtime.clone());
-        let load = move || engine::Encoders::load(&Model::find(&name)?, &Runtime::start(&runtime)?);
+        let load = move || engine::Encoders::load(&Model::find(&name, Path::new("models"))?, &Runtime::start(&runtime)?);
         async move { anyhow::Ok(tokio::task::spawn_blocking(load).await??) }
     };
     let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);

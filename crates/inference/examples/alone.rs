@@ -34,7 +34,7 @@ fn main() -> Result<(), Failure> {
     read_pictures(Path::new(folder), &mut files)?;
 
     let runtime = Runtime::start(&RuntimeSettings::default())?;
-    let encoder = Model::find(model)?.image_encoder(&runtime, batch)?;
+    let encoder = Model::find(model, Path::new("models"))?.image_encoder(&runtime, batch)?;
     let limits = PictureLimits::default();
     let pictures = files.iter().take(KEPT).map(|file| decode(file, &limits)).collect::<Result<Vec<Picture>, _>>()?;
     let pixels: Vec<_> = pictures.iter().map(|picture| encoder.prepare(picture)).collect();

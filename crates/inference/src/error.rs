@@ -34,14 +34,22 @@ pub enum ModelError {
 
     /// No model has this name.
     #[error(
-        "the model `{name}` is unknown: the name is neither that of a built-in model ({built_in}) nor a path to a \
-         folder with a model.toml (a path holds a separator, as in ./models/{name})"
+        "the model `{name}` is unknown: it is not built in ({built_in} is), and the folder {} {found}; set the name to one \
+         of these or to a path (which holds a separator) of a folder with a model.toml, or fetch one with `embedder models \
+         pull`, which knows {known}",
+        folder.display()
     )]
     UnknownModel {
         /// The name asked for.
         name: String,
         /// The names that need no folder.
         built_in: &'static str,
+        /// The folder in which models are kept.
+        folder: PathBuf,
+        /// The models in it, as the end of a sentence.
+        found: String,
+        /// The ids of the catalogue.
+        known: String,
     },
 
     /// A file of the model is missing, cannot be read, or is not the file its manifest describes.
@@ -61,6 +69,30 @@ pub enum ModelError {
         /// Model id, or the folder while the id is not known yet.
         model: String,
         /// What is wrong and what to do.
+        reason: String,
+    },
+
+    /// The model computes something else than the reference it was taken from.
+    #[error(
+        "the model `{model}` does not compute what its manifest's [golden] says ({check}): a file or a setting of the \
+         manifest is wrong; `embedder models verify` shows all comparisons"
+    )]
+    Golden {
+        /// Model id.
+        model: String,
+        /// The comparison that failed.
+        check: String,
+    },
+
+    /// The model has 8-bit weights and was not found near enough to its more exact twin.
+    #[error(
+        "the model `{model}` in int8 may not be served: {reason}; compare it with the same model in fp32 (`embedder models \
+         gate`), or use that one"
+    )]
+    Gate {
+        /// Model id.
+        model: String,
+        /// What is missing or wrong.
         reason: String,
     },
 
@@ -138,6 +170,8 @@ impl ModelError {
             ModelError::Runtime { .. }
             | ModelError::Setting { .. }
             | ModelError::UnknownModel { .. }
+            | ModelError::Golden { .. }
+            | ModelError::Gate { .. }
             | ModelError::File { .. }
             | ModelError::Manifest { .. }
             | ModelError::NoTower { .. }

@@ -3,12 +3,11 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use ort::value::TensorElementType;
-
 use crate::batch_size::{BatchSize, is_out_of_memory};
+use crate::extra::Extra;
 use crate::lane::{Input, Lane, Matrix, Values};
 use crate::manifest::{ImageTower, Manifest};
-use crate::ports::Ports;
+use crate::ports::{Port, Ports};
 use crate::preprocess::Preprocess;
 use crate::source::Graph;
 use crate::{Embedding, ModelError, Picture, Pixels, Placement, Runtime};
@@ -19,6 +18,8 @@ const TOWER: &str = "image";
 /// only with many.
 const CPU_BATCH: usize = 8;
 const GPU_BATCH: usize = 64;
+/// Largest batch that a graph may insist on: every run fills it up.
+const MAX_FIXED_BATCH: i64 = 1024;
 
 /// The image tower of a model, loaded. Cheap to clone; all clones share one thread and one copy of the weights.
 #[derive(Clone)]
@@ -30,9 +31,13 @@ struct Loaded {
     placement: Placement,
     preprocess: Preprocess,
     shape: [usize; 3],
-    input: String,
+    input: Port,
+    extras: Vec<Extra>,
     output: String,
+    /// Pictures in one run.
     batch: BatchSize,
+    /// Rows of every run, where the graph insists on a number; missing pictures are filled up with black ones.
+    fixed_batch: Option<usize>,
     lane: Lane,
 }
 
@@ -46,22 +51,26 @@ impl ImageEncoder {
     ) -> Result<ImageEncoder, ModelError> {
         let (lane, ports, placement) = Lane::start(runtime, &manifest.id, TOWER, graph)?;
         let wrong = |reason| ModelError::Manifest { model: manifest.id.clone(), reason };
-        let largest = largest_batch(&ports, tower).map_err(wrong)?;
+        let input = pixels_port(&ports, tower).map_err(wrong)?;
+        let extras = Extra::resolve(&ports, &tower.extra_inputs).map_err(wrong)?;
+        let output = ports.output(&tower.outputs, tower.output_index, manifest.dim).map_err(wrong)?;
+        let fixed_batch = input.shape.first().and_then(|batch| usize::try_from(*batch).ok());
         let wanted = match max_batch {
             0 if placement.is_gpu() => GPU_BATCH,
             0 => CPU_BATCH,
             wanted => wanted,
         };
-        let output = ports.output(&tower.outputs, manifest.dim).map_err(wrong)?;
         let encoder = ImageEncoder(Arc::new(Loaded {
             model: manifest.id.clone(),
             dim: manifest.dim,
             placement,
             preprocess: Preprocess::new(tower),
             shape: [3, tower.height as usize, tower.width as usize],
-            input: tower.input.clone(),
+            input: input.clone(),
+            extras,
             output,
-            batch: BatchSize::new(wanted.clamp(1, largest)),
+            batch: BatchSize::new(fixed_batch.unwrap_or(wanted)),
+            fixed_batch,
             lane,
         }));
         // The first run allocates; and only a run shows the real dimension where the graph leaves it open. Its values
@@ -97,6 +106,11 @@ impl ImageEncoder {
             }
         }
         Ok(embeddings)
+    }
+
+    /// Model id.
+    pub fn model(&self) -> &str {
+        &self.0.model
     }
 
     /// Length of the vectors.
@@ -145,7 +159,8 @@ impl ImageEncoder {
                     self.0.batch.worked(size);
                     return Ok((size, matrix));
                 }
-                Err(ModelError::Run { model, tower, reason }) if is_out_of_memory(&reason) => {
+                // A graph that insists on its batch cannot be helped.
+                Err(ModelError::Run { model, tower, reason }) if self.0.fixed_batch.is_none() && is_out_of_memory(&reason) => {
                     let Some(smaller) = self.0.batch.halve(size) else {
                         return Err(ModelError::Run { model, tower, reason });
                     };
@@ -159,32 +174,35 @@ impl ImageEncoder {
 
     /// One run. The result has one row of `dim` values per picture.
     fn run(&self, batch: &[impl Borrow<Pixels>]) -> Result<Matrix, ModelError> {
-        let Loaded { model, dim, shape: [channels, height, width], input, output, lane, .. } = &*self.0;
-        let rows = batch.len();
+        let Loaded { model, dim, shape: [channels, height, width], input, extras, output, lane, .. } = &*self.0;
+        let rows = self.0.fixed_batch.unwrap_or(batch.len());
         let mut values = Vec::with_capacity(rows * self.0.preprocess.len());
         for pixels in batch {
             values.extend_from_slice(&pixels.borrow().data);
         }
+        values.resize(rows * self.0.preprocess.len(), 0.0);
         let shape = vec![rows, *channels, *height, *width];
-        let matrix = lane.run(vec![Input { name: input.clone(), shape, values: Values::F32(values) }], output)?;
-        matrix.expect(model, rows, *dim)
+        let mut inputs = vec![Input { name: input.name.clone(), shape, values: Values::floats(values, input.is_half()) }];
+        inputs.extend(extras.iter().map(|extra| extra.fill(rows)));
+        Ok(lane.run(inputs, output)?.expect(model, rows, *dim)?.keep(batch.len()))
     }
 }
 
-/// Checks the input for pixels and says how many pictures the graph takes at once.
-fn largest_batch(ports: &Ports, tower: &ImageTower) -> Result<usize, String> {
+/// The graph's input for pixels, which must fit the manifest.
+fn pixels_port<'p>(ports: &'p Ports, tower: &ImageTower) -> Result<&'p Port, String> {
     let port = ports.input(&tower.input, 4)?;
-    ports.only_inputs(&[&tower.input])?;
-    if port.element != Some(TensorElementType::Float32) {
-        return Err(format!("the input `{}` is not float32: export the graph with float32 inputs", port.name));
+    let extra = tower.extra_inputs.iter().map(|input| input.name.as_str());
+    ports.only_inputs(&extra.chain([tower.input.as_str()]).collect::<Vec<_>>())?;
+    if !port.is_float() {
+        return Err(format!("the input `{}` is neither float32 nor float16: export the graph with such inputs", port.name));
     }
     let wanted = [3, i64::from(tower.height), i64::from(tower.width)];
     let fits = port.shape.iter().skip(1).zip(wanted).all(|(has, wanted)| *has < 0 || *has == wanted);
     match port.shape.first() {
-        Some(batch) if fits && *batch < 0 => Ok(usize::MAX),
-        Some(1) if fits => Ok(1),
+        Some(batch) if fits && *batch <= MAX_FIXED_BATCH && *batch != 0 => Ok(port),
         _ => Err(format!(
-            "the input `{}` has the shape {:?} and batch x 3 x {} x {} is needed, with any batch or 1",
+            "the input `{}` has the shape {:?} and batch x 3 x {} x {} is needed, with a batch of any size or of at most \
+             {MAX_FIXED_BATCH}",
             port.name, port.shape, tower.height, tower.width
         )),
     }

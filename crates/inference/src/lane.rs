@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
-use ort::value::Tensor;
+use ort::value::{DynValue, Tensor, TensorElementType};
 
 use crate::ports::Ports;
 use crate::provider::{self, Placement};
@@ -26,8 +26,16 @@ pub(crate) struct Input {
 /// The types of values the graphs of encoders take.
 pub(crate) enum Values {
     F32(Vec<f32>),
+    F16(Vec<half::f16>),
     I64(Vec<i64>),
     I32(Vec<i32>),
+}
+
+impl Values {
+    /// Floating point values as the graph wants them. Values beyond the range of f16 become infinite there.
+    pub(crate) fn floats(values: Vec<f32>, half: bool) -> Values {
+        if half { Values::F16(values.into_iter().map(half::f16::from_f32).collect()) } else { Values::F32(values) }
+    }
 }
 
 /// The output of a run: `rows` vectors of `columns` values, one after the other.
@@ -45,6 +53,13 @@ impl Matrix {
         }
         let reason = format!("the graph gave {} x {} values for {rows} inputs of dim {dim}", self.rows, self.columns);
         Err(ModelError::Manifest { model: model.to_owned(), reason })
+    }
+
+    /// Without the rows after the first `rows`: those that only filled up a batch of fixed size.
+    pub(crate) fn keep(mut self, rows: usize) -> Matrix {
+        self.rows = self.rows.min(rows);
+        self.values.truncate(self.rows * self.columns);
+        self
     }
 }
 
@@ -131,11 +146,21 @@ fn run(session: &mut Session, inputs: Vec<Input>, output: &str) -> Result<Matrix
     let options = RunOptions::new().map_err(|error| error.to_string())?.with_outputs(OutputSelector::no_default().with(output));
     let outputs = session.run_with_options(inputs, &options).map_err(|error| error.to_string())?;
     let value = outputs.get(output).ok_or_else(|| format!("it gave no output `{output}`"))?;
-    let (shape, values) = value.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
+    let (shape, values) = floats(value)?;
     match shape.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>().as_deref() {
-        Ok([rows, columns]) => Ok(Matrix { rows: *rows, columns: *columns, values: values.to_vec() }),
+        Ok([rows, columns]) => Ok(Matrix { rows: *rows, columns: *columns, values }),
         _ => Err(format!("its output `{output}` has the shape {shape:?} and batch x dimension is needed")),
     }
+}
+
+/// Shape and values of an output; half-precision values are widened, which is exact.
+fn floats(value: &DynValue) -> Result<(Vec<i64>, Vec<f32>), String> {
+    if value.dtype().tensor_type() == Some(TensorElementType::Float16) {
+        let (shape, values) = value.try_extract_tensor::<half::f16>().map_err(|error| error.to_string())?;
+        return Ok((shape.to_vec(), values.iter().map(|value| value.to_f32()).collect()));
+    }
+    let (shape, values) = value.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
+    Ok((shape.to_vec(), values.to_vec()))
 }
 
 type NamedValue = (Cow<'static, str>, SessionInputValue<'static>);
@@ -144,6 +169,7 @@ fn tensor(input: Input) -> ort::Result<NamedValue> {
     let Input { name, shape, values } = input;
     let value: SessionInputValue<'static> = match values {
         Values::F32(values) => Tensor::from_array((shape, values))?.into(),
+        Values::F16(values) => Tensor::from_array((shape, values))?.into(),
         Values::I64(values) => Tensor::from_array((shape, values))?.into(),
         Values::I32(values) => Tensor::from_array((shape, values))?.into(),
     };

@@ -1,10 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails may panic"))]
 
+// Models by name, from other people's folders, and compared with their reference.
+pub mod catalogue;
+pub mod gate;
+pub mod golden;
+pub mod import;
+
 // From the file to the vector: decode a picture, shape it for the model, run the model.
 mod batch_size;
 mod embedding;
 mod error;
+mod extra;
 mod image_encoder;
 mod lane;
 mod manifest;
@@ -23,8 +30,11 @@ mod tokens;
 pub use embedding::Embedding;
 pub use error::ModelError;
 pub use image_encoder::ImageEncoder;
-pub use manifest::{FileRole, Filter, ImageTower, Manifest, ModelFile, ResizeMode, Score, ScoreKind, TextTower};
-pub use model::Model;
+pub use manifest::{
+    ExtraInput, FileRole, Filter, Golden, ImageTower, Manifest, ModelFile, Order, Precision, ResizeMode, Score, ScoreKind,
+    TextTower,
+};
+pub use model::{Model, installed};
 pub use picture::{Metadata, Picture, PictureError, PictureFormat, PictureLimits, decode};
 pub use preprocess::Pixels;
 pub use provider::{Placement, Provider};

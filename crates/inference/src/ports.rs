@@ -49,19 +49,38 @@ impl Ports {
         }
     }
 
-    /// Name of the first of `candidates` that the graph has; it must give f32 vectors of `dim` values.
-    pub(crate) fn output(&self, candidates: &[String], dim: usize) -> Result<String, String> {
-        let port = candidates.iter().find_map(|name| self.outputs.iter().find(|port| port.name == *name));
-        let port =
-            port.ok_or_else(|| format!("the graph has none of the outputs {candidates:?}, it has: {}", names(&self.outputs)))?;
+    /// Name of the output at `index`, or of the first of `candidates` that the graph has; it must give f32 or f16 vectors
+    /// of `dim` values.
+    pub(crate) fn output(&self, candidates: &[String], index: Option<usize>, dim: usize) -> Result<String, String> {
+        let port = match index {
+            Some(index) => self.outputs.get(index).ok_or_else(|| format!("output {index}")),
+            None => candidates
+                .iter()
+                .find_map(|name| self.outputs.iter().find(|port| port.name == *name))
+                .ok_or_else(|| format!("any of the outputs {candidates:?}")),
+        };
+        let port = port.map_err(|wanted| format!("the graph does not have {wanted}, it has: {}", names(&self.outputs)))?;
         let name = &port.name;
-        if port.element != Some(TensorElementType::Float32) {
-            return Err(format!("the output `{name}` is not float32: export the graph with float32 inputs and outputs"));
+        if !port.is_float() {
+            return Err(format!("the output `{name}` is neither float32 nor float16: export the graph with such outputs"));
         }
         match port.shape.as_slice() {
+            // Of unknown shape: the run shows it.
+            [] => Ok(name.clone()),
             [_, columns] if *columns < 0 || usize::try_from(*columns) == Ok(dim) => Ok(name.clone()),
             shape => Err(format!("the output `{name}` has the shape {shape:?} and batch x {dim} is needed")),
         }
+    }
+}
+
+impl Port {
+    pub(crate) fn is_float(&self) -> bool {
+        matches!(self.element, Some(TensorElementType::Float32 | TensorElementType::Float16))
+    }
+
+    /// Whether its values are 16-bit floating point.
+    pub(crate) fn is_half(&self) -> bool {
+        self.element == Some(TensorElementType::Float16)
     }
 }
 
@@ -81,12 +100,13 @@ mod tests {
                 port("last_hidden_state", TensorElementType::Float32, &[-1, 17, 128]),
                 port("image_embeds", TensorElementType::Float32, &[-1, 128]),
                 port("half", TensorElementType::Float16, &[-1, 128]),
+                port("ids", TensorElementType::Int64, &[-1, 128]),
             ],
         }
     }
 
     fn output(names: &[&str], dim: usize) -> Result<String, String> {
-        ports().output(&names.iter().map(|name| String::from(*name)).collect::<Vec<_>>(), dim)
+        ports().output(&names.iter().map(|name| String::from(*name)).collect::<Vec<_>>(), None, dim)
     }
 
     #[test]
@@ -95,11 +115,18 @@ mod tests {
     }
 
     #[test]
+    fn an_output_may_be_half_precision_or_known_by_its_position() {
+        assert_eq!(output(&["half"], 128).unwrap(), "half");
+        assert_eq!(ports().output(&[], Some(1), 128).unwrap(), "image_embeds");
+    }
+
+    #[test]
     fn what_does_not_fit_is_named() {
         assert!(output(&["pooler_output"], 128).unwrap_err().contains("last_hidden_state, image_embeds"));
         assert!(output(&["last_hidden_state"], 128).unwrap_err().contains("[-1, 17, 128]"));
         assert!(output(&["image_embeds"], 512).unwrap_err().contains("batch x 512"));
-        assert!(output(&["half"], 128).unwrap_err().contains("not float32"));
+        assert!(output(&["ids"], 128).unwrap_err().contains("neither float32 nor float16"));
+        assert!(ports().output(&[], Some(4), 128).unwrap_err().contains("output 4"));
         assert!(ports().input("image", 4).unwrap_err().contains("pixel_values"));
         assert!(ports().input("pixel_values", 2).unwrap_err().contains("2 dimensions"));
         assert!(ports().only_inputs(&["pixel_values"]).is_ok());

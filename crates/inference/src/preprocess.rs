@@ -3,8 +3,8 @@
 use image::RgbImage;
 
 use crate::Picture;
-use crate::manifest::{ImageTower, ResizeMode};
-use crate::resize::{Area, resize};
+use crate::manifest::{ImageTower, Order, ResizeMode};
+use crate::resize::{Area, resize, resize_unrounded};
 
 /// One picture as an image tower takes it: 3 x height x width values, channel by channel (R, G, B), rows from the top.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,38 +38,80 @@ impl Preprocess {
     }
 
     pub(crate) fn prepare(&self, picture: &Picture) -> Pixels {
-        let ImageTower { width, height, filter, .. } = self.tower;
-        let small = resize(&picture.rgb, self.area(&picture.rgb), width, height, filter);
-        Pixels { data: small.map(|small| self.normalise(&small)).unwrap_or_default() }
+        Pixels { data: self.values_of(&picture.rgb).unwrap_or_default() }
     }
 
-    /// The part of the picture that fills the input.
-    fn area(&self, picture: &RgbImage) -> Area {
-        match self.tower.resize {
-            ResizeMode::Squash => Area::whole(picture),
-            ResizeMode::ShortestCrop => middle_square(picture.width(), picture.height(), self.tower.width),
+    fn values_of(&self, picture: &RgbImage) -> Option<Vec<f32>> {
+        let (area, width, height) = self.place(picture);
+        match self.tower.order {
+            Order::ResizeThenRescale => {
+                let small = resize(picture, area, width, height, self.tower.filter)?;
+                let look_up = |channel: usize, byte: u8| self.values.get(channel)?.get(usize::from(byte)).copied();
+                Some(self.planes(small.as_raw(), width, |channel, byte| look_up(channel, byte).unwrap_or_default()))
+            }
+            Order::RescaleThenResize => {
+                let small = resize_unrounded(picture, area, width, height, self.tower.filter)?;
+                let ImageTower { scale, mean, std, .. } = &self.tower;
+                let scaled = |channel: usize, value: f32| Some((value * scale - mean.get(channel)?) / std.get(channel)?);
+                Some(self.planes(&small, width, |channel, value| scaled(channel, value).unwrap_or_default()))
+            }
         }
     }
 
-    fn normalise(&self, picture: &RgbImage) -> Vec<f32> {
+    /// The part of the picture that is used, and the size it gets.
+    fn place(&self, picture: &RgbImage) -> (Area, u32, u32) {
+        let ImageTower { width, height, resize, resize_to, .. } = self.tower;
+        match resize {
+            ResizeMode::Squash => (Area::whole(picture), width, height),
+            ResizeMode::ShortestCrop => {
+                let shortest = if resize_to == 0 { width } else { resize_to };
+                (middle_square(picture.width(), picture.height(), shortest, width), width, height)
+            }
+            ResizeMode::LetterboxTopleft => {
+                let (width, height) = fit(picture.width(), picture.height(), width, height);
+                (Area::whole(picture), width, height)
+            }
+        }
+    }
+
+    /// Pixels (R, G, B, R, …) of rows of `width` as planes of the input's size; what they leave free is black.
+    fn planes<T: Copy>(&self, pixels: &[T], width: u32, normalise: impl Fn(usize, T) -> f32) -> Vec<f32> {
+        let (full_width, full_height) = (self.tower.width as usize, self.tower.height as usize);
         let mut data = Vec::with_capacity(self.len());
         for (channel, values) in self.values.iter().enumerate() {
-            let bytes = picture.as_raw().iter().skip(channel).step_by(3);
-            data.extend(bytes.filter_map(|byte| values.get(usize::from(*byte))));
+            let black = values.first().copied().unwrap_or_default();
+            for row in pixels.chunks_exact(3 * width.max(1) as usize).take(full_height) {
+                let filled = data.len() + full_width;
+                data.extend(row.iter().skip(channel).step_by(3).map(|value| normalise(channel, *value)));
+                data.resize(filled, black);
+            }
+            data.resize((channel + 1) * full_width * full_height, black);
         }
         data
     }
 }
 
-/// What is left of a `width` x `height` picture when its shortest side is scaled to `side` and the middle `side` x
+/// The size at which a `width` x `height` picture fits into `most_width` x `most_height`; rounded down as InsightFace does.
+fn fit(width: u32, height: u32, most_width: u32, most_height: u32) -> (u32, u32) {
+    let product = |a: u32, b: u32| u64::from(a) * u64::from(b);
+    let part =
+        |length: u32, of: u32, other: u32| u32::try_from(product(length, of) / u64::from(other.max(1))).unwrap_or(u32::MAX);
+    if product(height, most_width) > product(width, most_height) {
+        (part(most_height, width, height).clamp(1, most_width), most_height)
+    } else {
+        (most_width, part(most_width, height, width).clamp(1, most_height))
+    }
+}
+
+/// What is left of a `width` x `height` picture when its shortest side is scaled to `shortest` and the middle `side` x
 /// `side` pixels are cut out, in pixels of the picture.
 ///
-/// Sizes are rounded as in Hugging Face's `CLIPImageProcessor`: the scaled long side is `int(side * long / short)` and
+/// Sizes are rounded as in Hugging Face's `CLIPImageProcessor`: the scaled long side is `int(shortest * long / short)` and
 /// the margin before the cut is `(long - side) // 2`. Scaling only what is kept gives the same pixels as scaling
 /// everything, at a cost that does not grow with the aspect ratio.
-fn middle_square(width: u32, height: u32, side: u32) -> Area {
+fn middle_square(width: u32, height: u32, shortest: u32, side: u32) -> Area {
     let short = u64::from(width.min(height)).max(1);
-    let scaled = |length: u32| u64::from(side) * u64::from(length) / short;
+    let scaled = |length: u32| u64::from(shortest) * u64::from(length) / short;
     let cut = |length: u32| {
         let step = f64::from(length) / scaled(length).max(1) as f64;
         let margin = (scaled(length).saturating_sub(side.into())) / 2;
@@ -90,9 +132,13 @@ mod tests {
         ImageTower {
             input: "pixel_values".into(),
             outputs: vec!["image_embeds".into()],
+            output_index: None,
             width: 2,
             height: 2,
             resize,
+            resize_to: 0,
+            order: Order::ResizeThenRescale,
+            extra_inputs: Vec::new(),
             filter: Filter::Bicubic,
             scale: 1.0 / 255.0,
             mean: [0.5, 0.25, 0.0],
@@ -119,12 +165,14 @@ mod tests {
     #[test]
     fn the_middle_is_cut_with_the_rounding_of_hugging_face() {
         // 500 x 335 to 224: scaled to 334 x 224, 55 columns off the left.
-        let area = middle_square(500, 335, 224);
+        let area = middle_square(500, 335, 224, 224);
         let step = 500.0 / 334.0;
         assert!((area.left - 55.0 * step).abs() < 1e-9 && (area.width - 224.0 * step).abs() < 1e-9, "{area:?}");
         assert!(area.top == 0.0 && (area.height - 335.0).abs() < 1e-9, "{area:?}");
         // 3 x 4 to 2: scaled to 2 x 2, nothing is cut.
-        assert_eq!(middle_square(3, 4, 2), Area { left: 0.0, top: 0.0, width: 3.0, height: 4.0 });
+        assert_eq!(middle_square(3, 4, 2, 2), Area { left: 0.0, top: 0.0, width: 3.0, height: 4.0 });
+        // 256 x 256 to 256, of which the middle 224.
+        assert_eq!(middle_square(256, 256, 256, 224), Area { left: 16.0, top: 16.0, width: 224.0, height: 224.0 });
     }
 
     #[test]
@@ -139,11 +187,44 @@ mod tests {
     #[test]
     fn extreme_shapes_are_prepared() {
         for (width, height) in [(30_000, 1), (1, 30_000), (1, 1)] {
-            for mode in [ResizeMode::Squash, ResizeMode::ShortestCrop] {
-                let pixels = Preprocess::new(&tower(mode)).prepare(&picture(RgbImage::new(width, height)));
-                assert_eq!(pixels.data.len(), 12, "{width} x {height} {mode:?}");
+            for mode in [ResizeMode::Squash, ResizeMode::ShortestCrop, ResizeMode::LetterboxTopleft] {
+                for order in [Order::ResizeThenRescale, Order::RescaleThenResize] {
+                    let tower = ImageTower { order, ..tower(mode) };
+                    let pixels = Preprocess::new(&tower).prepare(&picture(RgbImage::new(width, height)));
+                    assert_eq!(pixels.data.len(), 12, "{width} x {height} {mode:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_letterbox_keeps_the_shape_and_is_black_below_and_right() {
+        let black = [-1.0, -1.0, 0.0];
+        for (size, free) in [((40, 20), [2, 3]), ((20, 40), [1, 3])] {
+            let pixels = Preprocess::new(&tower(ResizeMode::LetterboxTopleft)).prepare(&picture(RgbImage::from_pixel(
+                size.0,
+                size.1,
+                image::Rgb([255; 3]),
+            )));
+            assert_eq!(pixels.data.len(), 12);
+            for (index, value) in pixels.data.iter().enumerate() {
+                let is_black = (value - black[index / 4]).abs() < 1e-6;
+                assert_eq!(is_black, free.contains(&(index % 4)), "{size:?}: {:?}", pixels.data);
+            }
+        }
+        assert_eq!((fit(1000, 333, 640, 640), fit(333, 1000, 640, 640)), ((640, 213), (213, 640)));
+    }
+
+    #[test]
+    fn unrounded_pixels_lie_within_half_a_level_of_rounded_ones() {
+        let rgb = RgbImage::from_fn(37, 29, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, (x * y % 256) as u8]));
+        let of = |order| Preprocess::new(&ImageTower { order, ..tower(ResizeMode::Squash) }).prepare(&picture(rgb.clone())).data;
+        let (rounded, exact) = (of(Order::ResizeThenRescale), of(Order::RescaleThenResize));
+        let level = |index: usize| 1.0 / 255.0 / [0.5, 0.25, 1.0][index / 4];
+        // Half a level for each of the two roundings, one per direction.
+        let apart = |(index, (a, b)): (usize, (&f32, &f32))| (a - b).abs() / level(index);
+        let apart: Vec<f32> = rounded.iter().zip(&exact).enumerate().map(apart).collect();
+        assert!(apart.iter().all(|levels| *levels <= 1.0) && apart.iter().any(|levels| *levels > 0.01), "{apart:?}");
     }
 
     #[test]

@@ -27,31 +27,74 @@ impl Area {
 /// The width is scaled first and rounded to whole pixel values, then the height: Pillow's order, which gives its values
 /// within 1 of 255 (one call for both would scale the height first and differ by up to 6).
 pub(crate) fn resize(picture: &RgbImage, area: Area, width: u32, height: u32, filter: Filter) -> Option<RgbImage> {
-    let (full_width, full_height) = picture.dimensions();
-    if full_width == 0 || full_height == 0 || width == 0 || height == 0 {
-        return None;
-    }
-    let algorithm = ResizeAlg::Convolution(match filter {
-        Filter::Bilinear => FilterType::Bilinear,
-        Filter::Bicubic => FilterType::CatmullRom,
-        Filter::Lanczos => FilterType::Lanczos3,
-    });
-    let left = area.left.clamp(0.0, full_width.into());
-    let top = area.top.clamp(0.0, full_height.into());
-    // Rounding may have put the far edge a hair outside.
-    let right = (area.left + area.width).clamp(left, full_width.into());
-    let bottom = (area.top + area.height).clamp(top, full_height.into());
-
-    let source = ImageRef::new(full_width, full_height, picture.as_raw(), PixelType::U8x3).ok()?;
-    let mut narrow = Image::new(width, full_height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(algorithm).crop(left, 0.0, right - left, full_height.into());
+    let passes = Passes::new(picture, area, width, height, filter)?;
+    let source = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3).ok()?;
+    let mut narrow = Image::new(width, picture.height(), PixelType::U8x3);
     let mut resizer = Resizer::new();
-    resizer.resize(&source, &mut narrow, &options).ok()?;
-
+    resizer.resize(&source, &mut narrow, &passes.across(picture.height())).ok()?;
     let mut small = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(algorithm).crop(0.0, top, width.into(), bottom - top);
-    resizer.resize(&narrow, &mut small, &options).ok()?;
+    resizer.resize(&narrow, &mut small, &passes.down(width)).ok()?;
     RgbImage::from_raw(width, height, small.into_vec())
+}
+
+/// As [`resize`], without rounding: values are f32 from 0 to 255 (a little beyond at sharp edges), R, G, B, R, …
+pub(crate) fn resize_unrounded(picture: &RgbImage, area: Area, width: u32, height: u32, filter: Filter) -> Option<Vec<f32>> {
+    let passes = Passes::new(picture, area, width, height, filter)?;
+    let mut resizer = Resizer::new();
+    let mut narrow = Vec::new();
+    // Rows do not depend on each other while the width is scaled: only some of them are f32 at full width at a time.
+    for rows in picture.as_raw().chunks(ROWS_AT_ONCE * 3 * picture.width() as usize) {
+        let count = u32::try_from(rows.len() / 3 / picture.width() as usize).ok()?;
+        let wide: Vec<u8> = rows.iter().flat_map(|byte| f32::from(*byte).to_ne_bytes()).collect();
+        let wide = Image::from_vec_u8(picture.width(), count, wide, PixelType::F32x3).ok()?;
+        let mut part = Image::new(width, count, PixelType::F32x3);
+        resizer.resize(&wide, &mut part, &passes.across(count)).ok()?;
+        narrow.extend_from_slice(part.buffer());
+    }
+    let narrow = Image::from_vec_u8(width, picture.height(), narrow, PixelType::F32x3).ok()?;
+    let mut small = Image::new(width, height, PixelType::F32x3);
+    resizer.resize(&narrow, &mut small, &passes.down(width)).ok()?;
+    Some(small.buffer().chunks_exact(4).filter_map(|bytes| Some(f32::from_ne_bytes(bytes.try_into().ok()?))).collect())
+}
+
+/// Rows of a picture that are f32 at its full width at a time.
+const ROWS_AT_ONCE: usize = 64;
+
+/// The two passes over a picture: across (width) and then down (height).
+struct Passes {
+    algorithm: ResizeAlg,
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+}
+
+impl Passes {
+    fn new(picture: &RgbImage, area: Area, width: u32, height: u32, filter: Filter) -> Option<Passes> {
+        let (full_width, full_height) = picture.dimensions();
+        if full_width == 0 || full_height == 0 || width == 0 || height == 0 {
+            return None;
+        }
+        let algorithm = ResizeAlg::Convolution(match filter {
+            Filter::Bilinear => FilterType::Bilinear,
+            Filter::Bicubic => FilterType::CatmullRom,
+            Filter::Lanczos => FilterType::Lanczos3,
+        });
+        let left = area.left.clamp(0.0, full_width.into());
+        let top = area.top.clamp(0.0, full_height.into());
+        // Rounding may have put the far edge a hair outside.
+        let right = (area.left + area.width).clamp(left, full_width.into());
+        let bottom = (area.top + area.height).clamp(top, full_height.into());
+        Some(Passes { algorithm, left, top, right, bottom })
+    }
+
+    fn across(&self, rows: u32) -> ResizeOptions {
+        ResizeOptions::new().resize_alg(self.algorithm).crop(self.left, 0.0, self.right - self.left, rows.into())
+    }
+
+    fn down(&self, width: u32) -> ResizeOptions {
+        ResizeOptions::new().resize_alg(self.algorithm).crop(0.0, self.top, width.into(), self.bottom - self.top)
+    }
 }
 
 #[cfg(test)]

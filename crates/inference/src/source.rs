@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::manifest::ModelFile;
+use crate::manifest::{ModelFile, check_id};
 
 /// Name of the manifest in a model's folder.
 pub(crate) const MANIFEST: &str = "model.toml";
@@ -43,12 +43,35 @@ pub(crate) enum Graph {
 }
 
 impl Source {
-    /// A built-in model by name, or a folder where the name holds a path separator. `None` where it is neither.
-    pub(crate) fn find(name: &str) -> Option<Source> {
+    /// A built-in model by name, a path where the name holds a separator, or the folder of that name in `folder` if it
+    /// holds a manifest. `None` where it is none of them.
+    pub(crate) fn find(name: &str, folder: &Path) -> Option<Source> {
         match name {
             BUILT_IN => Some(Source::BuiltIn(DEMO_CLIP)),
             path if path.contains(std::path::is_separator) => Some(Source::Folder(PathBuf::from(path))),
+            name if check_id(name).is_ok() && folder.join(name).join(MANIFEST).is_file() => {
+                Some(Source::Folder(folder.join(name)))
+            }
             _ => None,
+        }
+    }
+
+    /// Names of the models in `folder`, in order; none where it cannot be read.
+    pub(crate) fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+        let models = entries.filter(|entry| entry.path().join(MANIFEST).is_file());
+        let mut names: Vec<String> = models.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        // What is being fetched has a name with a dot.
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        names
+    }
+
+    /// The folder it is in; `None` for a built-in model.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            Source::BuiltIn(_) => None,
+            Source::Folder(folder) => Some(folder),
         }
     }
 
@@ -112,7 +135,8 @@ pub(crate) fn unreadable(error: io::Error) -> String {
     format!("cannot be read ({error}): check that it is there and readable")
 }
 
-fn digest(path: &Path) -> io::Result<Vec<u8>> {
+/// SHA-256 of a file.
+pub(crate) fn digest(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

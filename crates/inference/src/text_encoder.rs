@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ort::value::TensorElementType;
 
+use crate::extra::Extra;
 use crate::lane::{Input, Lane, Matrix, Values};
 use crate::manifest::{Manifest, TextTower};
 use crate::ports::{Port, Ports};
@@ -16,6 +17,9 @@ const TOWER: &str = "text";
 /// Most texts in one run: keeps the memory of a run small; more in one run is hardly faster.
 const MAX_BATCH: usize = 32;
 
+/// Largest batch that a graph may insist on: every run fills it up.
+const MAX_FIXED_BATCH: i64 = 1024;
+
 /// The text tower of a model, loaded with its tokenizer. Cheap to clone; all clones share one thread and one copy of
 /// the weights.
 #[derive(Clone)]
@@ -27,6 +31,7 @@ struct Loaded {
     placement: Placement,
     tokens: Tokens,
     feeds: Vec<Feed>,
+    extras: Vec<Extra>,
     shape: Fixed,
     output: String,
     lane: Lane,
@@ -50,6 +55,8 @@ enum Content {
 #[derive(Clone, Copy)]
 struct Fixed {
     max_batch: usize,
+    /// Whether every run must have `max_batch` texts.
+    fills_up: bool,
     /// Tokens per text.
     length: Option<usize>,
 }
@@ -65,13 +72,15 @@ impl TextEncoder {
         let (lane, ports, placement) = Lane::start(runtime, &manifest.id, TOWER, graph)?;
         let wrong = |reason| ModelError::Manifest { model: manifest.id.clone(), reason };
         let (feeds, shape) = feeds(&ports, tower).map_err(wrong)?;
-        let output = ports.output(&tower.outputs, manifest.dim).map_err(wrong)?;
+        let extras = Extra::resolve(&ports, &tower.extra_inputs).map_err(wrong)?;
+        let output = ports.output(&tower.outputs, tower.output_index, manifest.dim).map_err(wrong)?;
         let encoder = TextEncoder(Arc::new(Loaded {
             model: manifest.id.clone(),
             dim: manifest.dim,
             placement,
             tokens,
             feeds,
+            extras,
             shape,
             output,
             lane,
@@ -112,6 +121,17 @@ impl TextEncoder {
         batch.map(|batch| batch.ids).map_err(|refused| self.refused(0, refused))
     }
 
+    /// The token ids a text becomes, without padding.
+    pub(crate) fn token_ids_unpadded(&self, text: &str) -> Result<Vec<i64>, ModelError> {
+        let batch = self.0.tokens.encode(&[text.to_owned()], None).map_err(|refused| self.refused(0, refused))?;
+        Ok(batch.ids.into_iter().zip(batch.mask).filter(|(_, mask)| *mask == 1).map(|(id, _)| id).collect())
+    }
+
+    /// Model id.
+    pub fn model(&self) -> &str {
+        &self.0.model
+    }
+
     /// Length of the vectors.
     pub fn dim(&self) -> usize {
         self.0.dim
@@ -124,8 +144,11 @@ impl TextEncoder {
 
     /// One run. The result has one row of `dim` values per text.
     fn run(&self, first: usize, texts: &[String]) -> Result<Matrix, ModelError> {
-        let Loaded { model, dim, tokens, feeds, shape, output, lane, .. } = &*self.0;
-        let batch = tokens.encode(texts, shape.length).map_err(|refused| self.refused(first, refused))?;
+        let Loaded { model, dim, tokens, feeds, extras, shape, output, lane, .. } = &*self.0;
+        let mut batch = tokens.encode(texts, shape.length).map_err(|refused| self.refused(first, refused))?;
+        if shape.fills_up {
+            batch.fill_up(shape.max_batch);
+        }
         let inputs = feeds.iter().map(|feed| {
             let values = match feed.content {
                 Content::Ids => batch.ids.clone(),
@@ -140,7 +163,8 @@ impl TextEncoder {
             };
             Input { name: feed.name.clone(), shape: vec![batch.rows, batch.columns], values }
         });
-        lane.run(inputs.collect(), output)?.expect(model, batch.rows, *dim)
+        let inputs = inputs.chain(extras.iter().map(|extra| extra.fill(batch.rows))).collect();
+        Ok(lane.run(inputs, output)?.expect(model, batch.rows, *dim)?.keep(texts.len()))
     }
 
     fn refused(&self, first: usize, (index, reason): (usize, String)) -> ModelError {
@@ -152,7 +176,8 @@ impl TextEncoder {
 fn feeds(ports: &Ports, tower: &TextTower) -> Result<(Vec<Feed>, Fixed), String> {
     let wanted = [(&tower.input, Content::Ids), (&tower.mask_input, Content::Mask), (&tower.type_ids_input, Content::Zeros)];
     let wanted = wanted.into_iter().filter(|(name, _)| !name.is_empty()).collect::<Vec<_>>();
-    ports.only_inputs(&wanted.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
+    let extra = tower.extra_inputs.iter().map(|input| &input.name);
+    ports.only_inputs(&wanted.iter().map(|(name, _)| *name).chain(extra).map(String::as_str).collect::<Vec<_>>())?;
     let mut feeds = Vec::new();
     for (name, content) in wanted {
         let port = ports.input(name, 2)?;
@@ -169,9 +194,9 @@ fn feeds(ports: &Ports, tower: &TextTower) -> Result<(Vec<Feed>, Fixed), String>
 /// Reads from the shape of the ids how many texts of how many tokens the graph takes.
 fn fixed(port: &Port, tower: &TextTower) -> Result<Fixed, String> {
     let longest = tower.pad_to.max(tower.max_len);
-    let max_batch = match port.shape.first() {
-        Some(1) => 1,
-        Some(batch) if *batch < 0 => MAX_BATCH,
+    let (max_batch, fills_up) = match port.shape.first() {
+        Some(batch) if *batch < 0 => (MAX_BATCH, false),
+        Some(batch @ 1..=MAX_FIXED_BATCH) => (usize::try_from(*batch).unwrap_or(1), true),
         _ => return Err(format!("the input `{}` takes only batches of {:?} texts", port.name, port.shape.first())),
     };
     let length = match port.shape.get(1) {
@@ -184,6 +209,6 @@ fn fixed(port: &Port, tower: &TextTower) -> Result<Fixed, String> {
             "the input `{}` takes exactly {length} tokens, while `max_len` is {} and `pad_to` is {}",
             port.name, tower.max_len, tower.pad_to
         )),
-        _ => Ok(Fixed { max_batch, length }),
+        _ => Ok(Fixed { max_batch, fills_up, length }),
     }
 }

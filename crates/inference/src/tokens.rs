@@ -26,6 +26,18 @@ pub(crate) struct TokenBatch {
     pub(crate) mask: Vec<i64>,
 }
 
+impl TokenBatch {
+    /// Adds copies of the last row until there are `rows`.
+    pub(crate) fn fill_up(&mut self, rows: usize) {
+        let last = self.ids.len().saturating_sub(self.columns);
+        while self.rows < rows {
+            self.ids.extend_from_within(last..last + self.columns);
+            self.mask.extend_from_within(last..last + self.columns);
+            self.rows += 1;
+        }
+    }
+}
+
 impl Tokens {
     /// Reads a `tokenizer.json`. The error completes "the file … ".
     pub(crate) fn load(json: &[u8], tower: &TextTower) -> Result<Tokens, String> {
@@ -70,16 +82,20 @@ impl Tokens {
     fn prepare<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let end = text.char_indices().nth(MAX_CHARACTERS).map_or(text.len(), |(index, _)| index);
         let mut text = Cow::Borrowed(text.get(..end).unwrap_or(text));
-        if self.tower.strip_punctuation {
+        let canonicalize = self.tower.canonicalize;
+        if canonicalize && text.contains('_') {
+            text = text.replace('_', " ").into();
+        }
+        if canonicalize || self.tower.strip_punctuation {
             text = text.chars().filter(|c| !c.is_ascii_punctuation()).collect::<String>().into();
         }
-        if self.tower.collapse_whitespace {
+        if canonicalize || self.tower.collapse_whitespace {
             text = text.split_whitespace().collect::<Vec<_>>().join(" ").into();
         }
         if self.tower.template != "{}" {
             text = self.tower.template.replacen("{}", &text, 1).into();
         }
-        if self.tower.lowercase { text.to_lowercase().into() } else { text }
+        if canonicalize || self.tower.lowercase { text.to_lowercase().into() } else { text }
     }
 }
 

@@ -6,6 +6,7 @@ fn tower(change: impl FnOnce(&mut TextTower)) -> TextTower {
     let mut tower = TextTower {
         input: "ids".into(),
         outputs: vec!["meaning".into()],
+        output_index: None,
         mask_input: String::new(),
         type_ids_input: String::new(),
         max_len: 8,
@@ -15,7 +16,9 @@ fn tower(change: impl FnOnce(&mut TextTower)) -> TextTower {
         lowercase: false,
         strip_punctuation: false,
         collapse_whitespace: false,
+        canonicalize: false,
         template: "{}".into(),
+        extra_inputs: Vec::new(),
     };
     change(&mut tower);
     tower
@@ -60,6 +63,8 @@ fn texts_are_prepared_as_the_manifest_says() {
     assert_eq!(ids("green", |tower| tower.template = "red {} blue".into()), [1, 4, 5, 6, 2]);
     let tokens = Tokens::load(TOKENIZER, &tower(|tower| tower.collapse_whitespace = true)).unwrap();
     assert_eq!(tokens.prepare("  red\t\n green  "), "red green");
+    let tokens = Tokens::load(TOKENIZER, &tower(|tower| tower.canonicalize = true)).unwrap();
+    assert_eq!(tokens.prepare(" A_Red,\t(blue) CAR! 红色。"), "a red blue car 红色。");
 }
 
 #[test]

@@ -65,11 +65,11 @@ fn picture(golden: &GoldenPicture) -> Picture {
 }
 
 fn images() -> ImageEncoder {
-    Model::find("demo-clip").unwrap().image_encoder(&runtime(), 7).unwrap()
+    Model::find("demo-clip", Path::new("models")).unwrap().image_encoder(&runtime(), 7).unwrap()
 }
 
 fn texts() -> TextEncoder {
-    Model::find("demo-clip").unwrap().text_encoder(&runtime()).unwrap()
+    Model::find("demo-clip", Path::new("models")).unwrap().text_encoder(&runtime()).unwrap()
 }
 
 fn embed(encoder: &ImageEncoder, picture: &Picture) -> Embedding {
@@ -82,7 +82,7 @@ fn expected(values: &[f32]) -> Embedding {
 
 #[test]
 fn the_built_in_model_is_whole_and_says_that_it_is_a_demo() {
-    let model = Model::find("demo-clip").unwrap();
+    let model = Model::find("demo-clip", Path::new("models")).unwrap();
     assert!(model.manifest.demo);
     let runtime = runtime();
     assert_eq!(model.image_encoder(&runtime, 1).unwrap().dim(), model.manifest.dim);
@@ -92,7 +92,7 @@ fn the_built_in_model_is_whole_and_says_that_it_is_a_demo() {
 #[test]
 fn the_same_model_in_a_folder_is_the_same_model() {
     let folder = format!("{}/models/demo-clip", env!("CARGO_MANIFEST_DIR"));
-    let from_folder = Model::find(&folder).unwrap().text_encoder(&runtime()).unwrap();
+    let from_folder = Model::find(&folder, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
     let question = [String::from("a black cat")];
     assert_eq!(from_folder.encode(&question).unwrap(), texts().encode(&question).unwrap());
 }

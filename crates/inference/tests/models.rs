@@ -53,7 +53,7 @@ fn the_runtime_starts_once_and_says_what_it_is() {
 
 #[test]
 fn pictures_get_their_own_vectors_in_order() {
-    let encoder = Model::find(&folder("colours")).unwrap().image_encoder(&runtime(), 3).unwrap();
+    let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().image_encoder(&runtime(), 3).unwrap();
     assert_eq!((encoder.dim(), encoder.max_batch(), encoder.placement().active), (3, 3, Provider::Cpu));
     let colours: Vec<[f32; 3]> = (1..=7).map(|i| [i as f32, 1.0, -2.0]).collect();
     let embeddings = encoder.encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>()).unwrap();
@@ -69,7 +69,7 @@ fn a_gpu_that_is_not_there_is_said_and_the_cpu_takes_over() {
     runtime();
     for provider in [Provider::Cuda, Provider::TensorRt, Provider::Auto] {
         let wanted = RuntimeSettings { provider, ..Default::default() };
-        let model = Model::find(&folder("colours")).unwrap();
+        let model = Model::find(&folder("colours"), Path::new("models")).unwrap();
         let encoder = model.image_encoder(&Runtime::start(&wanted).unwrap(), 0).unwrap();
         let placement = encoder.placement();
         assert_eq!((placement.requested, placement.active, placement.is_gpu()), (provider, Provider::Cpu, false));
@@ -87,7 +87,7 @@ fn a_gpu_that_is_not_there_is_said_and_the_cpu_takes_over() {
 #[test]
 fn a_run_that_does_not_fit_into_memory_is_made_smaller() {
     // Its graph asks for terabytes as soon as more than two pictures are in one run.
-    let encoder = Model::find(&folder("hungry")).unwrap().image_encoder(&runtime(), 16).unwrap();
+    let encoder = Model::find(&folder("hungry"), Path::new("models")).unwrap().image_encoder(&runtime(), 16).unwrap();
     assert_eq!((encoder.max_batch(), encoder.batch()), (16, 16));
     let colours: Vec<[f32; 3]> = (1..=21).map(|i| [i as f32, 1.0, -2.0]).collect();
     let embeddings = encoder.encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>()).unwrap();
@@ -100,7 +100,7 @@ fn a_run_that_does_not_fit_into_memory_is_made_smaller() {
 
 #[test]
 fn a_graph_for_single_pictures_runs_them_singly() {
-    let encoder = Model::find(&folder("single")).unwrap().image_encoder(&runtime(), 32).unwrap();
+    let encoder = Model::find(&folder("single"), Path::new("models")).unwrap().image_encoder(&runtime(), 32).unwrap();
     assert_eq!(encoder.max_batch(), 1);
     let embeddings = encoder.encode(&[colour(1.0, 0.0, 0.0), colour(0.0, 0.0, 1.0)]).unwrap();
     assert_same(&embeddings[0], [1.0, 0.0, 0.0]);
@@ -109,7 +109,7 @@ fn a_graph_for_single_pictures_runs_them_singly() {
 
 #[test]
 fn a_bad_input_is_named_and_hurts_nobody_else() {
-    let encoder = Model::find(&folder("colours")).unwrap().image_encoder(&runtime(), 2).unwrap();
+    let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().image_encoder(&runtime(), 2).unwrap();
     let good = || colour(1.0, 2.0, 3.0);
     let bad = |values| encoder.encode(&[good(), good(), good(), values, good()]).unwrap_err();
 
@@ -126,7 +126,7 @@ fn a_bad_input_is_named_and_hurts_nobody_else() {
 
 #[test]
 fn texts_reach_the_graph_with_mask_and_padding() {
-    let encoder = Model::find(&folder("colours")).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
     assert_eq!((encoder.dim(), encoder.placement().active), (3, Provider::Cpu));
     assert_eq!(encoder.token_ids("RED green").unwrap(), [1, 4, 5, 2]);
     let embeddings = encoder.encode(&["red green".into(), "blue".into(), String::new()]).unwrap();
@@ -137,7 +137,7 @@ fn texts_reach_the_graph_with_mask_and_padding() {
 
 #[test]
 fn a_graph_of_fixed_length_and_32_bit_ids_is_fed_what_it_takes() {
-    let encoder = Model::find(&folder("single")).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder = Model::find(&folder("single"), Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
     assert_eq!(encoder.token_ids("red").unwrap(), [1, 4, 2, 0, 0, 0, 0, 0]);
     let embeddings = encoder.encode(&["red".into(), "blue blue".into()]).unwrap();
     assert_same(&embeddings[0], [7.0, 8.0, 8.0]);
@@ -147,7 +147,7 @@ fn a_graph_of_fixed_length_and_32_bit_ids_is_fed_what_it_takes() {
 #[test]
 fn a_failed_run_is_not_the_end_of_the_lane() {
     let (_copy, path) = changed("lookup", "max_len = 8", "max_len = 8\ntemplate = \"red {}\"");
-    let encoder = Model::find(&path).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder = Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
     for _ in 0..3 {
         let error = encoder.encode(&["grey".into()]).unwrap_err();
         assert!(matches!(error, ModelError::Run { .. }) && !error.is_fatal(), "{error}");
@@ -157,7 +157,7 @@ fn a_failed_run_is_not_the_end_of_the_lane() {
 
 #[test]
 fn many_callers_each_get_their_own_answer() {
-    let model = Model::find(&folder("colours")).unwrap();
+    let model = Model::find(&folder("colours"), Path::new("models")).unwrap();
     let images = model.image_encoder(&runtime(), 4).unwrap();
     let texts = model.text_encoder(&runtime()).unwrap();
     std::thread::scope(|scope| {
@@ -181,7 +181,7 @@ fn many_callers_each_get_their_own_answer() {
 
 #[test]
 fn encoders_outlive_the_model_and_end_their_thread() {
-    let encoder = Model::find(&folder("colours")).unwrap().image_encoder(&runtime(), 1).unwrap();
+    let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().image_encoder(&runtime(), 1).unwrap();
     let clone = encoder.clone();
     drop(encoder);
     assert_same(&clone.encode(&[colour(1.0, 0.0, 0.0)]).unwrap()[0], [1.0, 0.0, 0.0]);
@@ -191,10 +191,10 @@ fn encoders_outlive_the_model_and_end_their_thread() {
 #[test]
 fn models_that_cannot_be_found_say_so() {
     for name in ["clip", "", "demo-clip "] {
-        let error = Model::find(name).unwrap_err();
+        let error = Model::find(name, Path::new("models")).unwrap_err();
         assert!(matches!(error, ModelError::UnknownModel { .. }) && error.is_fatal(), "{error}");
     }
-    let error = Model::find("./no/such/folder").unwrap_err();
+    let error = Model::find("./no/such/folder", Path::new("models")).unwrap_err();
     assert!(matches!(error, ModelError::File { .. }), "{error}");
     assert!(error.to_string().contains("./no/such/folder/model.toml"), "{error}");
 }
@@ -202,7 +202,7 @@ fn models_that_cannot_be_found_say_so() {
 #[test]
 fn files_that_are_not_what_the_manifest_says_are_refused() {
     let (copy, path) = changed("colours", "bytes = ", "bytes = 1");
-    let error = Model::find(&path).unwrap_err().to_string();
+    let error = Model::find(&path, Path::new("models")).unwrap_err().to_string();
     assert!(error.contains("image.onnx") && error.contains("1152"), "{error}");
     drop(copy);
 
@@ -211,11 +211,11 @@ fn files_that_are_not_what_the_manifest_says_are_refused() {
     let mut content = fs::read(&graph).unwrap();
     content[20] ^= 1;
     fs::write(&graph, content).unwrap();
-    let error = Model::find(&path).unwrap_err().to_string();
+    let error = Model::find(&path, Path::new("models")).unwrap_err().to_string();
     assert!(error.contains("image.onnx") && error.contains("sha256"), "{error}");
 
     fs::remove_file(&graph).unwrap();
-    let error = Model::find(&path).unwrap_err();
+    let error = Model::find(&path, Path::new("models")).unwrap_err();
     assert!(matches!(error, ModelError::File { .. }) && error.to_string().contains("cannot be read"), "{error}");
 }
 
@@ -228,7 +228,7 @@ fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
         ("width = 4", "width = 5", "batch x 3 x 4 x 5"),
     ] {
         let (_copy, path) = changed("colours", from, to);
-        let error = Model::find(&path).unwrap().image_encoder(&runtime(), 1).err().unwrap();
+        let error = Model::find(&path, Path::new("models")).unwrap().image_encoder(&runtime(), 1).err().unwrap();
         assert!(matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason), "{error}");
     }
     for (name, from, to, reason) in [
@@ -237,10 +237,10 @@ fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
         ("lookup", "input = \"ids\"", "input = \"input_ids\"", "needs an input `ids`"),
     ] {
         let (_copy, path) = changed(name, from, to);
-        let error = Model::find(&path).unwrap().text_encoder(&runtime()).err().unwrap();
+        let error = Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).err().unwrap();
         assert!(matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason), "{error}");
     }
-    let error = Model::find(&folder("lookup")).unwrap().image_encoder(&runtime(), 1).err().unwrap();
+    let error = Model::find(&folder("lookup"), Path::new("models")).unwrap().image_encoder(&runtime(), 1).err().unwrap();
     assert!(error.to_string().contains("no image tower"), "{error}");
 }
 
@@ -250,7 +250,7 @@ fn a_file_that_is_no_graph_is_refused() {
     let garbage = vec![7_u8; fs::metadata(copy.path().join("text.onnx")).unwrap().len() as usize];
     fs::write(copy.path().join("text.onnx"), &garbage).unwrap();
     rewrite_digest(copy.path(), &garbage);
-    let error = Model::find(&path).unwrap().text_encoder(&runtime()).err().unwrap();
+    let error = Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).err().unwrap();
     assert!(matches!(error, ModelError::Load { .. }) && error.is_fatal(), "{error}");
 }
 

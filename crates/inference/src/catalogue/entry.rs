@@ -1,0 +1,171 @@
+//! One model of the catalogue.
+
+use serde::Deserialize;
+
+use super::{Recipe, RemoteFile};
+use crate::manifest::{
+    FileRole, ImageTower, Manifest, ModelFile, Precision, Score, TextTower, check_id, check_path, from_toml, require,
+};
+
+/// A model of the catalogue: what a manifest says, except sizes and digests of the files, for every precision there is.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Id of the model in fp32; in other precisions it gets a suffix.
+    pub id: String,
+    /// As in [`Manifest::space`]; the same for all precisions.
+    pub space: String,
+    /// Length of every vector.
+    pub dim: usize,
+    /// Licence of the weights (SPDX where there is one).
+    pub licence: String,
+    /// What the licence asks us to show to the user.
+    #[serde(default)]
+    pub notice: String,
+    /// True where the owner asks for consent before the files can be had: its server answers only those who signed up.
+    #[serde(default)]
+    pub gated: bool,
+    /// Where the files are.
+    pub source: Repository,
+    /// The files of all precisions.
+    pub files: Vec<EntryFile>,
+    /// As in [`Manifest::image`].
+    pub image: Option<ImageTower>,
+    /// As in [`Manifest::text`].
+    pub text: Option<TextTower>,
+    /// As in [`Manifest::score`].
+    #[serde(default)]
+    pub score: Score,
+    /// Present where the entry is also the pattern for folders of its family.
+    pub import: Option<ImportHints>,
+}
+
+/// A model repository.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// `owner/name`.
+    pub repo: String,
+    /// Branch, tag or commit. Only a commit always names the same files.
+    pub revision: String,
+}
+
+/// One file of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryFile {
+    /// Path in the repository, and below the model's folder.
+    pub path: String,
+    /// What it is for.
+    pub role: FileRole,
+    /// The precision it belongs to. Absent: to all.
+    pub precision: Option<Precision>,
+    /// True where only some revisions have it (weights beside a graph).
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// Which folders an entry is the pattern for, and where their configuration states what differs between them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportHints {
+    /// How the folder is laid out.
+    pub layout: Layout,
+    /// `model_type` in its `config.json`. Empty for a layout whose configuration has none.
+    #[serde(default)]
+    pub model_type: String,
+    /// JSON pointer (RFC 6901) into `config.json` to the length of vectors.
+    pub dim: String,
+    /// JSON pointer into `config.json` to the most tokens of a text. Empty where there is none.
+    #[serde(default)]
+    pub max_len: String,
+}
+
+/// How a folder with a model is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// `onnx/*.onnx` with `config.json`, `preprocessor_config.json`, `tokenizer.json` and `tokenizer_config.json` beside it.
+    TransformersJs,
+    /// `visual/`, `textual/` and open_clip's `config.json`.
+    Immich,
+}
+
+impl Entry {
+    /// Reads and checks the text of an entry: one of ours, or a user's own file.
+    ///
+    /// # Errors
+    /// The reason as one sentence, with the line where there is one.
+    pub fn parse(text: &str) -> Result<Entry, String> {
+        let entry: Entry = from_toml(text)?;
+        check_id(&entry.id)?;
+        let word = |text: &str, parts: usize| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            let good = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
+            text.split('/').count() == parts && text.split('/').all(good)
+        };
+        require(word(&entry.source.repo, 2), || format!("[source] `repo` must be owner/name and is `{}`", entry.source.repo))?;
+        require(word(&entry.source.revision, 1), || {
+            format!("[source] `revision` must be a branch, tag or commit and is `{}`", entry.source.revision)
+        })?;
+        entry.files.iter().try_for_each(|file| check_path(&file.path))?;
+        let precisions = entry.precisions();
+        require(!precisions.is_empty(), || String::from("no precision has a graph for every tower"))?;
+        // The towers are checked as those of a manifest, with digests of the right form.
+        let unknown = |path: &str| (path.to_owned(), 0, "0".repeat(64));
+        for precision in precisions {
+            let recipe = entry.resolve(precision)?;
+            recipe.manifest(&recipe.files.iter().map(|file| unknown(&file.path)).collect::<Vec<_>>())?;
+        }
+        Ok(entry)
+    }
+
+    /// The precisions there are files for, the most exact first.
+    pub fn precisions(&self) -> Vec<Precision> {
+        let graphs = [(FileRole::Image, self.image.is_some()), (FileRole::Text, self.text.is_some())];
+        let has = |precision, role| self.files_of(precision).any(|file| file.role == role);
+        let complete = |precision: &Precision| graphs.iter().all(|(role, wanted)| has(*precision, *role) == *wanted);
+        Precision::ALL.into_iter().filter(complete).collect()
+    }
+
+    /// What to fetch for this precision, and from it the manifest.
+    ///
+    /// # Errors
+    /// The repository has no files of this precision.
+    pub fn resolve(&self, precision: Precision) -> Result<Recipe, String> {
+        require(self.precisions().contains(&precision), || {
+            let has: Vec<&str> = self.precisions().into_iter().map(Precision::name).collect();
+            format!("the model `{}` has no files in {precision}: choose {}", self.id, has.join(" or "))
+        })?;
+        let mut files: Vec<RemoteFile> = Vec::new();
+        for EntryFile { path, role, optional, .. } in self.files_of(precision) {
+            match files.iter_mut().find(|file| file.path == *path) {
+                Some(file) => file.roles.push(*role),
+                None => files.push(RemoteFile { path: path.clone(), roles: vec![*role], optional: *optional }),
+            }
+        }
+        Ok(Recipe { id: format!("{}{}", self.id, precision.suffix()), precision, files, entry: self.clone() })
+    }
+
+    fn files_of(&self, precision: Precision) -> impl Iterator<Item = &EntryFile> {
+        self.files.iter().filter(move |file| file.precision.is_none_or(|of| of == precision))
+    }
+
+    pub(super) fn manifest(&self, id: String, precision: Precision, files: Vec<ModelFile>) -> Manifest {
+        Manifest {
+            id,
+            space: self.space.clone(),
+            dim: self.dim,
+            precision,
+            licence: self.licence.clone(),
+            notice: self.notice.clone(),
+            demo: false,
+            origin: format!("{} at {}", self.source.repo, self.source.revision),
+            files,
+            image: self.image.clone(),
+            text: self.text.clone(),
+            score: self.score,
+            golden: None,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Models from folders in the layouts of public repositories: their configuration becomes a `model.toml`.
+//!
+//! The pattern is the entry of the catalogue that names the family ([`crate::catalogue::ImportHints`]); what the folder's
+//! own configuration says wins over it.
+
+mod configs;
+mod pictures;
+mod texts;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::catalogue::{Entry, ImportHints, Layout, Recipe, RemoteFile, entries};
+use crate::manifest::Precision;
+use crate::source::{digest, unreadable};
+use configs::Configs;
+
+/// Why a folder did not become a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the folder {} cannot be imported: {reason}", folder.display())]
+pub struct ImportError {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What is missing or not understood, and which keys of a `model.toml` to set by hand.
+    pub reason: String,
+}
+
+/// The text of a `model.toml` for a folder laid out as by transformers.js or Immich, in the most exact precision there is.
+///
+/// Reads the configuration, hashes all files (about one second per gigabyte) and writes nothing. What was assumed and not
+/// found stands in comments at the head of the text.
+///
+/// # Errors
+/// [`ImportError`] where the layout or the family is not known, or files are missing.
+pub fn folder(path: &Path) -> Result<String, ImportError> {
+    import(path, None)
+}
+
+/// As [`folder`], in this precision.
+///
+/// # Errors
+/// As [`folder`].
+pub fn folder_as(path: &Path, precision: Precision) -> Result<String, ImportError> {
+    import(path, Some(precision))
+}
+
+fn import(path: &Path, precision: Option<Precision>) -> Result<String, ImportError> {
+    let failed = |reason: String| ImportError { folder: path.to_owned(), reason };
+    let layout = layout_of(path).map_err(failed)?;
+    let configs = Configs::read(path, layout).map_err(failed)?;
+    let (pattern, hints) = pattern(layout, &configs.model).map_err(failed)?;
+    let recipe = choose(path, pattern, precision).map_err(failed)?;
+
+    let mut notes = vec![format!("Made from the folder's configuration after the pattern of `{}`.", pattern.id)];
+    let mut entry = adopt(path, pattern, hints, &configs, &mut notes);
+    if let Some(tower) = &mut entry.image {
+        pictures::adopt(tower, &configs, &mut notes).map_err(failed)?;
+    }
+    if let Some(tower) = &mut entry.text {
+        texts::adopt(tower, hints, &configs, &mut notes).map_err(failed)?;
+        // Pixels that a graph of both towers wants beside a text have the size of a picture.
+        let pixels = entry.image.as_ref().map(|image| (image.input.as_str(), [i64::from(image.height), i64::from(image.width)]));
+        for extra in &mut tower.extra_inputs {
+            if let (Some((name, size)), [.., height, width]) = (pixels, extra.shape.as_mut_slice())
+                && extra.name == name
+            {
+                [*height, *width] = size;
+            }
+        }
+    }
+    let recipe = Recipe { id: format!("{}{}", entry.id, recipe.precision.suffix()), entry, ..recipe };
+    let files = measure(path, &recipe).map_err(failed)?;
+    let text = recipe.manifest(&files).map_err(failed)?;
+    Ok(notes.iter().map(|note| format!("# {note}\n")).collect::<String>() + "\n" + &text)
+}
+
+fn layout_of(path: &Path) -> Result<Layout, String> {
+    let has = |name: &str| path.join(name).exists();
+    if has("visual/model.onnx") || has("textual/model.onnx") {
+        return Ok(Layout::Immich);
+    }
+    if has("onnx") {
+        return Ok(Layout::TransformersJs);
+    }
+    Err(String::from(
+        "it holds neither `onnx/` (as repositories for transformers.js do) nor `visual/` and `textual/` (as those for \
+         Immich do); write a model.toml by hand",
+    ))
+}
+
+/// The entry that shows how models of this family are run.
+fn pattern(layout: Layout, config: &Value) -> Result<(&'static Entry, &'static ImportHints), String> {
+    let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    let patterns = entries().iter().filter_map(|entry| Some((entry, entry.import.as_ref()?)));
+    let of_layout: Vec<_> = patterns.filter(|(_, hints)| hints.layout == layout).collect();
+    let found = of_layout.iter().find(|(_, hints)| hints.model_type.is_empty() || hints.model_type == model_type);
+    found.copied().ok_or_else(|| {
+        let known: Vec<&str> = of_layout.iter().map(|(_, hints)| hints.model_type.as_str()).collect();
+        format!(
+            "its config.json has the model_type `{model_type}`, and only {} are known: write a model.toml by hand",
+            known.join(", ")
+        )
+    })
+}
+
+/// The files of the wanted precision, or of the first of which all are there.
+fn choose(path: &Path, entry: &Entry, wanted: Option<Precision>) -> Result<Recipe, String> {
+    let precisions = wanted.map_or_else(|| entry.precisions(), |one| vec![one]);
+    let mut missing = Vec::new();
+    for precision in precisions {
+        let recipe = entry.resolve(precision)?;
+        let absent = recipe.files.iter().find(|file| !file.optional && !path.join(&file.path).is_file());
+        match absent {
+            None => return Ok(recipe),
+            Some(file) => missing.push(format!("{precision} lacks {}", file.path)),
+        }
+    }
+    Err(format!("files are missing: {}", missing.join(", ")))
+}
+
+/// The pattern with the name and dimension of the folder's model.
+fn adopt(path: &Path, pattern: &Entry, hints: &ImportHints, configs: &Configs, notes: &mut Vec<String>) -> Entry {
+    let id = slug(path);
+    let mut entry = Entry { id: id.clone(), space: id, ..pattern.clone() };
+    entry.licence = String::from("unknown");
+    entry.notice = String::new();
+    entry.source.repo = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    entry.source.revision = String::from("an unknown revision");
+    notes.push(String::from("`licence` and `notice` are not in the files: set them from the page the model came from."));
+    match configs.model.pointer(&hints.dim).and_then(Value::as_u64).and_then(|dim| usize::try_from(dim).ok()) {
+        Some(dim) => entry.dim = dim,
+        None => notes.push(format!("config.json has no {}: `dim` is {}, check it.", hints.dim, entry.dim)),
+    }
+    if configs.model.get("init_logit_bias").is_some() {
+        entry.score = crate::Score::default();
+        notes.push(String::from("The scale and bias of a sigmoid score are not in the files: set [score] if you know them."));
+    }
+    entry
+}
+
+/// Size and SHA-256 of the files that are there.
+fn measure(path: &Path, recipe: &Recipe) -> Result<Vec<(String, u64, String)>, String> {
+    let mut files = Vec::new();
+    for RemoteFile { path: name, optional, .. } in &recipe.files {
+        let file = path.join(name);
+        if *optional && !file.is_file() {
+            continue;
+        }
+        let said = |error| format!("the file `{name}` {}", unreadable(error));
+        let bytes = std::fs::metadata(&file).map_err(said)?.len();
+        files.push((name.clone(), bytes, hex::encode(digest(&file).map_err(said)?)));
+    }
+    Ok(files)
+}
+
+/// An id from the name of the folder.
+fn slug(path: &Path) -> String {
+    // Room for the suffix of a precision.
+    const LONGEST: usize = 56;
+    let name = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let name = name.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>();
+    let parts: Vec<&str> = plain.split('-').filter(|part| !part.is_empty()).collect();
+    let slug: String = parts.join("-").chars().take(LONGEST).collect();
+    if slug.is_empty() { String::from("imported") } else { slug }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_gives_a_name() {
+        assert_eq!(slug(Path::new("/models/ViT-B-32__openai/")), "vit-b-32-openai");
+        assert_eq!(slug(Path::new("/models/模型")), "imported");
+        assert_eq!(slug(Path::new(&format!("/models/{}", "a".repeat(80)))).len(), 56);
+    }
+
+    #[test]
+    fn a_folder_without_a_model_says_what_was_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = super::folder(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("neither `onnx/`") && error.contains("by hand"), "{error}");
+        std::fs::create_dir(folder.path().join("onnx")).unwrap();
+        let error = super::folder(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("config.json"), "{error}");
+        std::fs::write(folder.path().join("config.json"), r#"{"model_type": "bert"}"#).unwrap();
+        let error = super::folder(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("`bert`") && error.contains("siglip") && error.contains("chinese_clip"), "{error}");
+        std::fs::write(folder.path().join("config.json"), r#"{"model_type": "clip"}"#).unwrap();
+        let error = super::folder(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("fp32 lacks onnx/vision_model.onnx"), "{error}");
+    }
+}

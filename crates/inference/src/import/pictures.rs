@@ -1,0 +1,111 @@
+//! How pictures are prepared, from the folder's configuration.
+
+use serde_json::Value;
+
+use super::configs::Configs;
+use crate::catalogue::Layout;
+use crate::manifest::{Filter, ImageTower, ResizeMode};
+
+/// Puts what the configuration says over the pattern's tower.
+pub(super) fn adopt(tower: &mut ImageTower, configs: &Configs, notes: &mut Vec<String>) -> Result<(), String> {
+    let config = &configs.picture;
+    if config.is_null() {
+        notes.push(String::from(
+            "The configuration of the preprocessing was not found: everything in [image] is the pattern's, check size, \
+             resize, filter, mean and std.",
+        ));
+        return Ok(());
+    }
+    match configs.layout {
+        Layout::TransformersJs => transformers(tower, config)?,
+        Layout::Immich => open_clip(tower, config)?,
+    }
+    let (mean, std) = match configs.layout {
+        Layout::TransformersJs => ("image_mean", "image_std"),
+        Layout::Immich => ("mean", "std"),
+    };
+    if config.get("do_normalize").and_then(Value::as_bool) == Some(false) {
+        (tower.mean, tower.std) = ([0.0; 3], [1.0; 3]);
+    } else {
+        for (key, values) in [(mean, &mut tower.mean), (std, &mut tower.std)] {
+            match three(config.get(key)) {
+                Some(found) => *values = found,
+                None => notes.push(format!("The preprocessing has no `{key}`: that of the pattern was taken, check it.")),
+            }
+        }
+    }
+    // Inputs that stand for pixels do not occur here: only graphs of both towers have them, on the other side.
+    Ok(())
+}
+
+fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
+    let is_set = |key: &str| config.get(key).and_then(Value::as_bool);
+    let crops = is_set("do_center_crop") == Some(true);
+    let size = config.get("size").unwrap_or(&Value::Null);
+    let shortest = side(size.get("shortest_edge")).or_else(|| if crops { side(Some(size)) } else { None });
+    let both = side(size.get("width")).zip(side(size.get("height"))).or_else(|| side(Some(size)).map(|side| (side, side)));
+    match (shortest, both) {
+        (Some(shortest), _) if crops => {
+            let crop = config.get("crop_size");
+            let width = side(crop.and_then(|crop| crop.get("width"))).or_else(|| side(crop)).unwrap_or(shortest);
+            let height = side(crop.and_then(|crop| crop.get("height"))).unwrap_or(width);
+            (tower.resize, tower.width, tower.height) = (ResizeMode::ShortestCrop, width, height);
+            tower.resize_to = if shortest == width { 0 } else { shortest };
+        }
+        (_, Some((width, height))) => {
+            (tower.resize, tower.width, tower.height, tower.resize_to) = (ResizeMode::Squash, width, height, 0);
+        }
+        _ => {
+            return Err(format!(
+                "preprocessor_config.json has the size {size} without a crop, which gives no pictures of one size: write a \
+                 model.toml by hand"
+            ));
+        }
+    }
+    if let Some(resample) = config.get("resample").and_then(Value::as_u64) {
+        // Numbers of Pillow's Image.Resampling.
+        tower.filter = match resample {
+            1 => Filter::Lanczos,
+            2 => Filter::Bilinear,
+            3 => Filter::Bicubic,
+            other => return Err(format!("preprocessor_config.json asks for the resampling {other}, which is not supported")),
+        };
+    }
+    if is_set("do_rescale") == Some(false) {
+        tower.scale = 1.0;
+    } else if let Some(scale) = config.get("rescale_factor").and_then(Value::as_f64) {
+        tower.scale = scale as f32;
+    }
+    Ok(())
+}
+
+fn open_clip(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
+    let size = config.get("size").unwrap_or(&Value::Null);
+    let pair = side(size.get(0)).zip(side(size.get(1))).map(|(height, width)| (width, height));
+    let (width, height) = side(Some(size)).map(|side| (side, side)).or(pair).ok_or_else(|| {
+        format!("visual/preprocess_cfg.json has the size {size}, and one side or two are needed: write a model.toml by hand")
+    })?;
+    (tower.width, tower.height, tower.resize_to) = (width, height, 0);
+    let text = |key: &str| config.get(key).and_then(Value::as_str);
+    tower.resize = match text("resize_mode") {
+        Some("squash") => ResizeMode::Squash,
+        Some("shortest") | None => ResizeMode::ShortestCrop,
+        Some(other) => return Err(format!("visual/preprocess_cfg.json has the resize_mode `{other}`, which is not supported")),
+    };
+    tower.filter = match text("interpolation") {
+        Some("bilinear") => Filter::Bilinear,
+        Some("bicubic") | None => Filter::Bicubic,
+        Some(other) => return Err(format!("visual/preprocess_cfg.json has the interpolation `{other}`, which is not supported")),
+    };
+    Ok(())
+}
+
+/// A number of pixels.
+fn side(value: Option<&Value>) -> Option<u32> {
+    u32::try_from(value?.as_u64()?).ok()
+}
+
+fn three(value: Option<&Value>) -> Option<[f32; 3]> {
+    let values: Option<Vec<f32>> = value?.as_array()?.iter().map(|value| value.as_f64().map(|value| value as f32)).collect();
+    values?.try_into().ok()
+}

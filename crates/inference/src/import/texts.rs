@@ -1,0 +1,51 @@
+//! How texts are prepared, from the folder's configuration.
+
+use serde_json::Value;
+
+use super::configs::Configs;
+use crate::catalogue::{ImportHints, Layout};
+use crate::manifest::TextTower;
+
+/// Puts what the configuration says over the pattern's tower.
+pub(super) fn adopt(
+    tower: &mut TextTower,
+    hints: &ImportHints,
+    configs: &Configs,
+    notes: &mut Vec<String>,
+) -> Result<(), String> {
+    let stated = configs.model.pointer(&hints.max_len).filter(|_| !hints.max_len.is_empty());
+    match stated.and_then(Value::as_u64).and_then(|length| usize::try_from(length).ok()) {
+        Some(length) => {
+            tower.pad_to = if tower.pad_to == 0 { 0 } else { length };
+            tower.max_len = length;
+        }
+        None if hints.max_len.is_empty() => {}
+        None => notes.push(format!("config.json has no {}: `max_len` is {}, check it.", hints.max_len, tower.max_len)),
+    }
+
+    let pad = configs.tokenizer.get("pad_token");
+    let pad = pad.and_then(|pad| pad.as_str().or_else(|| pad.get("content")?.as_str()));
+    match pad.and_then(|pad| configs.token_id(pad)) {
+        Some(id) => tower.pad_id = id,
+        None => notes.push(format!(
+            "The padding token is not in tokenizer_config.json and tokenizer.json: `pad_id` is {}, check it, for a wrong one \
+             gives wrong vectors without any error.",
+            tower.pad_id
+        )),
+    }
+
+    if configs.layout == Layout::Immich {
+        match configs.model.pointer("/text_cfg/tokenizer_kwargs/clean").and_then(Value::as_str) {
+            None => {}
+            Some("canonicalize") => tower.canonicalize = true,
+            Some("lower") => (tower.lowercase, tower.collapse_whitespace) = (true, true),
+            Some("whitespace") => (tower.lowercase, tower.collapse_whitespace) = (false, true),
+            Some(other) => {
+                return Err(format!(
+                    "config.json wants texts cleaned by `{other}`, which is not supported: write a model.toml by hand"
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `[image]`: from pixels to vectors.
+
+use serde::{Deserialize, Serialize};
+
+use super::outputs::check_outputs;
+use super::{ExtraInput, require};
+
+/// Longest side of a model's input in pixels; the largest real ones are below 1,024.
+const MAX_INPUT_SIDE: u32 = 4096;
+
+/// The image tower: a graph from pixels (f32 or f16, batch x 3 x height x width, RGB) to vectors (f32 or f16, batch x
+/// dim). Which of the two types, and whether the graph takes any batch or one of fixed size, is read from the graph.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageTower {
+    /// Name of the graph's input for pixels.
+    pub input: String,
+    /// Names under which the graph may give its vectors; the first that exists is taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
+    /// Position of the output with the vectors, from 0, where its name is not known. Instead of `outputs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_index: Option<usize>,
+    /// Width of the input in pixels.
+    pub width: u32,
+    /// Height of the input in pixels.
+    pub height: u32,
+    /// How a picture of any shape becomes `width` x `height`.
+    pub resize: ResizeMode,
+    /// With `shortest_crop`: the length the shortest side is scaled to before the middle is cut out. 0 means `width`.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub resize_to: u32,
+    /// How pixels are interpolated, always with antialiasing.
+    pub filter: Filter,
+    /// Whether pixels are rounded to whole values between resizing and scaling.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub order: Order,
+    /// Pixel value for 255 after scaling is 255 x `scale`.
+    #[serde(default = "one_over_255")]
+    pub scale: f32,
+    /// Subtracted per channel (R, G, B) after scaling.
+    pub mean: [f32; 3],
+    /// Divided by per channel (R, G, B) after the mean is subtracted.
+    pub std: [f32; 3],
+    /// Inputs that the graph needs and that have no say in the vector of a picture: a graph of both towers wants a text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_inputs: Vec<ExtraInput>,
+}
+
+/// How a picture of any shape becomes the model's input size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeMode {
+    /// Both sides are scaled to the input size; the aspect ratio is lost (SigLIP, Chinese-CLIP, DINOv3).
+    Squash,
+    /// The shortest side is scaled to `resize_to` and the middle is cut out (CLIP). Needs a square input.
+    ShortestCrop,
+    /// The longest side is scaled to the input size, the picture lies at the top left and the rest is black (detectors).
+    LetterboxTopleft,
+}
+
+/// Interpolation, named as in Pillow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// Linear.
+    Bilinear,
+    /// Cubic with a = -0.5.
+    Bicubic,
+    /// Lanczos with three lobes.
+    Lanczos,
+}
+
+/// What comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Resized pixels are rounded to whole values, as an image library does (nearly all models).
+    #[default]
+    ResizeThenRescale,
+    /// Pixels are resized as f32 and never rounded (DINOv3).
+    RescaleThenResize,
+}
+
+fn one_over_255() -> f32 {
+    1.0 / 255.0
+}
+
+impl ImageTower {
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_outputs("image", &self.input, &self.outputs, self.output_index)?;
+        require([self.width, self.height].iter().all(|side| (1..=MAX_INPUT_SIDE).contains(side)), || {
+            format!("[image] `width` and `height` must be 1 to {MAX_INPUT_SIDE}")
+        })?;
+        let crops = self.resize == ResizeMode::ShortestCrop;
+        require(!crops || self.width == self.height, || {
+            String::from("[image] `resize = \"shortest_crop\"` needs `width` equal to `height`")
+        })?;
+        require(self.resize_to == 0 || crops && (self.width..=MAX_INPUT_SIDE).contains(&self.resize_to), || {
+            format!("[image] `resize_to` is for `resize = \"shortest_crop\"` and must be `width` to {MAX_INPUT_SIDE}")
+        })?;
+        let usable = self.scale.is_finite()
+            && self.mean.iter().all(|mean| mean.is_finite())
+            && self.std.iter().all(|std| std.is_finite() && *std != 0.0);
+        require(usable, || String::from("[image] `scale`, `mean` and `std` must be finite and no `std` may be 0"))?;
+        ExtraInput::check_all("image", &self.extra_inputs)
+    }
+}

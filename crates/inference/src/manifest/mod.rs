@@ -1,0 +1,179 @@
+//! `model.toml`: everything that is particular to one model, as data.
+
+use serde::{Deserialize, Serialize};
+
+mod extra_input;
+mod golden;
+mod image;
+mod outputs;
+mod precision;
+mod score;
+mod text;
+
+pub use extra_input::ExtraInput;
+pub use golden::Golden;
+pub use image::{Filter, ImageTower, Order, ResizeMode};
+pub use precision::Precision;
+pub use score::{Score, ScoreKind};
+pub use text::TextTower;
+
+/// A model as its `model.toml` describes it. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name of the model: lower-case letters, digits and `-`, since it becomes part of table names. A changed file, a
+    /// changed precision or changed preprocessing is another model and needs another id.
+    pub id: String,
+    /// Vectors of models with the same space may be compared with each other; all others may not.
+    pub space: String,
+    /// Length of every vector.
+    pub dim: usize,
+    /// Number format of the weights. A model in int8 is served only after a comparison with fp32; see [`crate::gate`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
+    /// Licence of the weights (SPDX where there is one).
+    pub licence: String,
+    /// What the licence asks us to show to the user. Empty where it asks nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notice: String,
+    /// True for a model that only knows the generated demo pictures: a user interface must say so.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub demo: bool,
+    /// Where the files come from, for people: a repository and its revision.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub origin: String,
+    /// Every file the model needs, verified before it is used. One graph may be there twice, for both towers.
+    pub files: Vec<ModelFile>,
+    /// How pictures become vectors. Absent for a model without an image tower.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageTower>,
+    /// How texts become vectors. Absent for a model without a text tower.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextTower>,
+    /// What a cosine similarity means for this model.
+    #[serde(default)]
+    pub score: Score,
+    /// What the reference computed, checked when a tower is loaded. Absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub golden: Option<Golden>,
+}
+
+/// One file of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Path below the model's folder, with `/`, without `..`.
+    pub path: String,
+    /// What it is for.
+    pub role: FileRole,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// What a file of a model is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileRole {
+    /// ONNX graph of the image tower.
+    Image,
+    /// ONNX graph of the text tower.
+    Text,
+    /// `tokenizer.json` of the text tower, in the format of the `tokenizers` library.
+    Tokenizer,
+    /// Weights that a graph names and reads itself (`.onnx_data`): verified, never opened by us.
+    Weights,
+    /// The picture of [`Golden`].
+    Golden,
+}
+
+impl Manifest {
+    /// Reads and checks the text of a `model.toml`.
+    ///
+    /// # Errors
+    /// The reason as one sentence, with the line where there is one.
+    pub fn parse(text: &str) -> Result<Manifest, String> {
+        let manifest: Manifest = from_toml(text)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The text of a `model.toml` that [`Manifest::parse`] reads as this manifest.
+    ///
+    /// # Errors
+    /// Why this manifest would be refused, or cannot be written.
+    pub fn to_toml(&self) -> Result<String, String> {
+        self.check()?;
+        toml::to_string(self).map_err(|error| error.to_string())
+    }
+
+    /// The file with this role.
+    pub fn file(&self, role: FileRole) -> Option<&ModelFile> {
+        self.files.iter().find(|file| file.role == role)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check_id(&self.id)?;
+        require(!self.space.is_empty(), || String::from("`space` is empty"))?;
+        require((1..=65_536).contains(&self.dim), || format!("`dim` is {}, outside 1 to 65536", self.dim))?;
+        require(self.image.is_some() || self.text.is_some(), || String::from("it has neither [image] nor [text]"))?;
+        self.check_files()?;
+        self.image.as_ref().map_or(Ok(()), ImageTower::check)?;
+        self.text.as_ref().map_or(Ok(()), TextTower::check)?;
+        self.golden.as_ref().map_or(Ok(()), |golden| golden.check(self))
+    }
+
+    fn check_files(&self) -> Result<(), String> {
+        for file in &self.files {
+            check_path(&file.path)?;
+            require(hex::decode(&file.sha256).is_ok_and(|digest| digest.len() == 32), || {
+                format!("the sha256 of `{}` must be 64 hexadecimal digits", file.path)
+            })?;
+        }
+        let count = |role| self.files.iter().filter(|file| file.role == role).count();
+        let image = usize::from(self.image.is_some());
+        let text = usize::from(self.text.is_some());
+        for (role, name, wanted) in
+            [(FileRole::Image, "image", image), (FileRole::Text, "text", text), (FileRole::Tokenizer, "tokenizer", text)]
+        {
+            require(count(role) == wanted, || {
+                format!("it has {} files with role `{name}` and needs {wanted} for its towers", count(role))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads TOML; the error is one sentence with the line.
+pub(crate) fn from_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or("").matches('\n').count() + 1);
+        format!("line {line}: {}", error.message().trim().replace('\n', ", "))
+    })
+}
+
+pub(crate) fn check_id(id: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    require(!id.is_empty() && id.len() <= 64 && id.chars().all(plain), || {
+        format!("the id `{id}` must be 1 to 64 lower-case letters, digits or `-`")
+    })
+}
+
+pub(crate) fn check_path(path: &str) -> Result<(), String> {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    require(path.split('/').all(plain) && !path.contains(['\\', ':']), || {
+        format!("the file path `{path}` must lie below the model's folder")
+    })
+}
+
+pub(crate) fn require(holds: bool, reason: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(reason()) }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[cfg(test)]
+mod tests;
