@@ -97,6 +97,13 @@ impl ImageEncoder {
         self.0.max_batch
     }
 
+    /// Side of the model's input in pixels, the longer one: the [`Detail`](crate::Detail) a picture is needed with.
+    pub fn side(&self) -> u32 {
+        let [_, height, width] = self.0.shape;
+        // Both come from the manifest, as u32.
+        u32::try_from(height.max(width)).unwrap_or(u32::MAX)
+    }
+
     /// The execution provider that really runs the model.
     pub fn provider(&self) -> &str {
         self.0.provider
