@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use inference::{Embedding, ImageEncoder, PictureLimits, Pixels};
+use inference::{Budget, Detail, Embedding, ImageEncoder, PictureLimits, Pixels};
 use pipeline::stage::{Finished, Stage};
 use pipeline::{Failure, ImageId, ObjectRef};
 use table::TableError;
@@ -26,6 +26,7 @@ pub(crate) struct Embed {
     images: Images,
     embeddings: Embeddings,
     limits: PictureLimits,
+    in_flight: Budget,
     thumbnail_side: u32,
 }
 
@@ -38,9 +39,10 @@ impl Embed {
         picture: &PictureSettings,
         max_bytes: u64,
     ) -> Self {
-        let &PictureSettings { max_pixels, max_side, max_decoded_bytes, thumbnail_side } = picture;
+        let &PictureSettings { max_pixels, max_side, max_decoded_bytes, max_decoded_in_flight, thumbnail_side } = picture;
         let limits = PictureLimits { max_bytes, max_pixels, max_side, max_decoded_bytes };
-        Self { encoder, images, embeddings, limits, thumbnail_side }
+        let in_flight = Budget::new(max_decoded_in_flight);
+        Self { encoder, images, embeddings, limits, in_flight, thumbnail_side }
     }
 }
 
@@ -62,7 +64,9 @@ impl Stage for Embed {
 
     fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<Prepared, Failure> {
         let bad = |error: inference::PictureError| Failure::dead_letter(error.class(), error);
-        let picture = inference::decode(&bytes, &self.limits).map_err(bad)?;
+        // Decoded once, at what the largest consumer needs.
+        let detail = Detail::ShortSide(self.encoder.side().max(self.thumbnail_side));
+        let picture = inference::decode_within(&self.in_flight, &bytes, &self.limits, detail).map_err(bad)?;
         let facts = Facts {
             image_id: object.image_id().to_string(),
             bucket: object.bucket.clone(),

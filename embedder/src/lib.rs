@@ -74,6 +74,8 @@ pub struct PictureSettings {
     pub max_side: u32,
     /// Memory one decoder may take.
     pub max_decoded_bytes: u64,
+    /// Memory all decoders and what they gave may take together.
+    pub max_decoded_in_flight: u64,
     /// Longest side of the stored small picture.
     pub thumbnail_side: u32,
 }

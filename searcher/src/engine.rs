@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use inference::{Embedding, ImageEncoder, Manifest, Model, ModelError, PictureLimits, Runtime, TextEncoder};
+use inference::{Budget, Detail, Embedding, ImageEncoder, Manifest, Model, ModelError, PictureLimits, Runtime, TextEncoder};
 use table::embeddings::{self, Embeddings, Found, VectorQuery};
 use table::images::{self, Images};
 use table::ledger::Ledger;
@@ -59,6 +59,7 @@ pub(crate) struct Engine {
     images: OnceCell<Images>,
     embeddings: OnceCell<Embeddings>,
     limits: PictureLimits,
+    in_flight: Budget,
     // Compare all rows at every search.
     exact: bool,
     // Turns at decoding and encoding. A turn is held by the work itself, which goes on when its client has left.
@@ -76,6 +77,7 @@ impl Engine {
             images: OnceCell::new(),
             embeddings: OnceCell::new(),
             limits,
+            in_flight: Budget::new(settings.max_decoded_in_flight),
             exact: settings.exact,
             turns: Arc::new(Semaphore::new(turns)),
         }
@@ -153,9 +155,11 @@ impl Engine {
                 .await
             }
             Example::Image(bytes) => {
-                let (encoders, limits) = (Arc::clone(&self.encoders), self.limits.clone());
+                let (encoders, limits, in_flight) = (Arc::clone(&self.encoders), self.limits.clone(), self.in_flight.clone());
                 self.in_turn(move || {
-                    let picture = inference::decode(&bytes, &limits).map_err(|error| Problem::field("image", error))?;
+                    let detail = Detail::ShortSide(encoders.image.side());
+                    let decoded = inference::decode_within(&in_flight, &bytes, &limits, detail);
+                    let picture = decoded.map_err(|error| Problem::field("image", error))?;
                     let pixels = encoders.image.prepare(&picture);
                     // They may be hundreds of megabytes; the model needs neither.
                     drop((picture, bytes));

@@ -76,6 +76,8 @@ pub struct SearchSettings {
     pub max_image_bytes: usize,
     /// Most pixels of an uploaded picture.
     pub max_pixels: u64,
+    /// Memory all query pictures being decoded may take together.
+    pub max_decoded_in_flight: u64,
     /// Requests worked on at once.
     pub max_concurrent: usize,
     /// Longest time of one request.

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use inference::{Model, Picture, PictureLimits, Runtime, RuntimeSettings, decode};
+use inference::{Detail, Model, Picture, PictureLimits, Runtime, RuntimeSettings, decode};
 
 /// Pictures kept in memory for the measurements that begin with a decoded picture.
 const KEPT: usize = 64;
@@ -36,14 +36,15 @@ fn main() -> Result<(), Failure> {
     let runtime = Runtime::start(&RuntimeSettings::default())?;
     let encoder = Model::find(model, Path::new("models"))?.image_encoder(&runtime, batch)?;
     let limits = PictureLimits::default();
-    let pictures = files.iter().take(KEPT).map(|file| decode(file, &limits)).collect::<Result<Vec<Picture>, _>>()?;
+    let detail = Detail::ShortSide(encoder.side().max(THUMBNAIL_SIDE));
+    let pictures = files.iter().take(KEPT).map(|file| decode(file, &limits, detail)).collect::<Result<Vec<Picture>, _>>()?;
     let pixels: Vec<_> = pictures.iter().map(|picture| encoder.prepare(picture)).collect();
     let batches: Vec<_> = pixels.chunks_exact(encoder.max_batch()).collect();
     if batches.is_empty() {
         return Err(format!("{folder} holds fewer pictures than one batch of {batch}").into());
     }
 
-    let decoded = measure(&files, time, |file| Ok(encoder.prepare(&decode(file, &limits)?)))?;
+    let decoded = measure(&files, time, |file| Ok(encoder.prepare(&decode(file, &limits, detail)?)))?;
     let thumbnails = measure(&pictures, time, |picture| Ok(picture.thumbnail_jpeg(THUMBNAIL_SIDE)?))?;
     let fingerprints = measure(&pictures, time, |picture| Ok(picture.phash()))?;
     let encoded = measure(&batches, time, |batch| Ok(encoder.encode(batch)?))?.per(encoder.max_batch());

@@ -1,7 +1,7 @@
 //! Comparing a model with what its reference computed.
 
 use crate::manifest::Golden;
-use crate::{ImageEncoder, Model, ModelError, PictureLimits, Runtime, TextEncoder, decode};
+use crate::{Detail, ImageEncoder, Model, ModelError, PictureLimits, Runtime, TextEncoder, decode};
 
 /// Most by which the similarity of picture and text may differ from the reference's.
 const COSINE_TOLERANCE: f32 = 0.02;
@@ -127,7 +127,7 @@ fn refuse(model: &Model, checks: &[Check]) -> Result<(), ModelError> {
 
 fn picture(model: &Model, golden: &Golden, encoder: &ImageEncoder) -> Result<(Check, crate::Embedding), ModelError> {
     let bytes = model.read(&golden.picture)?;
-    let picture = decode(&bytes, &PictureLimits::default())
+    let picture = decode(&bytes, &PictureLimits::default(), Detail::Whole)
         .map_err(|error| model.file_error(&golden.picture, format!("is no usable picture: {error}")))?;
     let vector = one(model.manifest.id.as_str(), encoder.encode(&[encoder.prepare(&picture)])?)?;
     let actual = agreement(vector.as_slice(), &golden.picture_vector);

@@ -128,6 +128,13 @@ impl ImageEncoder {
         self.0.batch.get()
     }
 
+    /// Side of the model's input in pixels, the longer one: the [`Detail`](crate::Detail) a picture is needed with.
+    pub fn side(&self) -> u32 {
+        let [_, height, width] = self.0.shape;
+        // Both come from the manifest, as u32.
+        u32::try_from(height.max(width)).unwrap_or(u32::MAX)
+    }
+
     /// What really runs the model.
     pub fn placement(&self) -> &Placement {
         &self.0.placement

@@ -9,6 +9,7 @@ pub mod import;
 
 // From the file to the vector: decode a picture, shape it for the model, run the model.
 mod batch_size;
+mod budget;
 mod embedding;
 mod error;
 mod extra;
@@ -27,6 +28,7 @@ mod source;
 mod text_encoder;
 mod tokens;
 
+pub use budget::{Budget, Share};
 pub use embedding::Embedding;
 pub use error::ModelError;
 pub use image_encoder::ImageEncoder;
@@ -35,7 +37,7 @@ pub use manifest::{
     TextTower,
 };
 pub use model::{Model, installed};
-pub use picture::{Metadata, Picture, PictureError, PictureFormat, PictureLimits, decode};
+pub use picture::{Detail, HeldPicture, Metadata, Picture, PictureError, PictureFormat, PictureLimits, decode, decode_within};
 pub use preprocess::Pixels;
 pub use provider::{Placement, Provider};
 pub use runtime::{Runtime, RuntimeSettings};

@@ -6,12 +6,12 @@ mod made;
 
 use exif::{Rational, Tag, Value};
 use image::ImageFormat;
-use inference::{PictureError, PictureLimits, decode};
+use inference::{Detail, PictureError, PictureLimits, decode};
 use made::{FORMATS, ascii, exif_block, field, jpeg_with_exif, quarters, quarters_as};
 use proptest::prelude::*;
 
 fn class(bytes: &[u8]) -> &'static str {
-    decode(bytes, &PictureLimits::default()).unwrap_err().class()
+    decode(bytes, &PictureLimits::default(), Detail::Whole).unwrap_err().class()
 }
 
 #[test]
@@ -23,8 +23,8 @@ fn what_is_no_picture_says_so() {
     assert_eq!(class(b"%PDF-1.7 a document"), "not_a_picture");
     assert_eq!(class(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "unsupported_format");
     assert_eq!(class(b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"), "unsupported_format");
-    let error = decode(b"\xff\x0a of JPEG XL", &PictureLimits::default()).unwrap_err();
-    assert_eq!(error.to_string(), "JPEG XL pictures are not supported: convert it to JPEG, PNG, WebP, GIF, BMP or TIFF");
+    let error = decode(b"8BPS of Photoshop", &PictureLimits::default(), Detail::Whole).unwrap_err();
+    assert_eq!(error.to_string(), "Photoshop pictures are not supported: convert it to JPEG, PNG, WebP, GIF, BMP or TIFF");
 }
 
 /// A file that is cut anywhere is an error, or, where only what follows the pixels is missing, the same picture.
@@ -32,9 +32,9 @@ fn what_is_no_picture_says_so() {
 fn a_file_cut_anywhere_is_never_half_a_picture() {
     for (codec, format) in FORMATS {
         let whole = quarters_as(codec);
-        let complete = decode(&whole, &PictureLimits::default()).unwrap().rgb;
+        let complete = decode(&whole, &PictureLimits::default(), Detail::Whole).unwrap().rgb;
         for length in 1..whole.len() {
-            match decode(&whole[..length], &PictureLimits::default()) {
+            match decode(&whole[..length], &PictureLimits::default(), Detail::Whole) {
                 Ok(picture) => assert_eq!(picture.rgb, complete, "{format:?} cut at {length} of {}", whole.len()),
                 Err(error) => {
                     let class = error.class();
@@ -57,13 +57,13 @@ fn a_file_cut_anywhere_is_never_half_a_picture() {
 #[test]
 fn limits_are_checked_before_decoding() {
     let png = quarters_as(ImageFormat::Png);
-    let refused = |limits: PictureLimits| decode(&png, &limits).unwrap_err();
+    let refused = |limits: PictureLimits| decode(&png, &limits, Detail::Whole).unwrap_err();
     let open = PictureLimits::default();
     let error = refused(PictureLimits { max_bytes: 10, ..open.clone() });
     assert_eq!(error, PictureError::TooManyBytes { bytes: png.len() as u64, limit: 10 });
     let error = refused(PictureLimits { max_pixels: 767, ..open.clone() });
     assert_eq!(error.to_string(), "the header says 32 x 24 pixels, more than the limit of 767 pixels");
-    assert!(decode(&png, &PictureLimits { max_pixels: 768, ..open.clone() }).is_ok());
+    assert!(decode(&png, &PictureLimits { max_pixels: 768, ..open.clone() }, Detail::Whole).is_ok());
     let error = refused(PictureLimits { max_side: 31, ..open.clone() });
     assert_eq!((error.class(), error), ("too_many_pixels", PictureError::SideTooLong { width: 32, height: 24, limit: 31 }));
     let error = refused(PictureLimits { max_decoded_bytes: 2303, ..open });
@@ -73,10 +73,10 @@ fn limits_are_checked_before_decoding() {
 #[test]
 fn a_header_that_promises_too_much_is_refused_at_once() {
     let started = std::time::Instant::now();
-    let error = decode(&png_header(40_000, 40_000), &PictureLimits::default()).unwrap_err();
+    let error = decode(&png_header(40_000, 40_000), &PictureLimits::default(), Detail::Whole).unwrap_err();
     assert_eq!(error.class(), "too_many_pixels");
     assert_eq!(error.to_string(), "the header says 40000 x 40000 pixels, more than the limit of 100000000 pixels");
-    let error = decode(&png_header(31_000, 10), &PictureLimits::default()).unwrap_err();
+    let error = decode(&png_header(31_000, 10), &PictureLimits::default(), Detail::Whole).unwrap_err();
     assert_eq!(error.class(), "too_many_pixels");
     assert_eq!(class(&png_header(0, 10)), "corrupt_picture");
     assert!(started.elapsed().as_millis() < 500);
@@ -105,7 +105,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert!(decode(&bytes, &PictureLimits::default()).is_err());
+        prop_assert!(decode(&bytes, &PictureLimits::default(), Detail::Whole).is_err());
     }
 
     #[test]
@@ -117,7 +117,7 @@ proptest! {
         let mut bytes = quarters_as(FORMATS[start].0);
         bytes.truncate(kept);
         bytes.extend(rest);
-        let _ = decode(&bytes, &small());
+        let _ = decode(&bytes, &small(), Detail::Whole);
     }
 
     #[test]
@@ -129,7 +129,7 @@ proptest! {
         let mut bytes = quarters_as(FORMATS[which].0);
         let place = place.index(bytes.len());
         bytes[place] = value;
-        if let Ok(picture) = decode(&bytes, &small()) {
+        if let Ok(picture) = decode(&bytes, &small(), Detail::Whole) {
             prop_assert_eq!((picture.width, picture.height), picture.rgb.dimensions());
             let _ = picture.phash();
         }
@@ -146,7 +146,7 @@ proptest! {
         ]);
         let place = place.index(block.len());
         block[place] = value;
-        prop_assert!(decode(&jpeg_with_exif(&quarters(), block), &small()).is_ok());
+        prop_assert!(decode(&jpeg_with_exif(&quarters(), block), &small(), Detail::Whole).is_ok());
     }
 }
 

@@ -9,7 +9,7 @@ mod runtime;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use inference::{Embedding, ImageEncoder, Model, Picture, PictureLimits, Pixels, TextEncoder, decode};
+use inference::{Detail, Embedding, ImageEncoder, Model, Picture, PictureLimits, Pixels, TextEncoder, decode};
 use runtime::runtime;
 use serde::Deserialize;
 
@@ -59,7 +59,7 @@ fn golden() -> Golden {
 }
 
 fn picture(golden: &GoldenPicture) -> Picture {
-    let picture = decode(&fs::read(folder().join(&golden.file)).unwrap(), &PictureLimits::default()).unwrap();
+    let picture = decode(&fs::read(folder().join(&golden.file)).unwrap(), &PictureLimits::default(), Detail::Whole).unwrap();
     assert_eq!((picture.width, picture.height), (golden.width, golden.height), "{}", golden.file);
     picture
 }

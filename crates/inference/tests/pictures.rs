@@ -8,11 +8,11 @@ use exif::{Field, Rational, Tag, Value};
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
-use inference::{Metadata, Picture, PictureFormat, PictureLimits, decode};
+use inference::{Detail, Metadata, Picture, PictureFormat, PictureLimits, decode};
 use made::{FORMATS, ascii, exif_block, field, file, jpeg_with_exif, quarters, quarters_as};
 
 fn open(bytes: &[u8]) -> Picture {
-    decode(bytes, &PictureLimits::default()).unwrap()
+    decode(bytes, &PictureLimits::default(), Detail::Whole).unwrap()
 }
 
 /// JPEG moves colours a little, most of all near edges.

@@ -19,10 +19,12 @@ pub enum PictureFormat {
     Bmp,
     /// TIFF; of several pages the first.
     Tiff,
+    /// JPEG XL, with the feature `jxl`; of an animation the first frame.
+    JpegXl,
 }
 
 impl PictureFormat {
-    /// Stable lower-case name: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`.
+    /// Stable lower-case name: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`, `jxl`.
     pub fn as_str(self) -> &'static str {
         match self {
             PictureFormat::Jpeg => "jpeg",
@@ -31,22 +33,28 @@ impl PictureFormat {
             PictureFormat::Gif => "gif",
             PictureFormat::Bmp => "bmp",
             PictureFormat::Tiff => "tiff",
+            PictureFormat::JpegXl => "jxl",
         }
     }
 
-    pub(super) fn codec(self) -> ImageFormat {
+    /// The decoder `image` has for it.
+    pub(super) fn codec(self) -> Option<ImageFormat> {
         match self {
-            PictureFormat::Jpeg => ImageFormat::Jpeg,
-            PictureFormat::Png => ImageFormat::Png,
-            PictureFormat::WebP => ImageFormat::WebP,
-            PictureFormat::Gif => ImageFormat::Gif,
-            PictureFormat::Bmp => ImageFormat::Bmp,
-            PictureFormat::Tiff => ImageFormat::Tiff,
+            PictureFormat::Jpeg => Some(ImageFormat::Jpeg),
+            PictureFormat::Png => Some(ImageFormat::Png),
+            PictureFormat::WebP => Some(ImageFormat::WebP),
+            PictureFormat::Gif => Some(ImageFormat::Gif),
+            PictureFormat::Bmp => Some(ImageFormat::Bmp),
+            PictureFormat::Tiff => Some(ImageFormat::Tiff),
+            PictureFormat::JpegXl => None,
         }
     }
 
     /// The format of a file that starts with these bytes.
     pub(super) fn of(bytes: &[u8]) -> Result<PictureFormat, PictureError> {
+        if cfg!(feature = "jxl") && JPEG_XL.iter().any(|magic| bytes.starts_with(magic)) {
+            return Ok(PictureFormat::JpegXl);
+        }
         if let Some(what) = known_but_not_decoded(bytes) {
             return Err(PictureError::UnsupportedFormat { what: what.to_owned() });
         }
@@ -63,6 +71,9 @@ impl PictureFormat {
     }
 }
 
+/// A bare codestream, and a container (ISO/IEC 18181-2).
+const JPEG_XL: [&[u8]; 2] = [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"];
+
 /// Formats that people do put in buckets and that deserve a better answer than "not a picture".
 fn known_but_not_decoded(bytes: &[u8]) -> Option<&'static str> {
     let at = |start: usize, magic: &[u8]| bytes.get(start..).is_some_and(|rest| rest.starts_with(magic));
@@ -77,8 +88,8 @@ fn known_but_not_decoded(bytes: &[u8]) -> Option<&'static str> {
         (b"ftypcrx ", "Canon raw (CR3)"),
     ];
     let starts: [(&[u8], &str); 7] = [
-        (b"\xff\x0a", "JPEG XL"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (JPEG_XL[0], "JPEG XL"),
+        (JPEG_XL[1], "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
         (b"8BPS", "Photoshop"),
         (b"\0\0\x01\0", "ICO"),

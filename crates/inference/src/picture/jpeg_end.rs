@@ -1,35 +1,47 @@
-//! Does a JPEG file reach its end?
+//! Does a JPEG file reach its end, and in how many scans?
 //!
 //! The JPEG decoder forgives a file that stops in the middle and fills the rest with grey, as browsers do. In a bucket
 //! such a file is an upload that was cut short: we want to say so, not to index half a picture.
 
-/// Walks the segments of a JPEG file (ITU-T T.81, annex B) and says whether an end-of-image marker closes it.
-///
-/// Bytes after that marker do not matter: phones append previews and videos. A file without a sane structure is left to
-/// the decoder: the answer is then true.
-pub(super) fn reaches_end(bytes: &[u8]) -> bool {
-    const END_OF_IMAGE: u8 = 0xd9;
-    const START_OF_SCAN: u8 = 0xda;
-    let mut position = 2; // behind the start-of-image marker
-    loop {
-        let Some(marker) = next_marker(bytes, &mut position) else {
-            return false;
-        };
-        match marker {
-            END_OF_IMAGE => return true,
-            // Markers without a length: TEM, restarts, start of image.
-            0x01 | 0xd0..=0xd8 => {}
-            _ => {
-                let Some(&[high, low]) = bytes.get(position..position + 2).and_then(|length| length.first_chunk()) else {
-                    return false;
-                };
-                let length = usize::from(u16::from_be_bytes([high, low]));
-                if length < 2 {
-                    return true;
-                }
-                position += length;
-                if marker == START_OF_SCAN {
-                    skip_scan(bytes, &mut position);
+/// What the structure of a JPEG file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scans {
+    /// Scans of the (first) image.
+    pub(super) count: usize,
+    /// An end-of-image marker closes the image. True for a file without a sane structure, which is left to the decoder.
+    pub(super) complete: bool,
+}
+
+impl Scans {
+    /// Walks the segments of a JPEG file (ITU-T T.81, annex B) up to the end-of-image marker.
+    ///
+    /// Bytes after that marker do not matter: phones append previews and videos.
+    pub(super) fn of(bytes: &[u8]) -> Scans {
+        const END_OF_IMAGE: u8 = 0xd9;
+        const START_OF_SCAN: u8 = 0xda;
+        let mut position = 2; // behind the start-of-image marker
+        let mut count = 0;
+        loop {
+            let Some(marker) = next_marker(bytes, &mut position) else {
+                return Scans { count, complete: false };
+            };
+            match marker {
+                END_OF_IMAGE => return Scans { count, complete: true },
+                // Markers without a length: TEM, restarts, start of image.
+                0x01 | 0xd0..=0xd8 => {}
+                _ => {
+                    let Some(&[high, low]) = bytes.get(position..position + 2).and_then(|length| length.first_chunk()) else {
+                        return Scans { count, complete: false };
+                    };
+                    let length = usize::from(u16::from_be_bytes([high, low]));
+                    if length < 2 {
+                        return Scans { count, complete: true };
+                    }
+                    position += length;
+                    if marker == START_OF_SCAN {
+                        count += 1;
+                        skip_scan(bytes, &mut position);
+                    }
                 }
             }
         }
@@ -71,6 +83,10 @@ mod tests {
     const SCAN: [u8; 12] = [0xff, 0xda, 0, 3, 0, 1, 0xff, 0, 2, 0xff, 0xd0, 3];
     const END: [u8; 2] = [0xff, 0xd9];
 
+    fn reaches_end(bytes: &[u8]) -> bool {
+        Scans::of(bytes).complete
+    }
+
     fn file(parts: &[&[u8]]) -> Vec<u8> {
         parts.concat()
     }
@@ -80,6 +96,12 @@ mod tests {
         assert!(reaches_end(&file(&[&START, &COMMENT, &SCAN, &END])));
         assert!(reaches_end(&file(&[&START, &COMMENT, &SCAN, &SCAN, &END, b"a video"])));
         assert!(reaches_end(&file(&[&START, &SCAN, &[0xff, 0xff], &END])));
+    }
+
+    #[test]
+    fn scans_are_counted() {
+        assert_eq!(Scans::of(&file(&[&START, &COMMENT, &END])), Scans { count: 0, complete: true });
+        assert_eq!(Scans::of(&file(&[&START, &SCAN, &COMMENT, &SCAN, &END, &SCAN])), Scans { count: 2, complete: true });
     }
 
     #[test]

@@ -1,0 +1,71 @@
+//! Files of any format, decoded whole.
+
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
+
+use super::decode::{Cost, Decoded, Request};
+use super::{PictureError, PictureFormat, colour};
+
+/// Decodes with the decoder of the format.
+pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded, PictureError> {
+    let mut allocation = Limits::no_limits();
+    allocation.max_alloc = Some(request.limits.max_decoded_bytes);
+    let failed = |error| picture_error(error, format, (0, 0), request);
+    let content = Cursor::new(request.bytes);
+    if let Some(codec) = format.codec() {
+        let mut reader = ImageReader::with_format(content, codec);
+        reader.limits(allocation);
+        let decoder = reader.into_decoder().map_err(failed)?;
+        return read(decoder, request, format);
+    }
+    jxl(content, allocation).map_err(failed).and_then(|decoder| read(decoder, request, format))
+}
+
+#[cfg(feature = "jxl")]
+fn jxl(content: Cursor<&[u8]>, allocation: Limits) -> Result<impl ImageDecoder, ImageError> {
+    let mut decoder = jxl_oxide::integration::JxlDecoder::new(content)?;
+    decoder.set_limits(allocation)?;
+    Ok(decoder)
+}
+
+#[cfg(not(feature = "jxl"))]
+fn jxl(content: Cursor<&[u8]>, _: Limits) -> Result<impl ImageDecoder, ImageError> {
+    // Not reached: without the feature the format is refused by its name.
+    ImageReader::new(content).into_decoder()
+}
+
+fn read(mut decoder: impl ImageDecoder, request: &Request, format: PictureFormat) -> Result<Decoded, PictureError> {
+    let size = decoder.dimensions();
+    let pixels = u64::from(size.0) * u64::from(size.1);
+    // The decoder of JPEG XL works in 32-bit planes.
+    let planes = if format == PictureFormat::JpegXl { 4 * u64::from(decoder.color_type().channel_count()) * pixels } else { 0 };
+    // Broken metadata is no reason to refuse a picture that can be seen.
+    let orientation = match format {
+        // Its decoder has turned the picture already, by what the format itself says.
+        PictureFormat::JpegXl => Orientation::NoTransforms,
+        _ => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+    };
+    let plain = decoder.color_type() == ColorType::Rgb8 && orientation == Orientation::NoTransforms;
+    let after = if plain { 0 } else { 4 * pixels };
+    let cost = Cost { size, decoder: decoder.total_bytes().saturating_add(planes), after };
+    let share = request.admit(format, &cost)?;
+    let exif = match format {
+        PictureFormat::Tiff => Some(request.bytes.to_vec()),
+        _ => decoder.exif_metadata().unwrap_or(None),
+    };
+    let icc = decoder.icc_profile().unwrap_or(None);
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| picture_error(error, format, size, request))?;
+    let image = colour::to_srgb(image, icc.as_deref());
+    Ok(Decoded { image, format, size, orientation, exif, share })
+}
+
+/// Says what an error of the image library means for the caller.
+fn picture_error(error: ImageError, format: PictureFormat, (width, height): (u32, u32), request: &Request) -> PictureError {
+    match error {
+        ImageError::Limits(_) => PictureError::TooMuchMemory { width, height, limit: request.limits.max_decoded_bytes },
+        ImageError::Unsupported(what) => PictureError::UnsupportedFormat { what: format!("{} ({what})", format.as_str()) },
+        other => PictureError::CorruptPicture { format, reason: other.to_string().replace('\n', ", ") },
+    }
+}
