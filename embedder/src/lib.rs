@@ -1,6 +1,7 @@
 //! The embedder: pixels → vectors. Consumes `embed` jobs and appends to `images` and `embeddings_<model>`.
 
 mod embed;
+pub mod models;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -60,6 +61,8 @@ pub struct Settings {
 pub struct ModelSettings {
     /// Built-in name or folder.
     pub name: String,
+    /// Where models are kept.
+    pub folder: String,
     /// Pictures per run.
     pub max_batch: usize,
 }

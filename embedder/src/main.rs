@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use embedder::Settings;
+use embedder::{Settings, models};
 use pipeline::service;
 
 /// Turns the pictures of a bucket into vectors that can be searched.
@@ -22,6 +22,9 @@ struct Arguments {
 enum Command {
     /// Consume jobs until stopped.
     Run,
+    /// Models: which there are, fetching, importing and checking them.
+    #[command(subcommand)]
+    Models(models::Command),
     /// Print every setting with its default.
     Settings,
 }
@@ -30,6 +33,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         Command::Run => service::main(arguments.settings.as_deref(), embedder::run),
+        Command::Models(command) => {
+            service::command(arguments.settings.as_deref(), |settings, cancel| models::run(settings, command, cancel))
+        }
         Command::Settings => service::print_defaults::<Settings>(),
     }
 }

@@ -18,12 +18,12 @@ SIDE = 8
 PROCESSES, THREADS, PER_TASK = 2, 4, 500
 
 
-def put_all(env, folder, count):
-    """Puts `count` pictures under `folder` and returns the seconds it took."""
+def put_all(env, folder, count, make=None):
+    """Puts `count` pictures under `folder`, made from their number by `make` or tiny, and returns the seconds it took."""
     begun = time.monotonic()
     place = {name: env[f"BUCKETLENS__BUCKET__{name}"] for name in ("ENDPOINT", "NAME", "REGION")}
     secrets = [env[f"BUCKETLENS__BUCKET__{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
-    tasks = [(place, secrets, folder, range(count)[first : first + PER_TASK]) for first in range(0, count, PER_TASK)]
+    tasks = [(make or tiny, place, secrets, folder, range(count)[first : first + PER_TASK]) for first in range(0, count, PER_TASK)]
     with ProcessPoolExecutor(PROCESSES) as processes:
         for _ in processes.map(_put_some, tasks):
             pass
@@ -39,7 +39,7 @@ def tiny(number):
 
 
 def _put_some(task):
-    place, secrets, folder, numbers = task
+    make, place, secrets, folder, numbers = task
     signer = S3SigV4Auth(Credentials(*secrets), "s3", place["REGION"])
     own = threading.local()
 
@@ -47,7 +47,7 @@ def _put_some(task):
         if not hasattr(own, "pool"):
             own.pool = urllib3.PoolManager(retries=urllib3.Retry(3))
         key = f"{folder}/{number // 1000:04}/{number:07}.jpg"
-        request = AWSRequest("PUT", f"{place['ENDPOINT']}/{place['NAME']}/{urllib.parse.quote(key)}", data=tiny(number))
+        request = AWSRequest("PUT", f"{place['ENDPOINT']}/{place['NAME']}/{urllib.parse.quote(key)}", data=make(number))
         request.headers["Content-Type"] = "image/jpeg"
         signer.add_auth(request)
         answer = own.pool.request("PUT", request.url, body=request.data, headers=dict(request.headers.items()))

@@ -1,0 +1,148 @@
+//! `embedder models …`: which models there are; fetching, importing and checking them.
+
+mod checks;
+mod download;
+mod hub;
+mod listing;
+mod pull;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use inference::catalogue::{self, Entry};
+use inference::{Precision, RuntimeSettings};
+use pipeline::service::{HttpSettings, Shared};
+use pipeline::settings::{self, SettingsError};
+use pipeline::telemetry::LogSettings;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::ModelSettings;
+
+/// The part of the embedder's settings that models need: neither bucket nor broker, so that they can be prepared anywhere.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    log: LogSettings,
+    http: HttpSettings,
+    model: ModelSettings,
+    runtime: RuntimeSettings,
+}
+
+impl settings::Settings for Settings {
+    const DEFAULTS: &'static str = <crate::Settings as settings::Settings>::DEFAULTS;
+
+    fn shared(&self) -> Shared {
+        Shared { log: self.log.clone(), http: self.http.clone() }
+    }
+
+    fn validate(&self) -> Result<(), SettingsError> {
+        Ok(())
+    }
+}
+
+/// What can be done with models.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Models that are known by name, and those in `models.folder`.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// All that is known about one model: licence, notice, files, what it takes.
+    Show {
+        /// Id in the catalogue, name of a model in `models.folder`, or path of a folder.
+        model: String,
+    },
+    /// Fetch a model of the catalogue into `models.folder`; a broken fetch goes on where it stopped.
+    Pull(Pull),
+    /// Write a model.toml for a folder laid out as by transformers.js or Immich.
+    Import {
+        /// The folder.
+        folder: PathBuf,
+        /// fp32, fp16 or int8; without it the most exact one there is.
+        #[arg(long)]
+        precision: Option<Precision>,
+        /// Replace a model.toml that is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Check the files of a model, and that it computes what its reference computed.
+    Verify {
+        /// Name of a model in `models.folder`, or path of a folder.
+        model: String,
+    },
+    /// Compare a model in int8 with its more exact twin on your own pictures; only one that passes is served.
+    Gate {
+        /// The model in int8: name in `models.folder`, or path.
+        model: String,
+        /// The same model in fp32 or fp16: name in `models.folder`, or path.
+        #[arg(long)]
+        against: String,
+        /// Folder with at least 500 pictures.
+        #[arg(long)]
+        pictures: PathBuf,
+    },
+}
+
+/// Options of `pull`.
+#[derive(Debug, Args)]
+pub struct Pull {
+    /// Id in the catalogue.
+    model: String,
+    /// fp32, fp16 (half the size; for GPUs) or int8 (a quarter; on a CPU two to three times as fast, to be compared first).
+    #[arg(long, default_value = "fp32")]
+    precision: Precision,
+    /// File with an entry that is used instead of the catalogue's.
+    #[arg(long)]
+    catalogue: Option<PathBuf>,
+}
+
+/// Runs a command until it is done or cancelled.
+///
+/// # Errors
+/// Whatever kept it from being done, in a sentence.
+pub async fn run(settings: Settings, command: Command, cancel: CancellationToken) -> anyhow::Result<()> {
+    let folder = PathBuf::from(&settings.model.folder);
+    match command {
+        Command::List { json } => listing::list(&folder, json),
+        Command::Show { model } => listing::show(&model, &folder),
+        Command::Pull(Pull { model, precision, catalogue }) => {
+            let entry = entry(&model, catalogue.as_deref())?;
+            let recipe = entry.resolve(precision).map_err(anyhow::Error::msg)?;
+            tokio::select! {
+                pulled = pull::pull(recipe, &folder) => pulled,
+                () = cancel.cancelled() => anyhow::bail!("stopped; the same command goes on where it stopped"),
+            }
+        }
+        Command::Import { folder, precision, force } => checks::import(&folder, precision, force),
+        Command::Verify { model } => {
+            blocking(move || checks::verify(&model, &folder, &settings.runtime)).await
+        }
+        Command::Gate { model, against, pictures } => {
+            blocking(move || checks::gate(&model, &against, &pictures, &folder, &settings.runtime)).await
+        }
+    }
+}
+
+fn entry(id: &str, file: Option<&Path>) -> anyhow::Result<Entry> {
+    let Some(file) = file else {
+        let known = || format!("the catalogue has no model `{id}`; it has {}", catalogue::ids().join(", "));
+        return catalogue::find(id).cloned().with_context(known);
+    };
+    let text = std::fs::read_to_string(file).with_context(|| format!("the file {} cannot be read", file.display()))?;
+    let entry = Entry::parse(&text).map_err(|reason| anyhow::anyhow!("the file {}: {reason}", file.display()))?;
+    anyhow::ensure!(entry.id == id, "the file {} describes the model `{}` and not `{id}`", file.display(), entry.id);
+    Ok(entry)
+}
+
+async fn blocking(work: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// Writes a line of the command's result.
+fn line(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("the output cannot be written")
+}
