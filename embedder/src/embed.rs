@@ -76,9 +76,7 @@ impl Stage for Embed {
     async fn ready(&self, object: &ObjectRef) -> Ready<Prepared> {
         let Some(shared) = &self.shared else { return Ready::Fetch(None) };
         match shared.take(object.image_id(), self.model()).await {
-            Ok((decoded, pixels)) => {
-                Ready::Decoded { size_bytes: decoded.facts.size_bytes, input: Prepared { decoded, pixels } }
-            }
+            Ok((decoded, pixels)) => Ready::Decoded { size_bytes: decoded.facts.size_bytes, input: Prepared { decoded, pixels } },
             Err(claim) => Ready::Fetch(Some(claim)),
         }
     }

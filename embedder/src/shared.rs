@@ -90,14 +90,7 @@ impl Shared {
     }
 
     /// Keeps a picture that `model` has decoded for the others. CPU work, on a blocking thread of the runtime.
-    pub(crate) fn keep(
-        &self,
-        id: ImageId,
-        model: &str,
-        picture: &Picture,
-        facts: Facts,
-        thumbnail: Vec<u8>,
-    ) -> Arc<Decoded> {
+    pub(crate) fn keep(&self, id: ImageId, model: &str, picture: &Picture, facts: Facts, thumbnail: Vec<u8>) -> Arc<Decoded> {
         let mut others = self.members.read().unwrap_or_else(PoisonError::into_inner).clone();
         others.remove(model);
         let prepare = |(other, encoder): (String, ImageEncoder)| (other, Arc::new(encoder.prepare(picture)));

@@ -141,7 +141,11 @@ impl Active {
     }
 
     /// Acts until shutdown, or until there are other models to work for. May be dropped at any moment: the next one takes up from the bucket, the queues and the tables.
-    pub(crate) async fn run(mut self, front: &watch::Sender<Option<Router>>, shutdown: &CancellationToken) -> anyhow::Result<Ended> {
+    pub(crate) async fn run(
+        mut self,
+        front: &watch::Sender<Option<Router>>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Ended> {
         let settings = Arc::clone(&self.parts.settings);
         let (asking, mut asked) = mpsc::channel(4);
         let listing_due = Arc::new(Notify::new());
@@ -151,7 +155,8 @@ impl Active {
         let _ends_with_us = stop.clone().drop_guard();
         let mut doors = events::open(&door, &settings.events, &settings.amqp, &settings.filter.prefix, &listing_due, &stop);
         let ids = self.models.iter().map(|(_, model)| model.id.clone()).collect();
-        let ops = ops::Ops::new(&self.parts, self.index.clone(), ids, self.publisher.clone(), asking, upkeep.clone(), stop.clone());
+        let ops =
+            ops::Ops::new(&self.parts, self.index.clone(), ids, self.publisher.clone(), asking, upkeep.clone(), stop.clone());
         let routes = events::router(door, settings.events.clone()).merge(ops::router(ops, settings.ops.api_key.clone()));
         front.send_replace(Some(routes));
         let _closes = Closes(front);

@@ -116,7 +116,8 @@ impl Seen {
             ("suspect", depths.suspect),
             ("dead", depths.dead),
         ] {
-            metrics::gauge!("bucketlens_queue_depth", "stage" => stage.to_string(), "queue" => queue).set(f64::from(depth.unwrap_or(0)));
+            metrics::gauge!("bucketlens_queue_depth", "stage" => stage.to_string(), "queue" => queue)
+                .set(f64::from(depth.unwrap_or(0)));
         }
     }
 }

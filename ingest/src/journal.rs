@@ -96,7 +96,11 @@ impl Journal {
         let names = self.state.names(&self.folder).await?;
         self.lock().segments = names.len();
         for name in names {
-            let (Some(at), Some((body, _))) = (name.strip_prefix(&self.folder).and_then(seconds_of), self.state.read(&name).await?) else { continue };
+            let (Some(at), Some((body, _))) =
+                (name.strip_prefix(&self.folder).and_then(seconds_of), self.state.read(&name).await?)
+            else {
+                continue;
+            };
             for record in decode(&body) {
                 stored += 1;
                 take(record, at);

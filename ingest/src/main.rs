@@ -49,9 +49,9 @@ fn main() -> ExitCode {
         Command::Operate(command) => {
             service::command(arguments.settings.as_deref(), |settings, cancel| command::run(settings, command, cancel))
         }
-        Command::Models(command) => {
-            service::command(arguments.settings.as_deref(), |settings, cancel| ingest::models::command::run(settings, command, cancel))
-        }
+        Command::Models(command) => service::command(arguments.settings.as_deref(), |settings, cancel| {
+            ingest::models::command::run(settings, command, cancel)
+        }),
         Command::Dead(command) => ingest::dead::main(arguments.settings.as_deref(), *command),
         Command::Settings => service::print_defaults::<Settings>(),
     }

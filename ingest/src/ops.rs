@@ -82,7 +82,13 @@ impl Ops {
 pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
     let operations = ops.operations.clone();
     let models = ops_models::router(&ops.parts, operations.clone());
-    let desk = Desk::new(ops.amqp().clone(), control::stages(&ops.parts.settings), ops.parts.bucket.clone(), ops.publisher.clone(), operations.clone());
+    let desk = Desk::new(
+        ops.amqp().clone(),
+        control::stages(&ops.parts.settings),
+        ops.parts.bucket.clone(),
+        ops.publisher.clone(),
+        operations.clone(),
+    );
     Router::new()
         .route("/v1/ops/progress", get(show))
         .route("/v1/ops/stages/{stage}/{action}", post(switch))

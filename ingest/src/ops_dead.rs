@@ -105,7 +105,12 @@ impl Ask {
         if self.ids.iter().any(|id| id.len() < SHORTEST_ID) {
             return Err(Problem::field("ids", format!("must be message ids, or the first {SHORTEST_ID} digits of them or more")));
         }
-        let stage = self.stage.as_deref().map(|name| control::stage(stages, name)).transpose().map_err(|error| Problem::field("stage", error))?;
+        let stage = self
+            .stage
+            .as_deref()
+            .map(|name| control::stage(stages, name))
+            .transpose()
+            .map_err(|error| Problem::field("stage", error))?;
         let key = self.key.as_deref().map(dead::key_glob).transpose().map_err(|error| Problem::field("key", error))?;
         let since = self.since.as_deref().map(|text| dead::since(text, Timestamp::now())).transpose();
         let since = since.map_err(|error| Problem::field("since", error))?;

@@ -138,7 +138,8 @@ impl Published {
             entry.flags &= !UNCONFIRMED;
         }
         self.journal.note(Record { id, flags });
-        metrics::counter!("bucketlens_ingest_published_total", "stage" => self.stage.to_string(), "origin" => origin.as_str()).increment(1);
+        metrics::counter!("bucketlens_ingest_published_total", "stage" => self.stage.to_string(), "origin" => origin.as_str())
+            .increment(1);
         Ok(true)
     }
 

@@ -15,7 +15,7 @@ use crate::journal;
 use crate::served::Decided;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-const AFTER_TROUBLE: Duration = Duration::from_secs(30);
+const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
 /// Looks again and again. Runs until dropped.
 pub(crate) async fn run_often(parts: &Parts, decided: Decided) {

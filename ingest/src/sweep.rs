@@ -20,8 +20,8 @@ use pipeline::{ImageId, ObjectRef};
 use serde::{Deserialize, Serialize};
 
 use crate::governor::Governor;
-use crate::index::{Index, Snapshot};
 use crate::ids::Ids;
+use crate::index::{Index, Snapshot};
 use crate::removal::{self, Fates};
 use crate::served::{Served, ServedModels};
 
@@ -201,7 +201,8 @@ impl Sweeper {
         let full = prefix == self.prefix;
         let only = (!full).then_some(prefix.as_str());
         if request.release && !request.dry_run {
-            let released: usize = self.models.iter().filter(|(_, model)| asked(request, model)).map(|(_, m)| m.published.release()).sum();
+            let released: usize =
+                self.models.iter().filter(|(_, model)| asked(request, model)).map(|(_, m)| m.published.release()).sum();
             tracing::info!(jobs = released, "what a cancelled backfill had left is published again");
         }
         let mut report = Report {
@@ -382,7 +383,8 @@ impl Sweeper {
             return Ok(());
         }
         let Fates { gone, overwritten, unwatched: left_alone } =
-            removal::ask(&self.bucket, &self.index, &self.filter, &snapshot.embeddings[active], &lost, report.objects == 0).await?;
+            removal::ask(&self.bucket, &self.index, &self.filter, &snapshot.embeddings[active], &lost, report.objects == 0)
+                .await?;
         report.unwatched = left_alone.len();
         for ids in snapshot.all_mut() {
             ids.dismiss(&left_alone);

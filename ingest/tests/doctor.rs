@@ -72,7 +72,8 @@ async fn a_healthy_installation_is_fine_in_every_respect() {
     state.put("sweep", &json!({ "finished_at": "2020-01-01T00:00:00Z" }), Only::Always).await.unwrap();
     assert!(embedder.stop().await.success());
     let (code, checks) = doctor(&world, &[("STAGES__MODELS", "demo-clip,other")]);
-    let warned = ["store.links", "broker.queues", "workers.embed-demo-clip", "table.embeddings_other", "stages.paused", "sweep.age"];
+    let warned =
+        ["store.links", "broker.queues", "workers.embed-demo-clip", "table.embeddings_other", "stages.paused", "sweep.age"];
     assert_eq!((code, with(&checks, "warn")), (Some(0), warned.to_vec()), "{checks:#?}");
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingest"));

@@ -119,12 +119,7 @@ impl Engine {
         embeddings.search(&query).await.map_err(problem::tables)
     }
 
-    async fn vector(
-        &self,
-        served: &Arc<Served>,
-        example: Example,
-        embeddings: Option<&Embeddings>,
-    ) -> Result<Vec<f32>, Problem> {
+    async fn vector(&self, served: &Arc<Served>, example: Example, embeddings: Option<&Embeddings>) -> Result<Vec<f32>, Problem> {
         match example {
             Example::Vector(values) => {
                 let dim = served.encoders.space.dim;

@@ -50,7 +50,11 @@ pub(crate) async fn run(app: Arc<App>, shelf: Shelf, mut decided: watch::Receive
                     false
                 }
                 Err(error) => {
-                    tracing::error!(model = wanted, answering, "the active model cannot take over, the former one goes on: {error:#}");
+                    tracing::error!(
+                        model = wanted,
+                        answering,
+                        "the active model cannot take over, the former one goes on: {error:#}"
+                    );
                     health.note(NOTE, format!("'{wanted}' is to answer but cannot, '{answering}' does: {error:#}"));
                     app.following.set(Some((wanted, format!("{error:#}"))));
                     true

@@ -52,9 +52,7 @@ pub(crate) struct Of {
 impl Of {
     /// Refuses a question that is meant for another model.
     pub(crate) fn check(&self, answering: &Space) -> Result<(), Problem> {
-        for (field, meant, ours) in
-            [("model", &self.model, &answering.model), ("space", &self.space, &answering.space)]
-        {
+        for (field, meant, ours) in [("model", &self.model, &answering.model), ("space", &self.space, &answering.space)] {
             if meant.as_ref().is_some_and(|meant| meant != ours) {
                 return Err(Problem::field(field, format!("is another one's: '{ours}' answers")));
             }

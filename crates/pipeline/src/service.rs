@@ -86,8 +86,8 @@ where
 {
     // The libraries bring two cryptography providers; without a choice, the first TLS connection would panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let loaded = settings::load::<S>(file)
-        .and_then(|settings| telemetry::install(&log_as(&settings.shared().log)).map(|()| settings));
+    let loaded =
+        settings::load::<S>(file).and_then(|settings| telemetry::install(&log_as(&settings.shared().log)).map(|()| settings));
     let settings = match loaded {
         Ok(loaded) => loaded,
         Err(error) => return refused(&error),

@@ -91,7 +91,10 @@ async fn a_consumer_comes_back_when_the_broker_cancels_it() {
 
     // Someone deletes the queue under it: the stream ends without any error.
     let channel = world.broker().await.create_channel().await.unwrap();
-    channel.queue_delete(topology.work_queue(&StageName::embed("demo-clip")).as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    channel
+        .queue_delete(topology.work_queue(&StageName::embed("demo-clip")).as_str().into(), QueueDeleteOptions::default())
+        .await
+        .unwrap();
     eventually("the job after that is published and delivered", Duration::from_secs(60), || async {
         publisher.publish(Outgoing::job(&topology, &job("after.jpg"))).await.ok()
     })

@@ -32,12 +32,7 @@ pub struct Overlap {
 ///
 /// # Errors
 /// The store did not answer or refused.
-pub async fn overlap(
-    a: &Embeddings,
-    b: &Embeddings,
-    samples: usize,
-    told: impl Fn(&Overlap),
-) -> Result<Overlap, TableError> {
+pub async fn overlap(a: &Embeddings, b: &Embeddings, samples: usize, told: impl Fn(&Overlap)) -> Result<Overlap, TableError> {
     let common = common(ids(a.ledger()).await?, &ids(b.ledger()).await?);
     let mut overlap = Overlap { samples: 0, common: common.len(), mean: None };
     let (step, mut sum) = (common.len().div_ceil(samples.max(1)).max(1), 0.0);

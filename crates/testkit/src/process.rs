@@ -30,13 +30,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
 
 impl Process {
     /// Starts `name run` with these variables, and with a file of settings if one is given; its log goes to a file in `folder`.
-    pub(crate) fn start(
-        name: &str,
-        label: &str,
-        folder: &Path,
-        settings: Option<&Path>,
-        variables: &[(String, String)],
-    ) -> Self {
+    pub(crate) fn start(name: &str, label: &str, folder: &Path, settings: Option<&Path>, variables: &[(String, String)]) -> Self {
         let log = folder.join(format!("{label}.log"));
         let file = File::create(&log).expect("log file");
         let child = Command::new(program(name))

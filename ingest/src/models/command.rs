@@ -99,7 +99,10 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
         }
         Some(What::Remove { id, grace }) => {
             let removal = remove(&parts, &id, grace).await?;
-            let text = format!("'{id}' is removed, its table goes at {:.0}; until then `ingest models keep {id}` takes it back", removal.drop_at);
+            let text = format!(
+                "'{id}' is removed, its table goes at {:.0}; until then `ingest models keep {id}` takes it back",
+                removal.drop_at
+            );
             if json { print_json(&removal) } else { line(&text) }
         }
         Some(What::Keep { id }) => {
@@ -111,7 +114,8 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut lines = vec![["MODEL", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"].map(str::to_owned).to_vec()];
+    let mut lines =
+        vec![["MODEL", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"].map(str::to_owned).to_vec()];
     for row in rows {
         let depth = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| {
             row.queues.as_ref().map_or_else(|| "?".to_owned(), |queues| pick(queues).unwrap_or(0).to_string())

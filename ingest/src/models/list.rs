@@ -44,7 +44,8 @@ pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<R
     let decided = models::read(&parts.state).await?;
     let objects = parts.state.get::<Report>(SWEEP_STATE).await?.map(|(sweep, _)| sweep.objects);
     let tables = ledger::table_names(&parts.database).await?;
-    let others: BTreeSet<_> = tables.iter().filter_map(|name| embeddings::model_of(name)).chain(decided.removed.keys().map(String::as_str)).collect();
+    let others: BTreeSet<_> =
+        tables.iter().filter_map(|name| embeddings::model_of(name)).chain(decided.removed.keys().map(String::as_str)).collect();
     let others = others.into_iter().filter(|id| !set.iter().any(|set| set == id));
     let mut rows = Vec::new();
     for id in set.iter().map(String::as_str).chain(others) {
@@ -52,7 +53,8 @@ pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<R
         if let Some(table) = Ledger::open(&parts.database, &embeddings::name(id)).await? {
             (count, space) = (Some(table.count_rows().await?), table.space(id).await?);
         }
-        let covered = |objects: usize| if objects == 0 { 100.0 } else { 100.0 * count.unwrap_or(0).min(objects) as f64 / objects as f64 };
+        let covered =
+            |objects: usize| if objects == 0 { 100.0 } else { 100.0 * count.unwrap_or(0).min(objects) as f64 / objects as f64 };
         rows.push(Row {
             id: id.to_owned(),
             active: active_of(set, &decided) == id,

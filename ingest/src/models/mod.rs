@@ -22,10 +22,12 @@ pub(crate) use readiness::Readiness;
 
 /// Samples of a comparison unless somebody says otherwise, and at most.
 pub(crate) const SAMPLES: usize = 100;
-pub(crate) const MOST_SAMPLES: usize = 10_000;
+const MOST_SAMPLES: usize = 10_000;
 /// Time in which a removal can be taken back unless somebody says otherwise, and at most.
 pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
-pub(crate) const MOST_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
+// What workers have begun when they learn of it is still written: that must not meet a table that goes.
+const LEAST_GRACE: Duration = Duration::from_secs(10);
+const MOST_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// What was asked for makes no sense as things are; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -89,10 +91,13 @@ pub(crate) async fn activate(parts: &Parts, wanted: Wanted, force: bool) -> anyh
 /// Marks a model as removed: nothing is published for it from now on, its embedders rest, and after the grace time its
 /// table goes. Marked again, the time counts anew.
 pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::Result<Removal> {
+    if !(LEAST_GRACE..=MOST_GRACE).contains(&grace) {
+        return refused("the grace time must be from 10s to 366 days: workers need some seconds to finish what they have begun");
+    }
     let set = &parts.settings.stages.models;
     let tables: BTreeSet<_> = ledger::table_names(&parts.database).await?.into_iter().collect();
     let known = set.iter().any(|set| set == id) || tables.contains(&embeddings::name(id));
-    let (at, grace) = (Timestamp::now(), SignedDuration::try_from(grace.min(MOST_GRACE))?);
+    let (at, grace) = (Timestamp::now(), SignedDuration::try_from(grace)?);
     let removal = Removal { at, drop_at: at.checked_add(grace)?, dropped_at: None };
     let mark = |models: &mut Models| {
         if active_of(set, models) == id {

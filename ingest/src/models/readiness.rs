@@ -35,7 +35,10 @@ impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { objects, indexed, missing, dead } = self;
         let objects = objects.map_or_else(|| "?".to_owned(), |objects| objects.to_string());
-        write!(f, "{indexed} object versions indexed of {objects} objects in the last sweep, {missing} missing, {dead} of them dead")
+        write!(
+            f,
+            "{indexed} object versions indexed of {objects} objects in the last sweep, {missing} missing, {dead} of them dead"
+        )
     }
 }
 
@@ -46,12 +49,9 @@ pub(super) async fn of(parts: &Parts, id: &str) -> anyhow::Result<Option<Readine
     let known = index::ids(images.as_ref(), None).await?;
     let vectors = index::ids(Some(&table), None).await?;
     let objects = parts.state.get::<Report>(SWEEP_STATE).await?.map(|(sweep, _)| sweep.objects);
-    let depths = Queues::new(parts.settings.amqp.clone()).depths(&StageName::embed(id)).await?;
+    // A broker that is away knows no dead letters, and what is missing then counts.
+    let depths = Queues::new(parts.settings.amqp.clone()).depths(&StageName::embed(id)).await;
+    let dead = depths.ok().and_then(|depths| depths.dead).unwrap_or(0) as usize;
     let unlisted = objects.unwrap_or(0).saturating_sub(vectors.len());
-    Ok(Some(Readiness {
-        objects,
-        indexed: vectors.len(),
-        missing: known.not_in(&vectors).max(unlisted),
-        dead: depths.dead.unwrap_or(0) as usize,
-    }))
+    Ok(Some(Readiness { objects, indexed: vectors.len(), missing: known.not_in(&vectors).max(unlisted), dead }))
 }
