@@ -1,35 +1,34 @@
-//! The embedder: pixels → vectors. Consumes `embed` jobs and appends to `images` and `embeddings_<model>`.
+//! The embedder: pixels → vectors. Consumes the jobs of one stage per model and appends to `images` and
+//! `embeddings_<model>`.
 
 mod embed;
 pub mod models;
+mod serve;
+mod shared;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::sync::Arc;
 
-use inference::{ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings};
+use inference::RuntimeSettings;
 use pipeline::batch::BatchSettings;
 use pipeline::bucket::{Bucket, BucketSettings};
 use pipeline::connection::AmqpSettings;
-use pipeline::consume::Subscription;
 use pipeline::health::Health;
-use pipeline::job::StageName;
-use pipeline::publish::Publisher;
 use pipeline::service::{self, HttpSettings, Shared};
-use pipeline::settings::{self, SettingsError};
-use pipeline::settle::Settler;
+use pipeline::settings::{self, SettingsError, list};
 use pipeline::state::State;
-use pipeline::switch::Switch;
 use pipeline::telemetry::LogSettings;
-use pipeline::topology::Topology;
-use pipeline::worker::{self, FetchSettings, HALT_HOLD, Parts};
+use pipeline::worker::FetchSettings;
 use serde::Deserialize;
-use table::TableError;
-use table::embeddings::Embeddings;
-use table::images::Images;
-use table::location::{Access, Location};
+use table::location::Location;
 use table::probe::ProbeError;
-use table::schema::Space;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::serve::Process;
+
+// Each has threads, connections and batches of its own.
+const MOST_MODELS: usize = 16;
 
 /// All settings of the embedder; `settings.toml` documents them.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,8 +40,8 @@ pub struct Settings {
     pub amqp: AmqpSettings,
     /// Logging.
     pub log: LogSettings,
-    /// Which model.
-    pub model: ModelSettings,
+    /// Which models.
+    pub models: ModelSettings,
     /// How models are run.
     pub runtime: RuntimeSettings,
     /// Downloading and decoding.
@@ -55,15 +54,16 @@ pub struct Settings {
     pub http: HttpSettings,
 }
 
-/// `[model]`: which model makes the vectors.
+/// `[models]`: which models make vectors.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSettings {
-    /// Built-in name or folder.
-    pub name: String,
-    /// Where models are kept.
+    /// Built-in names, names of folders below `folder`, or paths of folders.
+    #[serde(deserialize_with = "list")]
+    pub serve: Vec<String>,
+    /// Where the folders of models lie.
     pub folder: String,
-    /// Pictures per run.
+    /// Pictures per run; 0: by what runs the model.
     pub max_batch: usize,
 }
 
@@ -95,8 +95,16 @@ impl settings::Settings for Settings {
         self.amqp.validate()?;
         self.fetch.validate()?;
         self.batch.validate()?;
-        if !(1..=1024).contains(&self.model.max_batch) {
-            return Err(SettingsError::value("model.max_batch", "must be from 1 to 1024"));
+        if self.models.max_batch > 1024 {
+            return Err(SettingsError::value("models.max_batch", "must be at most 1024"));
+        }
+        if !(1..=MOST_MODELS).contains(&self.models.serve.len()) {
+            return Err(SettingsError::value("models.serve", format!("must name 1 to {MOST_MODELS} models")));
+        }
+        for (place, name) in self.models.serve.iter().enumerate() {
+            if self.models.serve[..place].contains(name) {
+                return Err(SettingsError::value("models.serve", format!("names '{name}' twice")));
+            }
         }
         if !(16..=2048).contains(&self.picture.thumbnail_side) {
             return Err(SettingsError::value("picture.thumbnail_side", "must be from 16 to 2048"));
@@ -107,16 +115,20 @@ impl settings::Settings for Settings {
 
 /// Runs the embedder until shutdown.
 ///
-/// The order matters: the model is warm and the store is proven before the first job is taken, because from then on
-/// what is delivered counts as begun.
+/// The order matters: a model is warm and the store is proven before the first job is taken, because from then on what is
+/// delivered counts as begun.
 ///
-/// A model or a store that is away keeps it waiting, unready; it goes on by itself once they are there.
+/// A model or a store that is away keeps it waiting, unready; it goes on by itself once they are there. One model does not
+/// wait for another.
 ///
 /// # Errors
-/// The socket cannot be used, or the model, the store or the tables are not what they must be.
+/// The socket cannot be used, or a model, the store or the tables are not what they must be.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
-    health.expect(&["model", "store", "publisher", "consumer"]);
+    health.expect(&["store"]);
+    for name in &settings.models.serve {
+        health.expect(&[&serve::condition(name)]);
+    }
     let listener = service::bind(&settings.http).await?;
     let address = listener.local_addr()?;
     // Answers until the last delivery is settled: "not ready" says more than a closed port.
@@ -129,43 +141,27 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
 }
 
 async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let load = || {
-        let (runtime, model) = (settings.runtime.clone(), settings.model.clone());
-        async move { anyhow::Ok(tokio::task::spawn_blocking(move || load(&runtime, &model)).await??) }
-    };
-    let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);
-    let loaded = service::until_works(&health, "model", &shutdown, missing, load).await?;
-    let Some((encoder, manifest, manifest_hash)) = loaded else { return Ok(()) };
-    tracing::info!(model = manifest.id, provider = %encoder.placement().active, dim = encoder.dim(), "model is warm");
-
-    let bucket = Bucket::connect(&settings.bucket).await;
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let away = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
     let Some(()) = service::until_works(&health, "store", &shutdown, away, || table::probe::probe(&location)).await? else {
         return Ok(());
     };
-    let space = Space { model: manifest.id.clone(), space: manifest.space.clone(), manifest_hash, dim: encoder.dim() };
-    let opened = service::until_works(&health, "store", &shutdown, TableError::may_pass, || tables(&location, &space)).await?;
-    let Some((images, embeddings)) = opened else { return Ok(()) };
-    let stage = embed::Embed::new(images, embeddings, encoder, &settings.picture, settings.fetch.max_object_bytes);
-
-    let worker = format!("{}@{address}", std::process::id());
-    let (name, topology) = (format!("embedder {worker}"), Topology::new(&settings.amqp.namespace));
-    let publisher = Publisher::start(settings.amqp.clone(), name.clone(), vec![StageName::embed()], health.clone());
-    let settler = Settler::new(publisher, topology, StageName::embed(), worker, manifest.id);
-    let switch = Switch::start(State::new(bucket.clone(), &settings.bucket), StageName::embed());
-    let subscription = Subscription { amqp: settings.amqp, name, stage: StageName::embed() };
-    let (batch, fetch, halt_hold) = (settings.batch, settings.fetch, HALT_HOLD);
-    worker::run(Parts { stage, bucket, subscription, settler, switch, batch, fetch, halt_hold, health, shutdown }).await
-}
-
-fn load(runtime: &RuntimeSettings, settings: &ModelSettings) -> Result<(ImageEncoder, Manifest, String), ModelError> {
-    let model = Model::find(&settings.name, Path::new("models"))?;
-    let runtime = Runtime::start(runtime)?;
-    Ok((model.image_encoder(&runtime, settings.max_batch)?, model.manifest, model.digest))
-}
-
-async fn tables(location: &Location, space: &Space) -> Result<(Images, Embeddings), TableError> {
-    let database = location.connect(Access::writer()).await?;
-    Ok((Images::open_or_create(&database).await?, Embeddings::open_or_create(&database, space.clone()).await?))
+    let bucket = Bucket::connect(&settings.bucket).await;
+    let state = State::new(bucket.clone(), &settings.bucket);
+    // Where one model ends by a failure, the others end too.
+    let (names, shutdown) = (settings.models.serve.clone(), shutdown.child_token());
+    let decided = pipeline::models::follow(state.clone());
+    let process = Arc::new(Process::new(settings, bucket, location, state, decided, health, address));
+    let mut serving = JoinSet::new();
+    for name in names {
+        serving.spawn(serve::serve(Arc::clone(&process), name, shutdown.clone()));
+    }
+    let mut worked = Ok(());
+    while let Some(ended) = serving.join_next().await {
+        if let Err(error) = ended.unwrap_or_else(|panic| Err(panic.into())) {
+            shutdown.cancel();
+            worked = worked.and(Err(error));
+        }
+    }
+    worked
 }

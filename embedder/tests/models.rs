@@ -30,7 +30,7 @@ impl Desk {
     fn command(&self, endpoint: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_embedder"));
         command.arg("models").args(arguments).env("HF_ENDPOINT", endpoint).env_remove("HF_TOKEN");
-        command.env("BUCKETLENS__MODEL__FOLDER", self.models()).current_dir(self.folder.path());
+        command.env("BUCKETLENS__MODELS__FOLDER", self.models()).current_dir(self.folder.path());
         command.output().unwrap()
     }
 

@@ -95,7 +95,7 @@ def draw(folder, count, seed):
 def alone(programs, model, seconds):
     """What ONNX Runtime, decoding and so on take without the chain, with the embedder's batch."""
     settings = tomllib.loads((stack.ROOT / "embedder" / "settings.toml").read_text(encoding="utf-8"))
-    batch = settings["model"]["max_batch"]
+    batch = settings["models"]["max_batch"]
     command = [programs / "examples" / "alone", model.name, HOME / "pictures", str(batch), str(seconds)]
     env = {**os.environ, **stack.onnxruntime()}
     return json.loads(subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True).stdout)

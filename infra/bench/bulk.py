@@ -8,7 +8,7 @@ from objects import put_all
 from operate import command, depths, pid, stop, watching
 
 LISTINGS = 3
-BULK_QUEUE = "bucketlens.v1.embed.bulk"
+BULK_QUEUE = "bucketlens.v1.embed-demo-clip.bulk"
 # The broker counts what lies in quorum queues every five seconds.
 COUNTED_SECONDS = 30
 # Watches no object but lists all of them, so that what remains is the cost of remembering.
@@ -51,7 +51,7 @@ def measure_rows(chain, count, indexed, say):
     say(f"indexing {indexed} of {count} objects")
     search = chain.run_searcher()
     chain.run_ingest(**room(count))
-    chain.run("embedder", MODEL__NAME=chain.model.name)
+    chain.run("embedder", MODELS__SERVE=chain.model.name)
     wait_for(indexed, lambda: chain.embedded(search))
     for service in ("embedder", "ingest"):
         stop(chain, service)

@@ -47,7 +47,7 @@ class Chain:
         return self.run("ingest", STAGES__MODELS=self.model.id, **settings)
 
     def run_searcher(self, **settings):
-        return Search(self.run("searcher", MODEL__NAME=self.model.name, **settings))
+        return Search(self.run("searcher", MODELS__ACTIVE=self.model.name, **settings))
 
     def measure_embedding(self, pictures, keys):
         """Queues all pictures, then starts the embedder and measures from ready to the last vector."""
@@ -56,7 +56,7 @@ class Chain:
         upload(self.env, pictures, keys)
         wait_for(len(keys), lambda: queued(search))
 
-        self.run("embedder", MODEL__NAME=self.model.name)
+        self.run("embedder", MODELS__SERVE=self.model.name)
         begun, before = time.monotonic(), self.cpu()
         wait_for(len(keys), lambda: self.embedded(search))
         seconds, after = time.monotonic() - begun, self.cpu()
@@ -104,7 +104,7 @@ def queued(search):
 
 def depth(status, queue):
     """Zero too where the queue does not exist yet or the broker did not answer in time."""
-    return (status["queues"] or {}).get("embed", {}).get(queue) or 0
+    return sum(depths.get(queue) or 0 for depths in (status["queues"] or {}).values())
 
 
 def wait_for(total, count):

@@ -28,7 +28,7 @@ def measure(chain, count, say):
     wait_for(count, lambda: queued(search))
     stop(chain, "ingest")
 
-    chain.run("embedder", MODEL__NAME=chain.model.name, BATCH__MAX_ROWS="1")
+    chain.run("embedder", MODELS__SERVE=chain.model.name, BATCH__MAX_ROWS="1")
     begun, warm = time.monotonic(), max(20, round(count * WARM_SHARE))
     wait_for(1, lambda: chain.embedded(search))
     wait_for(warm, lambda: chain.embedded(search))

@@ -9,8 +9,10 @@ use pipeline::connection::Backoff;
 use pipeline::filter::KeyFilter;
 use pipeline::health::Health;
 use pipeline::job::StageName;
+use pipeline::models::Models;
 use pipeline::publish::Publisher;
 use pipeline::state::State;
+use pipeline::switch;
 use pipeline::topology::Topology;
 use table::Database;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -21,10 +23,11 @@ use crate::governor::Governor;
 use crate::index::Index;
 use crate::journal::Journal;
 use crate::published::Published;
+use crate::served::{self, Decided, Served, ServedModels};
 use crate::settings::Settings;
-use crate::sweep::{self, Report, Request, Sweeper};
+use crate::sweep::{Report, Request, Sweeper};
 use crate::upkeep::Upkeep;
-use crate::{events, ops};
+use crate::{events, ops, retire};
 
 /// Name of the state object with the report of the last full sweep.
 pub(crate) const SWEEP_STATE: &str = "sweep";
@@ -58,9 +61,12 @@ pub(crate) struct Parts {
     pub(crate) health: Health,
 }
 
-/// The tables as ingest sees them.
-pub(crate) fn index(parts: &Parts) -> Index {
-    Index::new(parts.database.clone(), &parts.settings.stages.models[0])
+/// Why an active ingest ended that did not fail.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Stopped,
+    /// It works for other models from now on.
+    Changed,
 }
 
 /// The collaborators of an active ingest; built anew each time it becomes active.
@@ -68,8 +74,8 @@ pub(crate) struct Active {
     parts: Parts,
     pub(crate) index: Index,
     publisher: Publisher,
-    published: Published,
-    journal: Journal,
+    models: ServedModels,
+    decided: Decided,
     governor: Governor,
     dead: DeadUpkeep,
     sweeper: Sweeper,
@@ -77,35 +83,45 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    pub(crate) fn new(parts: Parts) -> anyhow::Result<Self> {
+    /// For the set models without those that are being removed by now.
+    pub(crate) fn new(parts: Parts, decided: Decided) -> anyhow::Result<Self> {
         let Parts { settings, bucket, state, health, .. } = parts.clone();
-        let stages = vec![StageName::embed()];
+        let ids = served::kept(&settings.stages.models, &decided.borrow().clone().unwrap_or_default());
+        anyhow::ensure!(!ids.is_empty(), "every model of stages.models is being removed: keep one with `ingest models keep ID`");
+        let stages: Vec<_> = ids.iter().map(|id| StageName::embed(id)).collect();
         let name = format!("ingest {}", std::process::id());
-        let publisher = Publisher::start(settings.amqp.clone(), name, stages, health);
-        let journal = Journal::new(state.clone());
-        let published = Published::new(publisher.clone(), Topology::new(&settings.amqp.namespace), journal.clone());
-        let index = index(&parts);
-        let governor = Governor::start(settings.amqp.clone(), settings.backpressure.clone());
+        let publisher = Publisher::start(settings.amqp.clone(), name, stages.clone(), health);
+        let topology = Topology::new(&settings.amqp.namespace);
+        let serve = |(id, stage): (&String, &StageName)| {
+            let journal = Journal::new(state.clone(), stage);
+            let published = Published::new(publisher.clone(), topology.clone(), stage.clone(), journal);
+            Served { id: id.clone(), stage: stage.clone(), published }
+        };
+        let models = ServedModels::new(ids.iter().zip(&stages).map(serve).collect(), decided.clone());
+        let index = Index::new(parts.database.clone(), &ids);
+        let governor = Governor::start(settings.amqp.clone(), settings.backpressure.clone(), stages);
         let sweeper = Sweeper::new(
             bucket,
             index.clone(),
             Arc::new(KeyFilter::new(&settings.filter, &settings.bucket.own_prefix)?),
-            published.clone(),
+            models.clone(),
             governor.clone(),
             settings.filter.prefix.clone(),
             settings.watch.max_delete_share,
             settings.events.any_open(),
             state.clone(),
         );
-        let dead = DeadUpkeep::new(settings.amqp.clone(), published.clone(), index.clone());
-        Ok(Self { parts, index, publisher, published, journal, governor, dead, sweeper, written: None })
+        let dead = DeadUpkeep::new(settings.amqp.clone(), models.clone(), index.clone());
+        Ok(Self { parts, index, publisher, models, decided, governor, dead, sweeper, written: None })
     }
 
     /// Takes up what the one before left: what is on its way, and what lies among the dead letters. Those lack a row for
     /// ever but have had their job: without this every restart would publish them again, and each would die once more.
     pub(crate) async fn take_up(&self) -> anyhow::Result<()> {
-        let recalled = self.published.recall().await?;
-        tracing::info!(jobs = recalled, "took up what was on its way");
+        for (_, model) in self.models.iter() {
+            let recalled = model.published.recall().await?;
+            tracing::info!(stage = %model.stage, jobs = recalled, "took up what was on its way");
+        }
         self.dead.look().await
     }
 
@@ -124,8 +140,12 @@ impl Active {
         }
     }
 
-    /// Acts until shutdown. May be dropped at any moment: the next one takes up from the bucket, the queues and the tables.
-    pub(crate) async fn run(mut self, front: &watch::Sender<Option<Router>>, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    /// Acts until shutdown, or until there are other models to work for. May be dropped at any moment: the next one takes up from the bucket, the queues and the tables.
+    pub(crate) async fn run(
+        mut self,
+        front: &watch::Sender<Option<Router>>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Ended> {
         let settings = Arc::clone(&self.parts.settings);
         let (asking, mut asked) = mpsc::channel(4);
         let listing_due = Arc::new(Notify::new());
@@ -134,35 +154,44 @@ impl Active {
         let stop = shutdown.child_token();
         let _ends_with_us = stop.clone().drop_guard();
         let mut doors = events::open(&door, &settings.events, &settings.amqp, &settings.filter.prefix, &listing_due, &stop);
-        let ops = ops::Ops::new(&self.parts, self.index.clone(), self.publisher.clone(), asking, upkeep.clone(), stop.clone());
+        let ids = self.models.iter().map(|(_, model)| model.id.clone()).collect();
+        let ops =
+            ops::Ops::new(&self.parts, self.index.clone(), ids, self.publisher.clone(), asking, upkeep.clone(), stop.clone());
         let routes = events::router(door, settings.events.clone()).merge(ops::router(ops, settings.ops.api_key.clone()));
         front.send_replace(Some(routes));
         let _closes = Closes(front);
 
-        let journal = self.journal.clone();
+        let models = self.models.clone();
         let health = self.parts.health.clone();
-        tokio::select! {
+        let (decided, parts) = (self.decided.clone(), self.parts.clone());
+        let ended = tokio::select! {
             () = async {
                 self.take_up_in_the_end().await;
                 health.ok("listing");
                 self.watch(&settings, &mut asked, &listing_due).await;
-            } => {}
-            () = journal.flush_often() => {}
-            () = upkeep.run_often() => {}
-            () = shutdown.cancelled() => {}
-        }
+            } => Ended::Stopped,
+            () = flush_often(&models) => Ended::Stopped,
+            () = upkeep.run_often() => Ended::Stopped,
+            () = retire::run_often(&parts, decided.clone()) => Ended::Stopped,
+            () = others_are_kept(&settings.stages.models, decided) => Ended::Changed,
+            () = shutdown.cancelled() => Ended::Stopped,
+        };
         doors.shutdown().await;
-        if let Err(error) = journal.flush().await {
-            tracing::warn!(%error, "the journal of published jobs lacks the last second: those jobs may be published twice");
+        for (_, model) in models.iter() {
+            if let Err(error) = model.published.journal().flush().await {
+                tracing::warn!(%error, "the journal of published jobs lacks the last second: those jobs may be published twice");
+            }
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// One sweep and nothing else, by a process that is active only for it.
     pub(crate) async fn once(mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {
         self.take_up().await?;
         let swept = self.sweep(request, progress).await;
-        self.journal.flush().await?;
+        for (_, model) in self.models.iter() {
+            model.published.journal().flush().await?;
+        }
         swept
     }
 
@@ -173,8 +202,8 @@ impl Active {
 
     fn door(&self, settings: &Settings) -> anyhow::Result<Arc<events::Door>> {
         let filter = Arc::clone(&self.sweeper.filter);
-        let (bucket, index, published) = (self.parts.bucket.clone(), self.index.clone(), self.published.clone());
-        Ok(Arc::new(events::Door::new(bucket, index, filter, published, settings.events.source)))
+        let (bucket, index, models) = (self.parts.bucket.clone(), self.index.clone(), self.models.clone());
+        Ok(Arc::new(events::Door::new(bucket, index, filter, models, settings.events.source)))
     }
 
     /// Compares bucket and tables again and again, at once when events may have been missed or somebody asks. A failed
@@ -227,13 +256,18 @@ impl Active {
 
     /// One sweep with all that belongs to it.
     pub(crate) async fn sweep(&mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {
-        if let Some(at) = sweep::cancelled_at(&self.parts.state).await? {
-            self.published.withhold(at);
+        let switches = switch::read(&self.parts.state).await?;
+        for (_, model) in self.models.iter() {
+            if let Some(at) = switches.get(model.stage.as_str()).and_then(|stage| stage.cancelled_at) {
+                model.published.withhold(at);
+            }
         }
         self.forget_overdue().await?;
         let report = self.sweeper.run(request, progress).await?;
-        dead_upkeep::measure(&self.published);
-        self.published.tidy_journal().await?;
+        dead_upkeep::measure(&self.models);
+        for (_, model) in self.models.iter() {
+            model.published.tidy_journal().await?;
+        }
         if !report.dry_run && report.prefix.is_none() {
             self.keep(&report).await?;
         }
@@ -242,9 +276,9 @@ impl Active {
 
     async fn forget_overdue(&self) -> anyhow::Result<()> {
         let limit = if self.governor.idle_for(IDLE_OVERDUE) { IDLE_OVERDUE } else { BUSY_OVERDUE };
-        if self.published.any_overdue(limit) {
+        if self.models.iter().any(|(_, model)| model.published.any_overdue(limit)) {
             self.dead.look().await?;
-            let forgotten = self.published.forget_overdue(limit);
+            let forgotten: usize = self.models.iter().map(|(_, model)| model.published.forget_overdue(limit)).sum();
             tracing::info!(jobs = forgotten, "jobs that should have ended long ago are published again if still needed");
         }
         Ok(())
@@ -276,6 +310,20 @@ impl Active {
 async fn listing_due_soon(listing_due: &Notify, pause: Duration) {
     listing_due.notified().await;
     tokio::time::sleep(pause.min(EARLY_LISTING)).await;
+}
+
+/// Writes every journal about once a second. Runs until dropped.
+async fn flush_often(models: &ServedModels) {
+    futures::future::join_all(models.iter().map(|(_, model)| model.published.journal().flush_often())).await;
+}
+
+/// Waits until other models are to be worked for than now.
+async fn others_are_kept(set: &[String], mut decided: Decided) {
+    let kept = |decided: &Option<Models>| decided.as_ref().map(|decided| served::kept(set, decided));
+    let now = kept(&decided.borrow());
+    if decided.wait_for(|decided| kept(decided) != now).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// Takes the routes away when the active time ends, however it ends.

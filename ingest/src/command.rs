@@ -8,15 +8,18 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use pipeline::depths::Queues;
 use pipeline::health::Health;
-use pipeline::job::StageName;
+use pipeline::models;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::Active;
+use crate::index::Index;
 use crate::lease::{Attempt, Candidate, Holder, Lease};
 use crate::progress::{self, Look, Progress};
 use crate::remote::Remote;
+use crate::served::{self, Decided};
 use crate::sweep::{Report, Request};
 use crate::upkeep::Which;
 use crate::{Settings, active, control, parts};
@@ -47,7 +50,7 @@ pub struct Sweep {
     /// Only objects whose key begins with this.
     #[arg(long)]
     prefix: Option<String>,
-    /// Only this stage.
+    /// Publish for this stage only.
     #[arg(long)]
     stage: Option<String>,
     /// Change nothing, only count.
@@ -78,9 +81,9 @@ pub struct Maintain {
 /// Which stage.
 #[derive(Debug, Args)]
 pub struct Stage {
-    /// Name of the stage.
-    #[arg(long, default_value = "embed")]
-    stage: String,
+    /// Name of the stage; without it all are meant.
+    #[arg(long)]
+    stage: Option<String>,
 }
 
 /// Options of `progress`.
@@ -94,7 +97,7 @@ pub struct Show {
     json: bool,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<humantime::Duration>().map(Into::into).map_err(|error| error.to_string())
 }
 
@@ -106,17 +109,20 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
     match command {
         Command::Sweep(options) => sweep(settings, options, cancel).await,
         Command::Maintain(options) => maintain(settings, &options, cancel).await,
-        Command::Pause(Stage { stage }) => switch(settings, &stage, true).await,
-        Command::Resume(Stage { stage }) => switch(settings, &stage, false).await,
+        Command::Pause(Stage { stage }) => switch(settings, stage.as_deref(), true).await,
+        Command::Resume(Stage { stage }) => switch(settings, stage.as_deref(), false).await,
         Command::Cancel(Stage { stage }) => {
-            let stage = control::stage(&stage).map_err(anyhow::Error::msg)?;
+            let stages = control::meant(&settings, stage.as_deref()).map_err(anyhow::Error::msg)?;
             let amqp = settings.amqp.clone();
             let parts = parts(settings, Health::default()).await?;
-            let cancelled = control::cancel(&parts.state, &amqp, &stage).await?;
-            line(&format!(
-                "took {} jobs off the bulk queue of stage {stage}; `ingest sweep --release` publishes them again",
-                cancelled.jobs
-            ))
+            for stage in stages {
+                let cancelled = control::cancel(&parts.state, &amqp, &stage).await?;
+                line(&format!(
+                    "took {} jobs off the bulk queue of stage {stage}; `ingest sweep --release` publishes them again",
+                    cancelled.jobs
+                ))?;
+            }
+            Ok(())
         }
         Command::Progress(options) => show(settings, &options).await,
     }
@@ -124,16 +130,15 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
 
 async fn sweep(settings: Settings, options: Sweep, cancel: CancellationToken) -> anyhow::Result<()> {
     let Sweep { prefix, stage, dry_run, allow_mass_delete, release, json } = options;
-    if let Some(stage) = stage {
-        control::stage(&stage).map_err(anyhow::Error::msg)?;
-    }
-    let request = Request { prefix, dry_run, allow_mass_delete, release };
+    control::meant(&settings, stage.as_deref()).map_err(anyhow::Error::msg)?;
+    let request = Request { prefix, dry_run, allow_mass_delete, release, stage };
     let key = settings.ops.api_key.clone();
     let parts = parts(settings, Health::default()).await?;
     let report = match acquire(&parts).await? {
         Turn::Ours(mut lease) => {
             let shown = Shown::default();
-            let sweeping = Active::new(parts)?.once(&request, |report| shown.counts(report.objects, report.published));
+            let decided = decided(&parts).await?;
+            let sweeping = Active::new(parts, decided)?.once(&request, |report| shown.counts(report.objects, report.published));
             let swept = tokio::select! {
                 swept = lease.during(sweeping) => swept.context("another ingest became active meanwhile")?,
                 () = cancel.cancelled() => Err(anyhow::anyhow!("stopped; what was published stays published")),
@@ -156,7 +161,8 @@ async fn maintain(settings: Settings, options: &Maintain, cancel: CancellationTo
     let parts = parts(settings, Health::default()).await?;
     let round = match acquire(&parts).await? {
         Turn::Ours(mut lease) => {
-            let active = Active::new(parts)?;
+            let decided = decided(&parts).await?;
+            let active = Active::new(parts, decided)?;
             let round = lease.during(active.upkeep().run(Which::All)).await.context("another ingest became active meanwhile");
             lease.give_back().await;
             serde_json::to_value(round?)?
@@ -175,27 +181,37 @@ async fn maintain(settings: Settings, options: &Maintain, cancel: CancellationTo
     Ok(())
 }
 
-async fn switch(settings: Settings, stage: &str, pause: bool) -> anyhow::Result<()> {
-    let stage = control::stage(stage).map_err(anyhow::Error::msg)?;
+async fn switch(settings: Settings, stage: Option<&str>, pause: bool) -> anyhow::Result<()> {
+    let stages = control::meant(&settings, stage).map_err(anyhow::Error::msg)?;
     let parts = parts(settings, Health::default()).await?;
-    if pause {
-        let by = format!("{} on the command line", std::env::var("USER").unwrap_or_else(|_| "someone".to_owned()));
-        let state = control::pause(&parts.state, &stage, &by).await?;
-        line(&format!("stage {stage} is paused (by {}); workers finish what they have begun", state.changed_by))
-    } else {
-        control::resume(&parts.state, &stage, "the command line").await?;
-        line(&format!("stage {stage} runs"))
+    for stage in stages {
+        if pause {
+            let by = format!("{} on the command line", std::env::var("USER").unwrap_or_else(|_| "someone".to_owned()));
+            let state = control::pause(&parts.state, &stage, &by).await?;
+            line(&format!("stage {stage} is paused (by {}); workers finish what they have begun", state.changed_by))?;
+        } else {
+            control::resume(&parts.state, &stage, "the command line").await?;
+            line(&format!("stage {stage} runs"))?;
+        }
     }
+    Ok(())
+}
+
+/// What operators have decided about models by now.
+async fn decided(parts: &active::Parts) -> anyhow::Result<Decided> {
+    Ok(watch::channel(Some(models::read(&parts.state).await?)).1)
 }
 
 async fn show(settings: Settings, options: &Show) -> anyhow::Result<()> {
     let queues = Queues::new(settings.amqp.clone());
     let parts = parts(settings, Health::default()).await?;
-    let index = active::index(&parts);
+    let kept = served::kept(&parts.settings.stages.models, &models::read(&parts.state).await?);
+    let index = Index::new(parts.database.clone(), &kept);
     let earlier = Look::now(&index).await?;
     tokio::time::sleep(options.over).await;
-    let progress = progress::progress(&parts.state, &index, &queues, &StageName::embed(), Some(earlier)).await?;
-    if options.json { print_json(&[progress]) } else { line(&progress_text(&progress)) }
+    let progress = progress::progress(&parts.state, &index, &queues, &kept, Some(earlier)).await?;
+    let text = || progress.iter().map(progress_text).collect::<Vec<_>>().join("\n\n");
+    if options.json { print_json(&progress) } else { line(&text()) }
 }
 
 /// Whose turn it is.
@@ -242,11 +258,11 @@ impl Shown {
     }
 }
 
-fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     line(&serde_json::to_string_pretty(value)?)
 }
 
-fn line(text: &str) -> anyhow::Result<()> {
+pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("the output cannot be written")
 }
 
@@ -263,6 +279,7 @@ fn report_text(report: &Report) -> String {
         ("missing", report.missing.to_string()),
         ("  published", format!("{}{}", would, report.published)),
         ("  on their way, dead or withheld", report.waiting.to_string()),
+        ("  left to a later sweep", report.postponed.to_string()),
         ("missed by events", report.missed_by_events.to_string()),
         ("rows removed: object gone", format!("{}{}", would, report.removed_gone)),
         ("rows removed: object overwritten", format!("{}{}", would, report.removed_overwritten)),

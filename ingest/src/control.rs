@@ -9,6 +9,8 @@ use pipeline::switch::{self, StageState};
 use pipeline::topology::Topology;
 use serde::Serialize;
 
+use crate::Settings;
+
 // The active ingest notices a cancelled backfill within this time; what it published until then is taken off as well.
 const NOTICED: Duration = Duration::from_secs(3);
 
@@ -19,10 +21,27 @@ pub(crate) struct Cancelled {
     pub(crate) jobs: u64,
 }
 
-/// The name of a stage that exists.
-pub(crate) fn stage(name: &str) -> Result<StageName, String> {
-    let embed = StageName::embed();
-    if name == embed.as_str() { Ok(embed) } else { Err(format!("there is no stage '{name}'; stages are: {embed}")) }
+/// The stages of the set models.
+pub(crate) fn stages(settings: &Settings) -> Vec<StageName> {
+    settings.stages.models.iter().map(|model| StageName::embed(model)).collect()
+}
+
+/// The stage of this name, if it is one of these.
+pub(crate) fn stage(stages: &[StageName], name: &str) -> Result<StageName, String> {
+    let found = stages.iter().find(|stage| stage.as_str() == name).cloned();
+    found.ok_or_else(|| {
+        let names: Vec<_> = stages.iter().map(StageName::as_str).collect();
+        format!("there is no stage '{name}'; stages are: {}", names.join(", "))
+    })
+}
+
+/// The stages that are meant: the named one, or all.
+pub(crate) fn meant(settings: &Settings, name: Option<&str>) -> Result<Vec<StageName>, String> {
+    let all = stages(settings);
+    match name {
+        Some(name) => Ok(vec![stage(&all, name)?]),
+        None => Ok(all),
+    }
 }
 
 /// Lets the workers of a stage rest, those that are started later too.

@@ -20,19 +20,20 @@ const READ_SHARE: u32 = 20;
 #[derive(Clone)]
 pub(crate) struct Index {
     database: Database,
-    names: [String; 2],
-    ledgers: Arc<[OnceCell<Ledger>; 2]>,
+    // `images`, then the table of each model.
+    names: Arc<[String]>,
+    ledgers: Arc<[OnceCell<Ledger>]>,
 }
 
-pub(crate) const IMAGES: usize = 0;
-pub(crate) const EMBEDDINGS: usize = 1;
+const IMAGES: usize = 0;
 
-/// The ids of all rows as of some versions of the tables. 32 bytes per object version: 16 in each table.
+/// The ids of all rows as of some versions of the tables. 16 bytes per object version in each table.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) images: Ids,
-    pub(crate) embeddings: Ids,
-    versions: [Option<u64>; 2],
+    /// In the order of the models.
+    pub(crate) embeddings: Vec<Ids>,
+    versions: Vec<Option<u64>>,
     prefix: Option<String>,
     read: Option<(Instant, Duration)>,
 }
@@ -40,13 +41,34 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Object versions that have any row.
     pub(crate) fn len(&self) -> usize {
-        self.images.len().max(self.embeddings.len())
+        self.embeddings.iter().map(Ids::len).fold(self.images.len(), usize::max)
+    }
+
+    /// The ids of every table.
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Ids> {
+        std::iter::once(&mut self.images).chain(&mut self.embeddings)
+    }
+
+    /// What was neither seen nor dismissed, in any table.
+    pub(crate) fn unseen(&self) -> Vec<ImageId> {
+        let mut unseen: Vec<_> = self.images.unseen().chain(self.embeddings.iter().flat_map(Ids::unseen)).collect();
+        unseen.sort_unstable();
+        unseen.dedup();
+        unseen
     }
 }
 
 impl Index {
-    pub(crate) fn new(database: Database, model: &str) -> Self {
-        Self { database, names: [images::NAME.to_owned(), embeddings::name(model)], ledgers: Arc::default() }
+    pub(crate) fn new(database: Database, models: &[String]) -> Self {
+        let names: Vec<_> =
+            std::iter::once(images::NAME.to_owned()).chain(models.iter().map(|model| embeddings::name(model))).collect();
+        let ledgers = names.iter().map(|_| OnceCell::new()).collect();
+        Self { database, names: names.into(), ledgers }
+    }
+
+    /// How many models have a table.
+    pub(crate) fn models(&self) -> usize {
+        self.names.len() - 1
     }
 
     /// The database the tables are in.
@@ -55,11 +77,11 @@ impl Index {
     }
 
     /// Names of the tables.
-    pub(crate) fn names(&self) -> &[String; 2] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
-    pub(crate) async fn ledger(&self, which: usize) -> Result<Option<&Ledger>, TableError> {
+    async fn ledger(&self, which: usize) -> Result<Option<&Ledger>, TableError> {
         if let Some(ledger) = self.ledgers[which].get() {
             return Ok(Some(ledger));
         }
@@ -67,32 +89,37 @@ impl Index {
         Ok(Some(self.ledgers[which].get_or_init(|| std::future::ready(ledger)).await))
     }
 
-    /// Number of vectors, spare ones included; `None` until a worker has made the table.
-    pub(crate) async fn rows(&self) -> Result<Option<usize>, TableError> {
-        match self.ledger(EMBEDDINGS).await? {
+    /// The table of the model at this place; `None` until a worker has made it.
+    pub(crate) async fn vectors(&self, model: usize) -> Result<Option<&Ledger>, TableError> {
+        self.ledger(1 + model).await
+    }
+
+    /// Number of a model's vectors, spare ones included; `None` until a worker has made the table.
+    pub(crate) async fn rows(&self, model: usize) -> Result<Option<usize>, TableError> {
+        match self.vectors(model).await? {
             Some(ledger) => Ok(Some(ledger.count_rows().await?)),
             None => Ok(None),
         }
     }
 
-    /// Which of these object versions have their vector.
-    pub(crate) async fn having(&self, ids: &[ImageId]) -> Result<Vec<ImageId>, TableError> {
+    /// Which of these object versions have their vector of a model.
+    pub(crate) async fn having(&self, model: usize, ids: &[ImageId]) -> Result<Vec<ImageId>, TableError> {
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
-        match self.ledger(EMBEDDINGS).await? {
+        match self.vectors(model).await? {
             Some(ledger) => Ok(ledger.existing(&ids).await?.iter().filter_map(|id| id.parse().ok()).collect()),
             None => Ok(Vec::new()),
         }
     }
 
-    /// Whether this object version has its vector.
-    pub(crate) async fn has(&self, object: &ObjectRef) -> Result<bool, TableError> {
-        Ok(!self.having(&[object.image_id()]).await?.is_empty())
+    /// Whether this object version has its vector of a model.
+    pub(crate) async fn has(&self, model: usize, object: &ObjectRef) -> Result<bool, TableError> {
+        Ok(!self.having(model, &[object.image_id()]).await?.is_empty())
     }
 
     /// All stored versions of one object, in any table.
     pub(crate) async fn versions_of(&self, bucket: &str, key: &str) -> Result<Vec<ImageId>, TableError> {
         let mut ids = Vec::new();
-        for which in [IMAGES, EMBEDDINGS] {
+        for which in 0..self.names.len() {
             if let Some(ledger) = self.ledger(which).await? {
                 ids.extend(ledger.versions_of(bucket, key).await?.iter().filter_map(|row| row.image_id.parse::<ImageId>().ok()));
             }
@@ -106,7 +133,7 @@ impl Index {
     pub(crate) async fn locate(&self, ids: &[ImageId]) -> Result<HashMap<ImageId, Stored>, TableError> {
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
         let mut located = HashMap::new();
-        for which in [IMAGES, EMBEDDINGS] {
+        for which in 0..self.names.len() {
             if let Some(ledger) = self.ledger(which).await? {
                 let rows = ledger.locate(&ids).await?.into_iter();
                 located.extend(rows.filter_map(|row| Some((row.image_id.parse().ok()?, row))));
@@ -121,8 +148,8 @@ impl Index {
             return Ok(());
         }
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
-        // The vector goes first: what has none is never found.
-        for which in [EMBEDDINGS, IMAGES] {
+        // The vectors go first: what has none is never found.
+        for which in (0..self.names.len()).rev() {
             if let Some(ledger) = self.ledger(which).await? {
                 ledger.delete(&ids).await?;
             }
@@ -133,22 +160,24 @@ impl Index {
     /// Reads the ids of all rows, or of those whose key begins with `prefix`, again if the tables have changed and the
     /// last reading is long enough ago.
     pub(crate) async fn refresh(&self, snapshot: &mut Snapshot, prefix: Option<&str>) -> Result<(), TableError> {
-        let ledgers = [self.ledger(IMAGES).await?, self.ledger(EMBEDDINGS).await?];
-        let mut versions = [None; 2];
-        for (version, ledger) in versions.iter_mut().zip(ledgers) {
-            if let Some(ledger) = ledger {
-                *version = Some(ledger.version().await?);
-            }
+        let mut versions = Vec::new();
+        for which in 0..self.names.len() {
+            versions.push(match self.ledger(which).await? {
+                Some(ledger) => Some(ledger.version().await?),
+                None => None,
+            });
         }
         let rested = snapshot.read.is_none_or(|(at, took)| at.elapsed() >= took * READ_SHARE);
         if snapshot.prefix.as_deref() == prefix && (versions == snapshot.versions || !rested) {
             return Ok(());
         }
         let begun = Instant::now();
-        // One table after the other, and the former lists first: never four lists at once.
+        // One table after the other, and the former lists first: never twice as many lists at once.
         *snapshot = Snapshot::default();
-        snapshot.images = ids(ledgers[IMAGES], prefix).await?;
-        snapshot.embeddings = ids(ledgers[EMBEDDINGS], prefix).await?;
+        snapshot.images = ids(self.ledger(IMAGES).await?, prefix).await?;
+        for model in 0..self.models() {
+            snapshot.embeddings.push(ids(self.vectors(model).await?, prefix).await?);
+        }
         snapshot.versions = versions;
         snapshot.prefix = prefix.map(str::to_owned);
         snapshot.read = Some((Instant::now(), begun.elapsed()));
@@ -156,7 +185,8 @@ impl Index {
     }
 }
 
-async fn ids(ledger: Option<&Ledger>, prefix: Option<&str>) -> Result<Ids, TableError> {
+/// The ids of all rows of a table, or of those whose key begins with `prefix`.
+pub(crate) async fn ids(ledger: Option<&Ledger>, prefix: Option<&str>) -> Result<Ids, TableError> {
     let Some(ledger) = ledger else { return Ok(Ids::default()) };
     // Asked first, so that the list need not grow by doubling.
     let rows = if prefix.is_none() { ledger.count_rows().await? } else { 0 };

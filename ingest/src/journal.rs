@@ -1,7 +1,7 @@
 //! What was published, kept in the bucket: without it a restarted ingest would publish again everything that still waits
 //! in the queues.
 //!
-//! Segments below `state/published/`, each a list of records of 17 bytes: identity and lane. Only ever written whole and
+//! Segments below `state/published/<stage>/`, each a list of records of 17 bytes: identity and lane. Only ever written whole and
 //! deleted whole; the time of a segment stands in its name. A crash loses the last second of it, which costs duplicates.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +10,10 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use pipeline::ImageId;
 use pipeline::bucket::Only;
+use pipeline::job::StageName;
 use pipeline::state::{State, StateError};
 
+/// Below this every stage has a folder.
 const FOLDER: &str = "published/";
 const RECORD_BYTES: usize = 17;
 // A segment stays below the size limit of state objects.
@@ -35,6 +37,7 @@ pub(crate) struct Record {
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     state: State,
+    folder: String,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -66,22 +69,38 @@ fn decode(body: &[u8]) -> impl Iterator<Item = Record> + '_ {
     })
 }
 
-fn seconds_of(name: &str) -> Option<u32> {
-    name.strip_prefix(FOLDER)?.split('-').next()?.parse().ok()
+fn seconds_of(segment: &str) -> Option<u32> {
+    segment.split('-').next()?.parse().ok()
+}
+
+/// Removes everything that was noted of a stage.
+pub(crate) async fn remove(state: &State, stage: &StageName) -> Result<(), StateError> {
+    for name in state.names(&folder(stage)).await? {
+        state.delete(&name).await?;
+    }
+    Ok(())
+}
+
+fn folder(stage: &StageName) -> String {
+    format!("{FOLDER}{stage}/")
 }
 
 impl Journal {
-    pub(crate) fn new(state: State) -> Self {
-        Self { state, inner: Arc::default() }
+    pub(crate) fn new(state: State, stage: &StageName) -> Self {
+        Self { state, folder: folder(stage), inner: Arc::default() }
     }
 
     /// Gives every record with the Unix second of its segment, segment by segment: all at once would be many.
     pub(crate) async fn load(&self, mut take: impl FnMut(Record, u32)) -> Result<(), StateError> {
         let mut stored = 0;
-        let names = self.state.names(FOLDER).await?;
+        let names = self.state.names(&self.folder).await?;
         self.lock().segments = names.len();
         for name in names {
-            let (Some(at), Some((body, _))) = (seconds_of(&name), self.state.read(&name).await?) else { continue };
+            let (Some(at), Some((body, _))) =
+                (name.strip_prefix(&self.folder).and_then(seconds_of), self.state.read(&name).await?)
+            else {
+                continue;
+            };
             for record in decode(&body) {
                 stored += 1;
                 take(record, at);
@@ -132,7 +151,7 @@ impl Journal {
             return Ok(());
         }
         self.flush().await?;
-        let former = self.state.names(FOLDER).await?;
+        let former = self.state.names(&self.folder).await?;
         {
             let mut inner = self.lock();
             (inner.stored, inner.segments) = (0, 0);
@@ -153,7 +172,7 @@ impl Journal {
             inner.next
         };
         let (second, process) = (jiff::Timestamp::now().as_second(), std::process::id());
-        let name = format!("{FOLDER}{second:010}-{process}-{number:010}");
+        let name = format!("{}{second:010}-{process}-{number:010}", self.folder);
         self.state.write(&name, encode(records), Only::Always).await?;
         let mut inner = self.lock();
         inner.stored += records.len();
@@ -176,6 +195,6 @@ mod tests {
         let body = encode(&records);
         assert_eq!(decode(&body).collect::<Vec<_>>(), records);
         assert_eq!(decode(&body[..body.len() - 1]).collect::<Vec<_>>(), records[..2]);
-        assert_eq!(seconds_of("published/1700000000-17-1"), Some(1_700_000_000));
+        assert_eq!(seconds_of("1700000000-17-1"), Some(1_700_000_000));
     }
 }

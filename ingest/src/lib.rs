@@ -12,6 +12,7 @@ mod sweep;
 mod removal;
 mod index;
 mod ids;
+mod served;
 mod published;
 mod journal;
 mod governor;
@@ -19,15 +20,18 @@ mod governor;
 // Keeping order.
 mod upkeep;
 mod dead_upkeep;
+mod retire;
 
 // For operators.
 pub mod command;
 pub mod dead;
 pub mod doctor;
+pub mod models;
 mod control;
 mod operations;
 mod ops;
 mod ops_dead;
+mod ops_models;
 mod progress;
 mod remote;
 
@@ -47,7 +51,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::settings::{EventSettings, Settings};
 
-use crate::active::{Active, Parts};
+use crate::active::{Active, Ended, Parts};
 use crate::lease::Holder;
 
 const CLOSED: &str = "this ingest is not the active one, or still starting: /readyz says which one is";
@@ -84,8 +88,7 @@ async fn act(
     }
     let parts = parts(settings, health).await?;
     while let Some(mut lease) = lease::win(&parts.state, &holder, &parts.health, shutdown).await {
-        let active = Active::new(parts.clone())?;
-        match lease.during(active.run(front, shutdown)).await {
+        match lease.during(acting(&parts, front, shutdown)).await {
             Some(ended) => {
                 lease.give_back().await;
                 return ended;
@@ -94,6 +97,21 @@ async fn act(
         }
     }
     Ok(())
+}
+
+/// Acts while the lease is held, anew whenever a model is removed or kept.
+async fn acting(parts: &Parts, front: &watch::Sender<Option<Router>>, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let mut decided = pipeline::models::follow(parts.state.clone());
+    loop {
+        tokio::select! {
+            known = decided.wait_for(Option::is_some) => drop(known?),
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        match Active::new(parts.clone(), decided.clone())?.run(front, shutdown).await? {
+            Ended::Stopped => return Ok(()),
+            Ended::Changed => tracing::info!("there are other models to work for"),
+        }
+    }
 }
 
 /// What an ingest is made of. Makes hardly any request.

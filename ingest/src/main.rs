@@ -30,6 +30,8 @@ enum Command {
     },
     #[command(flatten)]
     Operate(command::Command),
+    /// List the models and how far each is; activate, compare, remove them.
+    Models(ingest::models::command::Command),
     /// Dead letters: jobs that cannot succeed, each with its reason.
     #[command(subcommand)]
     Dead(Box<ingest::dead::Command>),
@@ -47,6 +49,9 @@ fn main() -> ExitCode {
         Command::Operate(command) => {
             service::command(arguments.settings.as_deref(), |settings, cancel| command::run(settings, command, cancel))
         }
+        Command::Models(command) => service::command(arguments.settings.as_deref(), |settings, cancel| {
+            ingest::models::command::run(settings, command, cancel)
+        }),
         Command::Dead(command) => ingest::dead::main(arguments.settings.as_deref(), *command),
         Command::Settings => service::print_defaults::<Settings>(),
     }

@@ -13,7 +13,6 @@ use axum::{Json, Router};
 use pipeline::access;
 use pipeline::connection::AmqpSettings;
 use pipeline::depths::Queues;
-use pipeline::job::StageName;
 use pipeline::problem::{Problem, read_json};
 use pipeline::publish::Publisher;
 use secrecy::SecretString;
@@ -26,6 +25,7 @@ use crate::control;
 use crate::index::Index;
 use crate::operations::{self, End, Operation, Operations};
 use crate::ops_dead::{self, Desk};
+use crate::ops_models;
 use crate::progress::{self, Rate};
 use crate::sweep::{Report, Request};
 use crate::upkeep::{Upkeep, Which};
@@ -39,6 +39,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Ops {
     parts: Parts,
     index: Index,
+    // Whose tables the index holds.
+    models: Vec<String>,
     queues: Queues,
     publisher: Publisher,
     rate: Rate,
@@ -52,6 +54,7 @@ impl Ops {
     pub(crate) fn new(
         parts: &Parts,
         index: Index,
+        models: Vec<String>,
         publisher: Publisher,
         sweeps: mpsc::Sender<Asked>,
         upkeep: Upkeep,
@@ -62,6 +65,7 @@ impl Ops {
             queues: Queues::new(parts.settings.amqp.clone()),
             rate: Rate::start(index.clone(), stop.clone()),
             index,
+            models,
             publisher,
             sweeps,
             upkeep,
@@ -77,7 +81,14 @@ impl Ops {
 /// All routes below `/v1/ops`; with a key set, only for who knows it.
 pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
     let operations = ops.operations.clone();
-    let desk = Desk::new(ops.amqp().clone(), ops.parts.bucket.clone(), ops.publisher.clone(), operations.clone());
+    let models = ops_models::router(&ops.parts, operations.clone());
+    let desk = Desk::new(
+        ops.amqp().clone(),
+        control::stages(&ops.parts.settings),
+        ops.parts.bucket.clone(),
+        ops.publisher.clone(),
+        operations.clone(),
+    );
     Router::new()
         .route("/v1/ops/progress", get(show))
         .route("/v1/ops/stages/{stage}/{action}", post(switch))
@@ -86,6 +97,7 @@ pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
         .route("/v1/ops/{*rest}", any(unknown))
         .with_state(Arc::new(ops))
         .merge(ops_dead::router(desk))
+        .merge(models)
         .merge(operations::router(operations))
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -101,7 +113,7 @@ async fn not_allowed() -> Problem {
 }
 
 /// Limits how long a handler waits for others, and turns their failure into an answer.
-async fn within<T>(what: &str, work: impl Future<Output = anyhow::Result<T>>) -> Result<T, Problem> {
+pub(crate) async fn within<T>(what: &str, work: impl Future<Output = anyhow::Result<T>>) -> Result<T, Problem> {
     match tokio::time::timeout(TIMEOUT, work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Problem::unavailable(what, format!("{error:#}"))),
@@ -110,14 +122,14 @@ async fn within<T>(what: &str, work: impl Future<Output = anyhow::Result<T>>) ->
 }
 
 async fn show(State(ops): State<Arc<Ops>>) -> Result<Json<Value>, Problem> {
-    let (state, embed) = (&ops.parts.state, StageName::embed());
-    let progress = progress::progress(state, &ops.index, &ops.queues, &embed, ops.rate.earlier());
+    let progress = progress::progress(&ops.parts.state, &ops.index, &ops.queues, &ops.models, ops.rate.earlier());
     let progress = within("the progress cannot be computed", progress).await?;
-    Ok(Json(json!({ "stages": [progress] })))
+    Ok(Json(json!({ "stages": progress })))
 }
 
 async fn switch(State(ops): State<Arc<Ops>>, Path((stage, action)): Path<(String, String)>) -> Result<Json<Value>, Problem> {
-    let stage = control::stage(&stage).map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
+    let stages = control::stages(&ops.parts.settings);
+    let stage = control::stage(&stages, &stage).map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
     let state = &ops.parts.state;
     let failed = "the stage cannot be changed";
     let done = match action.as_str() {
@@ -135,7 +147,7 @@ async fn switch(State(ops): State<Arc<Ops>>, Path((stage, action)): Path<(String
 }
 
 /// 202 and the operation, or 409 and which one is in the way.
-fn accepted(started: Result<Operation, Box<Operation>>) -> Result<Response, Problem> {
+pub(crate) fn accepted(started: Result<Operation, Box<Operation>>) -> Result<Response, Problem> {
     match started {
         Ok(operation) => Ok((StatusCode::ACCEPTED, Json(operation)).into_response()),
         Err(running) => {
@@ -147,6 +159,7 @@ fn accepted(started: Result<Operation, Box<Operation>>) -> Result<Response, Prob
 
 async fn sweep(State(ops): State<Arc<Ops>>, body: Bytes) -> Result<Response, Problem> {
     let request: Request = read(&body)?;
+    control::meant(&ops.parts.settings, request.stage.as_deref()).map_err(|error| Problem::field("stage", error))?;
     let sweeps = ops.sweeps.clone();
     accepted(ops.operations.start("sweep", "sweep".to_owned(), move |reporter| async move {
         let (told, mut telling) = watch::channel(Report::default());

@@ -19,7 +19,8 @@ use pipeline::publish::Publisher;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::dead::{Gathered, known_stage, stages, valid_rate, wrong_rate};
+use crate::control;
+use crate::dead::{Gathered, valid_rate, wrong_rate};
 use crate::operations::{End, Operations, Reporter};
 
 const MAX_BODY_BYTES: usize = 64 << 10;
@@ -32,14 +33,25 @@ const SHORTEST_ID: usize = 8;
 #[derive(Clone)]
 pub(crate) struct Desk {
     amqp: AmqpSettings,
+    stages: Vec<StageName>,
     bucket: Bucket,
     publisher: Publisher,
     operations: Operations,
 }
 
 impl Desk {
-    pub(crate) fn new(amqp: AmqpSettings, bucket: Bucket, publisher: Publisher, operations: Operations) -> Self {
-        Self { amqp, bucket, publisher, operations }
+    pub(crate) fn new(
+        amqp: AmqpSettings,
+        stages: Vec<StageName>,
+        bucket: Bucket,
+        publisher: Publisher,
+        operations: Operations,
+    ) -> Self {
+        Self { amqp, stages, bucket, publisher, operations }
+    }
+
+    async fn look(&self, selection: &Selection) -> Result<Gathered, Problem> {
+        Ok(Gathered::look(&self.amqp, &self.stages, selection).await?)
     }
 }
 
@@ -80,14 +92,19 @@ impl Ask {
         read_json(bytes, "")
     }
 
-    fn selection(&self) -> Result<Selection, Problem> {
+    fn selection(&self, stages: &[StageName]) -> Result<Selection, Problem> {
         if self.ids.len() > MOST_IDS {
             return Err(Problem::field("ids", format!("must have at most {MOST_IDS} entries")));
         }
         if self.ids.iter().any(|id| id.len() < SHORTEST_ID) {
             return Err(Problem::field("ids", format!("must be message ids, or the first {SHORTEST_ID} digits of them or more")));
         }
-        let stage = self.stage.as_deref().map(known_stage).transpose().map_err(|error| Problem::field("stage", error))?;
+        let stage = self
+            .stage
+            .as_deref()
+            .map(|name| control::stage(stages, name))
+            .transpose()
+            .map_err(|error| Problem::field("stage", error))?;
         let key = self.key.as_deref().map(dead::key_glob).transpose().map_err(|error| Problem::field("key", error))?;
         let since = self.since.as_deref().map(|text| dead::since(text, Timestamp::now())).transpose();
         let since = since.map_err(|error| Problem::field("since", error))?;
@@ -123,8 +140,8 @@ pub(crate) fn router(desk: Desk) -> Router {
 type Parameters = Query<HashMap<String, String>>;
 
 async fn groups(State(desk): State<Arc<Desk>>, Query(query): Parameters) -> Result<Response, Problem> {
-    let selection = Ask::from_query(query)?.selection()?;
-    Ok(Json(Gathered::look(&desk.amqp, &selection).await?.groups()).into_response())
+    let selection = Ask::from_query(query)?.selection(&desk.stages)?;
+    Ok(Json(desk.look(&selection).await?.groups()).into_response())
 }
 
 async fn list(State(desk): State<Arc<Desk>>, Query(query): Parameters) -> Result<Response, Problem> {
@@ -133,12 +150,12 @@ async fn list(State(desk): State<Arc<Desk>>, Query(query): Parameters) -> Result
     if limit > MOST_LISTED {
         return Err(Problem::field("limit", format!("must be at most {MOST_LISTED}")));
     }
-    Ok(Json(Gathered::look(&desk.amqp, &ask.selection()?).await?.letters()).into_response())
+    Ok(Json(desk.look(&ask.selection(&desk.stages)?).await?.letters()).into_response())
 }
 
 async fn show(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let selection = Ask { ids: vec![id.clone()], ..Ask::default() }.selection()?;
-    let gathered = Gathered::look(&desk.amqp, &selection).await?;
+    let selection = Ask { ids: vec![id.clone()], ..Ask::default() }.selection(&desk.stages)?;
+    let gathered = desk.look(&selection).await?;
     if gathered.selected.is_empty() {
         let id: String = id.chars().take(64).collect();
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("no dead letter has the id '{id}', or one that begins so")));
@@ -159,13 +176,13 @@ async fn discard(State(desk): State<Arc<Desk>>, body: Bytes) -> Result<Response,
 async fn shift(desk: Arc<Desk>, body: &[u8], replays: bool) -> Result<Response, Problem> {
     let ask = Ask::from_json(body)?;
     ask.meant()?;
-    let selection = ask.selection()?;
+    let selection = ask.selection(&desk.stages)?;
     if ask.dry_run {
-        let gathered = Gathered::look(&desk.amqp, &selection).await?;
+        let gathered = desk.look(&selection).await?;
         let trial = gathered.trial(&desk.bucket).await;
         return Ok(Json(trial.map_err(|error| Problem::unavailable("the bucket cannot be asked", error))?).into_response());
     }
-    let mut all = stages();
+    let mut all = desk.stages.clone();
     let stage = match (&selection.stage, all.pop(), all.pop()) {
         (Some(stage), ..) => stage.clone(),
         (None, Some(only), None) => only,
@@ -220,7 +237,7 @@ mod tests {
     fn wrong(json: &str) -> String {
         let problem = Ask::from_json(json.as_bytes()).and_then(|ask| {
             ask.meant()?;
-            ask.selection().map(|_| ())
+            ask.selection(&[StageName::embed("demo-clip")]).map(|_| ())
         });
         format!("{:?}", problem.expect_err(json))
     }

@@ -1,6 +1,6 @@
 //! How far each stage is. Computed from the tables, the queues and the last full sweep, so it survives restarts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use pipeline::depths::Queues;
 use pipeline::job::StageName;
 use pipeline::state::State;
-use pipeline::switch;
+use pipeline::switch::{self, StageState};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -47,24 +47,29 @@ pub(crate) struct Progress {
     pub(crate) sweep_age_seconds: Option<i64>,
 }
 
-/// Rows per second between two looks.
-#[derive(Debug, Clone, Copy)]
+/// How many rows there were, for the rate between two looks.
+#[derive(Debug, Clone)]
 pub(crate) struct Look {
     at: Instant,
-    rows: usize,
+    // In the order of the models.
+    rows: Vec<usize>,
 }
 
 impl Look {
     /// Counts the rows now.
     pub(crate) async fn now(index: &Index) -> anyhow::Result<Self> {
-        let rows = index.rows().await?.unwrap_or(0);
+        let mut rows = Vec::new();
+        for model in 0..index.models() {
+            rows.push(index.rows(model).await?.unwrap_or(0));
+        }
         Ok(Self { at: Instant::now(), rows })
     }
 
     /// The rate since an earlier look; `None` if it is too short ago to tell.
-    pub(crate) fn rate_since(&self, earlier: &Self) -> Option<f64> {
+    fn rate_since(&self, earlier: &Self, model: usize) -> Option<f64> {
         let time = self.at.saturating_duration_since(earlier.at);
-        (time > Duration::from_millis(500)).then(|| self.rows.saturating_sub(earlier.rows) as f64 / time.as_secs_f64())
+        let more = self.rows.get(model)?.saturating_sub(*earlier.rows.get(model)?);
+        (time > Duration::from_millis(500)).then(|| more as f64 / time.as_secs_f64())
     }
 }
 
@@ -97,21 +102,39 @@ impl Rate {
 
     /// The oldest look of the last minute.
     pub(crate) fn earlier(&self) -> Option<Look> {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).front().copied()
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).front().cloned()
     }
 }
 
-/// Progress of a stage; `earlier` is a former look, for the rate.
+/// Progress of the stages of these models, which are the index's; `earlier` is a former look, for the rate.
 pub(crate) async fn progress(
     state: &State,
     index: &Index,
     queues: &Queues,
-    stage: &StageName,
+    models: &[String],
     earlier: Option<Look>,
-) -> anyhow::Result<Progress> {
+) -> anyhow::Result<Vec<Progress>> {
     let now = Look::now(index).await?;
     let sweep = state.get::<Report>(SWEEP_STATE).await?.map(|(report, _)| report);
-    let paused = switch::read(state).await?.remove(stage.as_str()).filter(|stage| stage.paused).map(|stage| {
+    let switches = switch::read(state).await?;
+    let mut all = Vec::new();
+    for (place, model) in models.iter().enumerate() {
+        let (stage, rows) = (StageName::embed(model), now.rows.get(place).copied().unwrap_or(0));
+        let rate = earlier.as_ref().and_then(|earlier| now.rate_since(earlier, place));
+        all.push(of_stage(&stage, rows, rate, sweep.as_ref(), &switches, queues).await);
+    }
+    Ok(all)
+}
+
+async fn of_stage(
+    stage: &StageName,
+    rows: usize,
+    rate: Option<f64>,
+    sweep: Option<&Report>,
+    switches: &BTreeMap<String, StageState>,
+    queues: &Queues,
+) -> Progress {
+    let paused = switches.get(stage.as_str()).filter(|stage| stage.paused).map(|stage| {
         let since = stage.changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
         format!("by {}{since}", stage.changed_by)
     });
@@ -125,20 +148,19 @@ pub(crate) async fn progress(
     let count = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| depths.as_ref().map(|depths| pick(depths).unwrap_or(0));
     let queued = count(|depths| Some(depths.work.unwrap_or(0) + depths.bulk.unwrap_or(0)));
     let dead = count(|depths| depths.dead);
-    let objects = sweep.as_ref().map(|sweep| sweep.objects);
-    let rate = earlier.and_then(|earlier| now.rate_since(&earlier));
-    let left = objects.map(|objects| objects.saturating_sub(now.rows + dead.unwrap_or(0) as usize));
-    let swept_at = sweep.as_ref().and_then(|sweep| sweep.finished_at);
-    Ok(Progress {
+    let objects = sweep.map(|sweep| sweep.objects);
+    let left = objects.map(|objects| objects.saturating_sub(rows + dead.unwrap_or(0) as usize));
+    let swept_at = sweep.and_then(|sweep| sweep.finished_at);
+    Progress {
         stage: stage.as_str().to_owned(),
         paused,
         objects,
-        indexed: now.rows,
+        indexed: rows,
         queued,
         retrying: count(|depths| depths.retry),
         suspect: count(|depths| depths.suspect),
         dead,
-        skipped: sweep.as_ref().map(|sweep| sweep.skipped),
+        skipped: sweep.map(|sweep| sweep.skipped),
         rows_per_second: rate,
         seconds_left: match (left, rate) {
             (Some(0), _) => Some(0.0),
@@ -147,5 +169,5 @@ pub(crate) async fn progress(
         },
         swept_at,
         sweep_age_seconds: swept_at.map(|at| Timestamp::now().as_second() - at.as_second()),
-    })
+    }
 }

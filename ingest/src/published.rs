@@ -1,4 +1,4 @@
-//! The way from "this object lacks a row" to a confirmed job, and the memory of what is on its way.
+//! The way from "this object lacks a row" to a confirmed job of one stage, and the memory of what is on its way.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +41,7 @@ struct Entry {
 pub(crate) struct Published {
     publisher: Publisher,
     topology: Topology,
+    stage: StageName,
     journal: Journal,
     inner: Arc<Mutex<Inner>>,
 }
@@ -89,8 +90,13 @@ impl Entry {
 }
 
 impl Published {
-    pub(crate) fn new(publisher: Publisher, topology: Topology, journal: Journal) -> Self {
-        Self { publisher, topology, journal, inner: Arc::default() }
+    pub(crate) fn new(publisher: Publisher, topology: Topology, stage: StageName, journal: Journal) -> Self {
+        Self { publisher, topology, stage, journal, inner: Arc::default() }
+    }
+
+    /// Where it survives restarts.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Takes up what an earlier process had published.
@@ -125,14 +131,15 @@ impl Published {
             inner.entries.insert(id, Entry { since: now(), flags: flags | UNCONFIRMED, listing });
         }
         let mut claim = Claim { published: self, id, confirmed: false };
-        let job = Job::new(StageName::embed(), object, origin);
+        let job = Job::new(self.stage.clone(), object, origin);
         self.publisher.publish(Outgoing::job(&self.topology, &job)).await?;
         claim.confirmed = true;
         if let Some(entry) = self.lock().entries.get_mut(&id) {
             entry.flags &= !UNCONFIRMED;
         }
         self.journal.note(Record { id, flags });
-        metrics::counter!("bucketlens_ingest_published_total", "origin" => origin.as_str()).increment(1);
+        metrics::counter!("bucketlens_ingest_published_total", "stage" => self.stage.to_string(), "origin" => origin.as_str())
+            .increment(1);
         Ok(true)
     }
 

@@ -6,6 +6,7 @@ use pipeline::bucket::BucketSettings;
 use pipeline::connection::AmqpSettings;
 use pipeline::event::EventSource;
 use pipeline::filter::{FilterSettings, KeyFilter};
+use pipeline::models::check_id;
 use pipeline::service::{HttpSettings, Shared};
 use pipeline::settings::{self, SettingsError, list};
 use pipeline::telemetry::LogSettings;
@@ -47,7 +48,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageSettings {
-    /// Ids of the models that embed.
+    /// Ids of the models that embed; the first is the active one until somebody activates another.
     #[serde(deserialize_with = "list")]
     pub models: Vec<String>,
 }
@@ -116,12 +117,14 @@ impl settings::Settings for Settings {
         if !self.ops.address.is_empty() && !self.ops.address.starts_with("http://") && !self.ops.address.starts_with("https://") {
             return Err(SettingsError::value("ops.address", "must be an http:// or https:// address"));
         }
-        // One stage is named `embed`; serving several models needs a stage per model.
-        let [model] = self.stages.models.as_slice() else {
-            return Err(SettingsError::value("stages.models", "must name exactly one model"));
-        };
-        if model.is_empty() || !model.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-            return Err(SettingsError::value("stages.models", "must be the id of a model: letters, digits, '-', '_' or '.'"));
+        if self.stages.models.is_empty() {
+            return Err(SettingsError::value("stages.models", "must name at least one model"));
+        }
+        for (place, model) in self.stages.models.iter().enumerate() {
+            check_id(model).map_err(|error| SettingsError::value("stages.models", error.to_string()))?;
+            if self.stages.models[..place].contains(model) {
+                return Err(SettingsError::value("stages.models", format!("names '{model}' twice")));
+            }
         }
         Ok(())
     }

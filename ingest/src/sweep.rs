@@ -1,10 +1,10 @@
 //! Listing × tables: publish what is missing, remove what is gone. The bucket is the truth; this comparison needs no
 //! event and no memory to arrive at it.
 //!
-//! Memory per object: 16 bytes for each table that holds it ([`Ids`](crate::ids::Ids)) and 33 bytes per slot of the hash table of what
-//! is on its way; an object is in one or the other, so ten million objects take some 330 to 560 MiB.
+//! Memory per object: 16 bytes for each table that holds it ([`Ids`]), and for each model that lacks it 33 bytes per slot of the hash
+//! table of what is on its way; with one model ten million objects take some 330 to 560 MiB.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,16 @@ use jiff::Timestamp;
 use pipeline::bucket::{Bucket, Page};
 use pipeline::filter::KeyFilter;
 use pipeline::job::{Origin, StageName};
-use pipeline::state::{State, StateError};
-use pipeline::switch;
+use pipeline::state::State;
+use pipeline::switch::{self, StageState};
 use pipeline::{ImageId, ObjectRef};
 use serde::{Deserialize, Serialize};
 
 use crate::governor::Governor;
+use crate::ids::Ids;
 use crate::index::{Index, Snapshot};
-use crate::published::Published;
 use crate::removal::{self, Fates};
+use crate::served::{Served, ServedModels};
 
 // Two windows of the publisher: one gathers while the other is being confirmed.
 const PUBLISHES_IN_FLIGHT: usize = 512;
@@ -41,6 +42,25 @@ pub(crate) struct Request {
     pub(crate) allow_mass_delete: bool,
     /// Publish again what a cancelled backfill had left.
     pub(crate) release: bool,
+    /// Publish for this stage only.
+    pub(crate) stage: Option<String>,
+}
+
+/// What a sweep found and did for one model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Counts {
+    /// Watched objects that have their vector.
+    pub(crate) indexed: usize,
+    /// Watched objects without vector.
+    pub(crate) missing: usize,
+    /// Of the missing: published now (or would be, in a dry run).
+    pub(crate) published: usize,
+    /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill; not published again.
+    pub(crate) waiting: usize,
+    /// Of the missing: left to a later sweep, because the queues of the active model are not nearly empty or the model's own
+    /// are full. Only of models that are not the active one.
+    pub(crate) postponed: usize,
 }
 
 /// What a sweep found and did. Kept in the bucket after a full one.
@@ -59,14 +79,18 @@ pub(crate) struct Report {
     pub(crate) objects: usize,
     /// Objects in the bucket that are not watched: other suffixes, excluded. Not our own.
     pub(crate) skipped: usize,
-    /// Watched objects that have their vector.
+    /// Vectors that watched objects have; of all models together, as the next four.
     pub(crate) indexed: usize,
-    /// Watched objects without vector.
+    /// Vectors that watched objects lack.
     pub(crate) missing: usize,
     /// Of the missing: published now (or would be, in a dry run).
     pub(crate) published: usize,
     /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill; not published again.
     pub(crate) waiting: usize,
+    /// Of the missing: left to a later sweep, so that backfilling one model does not hold up the active one.
+    pub(crate) postponed: usize,
+    /// The same five for each model.
+    pub(crate) models: BTreeMap<String, Counts>,
     /// Of the published: uploaded since the last full sweep while an event door was open. Each is a lost event.
     pub(crate) missed_by_events: usize,
     /// Object versions whose rows were removed because the object is gone (or would be).
@@ -90,7 +114,7 @@ pub(crate) struct Sweeper {
     pub(crate) bucket: Bucket,
     pub(crate) index: Index,
     pub(crate) filter: Arc<KeyFilter>,
-    pub(crate) published: Published,
+    pub(crate) models: ServedModels,
     pub(crate) governor: Governor,
     /// Prefix of everything watched.
     pub(crate) prefix: String,
@@ -109,15 +133,38 @@ struct Memory {
     unwatched: HashSet<ImageId>,
     // When the last full sweep of this process began.
     last_full: Option<Timestamp>,
-    // When the stage's backfill was last cancelled, and when that was last looked up.
-    cancelled_at: Option<Timestamp>,
-    looked_at_switch: Option<Instant>,
+    // What operators have decided about stages, and when that was last looked up.
+    switches: BTreeMap<String, StageState>,
+    looked_at_switches: Option<Instant>,
 }
 
-/// When the backfill of the stage was last cancelled.
-pub(crate) async fn cancelled_at(state: &State) -> Result<Option<Timestamp>, StateError> {
-    let mut stages = switch::read(state).await?;
-    Ok(stages.remove(StageName::embed().as_str()).and_then(|stage| stage.cancelled_at))
+/// One model's share of a page.
+#[derive(Default)]
+struct Share {
+    missing: Vec<ObjectRef>,
+    counts: Counts,
+}
+
+impl Report {
+    fn add(&mut self, model: &str, counts: &Counts) {
+        let Counts { indexed, missing, published, waiting, postponed } = *counts;
+        let of_model = self.models.entry(model.to_owned()).or_default();
+        for (total, of_model, more) in [
+            (&mut self.indexed, &mut of_model.indexed, indexed),
+            (&mut self.missing, &mut of_model.missing, missing),
+            (&mut self.published, &mut of_model.published, published),
+            (&mut self.waiting, &mut of_model.waiting, waiting),
+            (&mut self.postponed, &mut of_model.postponed, postponed),
+        ] {
+            *total += more;
+            *of_model += more;
+        }
+    }
+}
+
+/// Whether a sweep that was asked for publishes for this model.
+fn asked(request: &Request, model: &Served) -> bool {
+    request.stage.as_ref().is_none_or(|stage| stage == model.stage.as_str())
 }
 
 impl Sweeper {
@@ -126,7 +173,7 @@ impl Sweeper {
         bucket: Bucket,
         index: Index,
         filter: Arc<KeyFilter>,
-        published: Published,
+        models: ServedModels,
         governor: Governor,
         prefix: String,
         max_delete_share: f64,
@@ -137,7 +184,7 @@ impl Sweeper {
             bucket,
             index,
             filter,
-            published,
+            models,
             governor,
             prefix,
             max_delete_share,
@@ -154,8 +201,9 @@ impl Sweeper {
         let full = prefix == self.prefix;
         let only = (!full).then_some(prefix.as_str());
         if request.release && !request.dry_run {
-            let released = self.published.release();
-            tracing::info!(objects = released, "what a cancelled backfill had left is published again");
+            let released: usize =
+                self.models.iter().filter(|(_, model)| asked(request, model)).map(|(_, m)| m.published.release()).sum();
+            tracing::info!(jobs = released, "what a cancelled backfill had left is published again");
         }
         let mut report = Report {
             started_at: Some(Timestamp::now()),
@@ -166,20 +214,27 @@ impl Sweeper {
         // Tables before listing: whatever is indexed in between is then listed too, never taken for gone.
         self.index.refresh(&mut self.memory.snapshot, only).await.context("reading the tables")?;
         let Memory { snapshot, unwatched, .. } = &mut self.memory;
-        for ids in [&mut snapshot.images, &mut snapshot.embeddings] {
+        for ids in snapshot.all_mut() {
             ids.begin();
             ids.dismiss(unwatched.iter());
         }
-        self.published.arrived(|id| snapshot.embeddings.contains(id));
-        let begun = self.published.begin_listing();
+        let mut begun = Vec::new();
+        for (place, model) in self.models.iter() {
+            model.published.arrived(|id| snapshot.embeddings[place].contains(id));
+            begun.push(model.published.begin_listing());
+        }
         self.list(&prefix, &mut report, request, &progress).await?;
         if full {
-            self.published.forget_unlisted(begun);
+            for ((_, model), begun) in self.models.iter().zip(begun) {
+                model.published.forget_unlisted(begun);
+            }
         }
         self.remove(&mut report, request).await?;
         let Memory { snapshot, .. } = &self.memory;
-        report.orphans = snapshot.images.not_in(&snapshot.embeddings) + snapshot.embeddings.not_in(&snapshot.images);
-        report.spare_rows = snapshot.images.spare() + snapshot.embeddings.spare();
+        // Another model than the active one may still be on its way to the first of them.
+        report.orphans = snapshot.images.not_in(&snapshot.embeddings[self.models.active()]);
+        report.orphans += snapshot.embeddings.iter().map(|ids| ids.not_in(&snapshot.images)).sum::<usize>();
+        report.spare_rows = snapshot.images.spare() + snapshot.embeddings.iter().map(Ids::spare).sum::<usize>();
         if full && !request.dry_run {
             self.memory.last_full = report.started_at;
         }
@@ -225,76 +280,113 @@ impl Sweeper {
     }
 
     async fn page(&mut self, watched: Vec<ObjectRef>, report: &mut Report, request: &Request) -> anyhow::Result<()> {
-        let Memory { snapshot, last_full, .. } = &mut self.memory;
-        let first = last_full.is_none();
-        let ids: Vec<_> = watched.iter().map(ObjectRef::image_id).collect();
-        self.published.listed(ids.iter());
-        let mut missing = Vec::new();
-        for (object, id) in watched.into_iter().zip(&ids) {
-            snapshot.images.see(id);
-            report.objects += 1;
-            if snapshot.embeddings.see(id) {
-                report.indexed += 1;
-                continue;
-            }
-            report.missing += 1;
-            if self.published.holds(id) {
-                report.waiting += 1;
-            } else {
-                missing.push(object);
-            }
-        }
-        if self.events_expected
-            && let Some(last) = last_full
-        {
-            report.missed_by_events += missing.iter().filter(|object| object.last_modified.is_some_and(|at| at > *last)).count();
-        }
-        if request.dry_run {
-            report.published += missing.len();
-            return Ok(());
-        }
+        let shares = self.share(watched, report, request);
         // What lies there at the first look, or is asked for, is a backfill and must not hold up what people upload now.
-        let origin = if first || request.release { Origin::Sweep } else { Origin::Watch };
-        self.governor.wait().await;
-        if origin == Origin::Sweep && self.cancelled_since(report.started_at).await? {
-            report.waiting += missing.len();
-            self.published.withhold_these(missing.iter().map(ObjectRef::image_id));
-            return Ok(());
-        }
-        let publishing = stream::iter(missing).map(|object| self.published.publish(object, origin));
-        let count = publishing
-            .buffer_unordered(PUBLISHES_IN_FLIGHT)
-            .try_fold(0, |count, new| std::future::ready(Ok(count + usize::from(new))))
-            .await?;
-        report.published += count;
-        if count > 0 {
-            tracing::info!(jobs = count, origin = origin.as_str(), "published");
+        let backfill = self.memory.last_full.is_none() || request.release;
+        let (models, active) = (self.models.clone(), self.models.active());
+        for ((place, model), Share { missing, mut counts }) in models.iter().zip(shares) {
+            if request.dry_run {
+                counts.published += missing.len();
+            } else if place == active {
+                self.governor.wait(place).await;
+                let origin = if backfill { Origin::Sweep } else { Origin::Watch };
+                self.publish(model, missing, origin, &mut counts, report.started_at).await?;
+            } else if missing.is_empty() || self.governor.spare_time(place, active) {
+                self.publish(model, missing, Origin::Sweep, &mut counts, report.started_at).await?;
+            } else {
+                counts.postponed += missing.len();
+            }
+            report.add(&model.id, &counts);
         }
         Ok(())
     }
 
-    /// Whether the operator has cancelled the backfill since it began.
-    async fn cancelled_since(&mut self, began: Option<Timestamp>) -> anyhow::Result<bool> {
-        if self.memory.looked_at_switch.is_none_or(|at| at.elapsed() > LOOK_AT_SWITCH) {
-            self.memory.cancelled_at = cancelled_at(&self.state).await?;
-            self.memory.looked_at_switch = Some(Instant::now());
+    /// Notes the objects as seen, and says for each model what it lacks and nobody is working on.
+    fn share(&mut self, watched: Vec<ObjectRef>, report: &mut Report, request: &Request) -> Vec<Share> {
+        let Memory { snapshot, last_full, .. } = &mut self.memory;
+        let ids: Vec<_> = watched.iter().map(ObjectRef::image_id).collect();
+        report.objects += watched.len();
+        for id in &ids {
+            snapshot.images.see(id);
         }
-        Ok(self.memory.cancelled_at > began)
+        let mut shares = Vec::new();
+        for (place, model) in self.models.iter() {
+            let mut share = Share::default();
+            model.published.listed(ids.iter());
+            for (object, id) in watched.iter().zip(&ids) {
+                if snapshot.embeddings[place].see(id) {
+                    share.counts.indexed += 1;
+                    continue;
+                }
+                share.counts.missing += 1;
+                if model.published.holds(id) {
+                    share.counts.waiting += 1;
+                } else if asked(request, model) {
+                    share.missing.push(object.clone());
+                }
+            }
+            if self.events_expected
+                && place == self.models.active()
+                && let Some(last) = last_full
+            {
+                let late = |object: &&ObjectRef| object.last_modified.is_some_and(|at| at > *last);
+                report.missed_by_events += share.missing.iter().filter(late).count();
+            }
+            shares.push(share);
+        }
+        shares
+    }
+
+    async fn publish(
+        &mut self,
+        model: &Served,
+        missing: Vec<ObjectRef>,
+        origin: Origin,
+        counts: &mut Counts,
+        began: Option<Timestamp>,
+    ) -> anyhow::Result<()> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if origin == Origin::Sweep && self.cancelled_since(&model.stage, began).await? {
+            counts.waiting += missing.len();
+            model.published.withhold_these(missing.iter().map(ObjectRef::image_id));
+            return Ok(());
+        }
+        let publishing = stream::iter(missing).map(|object| model.published.publish(object, origin));
+        let count = publishing
+            .buffer_unordered(PUBLISHES_IN_FLIGHT)
+            .try_fold(0, |count, new| std::future::ready(Ok(count + usize::from(new))))
+            .await?;
+        counts.published += count;
+        if count > 0 {
+            tracing::info!(jobs = count, stage = %model.stage, origin = origin.as_str(), "published");
+        }
+        Ok(())
+    }
+
+    /// Whether the operator has cancelled the backfill of a stage since it began.
+    async fn cancelled_since(&mut self, stage: &StageName, began: Option<Timestamp>) -> anyhow::Result<bool> {
+        if self.memory.looked_at_switches.is_none_or(|at| at.elapsed() > LOOK_AT_SWITCH) {
+            self.memory.switches = switch::read(&self.state).await?;
+            self.memory.looked_at_switches = Some(Instant::now());
+        }
+        Ok(self.memory.switches.get(stage.as_str()).and_then(|stage| stage.cancelled_at) > began)
     }
 
     /// Removes the rows of what is really gone or overwritten: a listing only raises the suspicion, a HEAD decides.
     async fn remove(&mut self, report: &mut Report, request: &Request) -> anyhow::Result<()> {
+        let active = self.models.active();
         let Memory { snapshot, unwatched, .. } = &mut self.memory;
-        let mut lost: Vec<_> = snapshot.images.unseen().chain(snapshot.embeddings.unseen()).collect();
-        lost.sort_unstable();
-        lost.dedup();
+        let lost = snapshot.unseen();
         if lost.is_empty() {
             return Ok(());
         }
         let Fates { gone, overwritten, unwatched: left_alone } =
-            removal::ask(&self.bucket, &self.index, &self.filter, &snapshot.embeddings, &lost, report.objects == 0).await?;
+            removal::ask(&self.bucket, &self.index, &self.filter, &snapshot.embeddings[active], &lost, report.objects == 0)
+                .await?;
         report.unwatched = left_alone.len();
-        for ids in [&mut snapshot.images, &mut snapshot.embeddings] {
+        for ids in snapshot.all_mut() {
             ids.dismiss(&left_alone);
         }
         unwatched.extend(left_alone);
@@ -309,10 +401,12 @@ impl Sweeper {
         }
         if !request.dry_run {
             self.index.remove(&removed).await.context("removing rows of objects that are gone or overwritten")?;
-            for ids in [&mut snapshot.images, &mut snapshot.embeddings] {
+            for ids in snapshot.all_mut() {
                 ids.dismiss(&removed);
             }
-            self.published.forget(&removed);
+            for (_, model) in self.models.iter() {
+                model.published.forget(&removed);
+            }
             if !removed.is_empty() {
                 metrics::counter!("bucketlens_ingest_removed_total").increment(removed.len() as u64);
                 tracing::info!(objects = removed.len(), "removed rows of objects that are gone or overwritten");

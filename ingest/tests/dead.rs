@@ -53,18 +53,18 @@ fn numbered(count: usize) -> Vec<String> {
 }
 
 async fn look(world: &World) -> Vec<DeadLetter> {
-    dead::peek(&world.amqp(), &StageName::embed()).await.expect("the dead letters").letters
+    dead::peek(&world.amqp(), &StageName::embed("demo-clip")).await.expect("the dead letters").letters
 }
 
 async fn bulk_depth(world: &World) -> usize {
-    let depths = Queues::new(world.amqp()).depths(&StageName::embed()).await.expect("depths");
+    let depths = Queues::new(world.amqp()).depths(&StageName::embed("demo-clip")).await.expect("depths");
     depths.bulk.unwrap_or(0) as usize
 }
 
 /// Takes everything out of work and bulk queue: how often each key was there.
 async fn take_jobs(world: &World) -> HashMap<String, usize> {
     let count = bulk_depth(world).await;
-    let mut consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed(), Health::default());
+    let mut consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), Health::default());
     let mut keys = HashMap::new();
     for _ in 0..count {
         let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.expect("a job in time").expect("a job");

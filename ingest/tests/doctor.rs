@@ -68,11 +68,12 @@ async fn a_healthy_installation_is_fine_in_every_respect() {
     assert!(seen("events.doors").starts_with("webhook, queue, listening"), "{}", seen("events.doors"));
 
     // What someone should look at is told and does not count as failed.
-    state.put("stages", &json!({ "embed": { "paused": true, "changed_by": "eve" } }), Only::Always).await.unwrap();
+    state.put("stages", &json!({ "embed-demo-clip": { "paused": true, "changed_by": "eve" } }), Only::Always).await.unwrap();
     state.put("sweep", &json!({ "finished_at": "2020-01-01T00:00:00Z" }), Only::Always).await.unwrap();
     assert!(embedder.stop().await.success());
-    let (code, checks) = doctor(&world, &[("STAGES__MODELS", "other")]);
-    let warned = ["store.links", "workers.embed", "table.embeddings_other", "stages.paused", "sweep.age"];
+    let (code, checks) = doctor(&world, &[("STAGES__MODELS", "demo-clip,other")]);
+    let warned =
+        ["store.links", "broker.queues", "workers.embed-demo-clip", "table.embeddings_other", "stages.paused", "sweep.age"];
     assert_eq!((code, with(&checks, "warn")), (Some(0), warned.to_vec()), "{checks:#?}");
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingest"));
@@ -107,7 +108,7 @@ async fn what_is_wrong_is_named_with_what_to_do() {
     assert_eq!((code, with(&checks, "fail")), (Some(0), vec![]), "{checks:#?}");
     assert!(with(&checks, "warn").contains(&"broker.queues"), "{checks:#?}");
     let (_, checks) = doctor(&world, &[("AMQP__TOPOLOGY", "verify")]);
-    let bulk = Topology::new(&world.amqp().namespace).bulk_queue(&StageName::embed());
+    let bulk = Topology::new(&world.amqp().namespace).bulk_queue(&StageName::embed("demo-clip"));
     fails(&checks, "broker.queues", "none of the 11", "declare");
 
     // A queue of that name with other arguments.

@@ -39,7 +39,7 @@ async fn put_keys(world: &World, keys: &[&str], shade: u8) {
 async fn take_jobs(world: &World) -> Vec<Job> {
     let connection = world.broker().await;
     let channel = connection.create_channel().await.unwrap();
-    let (topology, stage) = (Topology::new(&world.amqp().namespace), StageName::embed());
+    let (topology, stage) = (Topology::new(&world.amqp().namespace), StageName::embed("demo-clip"));
     let mut jobs = Vec::new();
     for queue in [topology.work_queue(&stage), topology.bulk_queue(&stage)] {
         while let Some(message) = channel.basic_get(queue.as_str().into(), Default::default()).await.unwrap() {

@@ -161,7 +161,7 @@ async fn a_paused_stage_rests_and_progress_says_where_it_is() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(world.rows(EMBEDDINGS).await.is_empty(), "a paused stage works on nothing");
 
-    let (status, _) = world.post(&format!("{base}/v1/ops/stages/embed/resume"), json!({})).await;
+    let (status, _) = world.post(&format!("{base}/v1/ops/stages/embed-demo-clip/resume"), json!({})).await;
     assert_eq!(status, 200);
     rows_are(&world, 10).await;
     let progress = json_of(&world, &["progress", "--over", "1s", "--json"]).await;
@@ -182,7 +182,7 @@ async fn listings_publish_between_two_marks_only() {
     depth_is(&world, "the first page is published", 5).await;
     eventually("ingest has seen how full it is", LIMIT, || async {
         let text = world.http().get(format!("{base}/metrics")).send().await.ok()?.text().await.ok()?;
-        text.contains("bucketlens_ingest_queue_open 0").then_some(())
+        text.contains("bucketlens_ingest_queue_open{stage=\"embed-demo-clip\"} 0").then_some(())
     })
     .await;
     put(&world, 5, 8).await;

@@ -21,6 +21,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::engine::Engine;
+use crate::follow::Following;
 use crate::problem::Problem;
 use crate::query::{Query, Words};
 use crate::{SearchSettings, pictures, status};
@@ -35,6 +36,7 @@ pub(crate) struct App {
     pub(crate) bucket: Bucket,
     pub(crate) queues: Queues,
     pub(crate) link_lifetime: Duration,
+    pub(crate) following: Following,
 }
 
 /// All routes under `/v1`.
@@ -99,12 +101,15 @@ async fn search_example(State(app): State<Arc<App>>, request: Request) -> Result
 
 async fn answer(app: &App, query: Query) -> Result<axum::Json<Value>, Problem> {
     let begun = Instant::now();
-    let Found { hits, table_version, exact } = app.engine.search(query).await?;
+    // One model from here to the last row.
+    let served = app.engine.served();
+    let Found { hits, table_version, exact } = app.engine.search(&served, query).await?;
     let took = begun.elapsed();
     metrics::histogram!("bucketlens_search_seconds").record(took.as_secs_f64());
     Ok(axum::Json(json!({
         "hits": hits.iter().map(hit).collect::<Vec<_>>(),
-        "model": app.engine.encoders.manifest.id,
+        "model": served.encoders.space.model,
+        "space": served.encoders.space.space,
         "table_version": table_version,
         "exact": exact,
         "took_ms": took.as_millis() as u64,

@@ -2,48 +2,18 @@
 
 use std::sync::Arc;
 
-use inference::{Budget, Detail, Embedding, ImageEncoder, Manifest, Model, ModelError, PictureLimits, Runtime, TextEncoder};
+use arc_swap::ArcSwap;
+use inference::{Budget, Detail, Embedding, ModelError, PictureLimits};
 use table::embeddings::{self, Embeddings, Found, VectorQuery};
 use table::images::{self, Images};
 use table::ledger::Ledger;
-use table::schema::Space;
 use table::{Database, TableError};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::SearchSettings;
+use crate::encoders::Encoders;
 use crate::problem::{self, Problem};
 use crate::query::{Collapse, Example, Query};
-
-// A query is one picture or one text: larger batches would only cost memory.
-const ONE: usize = 1;
-
-/// The towers of the model whose vectors are searched.
-pub(crate) struct Encoders {
-    pub(crate) manifest: Manifest,
-    pub(crate) space: Space,
-    pub(crate) provider: String,
-    image: ImageEncoder,
-    text: Option<TextEncoder>,
-}
-
-impl Encoders {
-    /// Loads and warms the towers; a model without a text tower searches by picture only.
-    ///
-    /// # Errors
-    /// The model cannot be loaded.
-    pub(crate) fn load(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
-        let image = model.image_encoder(runtime, ONE)?;
-        let text = model.manifest.text.as_ref().map(|_| model.text_encoder(runtime)).transpose()?;
-        let manifest = model.manifest.clone();
-        let space = Space {
-            model: manifest.id.clone(),
-            space: manifest.space.clone(),
-            manifest_hash: model.digest.clone(),
-            dim: image.dim(),
-        };
-        Ok(Self { manifest, space, provider: image.placement().active.to_string(), image, text })
-    }
-}
 
 /// Number of rows and version of a table.
 pub(crate) struct TableRows {
@@ -52,12 +22,18 @@ pub(crate) struct TableRows {
     pub(crate) version: u64,
 }
 
-/// The model and the tables it is asked about. The workers make the tables, so each may not exist yet.
+/// One model and its table, from which a whole answer is made.
+pub(crate) struct Served {
+    pub(crate) encoders: Encoders,
+    // The workers make it, so it may not exist yet.
+    table: OnceCell<Embeddings>,
+}
+
+/// The model that answers now, and what all models share.
 pub(crate) struct Engine {
     database: Database,
-    pub(crate) encoders: Arc<Encoders>,
+    served: ArcSwap<Served>,
     images: OnceCell<Images>,
-    embeddings: OnceCell<Embeddings>,
     limits: PictureLimits,
     in_flight: Budget,
     // Compare all rows at every search.
@@ -73,14 +49,31 @@ impl Engine {
         let turns = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             database,
-            encoders: Arc::new(encoders),
+            served: ArcSwap::from_pointee(Served { encoders, table: OnceCell::new() }),
             images: OnceCell::new(),
-            embeddings: OnceCell::new(),
             limits,
             in_flight: Budget::new(settings.max_decoded_in_flight),
             exact: settings.exact,
             turns: Arc::new(Semaphore::new(turns)),
         }
+    }
+
+    /// The model that answers now. A request asks once and keeps to it; the towers of a former model go with the last
+    /// request that has it.
+    pub(crate) fn served(&self) -> Arc<Served> {
+        self.served.load_full()
+    }
+
+    /// Lets another model answer from now on.
+    ///
+    /// # Errors
+    /// Its table cannot be opened or holds vectors of another space; the former model goes on. `Ok(false)`: it has no table.
+    pub(crate) async fn switch_to(&self, encoders: Encoders) -> Result<bool, TableError> {
+        let Some(table) = Embeddings::open(&self.database, encoders.space.clone()).await? else { return Ok(false) };
+        // What the first search would have to read.
+        table.ledger().count_rows().await?;
+        self.served.store(Arc::new(Served { encoders, table: OnceCell::new_with(Some(table)) }));
+        Ok(true)
     }
 
     /// The `images` table; `None` until a worker has made it.
@@ -92,20 +85,21 @@ impl Engine {
         Ok(self.images.get())
     }
 
-    async fn embeddings(&self) -> Result<Option<&Embeddings>, TableError> {
-        if self.embeddings.get().is_none() {
-            let Some(embeddings) = Embeddings::open(&self.database, self.encoders.space.clone()).await? else { return Ok(None) };
-            let _ = self.embeddings.set(embeddings);
+    async fn table<'a>(&self, served: &'a Served) -> Result<Option<&'a Embeddings>, TableError> {
+        if served.table.get().is_none() {
+            let opened = Embeddings::open(&self.database, served.encoders.space.clone()).await?;
+            let Some(table) = opened else { return Ok(None) };
+            let _ = served.table.set(table);
         }
-        Ok(self.embeddings.get())
+        Ok(served.table.get())
     }
 
     /// Rows and versions of the tables.
-    pub(crate) async fn table_rows(&self) -> Result<Vec<TableRows>, TableError> {
+    pub(crate) async fn table_rows(&self, served: &Served) -> Result<Vec<TableRows>, TableError> {
         let images = self.images().await?.map(Images::ledger);
-        let embeddings = self.embeddings().await?.map(Embeddings::ledger);
+        let embeddings = self.table(served).await?.map(Embeddings::ledger);
         let mut tables = Vec::new();
-        for (name, ledger) in [(images::NAME.to_owned(), images), (embeddings::name(&self.encoders.space.model), embeddings)] {
+        for (name, ledger) in [(images::NAME.to_owned(), images), (embeddings::name(&served.encoders.space.model), embeddings)] {
             let (rows, version) = match ledger {
                 Some(ledger) => counts(ledger).await?,
                 None => (0, 0),
@@ -115,21 +109,22 @@ impl Engine {
         Ok(tables)
     }
 
-    /// Ranked hits; nothing is found in a table that does not exist yet.
-    pub(crate) async fn search(&self, query: Query) -> Result<Found, Problem> {
-        let Query { example, top_k, offset, min_score, filter, collapse } = query;
-        let embeddings = self.embeddings().await.map_err(problem::tables)?;
-        let vector = self.vector(example, embeddings).await?;
+    /// Ranked hits, all of this model; nothing is found in a table that does not exist yet.
+    pub(crate) async fn search(&self, served: &Arc<Served>, query: Query) -> Result<Found, Problem> {
+        let Query { example, top_k, offset, min_score, filter, collapse, of } = query;
+        of.check(&served.encoders.space)?;
+        let embeddings = self.table(served).await.map_err(problem::tables)?;
+        let vector = self.vector(served, example, embeddings).await?;
         let Some(embeddings) = embeddings else { return Ok(Found { hits: Vec::new(), table_version: 0, exact: true }) };
         let (collapse, exact) = (collapse == Collapse::Duplicates, self.exact);
         let query = VectorQuery { vector, offset, top_k, min_score, filter, collapse, exact };
         embeddings.search(&query).await.map_err(problem::tables)
     }
 
-    async fn vector(&self, example: Example, embeddings: Option<&Embeddings>) -> Result<Vec<f32>, Problem> {
+    async fn vector(&self, served: &Arc<Served>, example: Example, embeddings: Option<&Embeddings>) -> Result<Vec<f32>, Problem> {
         match example {
             Example::Vector(values) => {
-                let dim = self.encoders.space.dim;
+                let dim = served.encoders.space.dim;
                 if values.len() != dim {
                     return Err(Problem::field("vector", format!("has {} values, the model's have {dim}", values.len())));
                 }
@@ -144,8 +139,9 @@ impl Engine {
                 stored.ok_or_else(|| problem::no_image(&id))
             }
             Example::Text(text) => {
-                let encoders = Arc::clone(&self.encoders);
+                let served = Arc::clone(served);
                 self.in_turn(move || {
+                    let encoders = &served.encoders;
                     let no_text = || {
                         Problem::field("text", format!("the model '{}' has no words, search by a picture", encoders.manifest.id))
                     };
@@ -155,15 +151,15 @@ impl Engine {
                 .await
             }
             Example::Image(bytes) => {
-                let (encoders, limits, in_flight) = (Arc::clone(&self.encoders), self.limits.clone(), self.in_flight.clone());
+                let (served, limits, in_flight) = (Arc::clone(served), self.limits.clone(), self.in_flight.clone());
                 self.in_turn(move || {
-                    let detail = Detail::ShortSide(encoders.image.side());
+                    let detail = Detail::ShortSide(served.encoders.image.side());
                     let decoded = inference::decode_within(&in_flight, &bytes, &limits, detail);
                     let picture = decoded.map_err(|error| Problem::field("image", error))?;
-                    let pixels = encoders.image.prepare(&picture);
+                    let pixels = served.encoders.image.prepare(&picture);
                     // They may be hundreds of megabytes; the model needs neither.
                     drop((picture, bytes));
-                    first(encoders.image.encode(&[pixels]), "image")
+                    first(served.encoders.image.encode(&[pixels]), "image")
                 })
                 .await
             }

@@ -1,7 +1,9 @@
 //! The searcher: words or pixels → ranked hits, over HTTP, with the web page. Reads only; start as many as needed.
 
 mod api;
+mod encoders;
 mod engine;
+mod follow;
 mod pictures;
 mod problem;
 mod query;
@@ -13,13 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use inference::{Model, ModelError, Runtime, RuntimeSettings};
+use inference::{ModelError, RuntimeSettings};
 use pipeline::bucket::{Bucket, BucketSettings};
 use pipeline::connection::AmqpSettings;
+use pipeline::depths::Queues;
 use pipeline::front;
 use pipeline::health::Health;
+use pipeline::models;
 use pipeline::service::{self, HttpSettings, Shared};
 use pipeline::settings::{self, SettingsError};
+use pipeline::state::State;
 use pipeline::telemetry::LogSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -27,8 +32,9 @@ use table::location::{Access, Location};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::encoders::Shelf;
 use crate::engine::Engine;
-use pipeline::depths::Queues;
+use crate::follow::Following;
 
 // Between two looks at whether the tables can be read.
 const STORE_CHECK: Duration = Duration::from_secs(5);
@@ -44,7 +50,7 @@ pub struct Settings {
     /// Logging.
     pub log: LogSettings,
     /// Whose vectors are searched.
-    pub model: ModelSettings,
+    pub models: ModelSettings,
     /// How models are run.
     pub runtime: RuntimeSettings,
     /// Limits of one search.
@@ -55,12 +61,14 @@ pub struct Settings {
     pub http: HttpSettings,
 }
 
-/// `[model]`: whose vectors are searched.
+/// `[models]`: whose vectors are searched.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSettings {
-    /// Built-in name or folder.
-    pub name: String,
+    /// Built-in name, name of a folder below `folder`, or path of a folder; used until operators have chosen a model.
+    pub active: String,
+    /// Where the folders of models lie.
+    pub folder: String,
 }
 
 /// `[search]`: limits of one search.
@@ -106,6 +114,9 @@ impl settings::Settings for Settings {
     fn validate(&self) -> Result<(), SettingsError> {
         self.bucket.validate()?;
         self.amqp.validate()?;
+        if self.models.active.is_empty() {
+            return Err(SettingsError::value("models.active", "must name a model"));
+        }
         if !(1..=10_000).contains(&self.search.max_concurrent) {
             return Err(SettingsError::value("search.max_concurrent", "must be from 1 to 10000"));
         }
@@ -147,31 +158,45 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
 
 /// Everything but health and metrics. `None`: the process is stopping.
 async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) -> anyhow::Result<Option<Router>> {
-    let load = || {
-        let (name, runtime) = (settings.model.name.clone(), settings.runtime.clone());
-        let load = move || engine::Encoders::load(&Model::find(&name, Path::new("models"))?, &Runtime::start(&runtime)?);
-        async move { anyhow::Ok(tokio::task::spawn_blocking(load).await??) }
+    let bucket = Bucket::connect(&settings.bucket).await;
+    let state = State::new(bucket.clone(), &settings.bucket);
+    // Which model answers must be known, not guessed: what settings say may be long out of date.
+    let decided = service::until_works(&health, "store", shutdown, |_| true, || models::read(&state)).await?;
+    let Some(decided) = decided else { return Ok(None) };
+    let shelf = Shelf::new(settings.models.clone(), settings.runtime.clone());
+    let load = || shelf.load(decided.active.as_deref());
+    let may_pass = |error: &anyhow::Error| {
+        // What operators have chosen may still be on its way to this machine; what settings name wrongly stays wrong.
+        decided.active.is_some() || error.downcast_ref().is_some_and(ModelError::may_pass)
     };
-    let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);
-    let Some(models) = service::until_works(&health, "model", shutdown, missing, load).await? else { return Ok(None) };
+    let Some(encoders) = service::until_works(&health, "model", shutdown, may_pass, load).await? else { return Ok(None) };
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::reader(settings.search.freshness)).await?;
-    let engine = Engine::new(database, models, &settings.search);
     let app = Arc::new(api::App {
-        engine,
-        bucket: Bucket::connect(&settings.bucket).await,
+        engine: Engine::new(database, encoders, &settings.search),
+        bucket,
         queues: Queues::new(settings.amqp),
         link_lifetime: settings.access.link_lifetime,
+        following: Following::default(),
     });
-    tokio::spawn(watch_store(Arc::clone(&app), health));
+    tokio::spawn(stopping(shutdown.clone(), watch_store(Arc::clone(&app), health.clone())));
+    tokio::spawn(stopping(shutdown.clone(), follow::run(Arc::clone(&app), shelf, models::follow(state), health)));
     let api = api::router(app, &settings.search, settings.access.api_key);
     Ok(Some(api.merge(ui::router(&settings.bucket)).fallback(api::unknown)))
+}
+
+/// Runs until shutdown.
+async fn stopping(shutdown: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = shutdown.cancelled() => {}
+    }
 }
 
 /// Ready means that a search would be answered: asks the tables now and then, and shows what they say.
 async fn watch_store(app: Arc<api::App>, health: Health) {
     loop {
-        match app.engine.table_rows().await {
+        match app.engine.table_rows(&app.engine.served()).await {
             Ok(_) => health.ok("store"),
             Err(error) => health.trouble("store", error.to_string()),
         }

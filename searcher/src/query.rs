@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use table::filter::Filter;
+use table::schema::Space;
 
 use crate::problem::{Problem, read_json};
 
@@ -41,6 +42,25 @@ pub(crate) enum Collapse {
     Duplicates,
 }
 
+/// Which model the one who asks has in mind; an answer of another one is none.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Of {
+    pub(crate) model: Option<String>,
+    pub(crate) space: Option<String>,
+}
+
+impl Of {
+    /// Refuses a question that is meant for another model.
+    pub(crate) fn check(&self, answering: &Space) -> Result<(), Problem> {
+        for (field, meant, ours) in [("model", &self.model, &answering.model), ("space", &self.space, &answering.space)] {
+            if meant.as_ref().is_some_and(|meant| meant != ours) {
+                return Err(Problem::field(field, format!("is another one's: '{ours}' answers")));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A search, checked.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Query {
@@ -50,6 +70,7 @@ pub(crate) struct Query {
     pub(crate) min_score: Option<f32>,
     pub(crate) filter: Filter,
     pub(crate) collapse: Collapse,
+    pub(crate) of: Of,
 }
 
 fn ten() -> usize {
@@ -72,7 +93,8 @@ pub(crate) struct Words {
     collapse: Collapse,
 }
 
-/// JSON of `POST /v1/search`: exactly one of `text`, `image` (base64), `image_id` and `vector`.
+/// JSON of `POST /v1/search`: exactly one of `text`, `image` (base64), `image_id` and `vector`. With `model` or `space` it is
+/// answered only by that one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -80,6 +102,8 @@ struct Body {
     image: Option<String>,
     image_id: Option<String>,
     vector: Option<Vec<f32>>,
+    model: Option<String>,
+    space: Option<String>,
     #[serde(default = "ten")]
     top_k: usize,
     #[serde(default)]
@@ -110,7 +134,8 @@ impl Query {
         }
         examples.extend(body.image_id.map(Example::ImageId));
         examples.extend(body.vector.map(Example::Vector));
-        Self::checked(examples, "text", body.top_k, body.offset, body.min_score, body.filter, body.collapse)
+        let query = Self::checked(examples, "text", body.top_k, body.offset, body.min_score, body.filter, body.collapse)?;
+        Ok(Self { of: Of { model: body.model, space: body.space }, ..query })
     }
 
     /// Reads a form: the same fields, `image` as a file, `filter` as JSON.
@@ -176,7 +201,7 @@ impl Query {
         if filter.prefix.as_ref().is_some_and(|prefix| prefix.len() > 1024) {
             return Err(Problem::field("prefix", "is longer than a key can be (1024 bytes)"));
         }
-        Ok(Self { example, top_k, offset, min_score, filter, collapse })
+        Ok(Self { example, top_k, offset, min_score, filter, collapse, of: Of::default() })
     }
 }
 

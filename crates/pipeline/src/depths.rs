@@ -1,5 +1,6 @@
 //! How much waits in the queues, for those who only want to know.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use lapin::Connection;
@@ -23,7 +24,7 @@ pub struct Queues {
 #[derive(Debug, Default)]
 struct Link {
     connection: Option<Connection>,
-    seen: Option<(StageName, Depths, Instant)>,
+    seen: HashMap<StageName, (Depths, Instant)>,
 }
 
 impl Queues {
@@ -38,8 +39,7 @@ impl Queues {
     /// The broker did not answer within three seconds.
     pub async fn depths(&self, stage: &StageName) -> Result<Depths, BrokerError> {
         let mut link = self.link.lock().await;
-        if let Some((of, depths, at)) = &link.seen
-            && of == stage
+        if let Some((depths, at)) = link.seen.get(stage)
             && at.elapsed() < REUSE
         {
             return Ok(*depths);
@@ -47,7 +47,7 @@ impl Queues {
         let asked = tokio::time::timeout(LIMIT, self.ask(&mut link.connection, stage)).await;
         let asked = asked.unwrap_or_else(|_| Err(BrokerError::Lost(format!("no answer within {LIMIT:?}"))));
         match &asked {
-            Ok(depths) => link.seen = Some((stage.clone(), *depths, Instant::now())),
+            Ok(depths) => drop(link.seen.insert(stage.clone(), (*depths, Instant::now()))),
             Err(_) => link.connection = None,
         }
         asked

@@ -1,9 +1,11 @@
 //! The job: one stage's work for one object version, as it travels over AMQP. A versioned wire contract.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::models::check_id;
 use crate::object::ObjectRef;
 
 /// Major version of the body. Fields may be added without raising it; readers refuse majors they do not know.
@@ -12,14 +14,27 @@ pub const VERSION: u32 = 1;
 /// Value of the AMQP `type` property.
 pub const MESSAGE_TYPE: &str = "bucketlens.job.v1";
 
-/// A kind of job: `embed`, later `caption`. Lower-case letters, digits and dashes, because it names queues.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+const EMBED: &str = "embed-";
+
+/// A kind of job: `embed-<model id>`. Lower-case letters, digits and dashes, because it names queues.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StageName(String);
 
+/// No stage can have this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no stage: stages are named embed-<model id>")]
+pub struct StageNameError(String);
+
 impl StageName {
-    /// The stage that turns pixels into vectors.
-    pub fn embed() -> Self {
-        Self("embed".to_owned())
+    /// The stage in which one model turns pixels into vectors. `model` is an id that passes
+    /// [`models::check_id`](crate::models::check_id).
+    pub fn embed(model: &str) -> Self {
+        Self(format!("{EMBED}{model}"))
+    }
+
+    /// Id of the model whose stage it is.
+    pub fn model(&self) -> &str {
+        self.0.strip_prefix(EMBED).unwrap_or_default()
     }
 
     /// The name as text.
@@ -31,6 +46,15 @@ impl StageName {
 impl fmt::Display for StageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl FromStr for StageName {
+    type Err = StageNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = text.strip_prefix(EMBED).filter(|model| check_id(model).is_ok());
+        named.map(Self::embed).ok_or_else(|| StageNameError(text.chars().take(100).collect()))
     }
 }
 
@@ -141,7 +165,7 @@ mod tests {
             ObjectRef {
                 bucket: "b".into(), key: "ключ +%.jpg".into(), etag: "e".into(), size_bytes: None, last_modified: None
             };
-        Job::new(StageName::embed(), object, Origin::Event)
+        Job::new(StageName::embed("demo-clip"), object, Origin::Event)
     }
 
     #[test]
@@ -149,6 +173,15 @@ mod tests {
         let mut value: serde_json::Value = serde_json::from_slice(&job().encode()).unwrap();
         value["added_later"] = 1.into();
         assert_eq!(Job::decode(value.to_string().as_bytes()).unwrap(), job());
+    }
+
+    #[test]
+    fn the_name_of_a_stage_names_its_model() {
+        let stage: StageName = "embed-demo-clip".parse().unwrap();
+        assert_eq!((stage.model(), &stage), ("demo-clip", &StageName::embed("demo-clip")));
+        for bad in ["embed", "embed-", "caption-x", "embed-A", "embed-a.b", "embed-a_b"] {
+            assert!(bad.parse::<StageName>().is_err(), "{bad}");
+        }
     }
 
     #[test]

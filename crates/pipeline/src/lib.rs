@@ -28,6 +28,7 @@ pub mod dead;
 pub mod depths;
 pub mod inspect;
 pub mod state;
+pub mod models;
 
 // What every process has.
 pub mod access;
@@ -35,6 +36,7 @@ pub mod health;
 pub mod problem;
 pub mod front;
 pub mod service;
+mod reload;
 pub mod settings;
 pub mod telemetry;
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::Backoff;
 use crate::health::Health;
+use crate::reload;
 use crate::settings::{self, Settings, SettingsError};
 use crate::telemetry::{self, LogSettings};
 
@@ -42,23 +43,30 @@ pub struct Shared {
 
 /// The `main` of a service: settings, logs and metrics, signals, `run` until it returns, exit code. Wrong settings exit
 /// with code 2. The first SIGTERM or SIGINT cancels the token; a second one, or `shutdown_timeout`, ends the process at
-/// once: redelivery covers what it held.
-pub fn main<S, F>(file: Option<&Path>, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
+/// once: redelivery covers what it held. SIGHUP reads the settings again and, if they are good, lets `run` end as at a stop
+/// and starts it anew with them; see [`crate::reload`].
+pub fn main<S, F>(file: Option<&Path>, run: impl Fn(S, CancellationToken) -> F) -> ExitCode
 where
-    S: Settings,
+    S: Settings + Send + 'static,
     F: Future<Output = anyhow::Result<()>>,
 {
-    execute(file, LogSettings::clone, run, |error| tracing::error!("{error:#}"))
+    let lives = |settings| reload::lives(file.map(Path::to_owned), settings, run);
+    execute(file, LogSettings::clone, lives, |error| tracing::error!("{error:#}"))
 }
 
 /// The `main` of an operator's command: as [`main`], but its result is what it writes to stdout, so that only warnings
-/// are logged unless `log.filter` is set, and an error is one sentence on stderr.
+/// are logged unless `log.filter` is set, an error is one sentence on stderr, and SIGHUP ends it.
 pub fn command<S, F>(file: Option<&Path>, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
-    execute(file, LogSettings::quiet, run, |error| {
+    let once = |settings: S| async move {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(watch_signals(shutdown.clone(), settings.shared().http.shutdown_timeout));
+        run(settings, shutdown).await
+    };
+    execute(file, LogSettings::quiet, once, |error| {
         #[allow(clippy::print_stderr, reason = "it is what a command says when it fails")]
         {
             eprintln!("{error:#}");
@@ -69,7 +77,7 @@ where
 fn execute<S, F>(
     file: Option<&Path>,
     log_as: impl FnOnce(&LogSettings) -> LogSettings,
-    run: impl FnOnce(S, CancellationToken) -> F,
+    run: impl FnOnce(S) -> F,
     say: impl FnOnce(&anyhow::Error),
 ) -> ExitCode
 where
@@ -78,11 +86,9 @@ where
 {
     // The libraries bring two cryptography providers; without a choice, the first TLS connection would panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let loaded = settings::load::<S>(file).and_then(|settings| {
-        let Shared { log, http } = settings.shared();
-        telemetry::install(&log_as(&log)).map(|()| (settings, http))
-    });
-    let (settings, http) = match loaded {
+    let loaded =
+        settings::load::<S>(file).and_then(|settings| telemetry::install(&log_as(&settings.shared().log)).map(|()| settings));
+    let settings = match loaded {
         Ok(loaded) => loaded,
         Err(error) => return refused(&error),
     };
@@ -93,9 +99,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let shutdown = CancellationToken::new();
-    runtime.spawn(watch_signals(shutdown.clone(), http.shutdown_timeout));
-    let code = match runtime.block_on(run(settings, shutdown)) {
+    let code = match runtime.block_on(async { run(settings).await }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<SettingsError>() {
             Some(error) => refused(error),
@@ -158,7 +162,7 @@ async fn signal() {
 /// The attempt's own, where it says by `may_pass` that trying again cannot help.
 pub async fn until_works<T, E, F>(
     health: &Health,
-    name: &'static str,
+    name: &str,
     shutdown: &CancellationToken,
     may_pass: impl Fn(&E) -> bool,
     mut attempt: impl FnMut() -> F,

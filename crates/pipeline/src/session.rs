@@ -21,7 +21,7 @@ use crate::halt::Halts;
 use crate::job::Job;
 use crate::object::{ImageId, ObjectRef};
 use crate::settle::{Outcome, Patience};
-use crate::stage::Stage;
+use crate::stage::{Ready, Stage};
 use crate::worker::Parts;
 
 // What crashed that many workers is worked on alone; one crash is often somebody else's.
@@ -54,7 +54,6 @@ pub(crate) struct Session<S> {
     settled: Notify,
     worked: AtomicBool,
     fetches: Arc<Semaphore>,
-    decoders: Semaphore,
 }
 
 /// An object on its way to the model.
@@ -69,10 +68,6 @@ pub(crate) struct Decoded<I> {
 /// # Errors
 /// A part of the loop hit a defect. What was held is handed back.
 pub(crate) async fn run<S: Stage>(parts: &Arc<Parts<S>>) -> anyhow::Result<Ended> {
-    let decoders = match parts.fetch.decoders {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
-    };
     let ended = parts.shutdown.child_token();
     let session = Arc::new(Session {
         halts: Halts::new(parts.health.clone(), ended.clone(), parts.halt_hold),
@@ -81,7 +76,6 @@ pub(crate) async fn run<S: Stage>(parts: &Arc<Parts<S>>) -> anyhow::Result<Ended
         settled: Notify::new(),
         worked: AtomicBool::new(false),
         fetches: Arc::new(Semaphore::new(parts.fetch.concurrency)),
-        decoders: Semaphore::new(decoders),
         parts: Arc::clone(parts),
         ended,
     });
@@ -282,15 +276,29 @@ impl<S: Stage> Session<S> {
         permit: OwnedSemaphorePermit,
         decoded: mpsc::Sender<Decoded<S::Input>>,
     ) {
-        let Some((object, bytes)) = self.download(object).await else { return };
         // Too large for company: its batch closes at once.
-        let size_bytes = if alone { u64::MAX } else { bytes.len() as u64 };
-        let Ok(turn) = self.decoders.acquire().await else { return };
+        let charged = |size_bytes: u64| if alone { u64::MAX } else { size_bytes };
+        let ready = tokio::select! {
+            biased;
+            () = self.ended.cancelled() => return,
+            ready = self.parts.stage.ready(&object) => ready,
+        };
+        let claim = match ready {
+            Ready::Decoded { input, size_bytes } => {
+                metrics::counter!("bucketlens_fetches_saved_total").increment(1);
+                let _ = decoded.send(Decoded { object, input, size_bytes: charged(size_bytes) }).await;
+                return;
+            }
+            Ready::Fetch(claim) => claim,
+        };
+        let Some((object, bytes)) = self.download(object).await else { return };
+        let size_bytes = charged(bytes.len() as u64);
+        let Ok(turn) = self.parts.decoders.acquire().await else { return };
         let (session, decoding) = (Arc::clone(&self), object.clone());
         let begun = Instant::now();
         let result = tokio::task::spawn_blocking(move || session.parts.stage.decode(&decoding, bytes)).await;
         metrics::histogram!("bucketlens_decode_seconds").record(begun.elapsed().as_secs_f64());
-        drop(turn);
+        drop((turn, claim));
         match result {
             Ok(Ok(input)) => {
                 let _ = decoded.send(Decoded { object, input, size_bytes }).await;

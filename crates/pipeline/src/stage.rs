@@ -19,6 +19,23 @@ pub struct Finished<I, O> {
     pub output: O,
 }
 
+/// The right to fetch one object while the other stages of the process wait for what becomes of it. Given back when dropped.
+pub type Claim = tokio::sync::OwnedMutexGuard<()>;
+
+/// Whether an object must be fetched.
+#[derive(Debug)]
+pub enum Ready<I> {
+    /// It was decoded already, for another stage of this process.
+    Decoded {
+        /// What [`Stage::decode`] would make of it.
+        input: I,
+        /// Size of the original.
+        size_bytes: u64,
+    },
+    /// It must be; a claim is held until it is decoded.
+    Fetch(Option<Claim>),
+}
+
 /// The meaning of a stage; the worker owns loop, batching, order of settling and shutdown.
 pub trait Stage: Send + Sync + 'static {
     /// One decoded object.
@@ -28,6 +45,12 @@ pub trait Stage: Send + Sync + 'static {
 
     /// Which of these object versions have their rows already.
     fn existing(&self, ids: &[ImageId]) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send;
+
+    /// Asked before an object is fetched: other stages of the same process may have decoded it, or be about to.
+    fn ready(&self, object: &ObjectRef) -> impl Future<Output = Ready<Self::Input>> + Send {
+        let _ = object;
+        std::future::ready(Ready::Fetch(None))
+    }
 
     /// CPU work for one object, on a blocking thread, many at a time. No network.
     ///

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{Connection, ExchangeKind};
 use serde::{Deserialize, Serialize};
@@ -232,6 +232,31 @@ impl Topology {
         let purged = purged.map_err(|error| BrokerError::topology("queue", &queue, error))?;
         channel.close(200, "emptied".into()).await.map_err(BrokerError::lost)?;
         Ok(purged)
+    }
+
+    /// Deletes all queues of a stage with what waits in them, unless anybody still consumes one of them. Returns whether
+    /// they are gone.
+    ///
+    /// # Errors
+    /// The connection is gone or the broker refuses.
+    pub async fn remove(&self, connection: &Connection, stage: &StageName) -> Result<bool, BrokerError> {
+        let queues = self.queues(stage);
+        // Quorum queues know no "delete if unused".
+        for queue in &queues {
+            let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
+            let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
+            let found = channel.queue_declare(queue.name.as_str().into(), options, FieldTable::default()).await;
+            if found.is_ok_and(|found| found.consumer_count() > 0) {
+                return Ok(false);
+            }
+        }
+        for queue in queues {
+            let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
+            let deleted = channel.queue_delete(queue.name.as_str().into(), QueueDeleteOptions::default()).await;
+            deleted.map_err(|error| BrokerError::topology("queue", &queue.name, error))?;
+            channel.close(200, "deleted".into()).await.map_err(BrokerError::lost)?;
+        }
+        Ok(true)
     }
 
     /// Counts what waits in the stage's queues.

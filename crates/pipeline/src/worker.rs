@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchSettings;
@@ -35,6 +36,15 @@ pub struct FetchSettings {
 }
 
 impl FetchSettings {
+    /// Turns at decoding: one per thread that may decode at once.
+    pub fn turns(&self) -> Arc<Semaphore> {
+        let turns = match self.decoders {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        Arc::new(Semaphore::new(turns))
+    }
+
     /// Checks ranges.
     ///
     /// # Errors
@@ -70,6 +80,8 @@ pub struct Parts<S> {
     pub batch: BatchSettings,
     /// How much is fetched at once.
     pub fetch: FetchSettings,
+    /// Turns at decoding, shared by all workers of the process: [`FetchSettings::turns`].
+    pub decoders: Arc<Semaphore>,
     /// How long a halted worker keeps what it holds: [`HALT_HOLD`].
     pub halt_hold: Duration,
     /// Where a halt shows.

@@ -17,13 +17,13 @@ use testkit::{World, eventually};
 fn job(key: &str) -> Job {
     let object =
         ObjectRef { bucket: "pictures".into(), key: key.into(), etag: "e".into(), size_bytes: None, last_modified: None };
-    Job::new(StageName::embed(), object, Origin::Event)
+    Job::new(StageName::embed("demo-clip"), object, Origin::Event)
 }
 
 fn publisher(world: &World) -> (Publisher, Topology) {
     let settings = world.amqp();
     let topology = Topology::new(&settings.namespace);
-    (Publisher::start(settings, "test".into(), vec![StageName::embed()], Health::default()), topology)
+    (Publisher::start(settings, "test".into(), vec![StageName::embed("demo-clip")], Health::default()), topology)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,10 +62,10 @@ async fn sweep_traffic_waits_in_the_bulk_queue_and_both_are_consumed() {
         publisher.publish(Outgoing::job(&topology, &job)).await.unwrap();
     }
     let connection = world.broker().await;
-    let depths = topology.depths(&connection, &StageName::embed()).await.unwrap();
+    let depths = topology.depths(&connection, &StageName::embed("demo-clip")).await.unwrap();
     assert_eq!((depths.work, depths.bulk, depths.dead), (Some(10), Some(10), Some(0)));
 
-    let mut consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed(), Health::default());
+    let mut consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), Health::default());
     let mut bodies = Vec::new();
     for _ in 0..20 {
         let delivery = consumer.next().await.unwrap();
@@ -85,13 +85,16 @@ async fn a_consumer_comes_back_when_the_broker_cancels_it() {
     let world = World::start().await;
     let (publisher, topology) = publisher(&world);
     let health = Health::default();
-    let mut consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed(), health.clone());
+    let mut consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), health.clone());
     publisher.publish(Outgoing::job(&topology, &job("before.jpg"))).await.unwrap();
     consumer.next().await.unwrap().ack().await;
 
     // Someone deletes the queue under it: the stream ends without any error.
     let channel = world.broker().await.create_channel().await.unwrap();
-    channel.queue_delete(topology.work_queue(&StageName::embed()).as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    channel
+        .queue_delete(topology.work_queue(&StageName::embed("demo-clip")).as_str().into(), QueueDeleteOptions::default())
+        .await
+        .unwrap();
     eventually("the job after that is published and delivered", Duration::from_secs(60), || async {
         publisher.publish(Outgoing::job(&topology, &job("after.jpg"))).await.ok()
     })
@@ -108,7 +111,7 @@ async fn a_consumer_comes_back_when_the_broker_cancels_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn topology_problems_name_the_queue() {
     let world = World::start().await;
-    let (settings, stage) = (world.amqp(), StageName::embed());
+    let (settings, stage) = (world.amqp(), StageName::embed("demo-clip"));
     let topology = Topology::new(&settings.namespace);
     let connection = world.broker().await;
     let error = topology.ensure(&connection, TopologyMode::Verify, std::slice::from_ref(&stage)).await.unwrap_err();

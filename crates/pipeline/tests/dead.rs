@@ -27,7 +27,7 @@ struct Yard {
 impl Yard {
     async fn open() -> Self {
         let world = World::start().await;
-        let (settings, stage) = (world.amqp(), StageName::embed());
+        let (settings, stage) = (world.amqp(), StageName::embed("demo-clip"));
         let publisher = Publisher::start(settings.clone(), "test".into(), vec![stage.clone()], Health::default());
         Self { topology: Topology::new(&settings.namespace), world, publisher, stage }
     }

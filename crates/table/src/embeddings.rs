@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch};
 use futures::TryStreamExt;
 use lancedb::DistanceType;
 use lancedb::expr::DfExpr;
@@ -81,41 +81,53 @@ pub fn name(model: &str) -> String {
     format!("embeddings_{model}")
 }
 
+/// Id of the model whose table has this name; `None` for a table of another kind.
+pub fn model_of(table: &str) -> Option<&str> {
+    table.strip_prefix("embeddings_").filter(|model| !model.is_empty())
+}
+
 impl Embeddings {
     /// Opens the table of a model, creating it where it is missing. For processes that append.
     ///
     /// # Errors
     /// The store refused, or the table has other columns or another dimension.
     pub async fn open_or_create(database: &Database, space: Space) -> Result<Self, TableError> {
-        let ledger = Ledger::open_or_create(database, &name(&space.model), schema::embeddings_schema(space.dim)).await?;
-        Self { ledger, space, newest: Arc::default(), indexed: Arc::default() }.of_the_same_space().await
+        let schema = space.noted_in(schema::embeddings_schema(space.dim));
+        let ledger = Ledger::open_or_create(database, &name(&space.model), schema).await?;
+        Self::of_the_same_space(ledger, space).await
     }
 
     /// Opens the table of a model; `None` where it does not exist yet.
     ///
     /// # Errors
-    /// The store did not answer or refused.
+    /// The store did not answer or refused, or the table holds vectors of another space.
     pub async fn open(database: &Database, space: Space) -> Result<Option<Self>, TableError> {
         let Some(ledger) = Ledger::open(database, &name(&space.model)).await? else { return Ok(None) };
         ledger.has_columns(&schema::embeddings_schema(space.dim)).await?;
-        Self { ledger, space, newest: Arc::default(), indexed: Arc::default() }.of_the_same_space().await.map(Some)
+        Self::of_the_same_space(ledger, space).await.map(Some)
+    }
+
+    /// Opens the table of a model as whatever it holds, for who has no model at hand and only compares vectors of this
+    /// table with each other; `None` where it does not exist yet or never held a row.
+    ///
+    /// # Errors
+    /// The store did not answer or refused, or the table has other columns.
+    pub async fn open_stored(database: &Database, model: &str) -> Result<Option<Self>, TableError> {
+        let Some(ledger) = Ledger::open(database, &name(model)).await? else { return Ok(None) };
+        let Some(space) = ledger.space(model).await? else { return Ok(None) };
+        ledger.has_columns(&schema::embeddings_schema(space.dim)).await?;
+        Self::of_the_same_space(ledger, space).await.map(Some)
     }
 
     /// Vectors of different spaces must never be compared, so a table that holds another space's is refused.
-    async fn of_the_same_space(self) -> Result<Self, TableError> {
-        let failed = TableError::of(&self.ledger.name);
-        let first = self.ledger.table.query().select(Select::columns(&["space"])).limit(1).execute().await.map_err(&failed)?;
-        for batch in first.try_collect::<Vec<_>>().await.map_err(failed)? {
-            let spaces: &StringArray = column(&batch, "space").map_err(|error| self.unusable(error))?;
-            if let Some(other) = spaces.iter().flatten().find(|space| *space != self.space.space) {
-                let problem = format!(
-                    "holds vectors of the space '{other}', the model makes vectors of '{}': give the changed model another id",
-                    self.space.space
-                );
-                return Err(TableError::Mismatch { table: self.ledger.name.clone(), problem });
-            }
-        }
-        Ok(self)
+    async fn of_the_same_space(ledger: Ledger, space: Space) -> Result<Self, TableError> {
+        ledger.holds_only(&space).await?;
+        Ok(Self { ledger, space, newest: Arc::default(), indexed: Arc::default() })
+    }
+
+    /// What its vectors are.
+    pub fn space(&self) -> &Space {
+        &self.space
     }
 
     /// The table as a record of object versions.

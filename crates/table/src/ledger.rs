@@ -31,6 +31,26 @@ pub struct Stored {
     pub key: String,
 }
 
+/// Removes a table with all its rows and versions, for good. One that does not exist is no error. Only `ingest` may call
+/// this, and only when nobody writes to the table any more.
+///
+/// # Errors
+/// The store did not answer or refused.
+pub async fn drop_table(database: &Database, name: &str) -> Result<(), TableError> {
+    match database.connection.drop_table(name, &[]).await {
+        Ok(()) | Err(lancedb::Error::TableNotFound { .. }) => Ok(()),
+        Err(error) => Err(TableError::of(name)(error)),
+    }
+}
+
+/// Names of all tables.
+///
+/// # Errors
+/// The store did not answer or refused.
+pub async fn table_names(database: &Database) -> Result<Vec<String>, TableError> {
+    database.connection.table_names().execute().await.map_err(TableError::of("database"))
+}
+
 /// One table seen as the record of which object versions it holds.
 #[derive(Debug, Clone)]
 pub struct Ledger {

@@ -8,6 +8,7 @@ pub mod inspect;
 pub mod ledger;
 pub mod location;
 pub mod maintain;
+pub mod overlap;
 pub mod probe;
 pub mod schema;
 pub mod stats;
@@ -18,6 +19,7 @@ mod creation;
 mod error;
 mod newest;
 mod plan;
+mod space;
 
 pub use error::TableError;
 pub use location::Database;

@@ -10,7 +10,9 @@ use table::TableError;
 use table::embeddings::{Embeddings, VectorQuery};
 use table::filter::Filter;
 use table::images::Images;
+use table::ledger::drop_table;
 use table::location::Access;
+use table::overlap::overlap;
 use table::schema::{EmbeddingRow, ImageRow, Space};
 use testkit::Store;
 
@@ -121,21 +123,68 @@ async fn a_table_of_another_model_is_refused() {
     let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
     let error = Embeddings::open_or_create(&database, space(3)).await.unwrap_err();
     assert!(error.to_string().contains("another"), "{error}");
-    table.append(&[row(1, "a.png", 1, [1.0, 0.0])], "x").await.unwrap();
-    let changed = Space { space: "changed".into(), ..space(2) };
-    for error in [
-        Embeddings::open_or_create(&database, changed.clone()).await.unwrap_err(),
-        Embeddings::open(&database, changed).await.unwrap_err(),
-        Embeddings::open(&database, space(3)).await.unwrap_err(),
-    ] {
-        assert!(matches!(error, TableError::Mismatch { .. }), "{error}");
+    // Also while the table is empty: what it is for was noted when it was made.
+    for changed in [Space { space: "changed".into(), ..space(2) }, Space { manifest_hash: "1".into(), ..space(2) }] {
+        for error in [
+            Embeddings::open_or_create(&database, changed.clone()).await.unwrap_err(),
+            Embeddings::open(&database, changed.clone()).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, TableError::Mismatch { .. }), "{error}");
+            assert!(error.to_string().contains("another id"), "it says what to do: {error}");
+        }
     }
+    let error = Embeddings::open(&database, space(3)).await.unwrap_err();
+    assert!(matches!(error, TableError::Mismatch { .. }), "{error}");
     for vector in [vec![1.0], vec![f32::NAN, 0.0]] {
         let bad = EmbeddingRow { facts: facts(1, "a", 1), vector };
         assert!(table.append(&[bad], "x").await.unwrap_err().is_about_rows());
     }
+    table.append(&[row(1, "a.png", 1, [1.0, 0.0])], "x").await.unwrap();
+    let stored = Embeddings::open_stored(&database, "tiny").await.unwrap().unwrap();
+    assert_eq!(*stored.space(), space(2));
+    assert!(Embeddings::open_stored(&database, "other").await.unwrap().is_none());
     let wrong = VectorQuery { vector: vec![1.0; 3], ..query([1.0, 0.0], 1) };
     assert!(table.search(&wrong).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_row_of_another_space_among_many_spoils_the_table() {
+    let (store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    table.append(&[row(1, "a.png", 1, [1.0, 0.0]), row(2, "b.png", 1, [0.0, 1.0])], "x").await.unwrap();
+    // This program cannot write such a row, so another one does.
+    let place = store.tables();
+    let other = lancedb::connect(&place.uri).storage_options(place.options.iter().cloned()).execute().await.unwrap();
+    let foreign = other.open_table("embeddings_tiny").execute().await.unwrap();
+    foreign.update().only_if("key = 'b.png'").column("manifest_hash", "'1'").execute().await.unwrap();
+    let error = Embeddings::open(&database, space(2)).await.unwrap_err();
+    assert!(matches!(error, TableError::Mismatch { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tables_are_compared_each_in_its_own_space() {
+    let (_store, database) = open().await;
+    let of = |model: &str| Space { model: model.into(), space: model.into(), ..space(2) };
+    let (mut tables, angles) = (Vec::new(), 40u128);
+    // The same circle in all of them; the last one holds it in another order.
+    for (model, turn) in [("one", 1), ("two", 1), ("shuffled", 7)] {
+        let table = Embeddings::open_or_create(&database, of(model)).await.unwrap();
+        let rows: Vec<_> = (0..angles)
+            .map(|id| {
+                let angle = (id * turn % angles) as f32 / angles as f32 * std::f32::consts::TAU;
+                row(id + 1, &format!("{id}.png"), 1, [angle.cos(), angle.sin()])
+            })
+            .collect();
+        table.append(&rows, "all").await.unwrap();
+        tables.push(table);
+    }
+    let same = overlap(&tables[0], &tables[1], 10, |_| {}).await.unwrap();
+    assert_eq!((same.samples, same.common, same.mean), (10, 40, Some(1.0)));
+    let other = overlap(&tables[0], &tables[2], 1000, |_| {}).await.unwrap();
+    assert!(other.samples == 40 && other.mean.is_some_and(|mean| mean < 0.6), "{other:?}");
+    drop_table(&database, "embeddings_two").await.unwrap();
+    drop_table(&database, "embeddings_two").await.unwrap();
+    assert!(Embeddings::open(&database, of("two")).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,7 @@ pub struct Burial<'a> {
 impl World {
     /// Puts dead letters into the dead queue, in this order; returns the message ids.
     pub async fn bury(&self, burials: &[Burial<'_>]) -> Vec<String> {
-        let (topology, stage) = (Topology::new(&self.amqp().namespace), StageName::embed());
+        let (topology, stage) = (Topology::new(&self.amqp().namespace), StageName::embed("demo-clip"));
         let connection = self.broker().await;
         topology.ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage)).await.expect("queues");
         let channel = connection.create_channel().await.expect("channel");

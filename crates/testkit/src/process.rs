@@ -1,5 +1,6 @@
 //! One of the product's programs, running.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -28,12 +29,13 @@ pub(crate) fn program(name: &str) -> PathBuf {
 }
 
 impl Process {
-    /// Starts `name run` with these variables; its log goes to a file in `folder`.
-    pub(crate) fn start(name: &str, label: &str, folder: &Path, variables: &[(String, String)]) -> Self {
+    /// Starts `name run` with these variables, and with a file of settings if one is given; its log goes to a file in `folder`.
+    pub(crate) fn start(name: &str, label: &str, folder: &Path, settings: Option<&Path>, variables: &[(String, String)]) -> Self {
         let log = folder.join(format!("{label}.log"));
         let file = File::create(&log).expect("log file");
         let child = Command::new(program(name))
             .arg("run")
+            .args(settings.into_iter().flat_map(|file| [OsStr::new("--settings"), file.as_os_str()]))
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -71,10 +73,19 @@ impl Process {
         self.child.wait().expect("the program is gone");
     }
 
+    /// SIGHUP: it reads its settings again.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
+    }
+
     /// SIGTERM, then waits for the end.
     pub async fn stop(&mut self) -> ExitStatus {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+        self.signal("-TERM");
         eventually(&format!("{} stops", self.name), Duration::from_secs(60), || {
             std::future::ready(self.child.try_wait().expect("state of the program"))
         })
@@ -91,10 +102,10 @@ impl Process {
         self.child.id()
     }
 
-    /// Address of its HTTP port once it has logged it.
+    /// Address of its HTTP port once it has logged it; the last one, if it has begun anew.
     pub(crate) fn listening(&self) -> Option<String> {
         let text = self.log();
-        let line = text.lines().find(|line| line.contains("\"listening\""))?;
+        let line = text.lines().rfind(|line| line.contains("\"listening\""))?;
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
         Some(line["address"].as_str()?.to_owned())
     }

@@ -79,6 +79,8 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     dice: Mutex<StdRng>,
     counts: Mutex<BTreeMap<&'static str, usize>>,
+    // Requests that are counted: method, a part of their path, and how many there were.
+    counted: Mutex<Option<(Method, String, usize)>>,
 }
 
 /// An HTTP/1.1 proxy in front of a store. Requests pass unchanged, `Host` included, because a signature covers it.
@@ -96,6 +98,7 @@ impl StoreProxy {
             rules: Mutex::default(),
             dice: Mutex::new(StdRng::seed_from_u64(seed)),
             counts: Mutex::default(),
+            counted: Mutex::default(),
         });
         let serving = Arc::clone(&shared);
         let gate = Gate::start(move |stream| {
@@ -132,6 +135,16 @@ impl StoreProxy {
         self.gate.open().await;
     }
 
+    /// Counts from now on the requests with this method whose path, as it is sent, contains this.
+    pub fn count(&self, method: &str, part: &str) {
+        *lock(&self.shared.counted) = Some((method.parse().expect("a method"), part.to_owned(), 0));
+    }
+
+    /// How many there were.
+    pub fn counted(&self) -> usize {
+        lock(&self.shared.counted).as_ref().map_or(0, |(_, _, count)| *count)
+    }
+
     /// Number of requests that met each kind of fault.
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         lock(&self.shared.counts).clone()
@@ -141,6 +154,12 @@ impl StoreProxy {
 impl Shared {
     // An error breaks the connection without an answer.
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
+        if let Some((method, part, count)) = &mut *lock(&self.counted)
+            && request.method() == *method
+            && request.uri().path().contains(part.as_str())
+        {
+            *count += 1;
+        }
         let fault = self.fault(request.method(), request.uri().path());
         match fault {
             Some(Fault::Status(status)) => {

@@ -72,7 +72,7 @@ impl Kept {
     fn start(&self, state: &mut State) {
         state.starts += 1;
         let label = format!("{}.{}", self.recipe.label, state.starts);
-        let process = Process::start(&self.recipe.program, &label, &self.recipe.folder, &self.recipe.variables);
+        let process = Process::start(&self.recipe.program, &label, &self.recipe.folder, None, &self.recipe.variables);
         (state.process, state.since) = (Some(process), Instant::now());
     }
 

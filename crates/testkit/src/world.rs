@@ -1,6 +1,8 @@
 //! One test's world: its own store, bucket, queues and programs.
 
 use std::future::Future;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use lapin::options::{BasicGetOptions, ExchangeDeleteOptions, QueueDeleteOptions};
@@ -12,7 +14,7 @@ use pipeline::topology::{Depths, RETRY_LADDER, Topology};
 use serde_json::{Value, json};
 use table::location::Access;
 
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 use crate::store_proxy::StoreProxy;
 use crate::supervisor::{Recipe, Supervisor};
@@ -191,7 +193,22 @@ impl World {
     pub fn run(&mut self, program: &str, changed: &[(&str, &str)]) -> Process {
         self.started += 1;
         let label = format!("{program}-{}", self.started);
-        Process::start(program, &label, self.store.folder(), &self.changed(changed))
+        Process::start(program, &label, self.store.folder(), None, &self.changed(changed))
+    }
+
+    /// Starts a program with a file of settings, which variables win over.
+    pub fn run_with(&mut self, program: &str, file: &Path, changed: &[(&str, &str)]) -> Process {
+        self.started += 1;
+        let label = format!("{program}-{}", self.started);
+        Process::start(program, &label, self.store.folder(), Some(file), &self.changed(changed))
+    }
+
+    /// Runs a program with these arguments to its end.
+    pub async fn command(&self, program: &str, arguments: &[&str], changed: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(process::program(program));
+        command.args(arguments).envs(self.changed(changed)).stdin(Stdio::null());
+        // On a thread of its own: this one may have to serve what the program asks.
+        tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("the command runs")
     }
 
     fn changed(&self, changed: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -288,7 +305,7 @@ impl World {
     pub async fn take_dead(&self) -> Vec<(String, String, String)> {
         let connection = self.broker().await;
         let channel = connection.create_channel().await.expect("channel");
-        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed());
+        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
         let mut dead = Vec::new();
         while let Some(message) =
             channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.expect("the dead queue answers")
@@ -309,7 +326,7 @@ impl World {
     pub async fn dead_letters(&self) -> Vec<DeadLetter> {
         let connection = self.broker().await;
         let channel = connection.create_channel().await.expect("channel");
-        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed());
+        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
         let mut dead = Vec::new();
         while let Some(message) =
             channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.expect("the dead queue answers")
@@ -332,7 +349,7 @@ impl World {
     /// The queues' depths, as the broker counts them: ready messages only.
     pub async fn depths(&self) -> Depths {
         let connection = self.broker().await;
-        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed()).await.expect("depths");
+        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed("demo-clip")).await.expect("depths");
         connection.close(200, "counted".into()).await.expect("the connection closes");
         depths
     }
@@ -340,7 +357,7 @@ impl World {
     /// Number of ready messages in the work, bulk, retry, suspect and dead queues together.
     pub async fn queued(&self) -> u32 {
         let connection = self.broker().await;
-        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed()).await.expect("depths");
+        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed("demo-clip")).await.expect("depths");
         [depths.work, depths.bulk, depths.retry, depths.suspect, depths.dead].into_iter().flatten().sum()
     }
 
@@ -352,11 +369,14 @@ impl World {
     /// Removes this world's queues. Programs must have ended.
     pub async fn finish(self) {
         let connection = self.broker().await;
-        let (topology, stage) = (Topology::new(&self.namespace), StageName::embed());
+        let topology = Topology::new(&self.namespace);
         let channel = connection.create_channel().await.expect("channel");
-        let mut queues = vec![topology.work_queue(&stage), topology.bulk_queue(&stage), topology.suspect_queue(&stage)];
-        queues.extend([topology.dead_queue(&stage), topology.events()]);
-        queues.extend((0..RETRY_LADDER.len()).map(|rung| topology.retry_queue(&stage, rung)));
+        let mut queues = vec![topology.events()];
+        for stage in ["demo-clip", "second"].map(StageName::embed) {
+            queues.extend([topology.work_queue(&stage), topology.bulk_queue(&stage), topology.suspect_queue(&stage)]);
+            queues.push(topology.dead_queue(&stage));
+            queues.extend((0..RETRY_LADDER.len()).map(|rung| topology.retry_queue(&stage, rung)));
+        }
         for queue in queues {
             let _ = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
         }

@@ -28,10 +28,9 @@ async fn a_model_that_is_missing_is_waited_for() {
     let model = folder.path().join("model");
     let name = model.to_str().unwrap().to_owned();
     let (mut embedder, mut searcher) =
-        (world.run("embedder", &[("MODEL__NAME", &name)]), world.run("searcher", &[("MODEL__NAME", &name)]));
-    for process in [&mut embedder, &mut searcher] {
-        waits_for(&world, process, "model", "model.toml").await;
-    }
+        (world.run("embedder", &[("MODELS__SERVE", &name)]), world.run("searcher", &[("MODELS__ACTIVE", &name)]));
+    waits_for(&world, &mut embedder, &format!("model {name}"), "model.toml").await;
+    waits_for(&world, &mut searcher, "model", "model.toml").await;
     let base = format!("http://{}", searcher.address().await);
     let (status, body) = world.get(&format!("{base}/v1/search"), &[("q", "a red ball")]).await;
     assert_eq!(status, 503, "{body}");

@@ -239,7 +239,7 @@ async fn bad_files_are_parked_with_a_true_reason_and_hurt_nobody() {
     world.indexed(&base, good.len()).await;
     eventually("the bad files are dead letters", Duration::from_secs(60), || async {
         let (_, status) = world.get(&format!("{base}/v1/status"), &[]).await;
-        (status["queues"]["embed"]["dead"] == json!(bad.len())).then_some(())
+        (status["queues"]["embed-demo-clip"]["dead"] == json!(bad.len())).then_some(())
     })
     .await;
 

@@ -17,13 +17,13 @@ use testkit::{World, eventually};
 
 /// Puts objects with these orders and publishes their jobs; answers the image ids.
 async fn put_jobs(world: &World, orders: &[(String, &str)]) -> BTreeSet<String> {
-    let publisher = Publisher::start(world.amqp(), "test".into(), vec![StageName::embed()], Health::default());
+    let publisher = Publisher::start(world.amqp(), "test".into(), vec![StageName::embed("demo-clip")], Health::default());
     let mut ids = BTreeSet::new();
     for (key, order) in orders {
         let etag = world.put(key, *order).await;
         let object = ObjectRef { bucket: world.bucket().into(), key: key.clone(), etag, size_bytes: None, last_modified: None };
         ids.insert(object.image_id().to_string());
-        let job = Job::new(StageName::embed(), object, Origin::Event);
+        let job = Job::new(StageName::embed("demo-clip"), object, Origin::Event);
         publisher.publish(Outgoing::job(&world.topology(), &job)).await.unwrap();
     }
     ids
@@ -37,7 +37,7 @@ async fn done(world: &World) -> BTreeSet<String> {
 /// Takes everything out of the work queue: image ids, and each message's count of deliveries that ended in a crash.
 async fn take_waiting(world: &World) -> Vec<(String, i64)> {
     let channel = world.broker().await.create_channel().await.unwrap();
-    let queue = world.topology().work_queue(&StageName::embed());
+    let queue = world.topology().work_queue(&StageName::embed("demo-clip"));
     let mut waiting = Vec::new();
     while let Some(message) = channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap() {
         let headers = message.delivery.properties.headers().clone().unwrap_or_default();
@@ -66,7 +66,7 @@ async fn a_picture_that_kills_its_worker_dies_alone() {
             worker = world.run("testworker", &changed);
         }
         if done(&world).await.len() == 31
-            && world.topology().depths(&world.broker().await, &StageName::embed()).await.unwrap().dead == Some(1)
+            && world.topology().depths(&world.broker().await, &StageName::embed("demo-clip")).await.unwrap().dead == Some(1)
         {
             break;
         }

@@ -26,7 +26,7 @@ use crate::ModelSettings;
 pub struct Settings {
     log: LogSettings,
     http: HttpSettings,
-    model: ModelSettings,
+    models: ModelSettings,
     runtime: RuntimeSettings,
 }
 
@@ -105,7 +105,7 @@ pub struct Pull {
 /// # Errors
 /// Whatever kept it from being done, in a sentence.
 pub async fn run(settings: Settings, command: Command, cancel: CancellationToken) -> anyhow::Result<()> {
-    let folder = PathBuf::from(&settings.model.folder);
+    let folder = PathBuf::from(&settings.models.folder);
     match command {
         Command::List { json } => listing::list(&folder, json),
         Command::Show { model } => listing::show(&model, &folder),

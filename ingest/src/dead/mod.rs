@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -24,8 +25,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::view::Found;
-use crate::Settings;
-pub(crate) use view::{Gathered, known_stage, stages};
+use crate::{Settings, control};
+pub(crate) use view::Gathered;
 
 // More lines help nobody who reads them.
 const LISTED: usize = 100;
@@ -79,7 +80,7 @@ pub enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Which {
     /// Of this stage.
-    #[arg(long, value_parser = known_stage)]
+    #[arg(long, value_parser = StageName::from_str)]
     stage: Option<StageName>,
     /// With this class, e.g. corrupt_picture.
     #[arg(long)]
@@ -157,12 +158,12 @@ pub fn main(file: Option<&Path>, command: Command) -> ExitCode {
 async fn run(settings: Settings, command: Command, cancel: CancellationToken) -> anyhow::Result<()> {
     match command {
         Command::Groups { which, json } => {
-            let found = Gathered::look(&settings.amqp, &which.selection()).await?.groups();
+            let found = look(&settings, &which.selection()).await?.groups();
             print::to_stdout(|out| if json { print::json(out, &found) } else { print::groups(out, &found) })
         }
         Command::List { which, json } => {
             let which = Which { limit: Some(which.limit.unwrap_or(LISTED)), ..which };
-            let found = Gathered::look(&settings.amqp, &which.selection()).await?.letters();
+            let found = look(&settings, &which.selection()).await?.letters();
             print::to_stdout(|out| if json { print::json(out, &found) } else { print::letters(out, &found) })
         }
         Command::Show { id, json } => {
@@ -175,15 +176,21 @@ async fn run(settings: Settings, command: Command, cancel: CancellationToken) ->
     }
 }
 
+/// The selected letters; a stage that no setting names has none.
+async fn look(settings: &Settings, selection: &Selection) -> anyhow::Result<Gathered> {
+    control::meant(settings, selection.stage.as_ref().map(StageName::as_str)).map_err(anyhow::Error::msg)?;
+    Ok(Gathered::look(&settings.amqp, &control::stages(settings), selection).await?)
+}
+
 async fn show(settings: &Settings, id: String) -> anyhow::Result<Vec<Found>> {
-    let gathered = Gathered::look(&settings.amqp, &Selection { ids: vec![id.clone()], ..Selection::default() }).await?;
+    let gathered = look(settings, &Selection { ids: vec![id.clone()], ..Selection::default() }).await?;
     anyhow::ensure!(!gathered.selected.is_empty(), "no dead letter has the id '{id}', or one that begins so");
     let bucket = Bucket::connect(&settings.bucket).await;
     gathered.with_presence(&bucket).await
 }
 
 async fn export(settings: &Settings, selection: &Selection, output: Option<&Path>) -> anyhow::Result<()> {
-    let gathered = Gathered::look(&settings.amqp, selection).await?;
+    let gathered = look(settings, selection).await?;
     let lines = |out: &mut dyn Write| {
         for letter in &gathered.selected {
             serde_json::to_writer(&mut *out, letter)?;
@@ -205,13 +212,12 @@ async fn export(settings: &Settings, selection: &Selection, output: Option<&Path
 async fn shift(settings: &Settings, what: Move, replays: bool, cancel: CancellationToken) -> anyhow::Result<()> {
     let selection = what.which.selection();
     if what.dry_run {
-        let gathered = Gathered::look(&settings.amqp, &selection).await?;
+        let gathered = look(settings, &selection).await?;
         let trial = gathered.trial(&Bucket::connect(&settings.bucket).await).await?;
         return print::to_stdout(|out| if what.json { print::json(out, &trial) } else { print::trial(out, &trial, replays) });
     }
-    let wanted: Vec<StageName> =
-        stages().into_iter().filter(|stage| selection.stage.as_ref().is_none_or(|one| one == stage)).collect();
-    for stage in wanted {
+    let named = selection.stage.as_ref().map(StageName::as_str);
+    for stage in control::meant(settings, named).map_err(anyhow::Error::msg)? {
         let pace = Pace { rate: what.rate, ..Pace::full(cancel.clone()) };
         let walking = walk(settings, &stage, &selection, &pace, replays);
         let walked = with_progress(&pace.progress, walking).await?;

@@ -6,19 +6,6 @@ use pipeline::dead::{self, DeadLetter, Group, Presence, Selection, Survey};
 use pipeline::job::StageName;
 use serde::Serialize;
 
-/// The stages that have dead letters.
-pub(crate) fn stages() -> Vec<StageName> {
-    vec![StageName::embed()]
-}
-
-/// The stage of this name.
-pub(crate) fn known_stage(name: &str) -> Result<StageName, String> {
-    let known = stages();
-    let names: Vec<_> = known.iter().map(StageName::as_str).collect();
-    let wrong = format!("is none of the stages: {}", names.join(", "));
-    known.into_iter().find(|stage| stage.as_str() == name).ok_or(wrong)
-}
-
 /// Letters that were looked at, and the selected ones among them.
 #[derive(Debug)]
 pub(crate) struct Gathered {
@@ -68,12 +55,12 @@ pub(crate) struct Trial {
 }
 
 impl Gathered {
-    /// Looks into the dead queues of the selected stages; changes nothing.
-    pub(crate) async fn look(settings: &AmqpSettings, selection: &Selection) -> Result<Self, BrokerError> {
+    /// Looks into the dead queues of those of these stages that are selected; changes nothing.
+    pub(crate) async fn look(settings: &AmqpSettings, stages: &[StageName], selection: &Selection) -> Result<Self, BrokerError> {
         let mut gathered = Self { selected: Vec::new(), matching: 0, total: 0, unseen: 0 };
-        for stage in stages() {
-            if selection.stage.as_ref().is_none_or(|one| *one == stage) {
-                let look = dead::peek(settings, &stage).await?;
+        for stage in stages {
+            if selection.stage.as_ref().is_none_or(|one| one == stage) {
+                let look = dead::peek(settings, stage).await?;
                 gathered.total += look.letters.len() + look.unseen;
                 gathered.unseen += look.unseen;
                 gathered.selected.extend(look.letters.into_iter().filter(|letter| selection.matches(letter)));

@@ -5,12 +5,12 @@ use pipeline::job::StageName;
 use pipeline::topology::{Topology, TopologyMode};
 
 use super::{Check, Report};
-use crate::Settings;
+use crate::{Settings, control};
 
 pub(crate) async fn run(settings: &Settings) -> Report {
     let mut report = Report::default();
-    let stage = StageName::embed();
-    let broker = match inspect::broker(&settings.amqp, std::slice::from_ref(&stage), settings.events.queue).await {
+    let stages = control::stages(settings);
+    let broker = match inspect::broker(&settings.amqp, &stages, settings.events.queue).await {
         Ok(broker) => broker,
         Err(error) => {
             let advice = "start the broker, or check amqp.url: host, port, user, password, virtual host (%2f for '/')";
@@ -22,14 +22,16 @@ pub(crate) async fn run(settings: &Settings) -> Report {
     report.push(version(broker.version.as_deref()));
     report.push(parts(settings, &broker));
     let topology = Topology::new(&settings.amqp.namespace);
-    if let Some((_, consumers)) = counts(&broker, &topology.work_queue(&stage)) {
-        report.push(workers(&stage, consumers));
-    }
-    if let Some((dead, _)) = counts(&broker, &topology.dead_queue(&stage)) {
-        report.push(dead_letters(&stage, dead));
-    }
-    if let Some((suspects, _)) = counts(&broker, &topology.suspect_queue(&stage)) {
-        report.push(self::suspects(&stage, suspects));
+    for stage in &stages {
+        if let Some((_, consumers)) = counts(&broker, &topology.work_queue(stage)) {
+            report.push(workers(stage, consumers));
+        }
+        if let Some((dead, _)) = counts(&broker, &topology.dead_queue(stage)) {
+            report.push(dead_letters(stage, dead));
+        }
+        if let Some((suspects, _)) = counts(&broker, &topology.suspect_queue(stage)) {
+            report.push(self::suspects(stage, suspects));
+        }
     }
     report
 }
@@ -96,7 +98,7 @@ fn workers(stage: &StageName, consumers: u32) -> Check {
         0 => Check::warn(
             name,
             format!("no worker of the stage '{stage}' is connected"),
-            "start an embedder: jobs wait until one runs",
+            "start an embedder whose models.serve names the model: jobs wait until one runs",
         ),
         _ => Check::ok(name, format!("{consumers} workers are connected")),
     }

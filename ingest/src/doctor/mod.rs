@@ -3,6 +3,7 @@
 
 mod broker;
 mod events;
+mod models;
 mod report;
 mod store;
 mod sweep;
@@ -40,6 +41,7 @@ pub(crate) async fn run(settings: &Settings) -> Report {
     report.append(broker);
     if usable {
         report.append(tables::run(settings).await);
+        report.append(models::run(&state, settings).await);
         report.append(sweep::run(&state, settings).await);
     }
     report.append(events::run(settings));

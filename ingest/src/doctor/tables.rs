@@ -26,7 +26,7 @@ pub(crate) async fn run(settings: &Settings) -> Report {
         let missing = if model.is_empty() {
             "the first embedder makes it".to_owned()
         } else {
-            format!("the first embedder with model.name '{model}' makes it; check stages.models if one runs already")
+            format!("the first embedder whose models.serve names '{model}' makes it; check stages.models if one runs already")
         };
         report.push(match inspect::look(&database, &name).await {
             Ok(Some(look)) => looked(&name, &look),

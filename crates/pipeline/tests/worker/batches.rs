@@ -17,7 +17,7 @@ async fn only_the_culprit_dies(order: &str, class: &str, sizes: impl Fn(&Memory)
     }
     bench.send(&bench.put("bad", order).await).await;
     bench.written(7).await;
-    let headers = bench.take(&bench.topology.dead_queue(&StageName::embed())).await;
+    let headers = bench.take(&bench.topology.dead_queue(&StageName::embed("demo-clip"))).await;
     assert_eq!(headers["bl-error-class"], class);
     assert_eq!(bench.stage.0.written.lock().unwrap().len(), 7);
     let mut tried = sizes(&bench.stage.0);

@@ -116,7 +116,7 @@ impl Bench {
         let world = World::start().await;
         let settings = world.amqp();
         let topology = Topology::new(&settings.namespace);
-        let publisher = Publisher::start(settings, "test".into(), vec![StageName::embed()], Health::default());
+        let publisher = Publisher::start(settings, "test".into(), vec![StageName::embed("demo-clip")], Health::default());
         let (health, shutdown, stage) = (Health::default(), CancellationToken::new(), Obedient::default());
         let parts = parts(&world, &stage, &health, &shutdown, max_wait, halt_hold).await;
         let worker = tokio::spawn(worker::run(parts));
@@ -126,7 +126,7 @@ impl Bench {
     pub(crate) async fn put(&self, key: &str, order: &str) -> Job {
         let etag = self.world.put(key, order).await;
         let object = ObjectRef { bucket: "pictures".into(), key: key.into(), etag, size_bytes: None, last_modified: None };
-        Job::new(StageName::embed(), object, Origin::Event)
+        Job::new(StageName::embed("demo-clip"), object, Origin::Event)
     }
 
     pub(crate) async fn send(&self, job: &Job) {
@@ -160,7 +160,7 @@ impl Bench {
     }
 
     pub(crate) async fn depths(&self) -> Depths {
-        self.topology.depths(&self.world.broker().await, &StageName::embed()).await.unwrap()
+        self.topology.depths(&self.world.broker().await, &StageName::embed("demo-clip")).await.unwrap()
     }
 
     /// Waits until the worker shows this in its health.
@@ -186,9 +186,10 @@ pub(crate) async fn parts(
     max_wait: Duration,
     halt_hold: Duration,
 ) -> Parts<Obedient> {
-    let (settings, name, embed) = (world.amqp(), "test".to_owned(), StageName::embed());
+    let (settings, name, embed) = (world.amqp(), "test".to_owned(), StageName::embed("demo-clip"));
     let topology = Topology::new(&settings.namespace);
     let publisher = Publisher::start(settings.clone(), name.clone(), vec![embed.clone()], health.clone());
+    let fetch = FetchSettings { concurrency: 8, decoders: 2, max_object_bytes: 100 };
     Parts {
         stage: stage.clone(),
         bucket: world.open_bucket().await,
@@ -196,7 +197,8 @@ pub(crate) async fn parts(
         subscription: Subscription { amqp: settings, name, stage: embed.clone() },
         switch: Switch::start(world.state().await, embed),
         batch: BatchSettings { max_rows: 8, max_bytes: 1 << 20, max_wait },
-        fetch: FetchSettings { concurrency: 8, decoders: 2, max_object_bytes: 100 },
+        decoders: fetch.turns(),
+        fetch,
         halt_hold,
         health: health.clone(),
         shutdown: shutdown.clone(),

@@ -14,7 +14,10 @@ use crate::bench::Bench;
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_goes_where_its_action_says() {
     let bench = Bench::start().await;
-    let (retry, dead) = (bench.topology.retry_queue(&StageName::embed(), 0), bench.topology.dead_queue(&StageName::embed()));
+    let (retry, dead) = (
+        bench.topology.retry_queue(&StageName::embed("demo-clip"), 0),
+        bench.topology.dead_queue(&StageName::embed("demo-clip")),
+    );
 
     bench.send(&bench.put("r", "retry").await).await;
     let headers = bench.take(&retry).await;
@@ -100,7 +103,9 @@ async fn what_is_handed_back_keeps_its_marks_and_gets_none() {
     bench.worker.await.unwrap().unwrap();
 
     let channel = bench.world.broker().await.create_channel().await.unwrap();
-    for queue in [bench.topology.work_queue(&StageName::embed()), bench.topology.bulk_queue(&StageName::embed())] {
+    for queue in
+        [bench.topology.work_queue(&StageName::embed("demo-clip")), bench.topology.bulk_queue(&StageName::embed("demo-clip"))]
+    {
         for _ in 0..10 {
             let message = channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap();
             let headers = message.expect("ten came from here").delivery.properties.headers().clone().unwrap();

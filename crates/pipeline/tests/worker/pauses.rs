@@ -17,7 +17,7 @@ use crate::bench::{Bench, parts};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_holds_for_every_worker_until_resumed() {
     let bench = Bench::start().await;
-    let (state, embed) = (bench.world.state().await, StageName::embed());
+    let (state, embed) = (bench.world.state().await, StageName::embed("demo-clip"));
     bench.send(&bench.put("before", "good").await).await;
     bench.written(1).await;
     let paused = switch::pause(&state, &embed, "the test").await.unwrap();

@@ -107,7 +107,8 @@ async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<
     let http = tokio::spawn(service::serve(listener, axum::Router::new(), health.clone(), finished.clone()));
     let bucket = Bucket::connect(&settings.bucket).await;
     let state = State::new(bucket.clone(), &settings.bucket);
-    let (stage, name, topology) = (StageName::embed(), "testworker".to_owned(), Topology::new(&settings.amqp.namespace));
+    let (stage, name, topology) =
+        (StageName::embed("demo-clip"), "testworker".to_owned(), Topology::new(&settings.amqp.namespace));
     let publisher = Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
     let settler = Settler::new(publisher, topology, stage.clone(), name.clone(), "none".to_owned());
     let parts = Parts {
@@ -117,6 +118,7 @@ async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<
         switch: Switch::start(state.clone(), stage),
         stage: Obedient(state),
         batch: settings.batch,
+        decoders: settings.fetch.turns(),
         fetch: settings.fetch,
         halt_hold: HALT_HOLD,
         health,

@@ -18,7 +18,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 pub(crate) fn job(key: &str) -> Job {
     let object =
         ObjectRef { bucket: "pictures".into(), key: key.into(), etag: "e".into(), size_bytes: None, last_modified: None };
-    Job::new(StageName::embed(), object, Origin::Event)
+    Job::new(StageName::embed("demo-clip"), object, Origin::Event)
 }
 
 /// Both ends of the queue, as the programs use them.
@@ -31,8 +31,8 @@ pub(crate) struct Ends {
 impl Ends {
     pub(crate) fn start(world: &World) -> Self {
         let health = Health::default();
-        let publisher = Publisher::start(world.amqp(), "test".into(), vec![StageName::embed()], health.clone());
-        let consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed(), health.clone());
+        let publisher = Publisher::start(world.amqp(), "test".into(), vec![StageName::embed("demo-clip")], health.clone());
+        let consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), health.clone());
         Self { publisher, consumer, health }
     }
 

@@ -92,10 +92,10 @@ async fn a_full_work_queue_makes_publishers_and_retries_wait() {
         let publisher = Publisher::start(world.amqp(), "test".into(), vec![], Health::default());
         let (topology, due) = (world.topology(), world.put("due.jpg", solid_jpeg([1, 2, 3], 96)).await);
         let object = ObjectRef { etag: due, ..job("due.jpg").object };
-        let waiting = Job::new(StageName::embed(), object, Origin::Event);
+        let waiting = Job::new(StageName::embed("demo-clip"), object, Origin::Event);
         let retry = Outgoing {
             exchange: String::new(),
-            routing_key: topology.retry_queue(&StageName::embed(), 0),
+            routing_key: topology.retry_queue(&StageName::embed("demo-clip"), 0),
             ..Outgoing::job(&topology, &waiting)
         };
         publisher.publish(retry).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_full_work_queue_makes_publishers_and_retries_wait() {
 
 /// The usual topology, except that the work queue refuses beyond `length` messages.
 async fn declare_small_work_queue(world: &World, length: i64) {
-    let (topology, stage) = (world.topology(), [StageName::embed()]);
+    let (topology, stage) = (world.topology(), [StageName::embed("demo-clip")]);
     let connection = world.broker().await;
     topology.ensure(&connection, TopologyMode::Declare, &stage).await.unwrap();
     let channel = connection.create_channel().await.unwrap();

@@ -45,12 +45,12 @@ async fn where_programs_may_not_declare_a_missing_dead_exchange_is_waited_for() 
         in_trouble(&world, &mut embedder, "NOT_FOUND").await;
 
         let channel = world.broker().await.create_channel().await.unwrap();
-        let (exchange, queue) = (world.topology().dead_exchange(), world.topology().dead_queue(&StageName::embed()));
+        let (exchange, queue) = (world.topology().dead_exchange(), world.topology().dead_queue(&StageName::embed("demo-clip")));
         let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
         let (kind, none) = (lapin::ExchangeKind::Direct, FieldTable::default());
         channel.exchange_declare(exchange.as_str().into(), kind, durable, none.clone()).await.unwrap();
         let bind = QueueBindOptions::default();
-        channel.queue_bind(queue.as_str().into(), exchange.as_str().into(), "embed".into(), bind, none).await.unwrap();
+        channel.queue_bind(queue.as_str().into(), exchange.as_str().into(), "embed-demo-clip".into(), bind, none).await.unwrap();
         one_letter_is_dead(&world).await;
         embedder.ready().await;
         drop((ingest, embedder));

@@ -1,0 +1,111 @@
+//! What one model of the process has decoded, for the others: an object is downloaded and decoded once for all models whose
+//! jobs come at about the same time. Only a saving: what is not here is fetched again.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use inference::{ImageEncoder, Picture, Pixels};
+use moka::future::Cache;
+use pipeline::ImageId;
+use pipeline::stage::Claim;
+use table::schema::Facts;
+use tokio::sync::Mutex;
+
+// Some hundred pictures for three models of usual size.
+const MOST_BYTES: u64 = 128 << 20;
+// Models whose queues are further apart fetch for themselves.
+const KEPT: Duration = Duration::from_secs(120);
+// Objects being fetched at once by all models are far fewer.
+const MOST_TURNS: u64 = 10_000;
+// Facts, keys and the cache's own share.
+const OVERHEAD_BYTES: usize = 2048;
+
+/// A picture as all models of the process need it.
+pub(crate) struct Decoded {
+    pub(crate) facts: Facts,
+    pub(crate) thumbnail: Vec<u8>,
+    // By model, without the one that decoded it.
+    pixels: BTreeMap<String, Arc<Pixels>>,
+    bytes: usize,
+    // Models that have not taken theirs yet.
+    left: AtomicUsize,
+}
+
+impl Decoded {
+    /// For the model that decoded it alone.
+    pub(crate) fn alone(facts: Facts, thumbnail: Vec<u8>) -> Self {
+        Self { facts, thumbnail, pixels: BTreeMap::new(), bytes: 0, left: AtomicUsize::new(0) }
+    }
+}
+
+/// Pictures and turns at fetching them.
+pub(crate) struct Shared {
+    members: RwLock<BTreeMap<String, ImageEncoder>>,
+    decoded: Cache<ImageId, Arc<Decoded>>,
+    turns: Cache<ImageId, Arc<Mutex<()>>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let weigh = |_: &ImageId, decoded: &Arc<Decoded>| u32::try_from(decoded.bytes).unwrap_or(u32::MAX);
+        Self {
+            members: RwLock::default(),
+            decoded: Cache::builder().weigher(weigh).max_capacity(MOST_BYTES).time_to_live(KEPT).build(),
+            turns: Cache::builder().max_capacity(MOST_TURNS).time_to_idle(KEPT).build(),
+        }
+    }
+}
+
+/// A model that takes part, until this is dropped.
+pub(crate) struct Membership {
+    shared: Arc<Shared>,
+    model: String,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.shared.members.write().unwrap_or_else(PoisonError::into_inner).remove(&self.model);
+    }
+}
+
+impl Shared {
+    /// From now on pictures are prepared for this model too.
+    pub(crate) fn join(self: &Arc<Self>, model: &str, encoder: &ImageEncoder) -> Membership {
+        self.members.write().unwrap_or_else(PoisonError::into_inner).insert(model.to_owned(), encoder.clone());
+        Membership { shared: Arc::clone(self), model: model.to_owned() }
+    }
+
+    /// The largest input of all models, in pixels.
+    pub(crate) fn side(&self) -> u32 {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).values().map(ImageEncoder::side).max().unwrap_or(0)
+    }
+
+    /// What another model has decoded, or the turn at fetching it. Waits while another one has the turn.
+    pub(crate) async fn take(&self, id: ImageId, model: &str) -> Result<(Arc<Decoded>, Arc<Pixels>), Claim> {
+        let turn = self.turns.get_with(id, async { Arc::default() }).await;
+        let turn = turn.lock_owned().await;
+        let Some(decoded) = self.decoded.get(&id).await else { return Err(turn) };
+        let Some(pixels) = decoded.pixels.get(model).map(Arc::clone) else { return Err(turn) };
+        if decoded.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.decoded.invalidate(&id).await;
+        }
+        Ok((decoded, pixels))
+    }
+
+    /// Keeps a picture that `model` has decoded for the others. CPU work, on a blocking thread of the runtime.
+    pub(crate) fn keep(&self, id: ImageId, model: &str, picture: &Picture, facts: Facts, thumbnail: Vec<u8>) -> Arc<Decoded> {
+        let mut others = self.members.read().unwrap_or_else(PoisonError::into_inner).clone();
+        others.remove(model);
+        let prepare = |(other, encoder): (String, ImageEncoder)| (other, Arc::new(encoder.prepare(picture)));
+        let pixels: BTreeMap<_, _> = others.into_iter().map(prepare).collect();
+        let of_pixels: usize = pixels.values().map(|pixels| size_of_val(pixels.data.as_slice())).sum();
+        let (bytes, left) = (OVERHEAD_BYTES + thumbnail.len() + of_pixels, AtomicUsize::new(pixels.len()));
+        let decoded = Arc::new(Decoded { facts, thumbnail, pixels, bytes, left });
+        if !decoded.pixels.is_empty() {
+            tokio::runtime::Handle::current().block_on(self.decoded.insert(id, Arc::clone(&decoded)));
+        }
+        decoded
+    }
+}

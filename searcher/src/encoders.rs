@@ -1,0 +1,92 @@
+//! The towers of a model, and where models are found.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use inference::{ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings, TextEncoder, gate};
+use table::schema::Space;
+
+use crate::ModelSettings;
+
+// A query is one picture or one text: larger batches would only cost memory.
+const ONE: usize = 1;
+
+/// The towers of the model whose vectors are searched.
+pub(crate) struct Encoders {
+    pub(crate) manifest: Manifest,
+    pub(crate) space: Space,
+    pub(crate) image: ImageEncoder,
+    pub(crate) text: Option<TextEncoder>,
+}
+
+impl Encoders {
+    /// Loads and warms the towers; a model without a text tower searches by picture only.
+    ///
+    /// # Errors
+    /// The model cannot be loaded.
+    fn load(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
+        let image = model.image_encoder(runtime, ONE)?;
+        let text = model.manifest.text.as_ref().map(|_| model.text_encoder(runtime)).transpose()?;
+        let manifest = model.manifest.clone();
+        let space = Space {
+            model: manifest.id.clone(),
+            space: manifest.space.clone(),
+            manifest_hash: model.digest.clone(),
+            dim: image.dim(),
+        };
+        Ok(Self { manifest, space, image, text })
+    }
+}
+
+/// Where models are found. Clones share what is known.
+#[derive(Clone)]
+pub(crate) struct Shelf {
+    settings: ModelSettings,
+    runtime: RuntimeSettings,
+    // Under which name a model of an id was found: a path need not say the id.
+    names: Arc<Mutex<HashMap<String, String>>>,
+}
+
+impl Shelf {
+    pub(crate) fn new(settings: ModelSettings, runtime: RuntimeSettings) -> Self {
+        Self { settings, runtime, names: Arc::default() }
+    }
+
+    /// Loads the model with this id, or without one that which settings name.
+    ///
+    /// # Errors
+    /// It cannot be found or loaded, or what was found has another id.
+    pub(crate) async fn load(&self, id: Option<&str>) -> anyhow::Result<Encoders> {
+        let known = id.and_then(|id| self.names.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned());
+        let name = known.unwrap_or_else(|| id.unwrap_or(&self.settings.active).to_owned());
+        match self.named(name.clone()).await {
+            Ok(encoders) if id.is_none_or(|id| encoders.manifest.id == id) => {
+                let id = encoders.manifest.id.clone();
+                self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(id, name);
+                Ok(encoders)
+            }
+            // Settings may name it by a path.
+            other => match (id, self.named(self.settings.active.clone()).await) {
+                (Some(id), Ok(encoders)) if encoders.manifest.id == id => Ok(encoders),
+                _ => match other {
+                    Ok(encoders) => {
+                        let (found, wanted) = (&encoders.manifest.id, id.unwrap_or_default());
+                        anyhow::bail!("the model found under the name '{wanted}' has the id '{found}': name folders like ids")
+                    }
+                    Err(error) => Err(error),
+                },
+            },
+        }
+    }
+
+    async fn named(&self, name: String) -> anyhow::Result<Encoders> {
+        let (settings, runtime) = (self.settings.clone(), self.runtime.clone());
+        let load = move || {
+            let model = Model::find(&name, Path::new(&settings.folder))?;
+            gate::passed(&model)?;
+            Encoders::load(&model, &Runtime::start(&runtime)?)
+        };
+        Ok(tokio::task::spawn_blocking(load).await??)
+    }
+}
