@@ -198,7 +198,7 @@ fn a_name_is_looked_up_in_the_folder_of_models() {
 #[test]
 fn models_that_cannot_be_found_say_so() {
     for name in ["clip", "", "..", "demo-clip "] {
-        let error = Model::find(name, Path::new("models")).unwrap_err();
+        let error = Model::find(name, Path::new("no-such-folder")).unwrap_err();
         assert!(matches!(error, ModelError::UnknownModel { .. }) && error.is_fatal(), "{error}");
         assert!(error.to_string().contains("holds no model") && error.to_string().contains("siglip2-base"), "{error}");
     }
