@@ -19,12 +19,12 @@ class Head(torch.nn.Module):
         return self.take(self.model, *inputs)
 
 
-def liven(model):
+def liven(model, factor=2.0):
     """Random weights large enough that different inputs give different vectors."""
     with torch.no_grad():
         for name, values in model.named_parameters():
             if values.ndim >= 2:
-                values.mul_(2.0)
+                values.mul_(factor)
             elif "bias" in name:
                 values.normal_(0, 0.1)
     return model.eval()

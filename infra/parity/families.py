@@ -105,6 +105,8 @@ def chinese_clip(folder):
     text = dict(TEXT, vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, pad_token_id=0)
     config = hf.ChineseCLIPConfig(text_config=text, vision_config=VISION, projection_dim=DIM)
     model = liven(hf.ChineseCLIPModel(config))
+    # As in `dinov3`, what is pooled is the first token.
+    liven(model.text_model, 5.0)
     processor = hf.ChineseCLIPImageProcessor(size={"height": SIDE, "width": SIDE}, do_center_crop=False, resample=3, **CLIP_NORM)
     fast = hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", model_max_length=52)
 
@@ -145,7 +147,8 @@ def siglip2(folder):
 def dinov3(folder):
     """Also in fp16, with fp16 inputs and outputs, and in int8."""
     config = hf.DINOv3ViTConfig(**VISION, num_register_tokens=4)
-    model = liven(hf.DINOv3ViTModel(config))
+    # What is pooled is the first token, which hears of the picture only through attention.
+    model = liven(hf.DINOv3ViTModel(config), 10.0)
     processor = hf.DINOv3ViTImageProcessor(size={"height": SIDE, "width": SIDE})
 
     def both(m, x):

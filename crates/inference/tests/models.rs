@@ -108,6 +108,39 @@ fn a_graph_for_single_pictures_runs_them_singly() {
 }
 
 #[test]
+fn a_graph_for_batches_of_one_size_is_filled_up() {
+    let model = Model::find(&folder("fours"), Path::new("models")).unwrap();
+    let encoder = model.image_encoder(&runtime(), 32).unwrap();
+    assert_eq!(encoder.max_batch(), 4);
+    let texts = model.text_encoder(&runtime()).unwrap();
+    for count in [1_usize, 3, 4, 5, 9] {
+        let colours: Vec<Pixels> = (0..count).map(|index| colour(1.0, index as f32, -2.0)).collect();
+        let embeddings = encoder.encode(&colours).unwrap();
+        assert_eq!(embeddings.len(), count);
+        for (index, embedding) in embeddings.iter().enumerate() {
+            assert_same(embedding, [1.0, index as f32, -2.0]);
+        }
+        let words: Vec<String> = (0..count).map(|index| "blue ".repeat(index % 6)).collect();
+        let embeddings = texts.encode(&words).unwrap();
+        assert_eq!(embeddings.len(), count);
+        for (index, embedding) in embeddings.iter().enumerate() {
+            assert_same(embedding, [3.0 + 6.0 * (index % 6) as f32, 8.0, 8.0]);
+        }
+    }
+}
+
+#[test]
+fn inputs_that_do_not_matter_are_filled_as_the_manifest_says() {
+    // The mask as one of them: all ones, so that padding counts as tokens.
+    let extra = "pad_to = 8\n\n[[text.extra_inputs]]\nname = \"mask\"\nshape = [-1, 8]\nfill = 1.0";
+    let (_copy, path) = changed("colours", "mask_input = \"mask\"\nlowercase = true", extra);
+    let encoder = Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
+    let embeddings = encoder.encode(&["red".into(), "blue blue".into()]).unwrap();
+    assert_same(&embeddings[0], [7.0, 8.0, 8.0]);
+    assert_same(&embeddings[1], [15.0, 8.0, 8.0]);
+}
+
+#[test]
 fn a_bad_input_is_named_and_hurts_nobody_else() {
     let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().image_encoder(&runtime(), 2).unwrap();
     let good = || colour(1.0, 2.0, 3.0);
@@ -189,11 +222,21 @@ fn encoders_outlive_the_model_and_end_their_thread() {
 }
 
 #[test]
+fn a_name_is_looked_up_in_the_folder_of_models() {
+    let model = Model::find("colours", Path::new(&folder(""))).unwrap();
+    assert_eq!(model.digest, Model::find(&folder("colours"), Path::new("models")).unwrap().digest);
+    assert_eq!(Model::find("demo-clip", Path::new("no-such-folder")).unwrap().manifest.id, "demo-clip");
+}
+
+#[test]
 fn models_that_cannot_be_found_say_so() {
-    for name in ["clip", "", "demo-clip "] {
-        let error = Model::find(name, Path::new("models")).unwrap_err();
+    for name in ["clip", "", "..", "demo-clip "] {
+        let error = Model::find(name, Path::new("no-such-folder")).unwrap_err();
         assert!(matches!(error, ModelError::UnknownModel { .. }) && error.is_fatal(), "{error}");
+        assert!(error.to_string().contains("holds no model") && error.to_string().contains("siglip2-base"), "{error}");
     }
+    let error = Model::find("clip", Path::new(&folder(""))).unwrap_err().to_string();
+    assert!(error.contains("holds colours, fours, lookup, single"), "{error}");
     let error = Model::find("./no/such/folder", Path::new("models")).unwrap_err();
     assert!(matches!(error, ModelError::File { .. }), "{error}");
     assert!(error.to_string().contains("./no/such/folder/model.toml"), "{error}");

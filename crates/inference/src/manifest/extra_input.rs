@@ -13,7 +13,7 @@ const MAX_VALUES: i64 = 3 * 1024 * 1024;
 pub struct ExtraInput {
     /// Name of the graph's input.
     pub name: String,
-    /// Its shape; -1 stands for the number of pictures or texts of the run.
+    /// Its shape; one size may be -1, for the number of pictures or texts of the run.
     pub shape: Vec<i64>,
     /// Every value.
     pub fill: f32,
@@ -25,10 +25,13 @@ impl ExtraInput {
             require(!name.is_empty() && fill.is_finite(), || {
                 format!("[{section}] every one of `extra_inputs` needs a name and a finite `fill`")
             })?;
-            let sizes = shape.iter().all(|size| *size == -1 || *size >= 1);
+            let batches = shape.iter().filter(|size| **size == -1).count();
+            let sizes = batches <= 1 && shape.iter().all(|size| *size == -1 || *size >= 1);
             let values = shape.iter().try_fold(1_i64, |product, size| product.checked_mul((*size).max(1)));
             require(sizes && values.is_some_and(|values| values <= MAX_VALUES), || {
-                format!("[{section}] the `shape` of the extra input `{name}` needs sizes of at least 1, or -1 for the batch")
+                format!(
+                    "[{section}] the `shape` of the extra input `{name}` needs sizes of at least 1, one of which may be -1 for the batch"
+                )
             })?;
         }
         Ok(())

@@ -4,6 +4,7 @@
 
 colours   image tower: mean of each channel [batch, 3]; text tower: ids (int64) and mask -> [sum of ids, tokens]
 single    the same with everything fixed: one picture per run, one text of 8 tokens (int32), no mask
+fours     the same for batches of exactly four
 hungry    image tower of colours that asks for 4 TiB of memory when more than two pictures are in one run
 lookup    text tower only: looks ids up in a table of 6 rows, so that a greater id fails while it runs
 """
@@ -149,4 +150,9 @@ write(
     [IMAGE, text_section("")],
 )
 write("hungry", {"image.onnx": ("image", hungry_tower())}, [IMAGE])
+write(
+    "fours",
+    {"image.onnx": ("image", image_tower(4)), "text.onnx": ("text", text_tower(4, 8, TensorProto.INT32, False))} | token_file,
+    [IMAGE, text_section("")],
+)
 write("lookup", {"text.onnx": ("text", lookup_tower())} | token_file, [text_section("")])

@@ -45,7 +45,8 @@ fn texts_in_batches_of_1_7_and_32_get_their_own_vectors() {
         let fixture = imported(family);
         let encoder = fixture.model.text_encoder(&runtime()).unwrap();
         let texts: Vec<String> = fixture.golden.texts.iter().map(|golden| golden.text.clone()).collect();
-        let single: Vec<Embedding> = texts.iter().map(|one| encoder.encode(std::slice::from_ref(one)).unwrap().remove(0)).collect();
+        let single: Vec<Embedding> =
+            texts.iter().map(|one| encoder.encode(std::slice::from_ref(one)).unwrap().remove(0)).collect();
         for count in [1, 7, 32, 40] {
             let order = order(count, texts.len());
             let vectors = encoder.encode(&order.iter().map(|index| texts[*index].clone()).collect::<Vec<_>>()).unwrap();

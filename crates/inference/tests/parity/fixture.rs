@@ -38,8 +38,20 @@ pub(crate) struct GoldenText {
     pub(crate) vector: Vec<f32>,
 }
 
+/// A folder of a test, removed with it.
+pub(crate) struct Folder {
+    path: PathBuf,
+    _root: tempfile::TempDir,
+}
+
+impl Folder {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 pub(crate) struct Fixture {
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) folder: Folder,
     pub(crate) model: Model,
     pub(crate) golden: Golden,
     family: &'static str,
@@ -77,11 +89,13 @@ pub(crate) fn with(family: &'static str, precision: Precision, change: impl FnOn
     Fixture { folder, model, golden, family }
 }
 
-/// A copy of the files of a family, without what the reference computed.
-pub(crate) fn copy(family: &str) -> tempfile::TempDir {
-    let copy = tempfile::Builder::new().prefix(&format!("{family}-")).tempdir().unwrap();
-    copy_below(&home().join(family), copy.path());
-    copy
+/// A copy of the files of a family, in a folder of its name, without what the reference computed.
+pub(crate) fn copy(family: &str) -> Folder {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join(family);
+    fs::create_dir(&path).unwrap();
+    copy_below(&home().join(family), &path);
+    Folder { path, _root: root }
 }
 
 fn copy_below(from: &Path, to: &Path) {

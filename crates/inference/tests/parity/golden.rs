@@ -18,7 +18,11 @@ fn with_golden(fixture: &Fixture, change: impl FnOnce(&mut Golden)) -> Model {
     let end = text_of.ids.iter().rposition(|id| *id != pad).unwrap() + 1;
     let fixed = fixture.model.manifest.text.as_ref().unwrap().pad_to > 0;
     // Where padding is the end token, one of them belongs to the text.
-    let kept = if fixed { end + usize::from(fixture.model.manifest.text.as_ref().unwrap().outputs.is_empty()) } else { text_of.ids.len() };
+    let kept = if fixed {
+        end + usize::from(fixture.model.manifest.text.as_ref().unwrap().outputs.is_empty())
+    } else {
+        text_of.ids.len()
+    };
     let mut golden = Golden {
         picture: "golden.png".into(),
         picture_vector: picture.vector.iter().take(8).copied().collect(),

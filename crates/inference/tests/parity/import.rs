@@ -12,7 +12,7 @@ fn every_layout_gives_a_manifest_that_says_what_was_assumed() {
         let folder = copy(family);
         let text = import::folder(folder.path()).unwrap();
         let manifest = Manifest::parse(&text).unwrap();
-        assert!(manifest.id.starts_with(family) && manifest.precision == Precision::Fp32, "{text}");
+        assert_eq!((manifest.id.as_str(), manifest.precision), (family, Precision::Fp32));
         assert_eq!((manifest.space.as_str(), manifest.licence.as_str()), (manifest.id.as_str(), "unknown"));
         let comments = text.lines().filter(|line| line.starts_with('#')).collect::<Vec<_>>().join(" ");
         assert!(comments.contains("after the pattern of") && comments.contains("`licence`"), "{comments}");

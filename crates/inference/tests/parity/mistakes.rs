@@ -53,7 +53,11 @@ fn a_missing_mask_is_noticed() {
     let mask = "[[text.extra_inputs]]\nname = \"attention_mask\"\nshape = [-1, 52]\nfill = 1.0\n\n[[text.extra_inputs]]";
     let fixture = changed(
         "chinese-clip",
-        &[("mask_input = \"attention_mask\"\n", ""), ("max_len = 52", "max_len = 52\npad_to = 52"), ("[[text.extra_inputs]]", mask)],
+        &[
+            ("mask_input = \"attention_mask\"\n", ""),
+            ("max_len = 52", "max_len = 52\npad_to = 52"),
+            ("[[text.extra_inputs]]", mask),
+        ],
     );
     let short: Vec<bool> = fixture.golden.texts.iter().map(|golden| golden.ids.len() < 52).collect();
     let cosines = text_cosines(&fixture);

@@ -30,3 +30,17 @@ fn a_model_in_int8_is_near() {
         assert!(cosine >= 0.995, "{}: {cosine}", golden.file);
     }
 }
+
+/// Graphs that choose the scale of their 8-bit values per run let the other pictures of a batch shift a vector a little.
+#[test]
+fn in_int8_the_rest_of_the_batch_shifts_a_vector_only_a_little() {
+    let fixture = with("dinov3", Precision::Int8, |text| text);
+    let pixels: Vec<_> = fixture.golden.pictures.iter().map(|golden| fixture.golden_pixels(golden)).collect();
+    let encoder = fixture.model.image_encoder(&runtime(), 8).unwrap();
+    let together = encoder.encode(&pixels).unwrap();
+    for ((one, vector), golden) in pixels.iter().zip(&together).zip(&fixture.golden.pictures) {
+        let cosine = encoder.encode(&[one]).unwrap().remove(0).cosine(vector);
+        println!("{}: {cosine:.6}", golden.file);
+        assert!(cosine >= 0.995, "{}: {cosine}", golden.file);
+    }
+}
