@@ -39,7 +39,7 @@ impl Preprocess {
 
     pub(crate) fn prepare(&self, picture: &Picture) -> Pixels {
         let ImageTower { width, height, filter, .. } = self.tower;
-        let small = resize(&picture.rgb, self.area(&picture.rgb), width, height, filter);
+        let small = resize(&picture.rgb, picture.shown(self.area(&picture.rgb)), width, height, filter);
         Pixels { data: small.map(|small| self.normalise(&small)).unwrap_or_default() }
     }
 

@@ -148,6 +148,7 @@ fn what_the_camera_wrote_is_read() {
     ]);
     assert_eq!(read.camera.as_deref(), Some("Canon EOS 5D"));
     assert_eq!(read.taken_at.unwrap().to_string(), "2024-07-01T10:30:15Z");
+    assert_eq!(read.taken_offset_minutes, Some(120));
     let (latitude, longitude) = read.gps.unwrap();
     assert!((latitude + 33.86).abs() < 1e-9 && (longitude - 151.2).abs() < 1e-9, "{latitude} {longitude}");
 
@@ -157,6 +158,7 @@ fn what_the_camera_wrote_is_read() {
         ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"),
     ]);
     assert_eq!(read.camera.as_deref(), Some("Apple iPhone 15"));
+    assert_eq!(read.taken_offset_minutes, None);
     assert_eq!(read.taken_at.unwrap().to_string(), "2024-07-01T12:30:15Z");
     assert_eq!(read.gps, None);
 }
@@ -186,9 +188,20 @@ fn broken_metadata_is_left_out_and_the_picture_stays() {
 }
 
 #[test]
+fn offsets_west_of_utc_and_of_half_hours_are_kept() {
+    for (written, minutes, instant) in
+        [("-03:30", -210, "2024-07-01T16:00:15Z"), ("+05:45", 345, "2024-07-01T06:45:15Z"), ("+00:00", 0, "2024-07-01T12:30:15Z")]
+    {
+        let read = metadata(&[ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"), ascii(Tag::OffsetTimeOriginal, written)]);
+        assert_eq!((read.taken_offset_minutes, read.taken_at.unwrap().to_string()), (Some(minutes), instant.to_owned()));
+    }
+}
+
+#[test]
 fn an_offset_that_cannot_be_read_means_utc() {
     let read = metadata(&[ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"), ascii(Tag::OffsetTimeOriginal, "?99:99")]);
     assert_eq!(read.taken_at.unwrap().to_string(), "2024-07-01T12:30:15Z");
+    assert_eq!(read.taken_offset_minutes, None);
 }
 
 #[test]
