@@ -39,7 +39,9 @@ impl Picture {
     /// differ between two pictures, the more alike they look; copies in another size or quality differ in a few. 0 for a
     /// picture without pixels.
     pub fn phash(&self) -> u64 {
-        let Some(small) = resize(&self.rgb, self.shown(Area::whole(&self.rgb)), FINGERPRINT_SIDE, FINGERPRINT_SIDE, Filter::Bilinear) else {
+        let Some(small) =
+            resize(&self.rgb, self.shown(Area::whole(&self.rgb)), FINGERPRINT_SIDE, FINGERPRINT_SIDE, Filter::Bilinear)
+        else {
             return 0;
         };
         let hasher =
