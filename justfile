@@ -57,3 +57,12 @@ bench *arguments: setup
 # Measure ingest with 100,000 objects and an hour's commits: `--profile dev`, `--objects N`, `--indexed N`, `--quick`.
 bench-scale *arguments: setup
     @.dev/venv/bin/python infra/bench/scale.py {{ arguments }}
+
+# Measure the way from a file to the numbers of a model, against Pillow: `--profile dev`, `--rounds N`, `--quick`.
+bench-preprocess *arguments: setup
+    @.dev/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/bench/requirements.txt
+    @.dev/venv/bin/python infra/bench/preprocess.py {{ arguments }}
+
+# Feed a fuzz target for so many seconds: jpeg, png, webp, gif, tiff, bmp, jxl, exif, events.
+fuzz target seconds="60": setup
+    @infra/fuzz/run {{ target }} {{ seconds }}

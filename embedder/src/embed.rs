@@ -101,6 +101,7 @@ impl Stage for Embed {
             height: picture.height,
             orientation: picture.orientation,
             taken_at: picture.metadata.taken_at,
+            taken_offset_minutes: picture.metadata.taken_offset_minutes,
             camera: picture.metadata.camera.clone(),
             latitude: picture.metadata.gps.map(|(latitude, _)| latitude),
             longitude: picture.metadata.gps.map(|(_, longitude)| longitude),

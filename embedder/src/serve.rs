@@ -27,9 +27,9 @@ use table::schema::Space;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::Settings;
 use crate::embed::Embed;
 use crate::shared::Shared;
-use crate::Settings;
 
 /// What the models of one process share.
 pub(crate) struct Process {

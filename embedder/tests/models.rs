@@ -52,7 +52,11 @@ fn a_model_is_fetched_once_and_needs_no_network_afterwards() {
     let (hub, desk) = (Hub::start(), Desk::new());
     let pulled = desk.pull(&hub.endpoint());
     assert!(pulled.status.success(), "{}", said(&pulled));
-    assert!(said(&pulled).contains("licence: Apache-2.0") && said(&pulled).contains("shown to whoever asks"), "{}", said(&pulled));
+    assert!(
+        said(&pulled).contains("licence: Apache-2.0") && said(&pulled).contains("shown to whoever asks"),
+        "{}",
+        said(&pulled)
+    );
     for file in hub::FILES {
         same(&desk.models().join("scenes").join(file), file);
     }

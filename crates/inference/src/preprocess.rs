@@ -38,11 +38,12 @@ impl Preprocess {
     }
 
     pub(crate) fn prepare(&self, picture: &Picture) -> Pixels {
-        Pixels { data: self.values_of(&picture.rgb).unwrap_or_default() }
+        Pixels { data: self.values_of(picture).unwrap_or_default() }
     }
 
-    fn values_of(&self, picture: &RgbImage) -> Option<Vec<f32>> {
-        let (area, width, height) = self.place(picture);
+    fn values_of(&self, picture: &Picture) -> Option<Vec<f32>> {
+        let (area, width, height) = self.place(&picture.rgb);
+        let (picture, area) = (&picture.rgb, picture.shown(area));
         match self.tower.order {
             Order::ResizeThenRescale => {
                 let small = resize(picture, area, width, height, self.tower.filter)?;

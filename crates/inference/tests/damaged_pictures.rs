@@ -54,6 +54,20 @@ fn a_file_cut_anywhere_is_never_half_a_picture() {
     }
 }
 
+/// A small file of very many scans, which would be decoded for minutes.
+#[test]
+fn a_jpeg_of_too_many_scans_is_refused() {
+    let progressive = include_bytes!("pictures/progressive.jpg");
+    let scan = progressive.windows(2).rposition(|marker| marker == [0xff, 0xda]).unwrap();
+    let with_scans = |more: usize| {
+        let (head, last) = progressive.split_at(scan);
+        [head.to_vec(), last[..last.len() - 2].repeat(1 + more), vec![0xff, 0xd9]].concat()
+    };
+    assert!(decode(&with_scans(0), &PictureLimits::default(), Detail::Whole).is_ok());
+    let error = decode(&with_scans(100), &PictureLimits::default(), Detail::Whole).unwrap_err();
+    assert_eq!(error.to_string(), "the jpeg data is damaged or cut short: it has more than 100 scans");
+}
+
 #[test]
 fn limits_are_checked_before_decoding() {
     let png = quarters_as(ImageFormat::Png);
@@ -136,6 +150,26 @@ proptest! {
     }
 
     #[test]
+    fn files_cut_flipped_spliced_and_lied_about_never_panic(
+        which in 0_usize..FILES.len(),
+        other in 0_usize..FILES.len(),
+        detail in prop_oneof![Just(Detail::Whole), Just(Detail::ShortSide(1))],
+        changes in proptest::collection::vec(change(), 1..6),
+    ) {
+        let mut bytes = FILES[which].to_vec();
+        for change in changes {
+            change.apply(&mut bytes, FILES[other]);
+        }
+        match decode(&bytes, &small(), detail) {
+            Ok(picture) => {
+                prop_assert!(picture.rgb.width() <= picture.width && picture.rgb.height() <= picture.height);
+                prop_assert!(u64::from(picture.width) * u64::from(picture.height) <= small().max_pixels);
+            }
+            Err(error) => prop_assert!(error.class() != "decode_panic", "{:?}", FILES[which].get(..4)),
+        }
+    }
+
+    #[test]
     fn one_changed_byte_of_metadata_never_panics(place in any::<prop::sample::Index>(), value in any::<u8>()) {
         let mut block = exif_block(&[
             ascii(Tag::Model, "Camera"),
@@ -147,6 +181,83 @@ proptest! {
         let place = place.index(block.len());
         block[place] = value;
         prop_assert!(decode(&jpeg_with_exif(&quarters(), block), &small(), Detail::Whole).is_ok());
+    }
+}
+
+/// A file of every kind.
+const FILES: [&[u8]; 13] = [
+    include_bytes!("pictures/cmyk.jpg"),
+    include_bytes!("pictures/progressive.jpg"),
+    include_bytes!("pictures/palette.png"),
+    include_bytes!("../models/demo-clip/golden/ball.png"),
+    include_bytes!("pictures/interlaced.gif"),
+    include_bytes!("pictures/animated.gif"),
+    include_bytes!("pictures/lossy.webp"),
+    include_bytes!("pictures/animated.webp"),
+    include_bytes!("pictures/deflate.tiff"),
+    include_bytes!("pictures/palette.bmp"),
+    include_bytes!("pictures/plain.tiff"),
+    include_bytes!("pictures/lossy.jxl"),
+    include_bytes!("pictures/lossless.jxl"),
+];
+
+/// What storage, transfer and malice do to a file.
+#[derive(Debug, Clone)]
+enum Change {
+    Cut(prop::sample::Index),
+    Flip(prop::sample::Index, u8),
+    /// A part of another file over a part of this one.
+    Splice(prop::sample::Index, prop::sample::Index, usize),
+    /// Four bytes of a header, where sizes and lengths are, all of them very large or zero.
+    Lie(prop::sample::Index, u8),
+    Repeat(prop::sample::Index, usize),
+    Remove(prop::sample::Index, usize),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let place = any::<prop::sample::Index>;
+    prop_oneof![
+        1 => place().prop_map(Change::Cut),
+        4 => (place(), any::<u8>()).prop_map(|(place, value)| Change::Flip(place, value)),
+        2 => (place(), place(), 1_usize..200).prop_map(|(to, from, length)| Change::Splice(to, from, length)),
+        2 => (place(), prop_oneof![Just(0_u8), Just(0x7f), Just(0xff)]).prop_map(|(place, value)| Change::Lie(place, value)),
+        1 => (place(), 1_usize..100).prop_map(|(place, length)| Change::Repeat(place, length)),
+        1 => (place(), 1_usize..100).prop_map(|(place, length)| Change::Remove(place, length)),
+    ]
+}
+
+impl Change {
+    fn apply(self, bytes: &mut Vec<u8>, other: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let part = |start: usize, length: usize, of: usize| start..(start + length).min(of);
+        match self {
+            Change::Cut(place) => bytes.truncate(place.index(bytes.len())),
+            Change::Flip(place, value) => {
+                let place = place.index(bytes.len());
+                bytes[place] ^= value;
+            }
+            Change::Splice(to, from, length) => {
+                let to = part(to.index(bytes.len()), length, bytes.len());
+                let from = part(from.index(other.len()), length, other.len());
+                bytes.splice(to, other[from].iter().copied());
+            }
+            Change::Lie(place, value) => {
+                let header = bytes.len().min(120);
+                let place = part(place.index(header), 4, bytes.len());
+                bytes[place].fill(value);
+            }
+            Change::Repeat(place, length) => {
+                let part = part(place.index(bytes.len()), length, bytes.len());
+                let copy = bytes[part.clone()].to_vec();
+                bytes.splice(part.start..part.start, copy);
+            }
+            Change::Remove(place, length) => {
+                let part = part(place.index(bytes.len()), length, bytes.len());
+                bytes.drain(part);
+            }
+        }
     }
 }
 

@@ -5,11 +5,13 @@
 mod made;
 
 use exif::{Field, Rational, Tag, Value};
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use inference::{Detail, Metadata, Picture, PictureFormat, PictureLimits, decode};
 use made::{FORMATS, ascii, exif_block, field, file, jpeg_with_exif, quarters, quarters_as};
+use moxcms::ColorProfile;
 
 fn open(bytes: &[u8]) -> Picture {
     decode(bytes, &PictureLimits::default(), Detail::Whole).unwrap()
@@ -41,7 +43,7 @@ fn every_format_is_read() {
 #[test]
 fn unusual_variants_are_read() {
     let red_and_blue = RgbImage::from_fn(24, 16, |x, _| if x < 12 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
-    let files: [(&str, &[u8]); 8] = [
+    let files: [(&str, &[u8]); 10] = [
         ("cmyk.jpg", include_bytes!("pictures/cmyk.jpg")),
         ("progressive.jpg", include_bytes!("pictures/progressive.jpg")),
         ("palette.png", include_bytes!("pictures/palette.png")),
@@ -50,6 +52,8 @@ fn unusual_variants_are_read() {
         ("animated.webp", include_bytes!("pictures/animated.webp")),
         ("animated.gif", include_bytes!("pictures/animated.gif")),
         ("deflate.tiff", include_bytes!("pictures/deflate.tiff")),
+        ("lossy.jxl", include_bytes!("pictures/lossy.jxl")),
+        ("lossless.jxl", include_bytes!("pictures/lossless.jxl")),
     ];
     for (name, bytes) in files {
         assert_looks_like(&open(bytes).rgb, &red_and_blue, name);
@@ -68,6 +72,55 @@ fn sixteen_bits_and_grey_become_eight_bits_and_colour() {
         assert_eq!(rgb(deep_colour.clone().into(), format), [255, 0, 128]);
     }
     assert_eq!(rgb(shallow.into(), ImageFormat::Jpeg), [128; 3]);
+}
+
+/// A PNG and a JPEG of one colour, with a colour profile.
+fn with_profile(pixel: [u8; 3], profile: &[u8]) -> [Vec<u8>; 2] {
+    let picture = RgbImage::from_pixel(16, 16, Rgb(pixel));
+    let mut png = Vec::new();
+    let mut encoder = PngEncoder::new(&mut png);
+    encoder.set_icc_profile(profile.to_vec()).unwrap();
+    encoder.write_image(&picture, 16, 16, ExtendedColorType::Rgb8).unwrap();
+    let mut jpeg = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, 100);
+    encoder.set_icc_profile(profile.to_vec()).unwrap();
+    encoder.write_image(&picture, 16, 16, ExtendedColorType::Rgb8).unwrap();
+    [png, jpeg]
+}
+
+fn assert_near(ours: [u8; 3], theirs: [u8; 3], what: &str) {
+    assert!(ours.iter().zip(theirs).all(|(a, b)| a.abs_diff(b) <= 3), "{what}: {ours:?} and not {theirs:?}");
+}
+
+#[test]
+fn colours_are_shown_by_their_profile() {
+    // Computed with the matrices of SMPTE EG 432-1 (Display P3) and of Adobe RGB (1998).
+    let p3 = ColorProfile::new_display_p3().encode().unwrap();
+    let adobe = ColorProfile::new_adobe_rgb().encode().unwrap();
+    for (name, profile, stored, seen) in [
+        ("Display P3", &p3, [200, 100, 50], [215, 93, 31]),
+        ("Display P3", &p3, [128, 128, 128], [128, 128, 128]),
+        ("Adobe RGB", &adobe, [128, 128, 128], [129, 129, 129]),
+        ("Adobe RGB", &adobe, [100, 150, 100], [66, 151, 97]),
+    ] {
+        for bytes in with_profile(stored, profile) {
+            assert_near(open(&bytes).rgb.get_pixel(8, 8).0, seen, name);
+        }
+    }
+    let same = ColorProfile::new_srgb().encode().unwrap();
+    let [png, _] = with_profile([200, 100, 50], &same);
+    assert_eq!(open(&png).rgb.get_pixel(8, 8).0, [200, 100, 50]);
+}
+
+#[test]
+fn a_profile_that_is_broken_or_of_other_channels_is_left_out() {
+    let whole = ColorProfile::new_display_p3().encode().unwrap();
+    let grey = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
+    for profile in [&whole[..60], &whole[..200], b"no profile", &grey] {
+        for bytes in with_profile([200, 100, 50], profile) {
+            assert_near(open(&bytes).rgb.get_pixel(8, 8).0, [200, 100, 50], "without a profile");
+        }
+    }
 }
 
 #[test]
@@ -148,6 +201,7 @@ fn what_the_camera_wrote_is_read() {
     ]);
     assert_eq!(read.camera.as_deref(), Some("Canon EOS 5D"));
     assert_eq!(read.taken_at.unwrap().to_string(), "2024-07-01T10:30:15Z");
+    assert_eq!(read.taken_offset_minutes, Some(120));
     let (latitude, longitude) = read.gps.unwrap();
     assert!((latitude + 33.86).abs() < 1e-9 && (longitude - 151.2).abs() < 1e-9, "{latitude} {longitude}");
 
@@ -157,6 +211,7 @@ fn what_the_camera_wrote_is_read() {
         ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"),
     ]);
     assert_eq!(read.camera.as_deref(), Some("Apple iPhone 15"));
+    assert_eq!(read.taken_offset_minutes, None);
     assert_eq!(read.taken_at.unwrap().to_string(), "2024-07-01T12:30:15Z");
     assert_eq!(read.gps, None);
 }
@@ -186,9 +241,20 @@ fn broken_metadata_is_left_out_and_the_picture_stays() {
 }
 
 #[test]
+fn offsets_west_of_utc_and_of_half_hours_are_kept() {
+    for (written, minutes, instant) in
+        [("-03:30", -210, "2024-07-01T16:00:15Z"), ("+05:45", 345, "2024-07-01T06:45:15Z"), ("+00:00", 0, "2024-07-01T12:30:15Z")]
+    {
+        let read = metadata(&[ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"), ascii(Tag::OffsetTimeOriginal, written)]);
+        assert_eq!((read.taken_offset_minutes, read.taken_at.unwrap().to_string()), (Some(minutes), instant.to_owned()));
+    }
+}
+
+#[test]
 fn an_offset_that_cannot_be_read_means_utc() {
     let read = metadata(&[ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"), ascii(Tag::OffsetTimeOriginal, "?99:99")]);
     assert_eq!(read.taken_at.unwrap().to_string(), "2024-07-01T12:30:15Z");
+    assert_eq!(read.taken_offset_minutes, None);
 }
 
 #[test]

@@ -293,18 +293,25 @@ impl<S: Stage> Session<S> {
         };
         let Some((object, bytes)) = self.download(object).await else { return };
         let size_bytes = charged(bytes.len() as u64);
-        let Ok(turn) = self.parts.decoders.acquire().await else { return };
+        let Ok(turn) = Arc::clone(&self.parts.decoders).acquire_owned().await else { return };
         let (session, decoding) = (Arc::clone(&self), object.clone());
         let begun = Instant::now();
-        let result = tokio::task::spawn_blocking(move || session.parts.stage.decode(&decoding, bytes)).await;
+        // A thread cannot be ended: one that takes too long keeps its turn, so that their number stays what was set.
+        let working = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            session.parts.stage.decode(&decoding, bytes)
+        });
+        let limit = self.parts.fetch.decode_timeout;
+        let result = tokio::time::timeout(limit, working).await;
         metrics::histogram!("bucketlens_decode_seconds").record(begun.elapsed().as_secs_f64());
-        drop((turn, claim));
+        drop(claim);
         match result {
-            Ok(Ok(input)) => {
+            Ok(Ok(Ok(input))) => {
                 let _ = decoded.send(Decoded { object, input, size_bytes }).await;
             }
-            Ok(Err(failure)) => self.settle(&object, failure.into()).await,
-            Err(panic) => self.settle(&object, Failure::dead_letter("decode_panic", panic).into()).await,
+            Ok(Ok(Err(failure))) => self.settle(&object, failure.into()).await,
+            Ok(Err(panic)) => self.settle(&object, Failure::dead_letter("decode_panic", panic).into()).await,
+            Err(_) => self.settle(&object, decode_timeout(limit).into()).await,
         }
         // Held until the batch has taken it, so that decoded pictures do not pile up while the model is slow.
         drop(permit);
@@ -376,6 +383,12 @@ impl<S: Stage> Session<S> {
         let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         begun.into_values().flatten().collect()
     }
+}
+
+fn decode_timeout(limit: Duration) -> Failure {
+    let limit = humantime::format_duration(limit);
+    let reason = format!("decoding took longer than fetch.decode_timeout = {limit}; its thread works on until it is through");
+    Failure::dead_letter("decode_timeout", reason)
 }
 
 fn worker_crash(suspect: &Delivery) -> Failure {

@@ -33,6 +33,10 @@ pub struct FetchSettings {
     pub decoders: usize,
     /// Largest original that is downloaded.
     pub max_object_bytes: u64,
+    /// Longest time of decoding one object. Its thread cannot be ended: until it is through, it keeps its turn of
+    /// [`decoders`](Self::decoders).
+    #[serde(with = "humantime_serde")]
+    pub decode_timeout: Duration,
 }
 
 impl FetchSettings {
@@ -55,6 +59,9 @@ impl FetchSettings {
         }
         if self.decoders > 1000 {
             return Err(SettingsError::value("fetch.decoders", "must be from 0 to 1000"));
+        }
+        if self.decode_timeout < Duration::from_millis(100) {
+            return Err(SettingsError::value("fetch.decode_timeout", "must be at least 100ms"));
         }
         if self.max_object_bytes == 0 {
             return Err(SettingsError::value("fetch.max_object_bytes", "must be at least 1"));

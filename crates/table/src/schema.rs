@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, StringArray,
+    Array, ArrayRef, BinaryArray, FixedSizeListArray, Float32Array, Float64Array, Int16Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt8Array, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -28,7 +28,7 @@ pub struct Facts {
     pub size_bytes: u64,
     /// Time of the last write as the store said.
     pub last_modified: Option<Timestamp>,
-    /// `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`.
+    /// `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`, `jxl`.
     pub format: String,
     /// Width in pixels as displayed (after EXIF orientation).
     pub width: u32,
@@ -38,6 +38,8 @@ pub struct Facts {
     pub orientation: u8,
     /// When the picture was taken.
     pub taken_at: Option<Timestamp>,
+    /// Minutes the camera's clock was ahead of UTC then, where it wrote them.
+    pub taken_offset_minutes: Option<i16>,
     /// Camera maker and model.
     pub camera: Option<String>,
     /// Latitude in degrees, north positive.
@@ -110,6 +112,7 @@ fn facts_fields() -> Vec<Field> {
         Field::new("height", DataType::UInt32, false),
         Field::new("orientation", DataType::UInt8, false),
         time("taken_at", true),
+        Field::new("taken_offset_minutes", DataType::Int16, true),
         Field::new("camera", DataType::Utf8, true),
         Field::new("latitude", DataType::Float64, true),
         Field::new("longitude", DataType::Float64, true),
@@ -119,7 +122,7 @@ fn facts_fields() -> Vec<Field> {
 }
 
 /// Names of the common columns that make up [`Facts`].
-pub(crate) const FACTS_COLUMNS: [&str; 16] = [
+pub(crate) const FACTS_COLUMNS: [&str; 17] = [
     "image_id",
     "bucket",
     "key",
@@ -131,6 +134,7 @@ pub(crate) const FACTS_COLUMNS: [&str; 16] = [
     "height",
     "orientation",
     "taken_at",
+    "taken_offset_minutes",
     "camera",
     "latitude",
     "longitude",
@@ -179,6 +183,7 @@ fn facts_columns<'a>(rows: impl Iterator<Item = &'a Facts> + Clone, batch_id: &s
         Arc::new(UInt32Array::from_iter_values(rows.clone().map(|f| f.height))),
         Arc::new(UInt8Array::from_iter_values(rows.clone().map(|f| f.orientation))),
         times(rows.clone().map(|f| f.taken_at)),
+        Arc::new(rows.clone().map(|f| f.taken_offset_minutes).collect::<Int16Array>()),
         Arc::new(rows.clone().map(|f| f.camera.as_deref()).collect::<StringArray>()),
         Arc::new(rows.clone().map(|f| f.latitude).collect::<Float64Array>()),
         Arc::new(rows.clone().map(|f| f.longitude).collect::<Float64Array>()),
@@ -226,6 +231,7 @@ pub(crate) fn read_facts(batch: &RecordBatch) -> Result<Vec<Facts>, ArrowError> 
     let (latitudes, longitudes): (&Float64Array, &Float64Array) = (column(batch, "latitude")?, column(batch, "longitude")?);
     let (sizes, phashes): (&UInt64Array, &UInt64Array) = (column(batch, "size_bytes")?, column(batch, "phash")?);
     let (widths, heights): (&UInt32Array, &UInt32Array) = (column(batch, "width")?, column(batch, "height")?);
+    let offsets: &Int16Array = column(batch, "taken_offset_minutes")?;
     let orientations: &UInt8Array = column(batch, "orientation")?;
     let degrees = |array: &Float64Array, row| array.is_valid(row).then(|| array.value(row));
     Ok((0..batch.num_rows())
@@ -241,6 +247,7 @@ pub(crate) fn read_facts(batch: &RecordBatch) -> Result<Vec<Facts>, ArrowError> 
             height: heights.value(row),
             orientation: orientations.value(row),
             taken_at: time_at(taken, row),
+            taken_offset_minutes: offsets.is_valid(row).then(|| offsets.value(row)),
             camera: cameras.is_valid(row).then(|| cameras.value(row).to_owned()),
             latitude: degrees(latitudes, row),
             longitude: degrees(longitudes, row),

@@ -105,5 +105,7 @@ fn read(file: &Path, detail: Detail) -> Option<Picture> {
     if fs::metadata(file).ok()?.len() > limits.max_bytes {
         return None;
     }
-    decode(&fs::read(file).ok()?, &limits, detail).inspect_err(|error| tracing::warn!(file = %file.display(), %error, "left out")).ok()
+    decode(&fs::read(file).ok()?, &limits, detail)
+        .inspect_err(|error| tracing::warn!(file = %file.display(), %error, "left out"))
+        .ok()
 }

@@ -51,7 +51,10 @@ pub(super) async fn fetch(hub: &Hub, wanted: &Wanted<'_>, target: &Path, bar: &P
         bar.set_position(begun);
         remove(&part)?;
     }
-    bail!("the file {path} of {} is not what the hub says it is (wrong checksum, twice): try another endpoint with HF_ENDPOINT", wanted.repo)
+    bail!(
+        "the file {path} of {} is not what the hub says it is (wrong checksum, twice): try another endpoint with HF_ENDPOINT",
+        wanted.repo
+    )
 }
 
 /// Appends to `part` until it has the size of the file.
@@ -75,7 +78,11 @@ async fn fill(hub: &Hub, wanted: &Wanted<'_>, part: &Path, bar: &ProgressBar) ->
         if let Some(error) = ended {
             tracing::warn!(file = wanted.file.path, have, size, error, "the connection broke; going on from there");
             if idle >= IDLE_ATTEMPTS {
-                bail!("the file {} of {} breaks off after {have} of {size} bytes, again and again: {error}", wanted.file.path, wanted.repo);
+                bail!(
+                    "the file {} of {} breaks off after {have} of {size} bytes, again and again: {error}",
+                    wanted.file.path,
+                    wanted.repo
+                );
             }
         }
     }
@@ -86,7 +93,13 @@ async fn fill(hub: &Hub, wanted: &Wanted<'_>, part: &Path, bar: &ProgressBar) ->
 }
 
 /// Writes an answer behind the first `from` bytes. Says how many there are then, and what ended it early.
-async fn append(mut answer: Response, part: &Path, from: u64, size: u64, bar: &ProgressBar) -> anyhow::Result<(u64, Option<String>)> {
+async fn append(
+    mut answer: Response,
+    part: &Path,
+    from: u64,
+    size: u64,
+    bar: &ProgressBar,
+) -> anyhow::Result<(u64, Option<String>)> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => anyhow::anyhow!(
             "the disk is full at {} ({size} bytes are needed for this file): make room and run the command again, it goes on there",
@@ -150,7 +163,9 @@ async fn whole(path: PathBuf, bytes: u64, checksum: &Checksum) -> anyhow::Result
 
 fn remove(part: &Path) -> anyhow::Result<()> {
     match fs::remove_file(part) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| format!("the file {} cannot be removed", part.display())),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("the file {} cannot be removed", part.display()))
+        }
         _ => Ok(()),
     }
 }

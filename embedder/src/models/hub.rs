@@ -228,5 +228,8 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
 }
 
 fn encoded(part: &str) -> String {
-    percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string().replace("%2E", ".").replace("%5F", "_")
+    percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%2E", ".")
+        .replace("%5F", "_")
 }

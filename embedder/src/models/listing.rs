@@ -15,7 +15,11 @@ pub(super) fn list(folder: &Path, as_json: bool) -> anyhow::Result<()> {
         let known: Vec<_> = catalogue::entries().iter().map(|entry| describe(entry, &installed)).collect();
         return line(&serde_json::to_string_pretty(&json!({ "folder": folder, "installed": installed, "catalogue": known }))?);
     }
-    line(&format!("in {}: {}", folder.display(), if installed.is_empty() { "nothing yet".to_owned() } else { installed.join(", ") }))?;
+    line(&format!(
+        "in {}: {}",
+        folder.display(),
+        if installed.is_empty() { "nothing yet".to_owned() } else { installed.join(", ") }
+    ))?;
     line("can be fetched with `embedder models pull`:")?;
     for entry in catalogue::entries() {
         let towers = match (&entry.image, &entry.text) {
@@ -24,13 +28,7 @@ pub(super) fn list(folder: &Path, as_json: bool) -> anyhow::Result<()> {
             _ => "words",
         };
         let gated = if entry.gated { ", gated" } else { "" };
-        line(&format!(
-            "  {:34} {:5} {towers:19} {:16} {}{gated}",
-            entry.id,
-            entry.dim,
-            precisions(entry),
-            entry.licence
-        ))?;
+        line(&format!("  {:34} {:5} {towers:19} {:16} {}{gated}", entry.id, entry.dim, precisions(entry), entry.licence))?;
     }
     Ok(())
 }

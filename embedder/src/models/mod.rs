@@ -118,9 +118,7 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
             }
         }
         Command::Import { folder, precision, force } => checks::import(&folder, precision, force),
-        Command::Verify { model } => {
-            blocking(move || checks::verify(&model, &folder, &settings.runtime)).await
-        }
+        Command::Verify { model } => blocking(move || checks::verify(&model, &folder, &settings.runtime)).await,
         Command::Gate { model, against, pictures } => {
             blocking(move || checks::gate(&model, &against, &pictures, &folder, &settings.runtime)).await
         }

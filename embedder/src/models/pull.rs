@@ -34,7 +34,9 @@ pub(super) async fn pull(mut recipe: Recipe, folder: &Path) -> anyhow::Result<()
     for file in &recipe.files {
         match there.files.iter().find(|there| there.path == file.path) {
             Some(found) => wanted.push(found.clone()),
-            None => ensure!(file.optional, "{repo} has no file {} at {}: its layout is not the catalogue's", file.path, there.commit),
+            None => {
+                ensure!(file.optional, "{repo} has no file {} at {}: its layout is not the catalogue's", file.path, there.commit)
+            }
         }
     }
     let bar = bar(wanted.iter().map(|file| file.bytes).sum());

@@ -6,13 +6,16 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
 use super::decode::{Cost, Decoded, Request};
-use super::{PictureError, PictureFormat, colour};
+use super::{PictureError, PictureFormat, colour, tiff_layout};
 
 /// Decodes with the decoder of the format.
 pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded, PictureError> {
     let mut allocation = Limits::no_limits();
     allocation.max_alloc = Some(request.limits.max_decoded_bytes);
     let failed = |error| picture_error(error, format, (0, 0), request);
+    if format == PictureFormat::Tiff && tiff_layout::is_unsupported(request.bytes) {
+        return Err(PictureError::UnsupportedFormat { what: String::from("tiff (in tiles of single channels)") });
+    }
     let content = Cursor::new(request.bytes);
     if let Some(codec) = format.codec() {
         let mut reader = ImageReader::with_format(content, codec);
@@ -45,7 +48,7 @@ fn read(mut decoder: impl ImageDecoder, request: &Request, format: PictureFormat
     let orientation = match format {
         // Its decoder has turned the picture already, by what the format itself says.
         PictureFormat::JpegXl => Orientation::NoTransforms,
-        _ => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        _ => orientation(&mut decoder),
     };
     let plain = decoder.color_type() == ColorType::Rgb8 && orientation == Orientation::NoTransforms;
     let after = if plain { 0 } else { 4 * pixels };
@@ -53,12 +56,27 @@ fn read(mut decoder: impl ImageDecoder, request: &Request, format: PictureFormat
     let share = request.admit(format, &cost)?;
     let exif = match format {
         PictureFormat::Tiff => Some(request.bytes.to_vec()),
-        _ => decoder.exif_metadata().unwrap_or(None),
+        _ => exif(&mut decoder),
     };
     let icc = decoder.icc_profile().unwrap_or(None);
     let image = DynamicImage::from_decoder(decoder).map_err(|error| picture_error(error, format, size, request))?;
     let image = colour::to_srgb(image, icc.as_deref());
     Ok(Decoded { image, format, size, orientation, exif, share })
+}
+
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    // A TIFF has a tag of its own, which only its decoder knows to ask for.
+    match exif(decoder) {
+        Some(block) => Orientation::from_exif_chunk(&block),
+        None => decoder.orientation().ok(),
+    }
+    .unwrap_or(Orientation::NoTransforms)
+}
+
+/// The TIFF structure with EXIF tags. Some programs put JPEG's name for it in front, in other formats, too.
+fn exif(decoder: &mut impl ImageDecoder) -> Option<Vec<u8>> {
+    let block = decoder.exif_metadata().unwrap_or(None)?;
+    Some(block.strip_prefix(b"Exif\0\0").map(<[u8]>::to_vec).unwrap_or(block))
 }
 
 /// Says what an error of the image library means for the caller.

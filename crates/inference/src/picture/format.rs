@@ -64,6 +64,8 @@ impl PictureFormat {
             Ok(ImageFormat::WebP) => Ok(PictureFormat::WebP),
             Ok(ImageFormat::Gif) => Ok(PictureFormat::Gif),
             Ok(ImageFormat::Tiff) => Ok(PictureFormat::Tiff),
+            // The larger kind, for files over 4 GiB, is used for small ones, too.
+            _ if [b"II+\0", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic)) => Ok(PictureFormat::Tiff),
             // Two letters are a weak sign: a note that begins with "BMW" does, too.
             Ok(ImageFormat::Bmp) if looks_like_bmp(bytes) => Ok(PictureFormat::Bmp),
             _ => Err(PictureError::NotAPicture),

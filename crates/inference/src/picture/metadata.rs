@@ -12,6 +12,9 @@ pub struct Metadata {
     /// When the picture was taken (`DateTimeOriginal` with `OffsetTimeOriginal`). Cameras that write no offset give local
     /// time, which is read as UTC: it may be off by up to 14 hours.
     pub taken_at: Option<Timestamp>,
+    /// Where that was in the day: minutes the camera's clock was ahead of UTC, as it wrote them. `None` where it wrote none
+    /// that can be read.
+    pub taken_offset_minutes: Option<i16>,
     /// Maker and model, as in `Canon EOS 5D`, at most 100 characters.
     pub camera: Option<String>,
     /// Latitude (-90 to 90, north positive) and longitude (-180 to 180, east positive) in degrees, WGS 84.
@@ -32,11 +35,12 @@ impl Metadata {
     }
 
     fn of(exif: &Exif) -> Metadata {
-        Metadata { taken_at: taken_at(exif), camera: camera(exif), gps: gps(exif) }
+        let (taken_at, taken_offset_minutes) = taken(exif).map_or((None, None), |(at, offset)| (Some(at), offset));
+        Metadata { taken_at, taken_offset_minutes, camera: camera(exif), gps: gps(exif) }
     }
 }
 
-fn taken_at(exif: &Exif) -> Option<Timestamp> {
+fn taken(exif: &Exif) -> Option<(Timestamp, Option<i16>)> {
     let mut time = DateTime::from_ascii(ascii(exif, Tag::DateTimeOriginal)?).ok()?;
     if let Some(offset) = ascii(exif, Tag::OffsetTimeOriginal) {
         // An offset that cannot be read is an offset that is not there.
@@ -46,7 +50,7 @@ fn taken_at(exif: &Exif) -> Option<Timestamp> {
     let clock =
         civil::Time::new(time.hour.try_into().ok()?, time.minute.try_into().ok()?, time.second.try_into().ok()?, 0).ok()?;
     let offset = Offset::from_seconds(i32::from(time.offset.unwrap_or(0)) * 60).ok()?;
-    offset.to_timestamp(date.to_datetime(clock)).ok()
+    Some((offset.to_timestamp(date.to_datetime(clock)).ok()?, time.offset))
 }
 
 fn camera(exif: &Exif) -> Option<String> {

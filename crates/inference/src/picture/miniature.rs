@@ -26,7 +26,7 @@ impl Picture {
         let side = u64::from(max_side.max(1)).min(longest);
         // Not above the side it scales, so within u32; a thin picture keeps one pixel.
         let scaled = |length: u32| ((u64::from(length) * side + longest / 2) / longest).max(1) as u32;
-        let small = resize(&self.rgb, Area::whole(&self.rgb), scaled(width), scaled(height), Filter::Bicubic)
+        let small = resize(&self.rgb, self.shown(Area::whole(&self.rgb)), scaled(width), scaled(height), Filter::Bicubic)
             .ok_or_else(|| failed(String::from("the picture has no pixels")))?;
         let mut jpeg = Vec::new();
         JpegEncoder::new_with_quality(&mut jpeg, THUMBNAIL_QUALITY)
@@ -39,7 +39,9 @@ impl Picture {
     /// differ between two pictures, the more alike they look; copies in another size or quality differ in a few. 0 for a
     /// picture without pixels.
     pub fn phash(&self) -> u64 {
-        let Some(small) = resize(&self.rgb, Area::whole(&self.rgb), FINGERPRINT_SIDE, FINGERPRINT_SIDE, Filter::Bilinear) else {
+        let Some(small) =
+            resize(&self.rgb, self.shown(Area::whole(&self.rgb)), FINGERPRINT_SIDE, FINGERPRINT_SIDE, Filter::Bilinear)
+        else {
             return 0;
         };
         let hasher =

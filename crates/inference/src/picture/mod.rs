@@ -9,6 +9,8 @@ mod jpeg;
 mod jpeg_end;
 mod metadata;
 mod miniature;
+mod reduced;
+mod tiff_layout;
 #[cfg(feature = "fast-jpeg")]
 mod turbo;
 
@@ -64,8 +66,8 @@ pub enum Detail {
     Whole,
     /// As many as scaling the short side to so many pixels needs. A JPEG is then decoded at a half, a quarter or an eighth of
     /// its size, the smallest whose short side keeps at least twice the pixels asked for; that costs a fraction of the time
-    /// and the memory, and what is scaled down from it differs by less than half a level of 255 on average (PSNR over
-    /// 50 dB). Other formats are decoded whole.
+    /// and the memory. Scaled down to what was asked for, it differs from the whole picture by a fraction of a level of 255
+    /// (PSNR some 50 dB, in detailed pictures at exactly twice the pixels down to 42 dB). Other formats are decoded whole.
     ShortSide(u32),
 }
 

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Memory {
     pub(crate) written: Mutex<Vec<String>>,
     pub(crate) decoded: AtomicUsize,
+    // What is told to hang does so as long as this is set.
+    pub(crate) hanging: AtomicBool,
     // Writes that fail before one succeeds.
     pub(crate) away: AtomicUsize,
     // Whether the model fails on everything.
@@ -57,6 +59,12 @@ impl Stage for Obedient {
         match order.as_str() {
             "retry" => Err(Failure::retry("told_to_retry", "the object says so")),
             "dead" => Err(Failure::dead_letter("told_to_die", "the object says so")),
+            "hang" => {
+                while self.0.hanging.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Ok(order)
+            }
             "panic" => panic!("the object says so"),
             _ => Ok(order),
         }
@@ -113,12 +121,18 @@ impl Bench {
 
     /// `max_wait` of a batch, and how long a halted worker holds what it has.
     pub(crate) async fn with(max_wait: Duration, halt_hold: Duration) -> Self {
+        Self::set(max_wait, halt_hold, |_| {}).await
+    }
+
+    /// As [`Self::with`], after changing what the worker is made of.
+    pub(crate) async fn set(max_wait: Duration, halt_hold: Duration, change: impl FnOnce(&mut Parts<Obedient>)) -> Self {
         let world = World::start().await;
         let settings = world.amqp();
         let topology = Topology::new(&settings.namespace);
         let publisher = Publisher::start(settings, "test".into(), vec![StageName::embed("demo-clip")], Health::default());
         let (health, shutdown, stage) = (Health::default(), CancellationToken::new(), Obedient::default());
-        let parts = parts(&world, &stage, &health, &shutdown, max_wait, halt_hold).await;
+        let mut parts = parts(&world, &stage, &health, &shutdown, max_wait, halt_hold).await;
+        change(&mut parts);
         let worker = tokio::spawn(worker::run(parts));
         Self { world, topology, publisher, stage, health, shutdown, worker }
     }
@@ -189,7 +203,7 @@ pub(crate) async fn parts(
     let (settings, name, embed) = (world.amqp(), "test".to_owned(), StageName::embed("demo-clip"));
     let topology = Topology::new(&settings.namespace);
     let publisher = Publisher::start(settings.clone(), name.clone(), vec![embed.clone()], health.clone());
-    let fetch = FetchSettings { concurrency: 8, decoders: 2, max_object_bytes: 100 };
+    let fetch = FetchSettings { concurrency: 8, decoders: 2, max_object_bytes: 100, decode_timeout: Duration::from_secs(60) };
     Parts {
         stage: stage.clone(),
         bucket: world.open_bucket().await,

@@ -1,5 +1,6 @@
 //! Where each delivery ends, and with which marks.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use lapin::options::BasicGetOptions;
 use lapin::types::{AMQPValue, LongString};
 use pipeline::job::{Origin, StageName};
 use pipeline::publish::Outgoing;
+use pipeline::worker::{HALT_HOLD, Parts};
 use testkit::eventually;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Obedient};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_goes_where_its_action_says() {
@@ -58,6 +60,30 @@ async fn each_failure_goes_where_its_action_says() {
         bench.publisher.publish(message).await.unwrap();
         assert_eq!(bench.take(&dead).await["bl-error-class"], class);
     }
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_too_long_to_decode_is_a_dead_letter_and_keeps_its_thread() {
+    let short = |parts: &mut Parts<Obedient>| {
+        parts.fetch.decoders = 1;
+        parts.fetch.decode_timeout = Duration::from_millis(500);
+    };
+    let bench = Bench::set(Duration::from_millis(200), HALT_HOLD, short).await;
+    let memory = Arc::clone(&bench.stage.0);
+    memory.hanging.store(true, Ordering::SeqCst);
+    bench.send(&bench.put("slow", "hang").await).await;
+    let headers = bench.take(&bench.topology.dead_queue(&StageName::embed())).await;
+    assert_eq!(headers["bl-error-class"], "decode_timeout", "{headers:?}");
+
+    // The only turn is still taken.
+    bench.send(&bench.put("good", "good").await).await;
+    eventually("the next one is on loan", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) })
+        .await;
+    assert_eq!(memory.decoded.load(Ordering::SeqCst), 1);
+    memory.hanging.store(false, Ordering::SeqCst);
+    bench.written(1).await;
+    assert_eq!(memory.decoded.load(Ordering::SeqCst), 2);
     bench.finish().await;
 }
 

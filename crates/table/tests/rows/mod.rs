@@ -29,6 +29,7 @@ pub(crate) fn facts(id: u128, key: &str, modified: i64) -> Facts {
         height: 20,
         orientation: 6,
         taken_at: Timestamp::from_second(modified - 100).ok(),
+        taken_offset_minutes: id.is_multiple_of(3).then_some(-210),
         camera: id.is_multiple_of(2).then(|| "Acme One".into()),
         latitude: Some(48.2),
         longitude: None,

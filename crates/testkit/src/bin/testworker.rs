@@ -46,6 +46,7 @@ impl settings::Settings for Settings {
         concurrency = 4
         decoders = 2
         max_object_bytes = 1000
+        decode_timeout = "60s"
         [batch]
         max_rows = 8
         max_bytes = 1000000
