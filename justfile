@@ -66,3 +66,14 @@ bench-preprocess *arguments: setup
 # Feed a fuzz target for so many seconds: jpeg, png, webp, gif, tiff, bmp, jxl, exif, events.
 fuzz target seconds="60": setup
     @infra/fuzz/run {{ target }} {{ seconds }}
+
+# Measure the chain beside a loop of Pillow and ONNX Runtime and beside transformers: `--profile dev`, `--images N`, `--rounds N`.
+bench-side *arguments: setup
+    @.dev/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/bench/requirements.txt
+    @test -x .dev/side/bin/pip || python3 -m venv .dev/side
+    @.dev/side/bin/pip install --quiet --disable-pip-version-check --requirement infra/bench/requirements-side.txt
+    @.dev/venv/bin/python infra/bench/side.py --python .dev/side/bin/python {{ arguments }}
+
+# See whether an embedder's memory stays where it is over 20,000 pictures: `--profile dev`, `--images N`.
+bench-memory *arguments: setup
+    @.dev/venv/bin/python infra/bench/soak.py {{ arguments }}

@@ -129,7 +129,9 @@ impl Stage for Embed {
 
     fn infer(&self, batch: &[&Prepared]) -> Result<Vec<Embedding>, Failure> {
         let pixels: Vec<_> = batch.iter().map(|prepared| &*prepared.pixels).collect();
-        self.encoder.encode(&pixels).map_err(|error| {
+        let encoded = self.encoder.encode(&pixels);
+        metrics::gauge!("bucketlens_model_batch", "model" => self.model().to_owned()).set(self.encoder.batch() as f64);
+        encoded.map_err(|error| {
             if error.is_fatal() { Failure::halt("model_unavailable", error) } else { Failure::retry("inference_failed", error) }
         })
     }

@@ -5,6 +5,7 @@ mod embed;
 pub mod models;
 mod serve;
 mod shared;
+mod status;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::serve::Process;
+use crate::status::Running;
 
 // Each has threads, connections and batches of its own.
 const MOST_MODELS: usize = 16;
@@ -133,14 +135,21 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let address = listener.local_addr()?;
     // Answers until the last delivery is settled: "not ready" says more than a closed port.
     let finished = CancellationToken::new();
-    let http = tokio::spawn(service::serve(listener, axum::Router::new(), health.clone(), finished.clone()));
-    let worked = work(settings, address, health, shutdown).await;
+    let running = Running::default();
+    let http = tokio::spawn(service::serve(listener, running.clone().router(), health.clone(), finished.clone()));
+    let worked = work(settings, address, health, running, shutdown).await;
     finished.cancel();
     http.await??;
     worked
 }
 
-async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+async fn work(
+    settings: Settings,
+    address: SocketAddr,
+    health: Health,
+    running: Running,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let away = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
     let Some(()) = service::until_works(&health, "store", &shutdown, away, || table::probe::probe(&location)).await? else {
@@ -151,7 +160,7 @@ async fn work(settings: Settings, address: SocketAddr, health: Health, shutdown:
     // Where one model ends by a failure, the others end too.
     let (names, shutdown) = (settings.models.serve.clone(), shutdown.child_token());
     let decided = pipeline::models::follow(state.clone());
-    let process = Arc::new(Process::new(settings, bucket, location, state, decided, health, address));
+    let process = Arc::new(Process::new(settings, bucket, location, state, decided, health, running, address));
     let mut serving = JoinSet::new();
     for name in names {
         serving.spawn(serve::serve(Arc::clone(&process), name, shutdown.clone()));

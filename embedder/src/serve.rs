@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Settings;
 use crate::embed::Embed;
 use crate::shared::Shared;
+use crate::status::Running;
 
 /// What the models of one process share.
 pub(crate) struct Process {
@@ -39,6 +40,7 @@ pub(crate) struct Process {
     state: State,
     decided: watch::Receiver<Option<Models>>,
     health: Health,
+    running: Running,
     worker: String,
     decoders: Arc<Semaphore>,
     in_flight: Budget,
@@ -63,6 +65,7 @@ impl Process {
         state: State,
         decided: watch::Receiver<Option<Models>>,
         health: Health,
+        running: Running,
         address: SocketAddr,
     ) -> Self {
         Self {
@@ -71,6 +74,7 @@ impl Process {
             state,
             decided,
             health,
+            running,
             worker: format!("{}@{address}", std::process::id()),
             decoders: settings.fetch.turns(),
             in_flight: Budget::new(settings.picture.max_decoded_in_flight),
@@ -118,6 +122,7 @@ pub(crate) async fn serve(process: Arc<Process>, name: String, shutdown: Cancell
     let Some(loaded) = loaded else { return Ok(()) };
     let Loaded { encoder, space } = &loaded;
     process.claim(&space.model, &name)?;
+    process.running.add(&space.model, encoder);
     tracing::info!(model = space.model, provider = %encoder.placement().active, dim = encoder.dim(), "model is warm");
 
     let stage = StageName::embed(&space.model);

@@ -6,15 +6,13 @@ Every program is a process with one thread of its own; they take turns, round by
 resident memory (VmHWM) above that of the same process before it decoded anything. Prints a table and writes all numbers to
 .dev/bench/preprocess.json.
 
-The pictures are mosaics of the photographs of the corpus (infra/corpus.py), each kept at its own resolution and mirrored or
-turned at random, so that there is as much detail per pixel as in the originals. The JPEG files have quality 90.
+The pictures are mosaics of photographs (photos.py). The JPEG files have quality 90.
 """
 
 import argparse
 import hashlib
 import json
 import os
-import random
 import shutil
 import statistics
 import subprocess
@@ -23,7 +21,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+import photos
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 DEV = ROOT / ".dev"
@@ -117,31 +116,9 @@ def picture(size, dimensions, kind):
     path = HOME / f"{size.replace(' ', '')}.{suffix}"
     if not path.exists():
         draft = path.with_name(f"draft.{suffix}")
-        mosaic(dimensions).save(draft, **options)
+        photos.mosaic(dimensions).save(draft, **options)
         draft.rename(path)
     return path
-
-
-def mosaic(dimensions):
-    corpus = DEV / "corpus"
-    photographs = json.loads((corpus / "corpus.json").read_text())["photographs"]
-    parts = [Image.open(corpus / name).convert("RGB") for name in photographs]
-    draw = random.Random(1)
-    whole = Image.new("RGB", dimensions)
-    y = 0
-    while y < dimensions[1]:
-        x, height = 0, 400
-        while x < dimensions[0]:
-            part = draw.choice(parts)
-            turn = draw.choice([None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180])
-            part = part.transpose(turn) if turn is not None else part
-            part = part.crop((0, 0, part.width, min(part.height, height)))
-            if part.height < height:
-                part = ImageOps.fit(part, (part.width, height), Image.Resampling.LANCZOS)
-            whole.paste(part, (x, y))
-            x += part.width
-        y += height
-    return whole
 
 
 def measure(program, model, file, rounds):

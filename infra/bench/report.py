@@ -8,12 +8,14 @@ def table(results, waits):
     rows = [
         ("", [result["title"] for result in results]),
         ("---", ["---:"] * len(results)),
+        ("Pictures", [result["pictures"] for result in results]),
         ("Pictures per second, upload queue to table", [number(r["chain"]["images_per_s"]) for r in results]),
         ("Pictures per second, ONNX Runtime alone", [number(r["alone"]["encode_images_per_s"]) for r in results]),
         ("CPU per picture: whole embedder", [ms(r["chain"]["cpu_s"]["embedder"]) for r in results]),
         ("– ONNX Runtime alone", [ms(r["alone"]["encode_cpu_s"]) for r in results]),
         ("– decode and resize alone", [ms(r["alone"]["decode_resize_cpu_s"]) for r in results]),
         ("– thumbnail and fingerprint alone", [ms(extras(r)) for r in results]),
+        ("– the rest: download, hashing, queue, tables", [ms(rest(r)) for r in results]),
         ("**Whole embedder ÷ (ONNX Runtime + decode and resize)**", [f"**{r['ratio']:.2f}**" for r in results]),
     ]
     for name in ("searcher", "ingest", "broker", "devstore"):
@@ -35,12 +37,18 @@ def table(results, waits):
 def conditions(about):
     return (
         f"{about['processor']}, {about['cores']} cores; {about['profile']} build, one embedder, batch {about['batch']}, "
-        f"{about['threads']} threads; {about['pictures']}; {about['rounds']}; {about['date']}."
+        f"{about['threads']} threads; {about['pictures']}; {about['rounds']}; {about['date']}. int8 against fp32 on {about['gate']}."
     )
 
 
 def extras(result):
     return result["alone"]["thumbnail_cpu_s"] + result["alone"]["fingerprint_cpu_s"]
+
+
+def rest(result):
+    alone = result["alone"]
+    known = alone["encode_cpu_s"] + alone["decode_resize_cpu_s"] + extras(result)
+    return max(0, result["chain"]["cpu_s"]["embedder"] - known)
 
 
 def number(value):

@@ -48,7 +48,7 @@ def measure(arguments):
     chain = Chain(HOME / "chain", programs, MODEL)
     search = chain.run_searcher()
     chain.run_ingest(WATCH__POLL_INTERVAL="2s")
-    chain.run_embedder()
+    chain.run("embedder", MODELS__SERVE=MODEL.name)
     pid = chain.pids()["embedder"]
     samples, moved = [], time.monotonic()
     begun = moved

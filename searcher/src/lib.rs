@@ -10,7 +10,6 @@ mod query;
 mod status;
 mod ui;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
