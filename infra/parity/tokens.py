@@ -1,6 +1,7 @@
-"""Tokenizers of the kinds the families use, trained on a few sentences."""
+"""Tokenizers of the kinds the families use, with the words of a few sentences."""
 
 import json
+import string
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -41,13 +42,16 @@ def clip():
 def chinese_bert():
     """WordPiece in which every Chinese character is a word, with BERT's ids of special tokens."""
     special = ["[PAD]", *(f"[unused{i}]" for i in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    text = " ".join(SENTENCES)
+    characters = sorted(set(text.replace(" ", "") + string.ascii_lowercase + string.digits + "'(),!.-_"))
+    within = ["##" + character for character in string.ascii_lowercase + string.digits]
+    words = sorted(word for word in set(text.split()) if word.isascii() and len(word) > 1)
+    # Written down and not trained: the trainer breaks ties differently at every run.
+    ids = {token: i for i, token in enumerate([*special, *characters, *within, *words])}
+    tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(
-        [*SENTENCES, "it ' s ( ) ! , . - _ 0 1 2 3 4 5 6 7 8 9", "abcdefghijklmnopqrstuvwxyz"],
-        trainers.WordPieceTrainer(vocab_size=440, special_tokens=special, show_progress=False),
-    )
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", special.index("[SEP]")), ("[CLS]", special.index("[CLS]")))
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer

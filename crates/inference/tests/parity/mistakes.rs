@@ -27,7 +27,6 @@ fn picture_cosines(fixture: &Fixture, change: impl Fn(Picture) -> Picture) -> Ve
 }
 
 fn assert_all_below(what: &str, cosines: &[(String, f32)]) {
-    println!("{what}: {cosines:?}");
     for (file, cosine) in cosines {
         assert!(*cosine < END_TO_END, "{what} {file}: {cosine}");
     }
