@@ -94,6 +94,9 @@ impl settings::Settings for Settings {
         if !(1..=1024).contains(&self.model.max_batch) {
             return Err(SettingsError::value("model.max_batch", "must be from 1 to 1024"));
         }
+        if self.picture.max_decoded_in_flight < 1 << 20 {
+            return Err(SettingsError::value("picture.max_decoded_in_flight", "must be at least 1048576 (1 MiB)"));
+        }
         if !(16..=2048).contains(&self.picture.thumbnail_side) {
             return Err(SettingsError::value("picture.thumbnail_side", "must be from 16 to 2048"));
         }
