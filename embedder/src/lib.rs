@@ -108,6 +108,9 @@ impl settings::Settings for Settings {
                 return Err(SettingsError::value("models.serve", format!("names '{name}' twice")));
             }
         }
+        if self.picture.max_decoded_in_flight < 1 << 20 {
+            return Err(SettingsError::value("picture.max_decoded_in_flight", "must be at least 1048576 (1 MiB)"));
+        }
         if !(16..=2048).contains(&self.picture.thumbnail_side) {
             return Err(SettingsError::value("picture.thumbnail_side", "must be from 16 to 2048"));
         }

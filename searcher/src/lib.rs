@@ -122,6 +122,9 @@ impl settings::Settings for Settings {
         if self.search.max_image_bytes < 1024 {
             return Err(SettingsError::value("search.max_image_bytes", "must be at least 1024"));
         }
+        if self.search.max_decoded_in_flight < 1 << 20 {
+            return Err(SettingsError::value("search.max_decoded_in_flight", "must be at least 1048576 (1 MiB)"));
+        }
         let week = Duration::from_secs(7 * 24 * 3600);
         if self.access.link_lifetime < Duration::from_secs(1) || self.access.link_lifetime > week {
             return Err(SettingsError::value("access.link_lifetime", "must be from 1s to 7d, as the protocol allows"));

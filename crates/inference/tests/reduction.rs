@@ -5,6 +5,7 @@
 mod made;
 
 use exif::{Tag, Value};
+use image::imageops::FilterType;
 use image::{ImageFormat, Rgb, RgbImage};
 use inference::{Budget, Detail, Picture, PictureLimits, decode, decode_within};
 use made::{exif_block, field, file, jpeg_with_exif};
@@ -58,14 +59,16 @@ fn reduced_pictures_are_upright_and_of_the_same_colours() {
 
 #[test]
 fn thumbnails_and_fingerprints_of_reduced_pictures_are_those_of_whole_ones() {
-    let jpeg = file(&slope(2001, 1203).into(), ImageFormat::Jpeg);
+    let drawn = image::load_from_memory(include_bytes!("../models/demo-clip/golden/car.png")).unwrap();
+    let jpeg = file(&drawn.resize_exact(2001, 1203, FilterType::CatmullRom).into_rgb8().into(), ImageFormat::Jpeg);
     let (whole, reduced) = (open(&jpeg, Detail::Whole), open(&jpeg, Detail::ShortSide(128)));
     assert_eq!(reduced.rgb.dimensions(), (501, 301));
     let thumbnails = [&whole, &reduced].map(|picture| open(&picture.thumbnail_jpeg(128).unwrap(), Detail::Whole).rgb);
     assert_eq!(thumbnails[0].dimensions(), thumbnails[1].dimensions());
     let furthest = thumbnails[0].as_raw().iter().zip(thumbnails[1].as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
-    assert!(furthest <= Some(8), "{furthest:?}");
-    assert!((whole.phash() ^ reduced.phash()).count_ones() <= 4);
+    assert!(furthest <= Some(24), "{furthest:?}");
+    let bits = (whole.phash() ^ reduced.phash()).count_ones();
+    assert!(bits <= 4, "{bits} bits differ");
 }
 
 #[test]

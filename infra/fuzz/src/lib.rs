@@ -1,5 +1,7 @@
 //! What the fuzz targets share.
 
+#![cfg(feature = "pictures")]
+
 use inference::{Detail, PictureLimits, decode};
 
 /// Decodes what begins like a file of one format, at one of two sizes. A panic is a finding, though callers are told only

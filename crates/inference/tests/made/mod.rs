@@ -1,4 +1,6 @@
-//! Pictures made for tests.
+//! Pictures made for tests. Not every test uses all of it.
+
+#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::io::Cursor;
 

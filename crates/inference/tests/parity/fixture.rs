@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use inference::{Embedding, ImageTower, Model, ModelFile, Picture, PictureLimits, Pixels, Precision, decode, import};
+use inference::{Detail, Embedding, ImageTower, Model, ModelFile, Picture, PictureLimits, Pixels, Precision, decode, import};
 use serde::Deserialize;
 
 /// Families with an image tower: all.
@@ -112,7 +112,7 @@ fn copy_below(from: &Path, to: &Path) {
 
 /// A picture file, decoded as in production.
 pub(crate) fn open(bytes: &[u8]) -> Picture {
-    decode(bytes, &PictureLimits::default()).unwrap()
+    decode(bytes, &PictureLimits::default(), Detail::Whole).unwrap()
 }
 
 pub(crate) fn unit(values: &[f32]) -> Embedding {
