@@ -247,6 +247,7 @@ impl Active {
         let told = |report: &Report| {
             progress.send_replace(report.clone());
         };
+        self.sweeper.look_closely();
         let result = tokio::select! {
             result = self.sweep(&request, told) => result.map(Some),
             () = cancel.cancelled() => Ok(None),

@@ -44,6 +44,11 @@ impl Snapshot {
         self.embeddings.iter().map(Ids::len).fold(self.images.len(), usize::max)
     }
 
+    /// The next refresh reads what has changed, however short a time ago the last one was.
+    pub(crate) fn expire(&mut self) {
+        self.read = None;
+    }
+
     /// The ids of every table.
     pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Ids> {
         std::iter::once(&mut self.images).chain(&mut self.embeddings)

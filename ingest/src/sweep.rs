@@ -194,6 +194,11 @@ impl Sweeper {
         }
     }
 
+    /// The next comparison reads tables that have changed at once: who asks for one means what is there now.
+    pub(crate) fn look_closely(&mut self) {
+        self.memory.snapshot.expire();
+    }
+
     /// One comparison. An error anywhere ends it before anything is removed; what was published stays published.
     /// `progress` is told the counts so far after every page.
     pub(crate) async fn run(&mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {

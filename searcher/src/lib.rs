@@ -141,7 +141,7 @@ impl settings::Settings for Settings {
 /// The socket cannot be used, or the model or the tables are not what they must be.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
-    health.expect(&["model", "store"]);
+    health.expect(&["choice", "model", "store"]);
     let listener = service::bind(&settings.http).await?;
     // Health is answered while the model is loaded, and everything else with "not yet".
     let (front, routes) = watch::channel(None);
@@ -163,7 +163,7 @@ async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) 
     let bucket = Bucket::connect(&settings.bucket).await;
     let state = State::new(bucket.clone(), &settings.bucket);
     // Which model answers must be known, not guessed: what settings say may be long out of date.
-    let decided = service::until_works(&health, "store", shutdown, |_| true, || models::read(&state)).await?;
+    let decided = service::until_works(&health, "choice", shutdown, |_| true, || models::read(&state)).await?;
     let Some(decided) = decided else { return Ok(None) };
     let shelf = Shelf::new(settings.models.clone(), settings.runtime.clone());
     let load = || shelf.load(decided.active.as_deref());

@@ -91,7 +91,6 @@ mod tests {
     #[test]
     fn what_both_hold_is_found_in_one_pass() {
         assert_eq!(common(vec![1, 3, 5, 9], &[0, 3, 4, 5, 10]), [3, 5]);
-        assert_eq!(common(vec![1], &[]), []);
-        assert_eq!(common(vec![], &[1]), []);
+        assert!(common(vec![1], &[]).is_empty() && common(vec![], &[1]).is_empty());
     }
 }
