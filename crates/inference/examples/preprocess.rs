@@ -25,7 +25,7 @@ fn main() -> Result<(), Failure> {
         return Err("usage: preprocess MODEL reduced|whole|image FILE TENSOR".into());
     };
     let runtime = Runtime::start(&RuntimeSettings::default())?;
-    let encoder = Model::find(model)?.image_encoder(&runtime, 1)?;
+    let encoder = Model::find(model, Path::new("models"))?.image_encoder(&runtime, 1)?;
     let before = peak_bytes()?;
 
     let mut values = Vec::new();
