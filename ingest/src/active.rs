@@ -23,9 +23,10 @@ use crate::governor::Governor;
 use crate::index::Index;
 use crate::journal::Journal;
 use crate::published::Published;
+use crate::report::{Report, Request};
 use crate::served::{self, Decided, Served, ServedModels};
 use crate::settings::Settings;
-use crate::sweep::{Report, Request, Sweeper};
+use crate::sweep::Sweeper;
 use crate::upkeep::Upkeep;
 use crate::{events, ops, retire};
 

@@ -19,8 +19,8 @@ use crate::index::Index;
 use crate::lease::{Attempt, Candidate, Holder, Lease};
 use crate::progress::{self, Look, Progress};
 use crate::remote::Remote;
+use crate::report::{Report, Request};
 use crate::served::{self, Decided};
-use crate::sweep::{Report, Request};
 use crate::upkeep::Which;
 use crate::{Settings, active, control, parts};
 

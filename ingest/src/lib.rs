@@ -9,6 +9,7 @@ mod settings;
 // From a key to a job.
 mod events;
 mod sweep;
+mod report;
 mod removal;
 mod index;
 mod ids;
@@ -27,6 +28,7 @@ pub mod command;
 pub mod dead;
 pub mod doctor;
 pub mod models;
+mod columns;
 mod control;
 mod operations;
 mod ops;

@@ -27,7 +27,7 @@ use crate::operations::{self, End, Operation, Operations};
 use crate::ops_dead::{self, Desk};
 use crate::ops_models;
 use crate::progress::{self, Rate};
-use crate::sweep::{Report, Request};
+use crate::report::{Report, Request};
 use crate::upkeep::{Upkeep, Which};
 
 const NOT_ACTIVE: &str = "this ingest is no longer the active one";

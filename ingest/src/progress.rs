@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::active::SWEEP_STATE;
 use crate::index::Index;
-use crate::sweep::Report;
+use crate::report::Report;
 
 /// Progress of one stage. What is not known (no sweep yet, broker away) is `None`.
 #[derive(Debug, Clone, Serialize)]

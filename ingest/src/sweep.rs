@@ -17,97 +17,18 @@ use pipeline::job::{Origin, StageName};
 use pipeline::state::State;
 use pipeline::switch::{self, StageState};
 use pipeline::{ImageId, ObjectRef};
-use serde::{Deserialize, Serialize};
 
 use crate::governor::Governor;
 use crate::ids::Ids;
 use crate::index::{Index, Snapshot};
 use crate::removal::{self, Fates};
+use crate::report::{Counts, Report, Request};
 use crate::served::{Served, ServedModels};
 
 // Two windows of the publisher: one gathers while the other is being confirmed.
 const PUBLISHES_IN_FLIGHT: usize = 512;
 
 const LOOK_AT_SWITCH: Duration = Duration::from_secs(1);
-
-/// What a sweep is asked to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Request {
-    /// Only objects whose key begins with this.
-    pub(crate) prefix: Option<String>,
-    /// Change nothing, only count.
-    pub(crate) dry_run: bool,
-    /// Remove rows even if they are more than the set share.
-    pub(crate) allow_mass_delete: bool,
-    /// Publish again what a cancelled backfill had left.
-    pub(crate) release: bool,
-    /// Publish for this stage only.
-    pub(crate) stage: Option<String>,
-}
-
-/// What a sweep found and did for one model.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Counts {
-    /// Watched objects that have their vector.
-    pub(crate) indexed: usize,
-    /// Watched objects without vector.
-    pub(crate) missing: usize,
-    /// Of the missing: published now (or would be, in a dry run).
-    pub(crate) published: usize,
-    /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill; not published again.
-    pub(crate) waiting: usize,
-    /// Of the missing: left to a later sweep, because the queues of the active model are not nearly empty or the model's own
-    /// are full. Only of models that are not the active one.
-    pub(crate) postponed: usize,
-}
-
-/// What a sweep found and did. Kept in the bucket after a full one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Report {
-    /// When it began.
-    pub(crate) started_at: Option<Timestamp>,
-    /// When it ended; `None` while it runs or if it failed.
-    pub(crate) finished_at: Option<Timestamp>,
-    /// Only keys that begin with this were looked at.
-    pub(crate) prefix: Option<String>,
-    /// Whether it only counted.
-    pub(crate) dry_run: bool,
-    /// Objects in the bucket that are watched.
-    pub(crate) objects: usize,
-    /// Objects in the bucket that are not watched: other suffixes, excluded. Not our own.
-    pub(crate) skipped: usize,
-    /// Vectors that watched objects have; of all models together, as the next four.
-    pub(crate) indexed: usize,
-    /// Vectors that watched objects lack.
-    pub(crate) missing: usize,
-    /// Of the missing: published now (or would be, in a dry run).
-    pub(crate) published: usize,
-    /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill; not published again.
-    pub(crate) waiting: usize,
-    /// Of the missing: left to a later sweep, so that backfilling one model does not hold up the active one.
-    pub(crate) postponed: usize,
-    /// The same five for each model.
-    pub(crate) models: BTreeMap<String, Counts>,
-    /// Of the published: uploaded since the last full sweep while an event door was open. Each is a lost event.
-    pub(crate) missed_by_events: usize,
-    /// Object versions whose rows were removed because the object is gone (or would be).
-    pub(crate) removed_gone: usize,
-    /// Object versions whose rows were removed because the object has other content by now (or would be).
-    pub(crate) removed_overwritten: usize,
-    /// Object versions whose rows were kept although the objects are gone, because they are too many at once.
-    pub(crate) refused: usize,
-    /// Rows of unwatched keys or foreign buckets: left alone.
-    pub(crate) unwatched: usize,
-    /// Object versions that have only one of image row and vector.
-    pub(crate) orphans: usize,
-    /// Rows that are there a second time; maintenance removes them.
-    pub(crate) spare_rows: usize,
-    /// Time the listing took, publishing included.
-    pub(crate) listing_ms: u64,
-}
 
 /// What a sweep works with, and what it keeps from one to the next.
 pub(crate) struct Sweeper {
@@ -143,23 +64,6 @@ struct Memory {
 struct Share {
     missing: Vec<ObjectRef>,
     counts: Counts,
-}
-
-impl Report {
-    fn add(&mut self, model: &str, counts: &Counts) {
-        let Counts { indexed, missing, published, waiting, postponed } = *counts;
-        let of_model = self.models.entry(model.to_owned()).or_default();
-        for (total, of_model, more) in [
-            (&mut self.indexed, &mut of_model.indexed, indexed),
-            (&mut self.missing, &mut of_model.missing, missing),
-            (&mut self.published, &mut of_model.published, published),
-            (&mut self.waiting, &mut of_model.waiting, waiting),
-            (&mut self.postponed, &mut of_model.postponed, postponed),
-        ] {
-            *total += more;
-            *of_model += more;
-        }
-    }
 }
 
 /// Whether a sweep that was asked for publishes for this model.

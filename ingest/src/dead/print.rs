@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::key_of;
 use super::view::{Found, Groups, Letters, Trial};
+use crate::columns::{self, plain};
 
 // A reason in full is what `show` is for.
 const CELL: usize = 60;
@@ -57,7 +58,11 @@ pub(super) fn groups(out: &mut dyn Write, found: &Groups) -> io::Result<()> {
             cut(&group.reason),
         ]
     });
-    table(out, &["GROUP", "COUNT", "REPLAYED", "STAGE", "CLASS", "FIRST", "LAST", "FOR EXAMPLE", "REASON"], rows)?;
+    write!(
+        out,
+        "{}",
+        columns::table(&["GROUP", "COUNT", "REPLAYED", "STAGE", "CLASS", "FIRST", "LAST", "FOR EXAMPLE", "REASON"], rows)
+    )?;
     writeln!(out, "{} dead letters{}", found.total, beyond(found.unseen))
 }
 
@@ -68,7 +73,7 @@ pub(super) fn letters(out: &mut dyn Write, found: &Letters) -> io::Result<()> {
         let (key, reason) = (cut(key_of(letter)), cut(&letter.reason));
         vec![id, time(letter.last_failed), letter.stage.to_string(), letter.class.clone(), attempts, replays, key, reason]
     });
-    table(out, &["ID", "LAST", "STAGE", "CLASS", "ATTEMPTS", "REPLAYS", "KEY", "REASON"], rows)?;
+    write!(out, "{}", columns::table(&["ID", "LAST", "STAGE", "CLASS", "ATTEMPTS", "REPLAYS", "KEY", "REASON"], rows))?;
     let (shown, matching, total) = (found.letters.len(), found.matching, found.total);
     writeln!(out, "{shown} shown of {matching} selected, {total} dead letters in all{}", beyond(found.unseen))
 }
@@ -144,18 +149,6 @@ pub(super) fn walked(out: &mut dyn Write, stage: &StageName, walked: &Walked, re
     )
 }
 
-fn table(out: &mut dyn Write, names: &[&str], rows: impl Iterator<Item = Vec<String>>) -> io::Result<()> {
-    let mut lines = vec![names.iter().map(ToString::to_string).collect::<Vec<_>>()];
-    lines.extend(rows.map(|row| row.iter().map(|cell| plain(cell)).collect()));
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..names.len()).map(width).collect();
-    for line in &lines {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
-}
-
 fn time(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
@@ -166,22 +159,4 @@ fn or_dash(text: &Option<String>) -> String {
 
 fn cut(text: &str) -> String {
     if text.chars().count() <= CELL { text.to_owned() } else { text.chars().take(CELL - 1).chain(['…']).collect() }
-}
-
-// Keys and reasons are other people's text, which must not steer the terminal.
-fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up_and_control_characters_do_not_reach_the_terminal() {
-        let mut out = Vec::new();
-        let rows = [vec!["海".to_owned(), "x".to_owned()], vec!["long one".to_owned(), "\u{1b}[31mred\n".to_owned()]];
-        table(&mut out, &["KEY", "REASON"], rows.into_iter()).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "KEY       REASON\n海         x\nlong one  \\u{1b}[31mred\\n\n");
-    }
 }

@@ -10,6 +10,7 @@ use pipeline::models::Removal;
 use tokio_util::sync::CancellationToken;
 
 use super::{Activated, Row, SAMPLES, Wanted, activate, compare, keep, list, remove};
+use crate::columns;
 use crate::command::{duration, line, print_json};
 use crate::{Settings, parts};
 
@@ -114,13 +115,12 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut lines =
-        vec![["MODEL", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"].map(str::to_owned).to_vec()];
-    for row in rows {
+    let names = ["MODEL", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"];
+    let lines = rows.iter().map(|row| {
         let depth = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| {
             row.queues.as_ref().map_or_else(|| "?".to_owned(), |queues| pick(queues).unwrap_or(0).to_string())
         };
-        lines.push(vec![
+        vec![
             row.id.clone(),
             state(row),
             row.space.clone().unwrap_or_else(|| "-".to_owned()),
@@ -129,15 +129,9 @@ fn table(rows: &[Row]) -> String {
             depth(|queues| Some(queues.work.unwrap_or(0) + queues.bulk.unwrap_or(0))),
             depth(|queues| queues.retry),
             depth(|queues| queues.dead),
-        ]);
-    }
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..lines[0].len()).map(width).collect();
-    let text = |line: &Vec<String>| {
-        let cells: Vec<_> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    lines.iter().map(text).collect::<Vec<_>>().join("\n")
+        ]
+    });
+    columns::table(&names, lines).trim_end().to_owned()
 }
 
 fn state(row: &Row) -> String {

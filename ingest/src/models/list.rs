@@ -11,8 +11,8 @@ use table::embeddings;
 use table::ledger::{self, Ledger};
 
 use crate::active::{Parts, SWEEP_STATE};
+use crate::report::Report;
 use crate::served::active_of;
-use crate::sweep::Report;
 
 /// One model.
 #[derive(Debug, Clone, Serialize)]

@@ -10,7 +10,7 @@ use table::{embeddings, images};
 
 use crate::active::{Parts, SWEEP_STATE};
 use crate::index;
-use crate::sweep::Report;
+use crate::report::Report;
 
 /// What a table holds and lacks.
 #[derive(Debug, Clone, Serialize)]

@@ -73,7 +73,7 @@ async fn what_takes_too_long_to_decode_is_a_dead_letter_and_keeps_its_thread() {
     let memory = Arc::clone(&bench.stage.0);
     memory.hanging.store(true, Ordering::SeqCst);
     bench.send(&bench.put("slow", "hang").await).await;
-    let headers = bench.take(&bench.topology.dead_queue(&StageName::embed())).await;
+    let headers = bench.take(&bench.topology.dead_queue(&StageName::embed("demo-clip"))).await;
     assert_eq!(headers["bl-error-class"], "decode_timeout", "{headers:?}");
 
     // The only turn is still taken.
