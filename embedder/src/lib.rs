@@ -162,8 +162,8 @@ async fn work(
     let state = State::new(bucket.clone(), &settings.bucket);
     // Where one model ends by a failure, the others end too.
     let (names, shutdown) = (settings.models.serve.clone(), shutdown.child_token());
-    let decided = pipeline::models::follow(state.clone());
-    let process = Arc::new(Process::new(settings, bucket, location, state, decided, health, running, address));
+    let decided = pipeline::models::follow(state);
+    let process = Arc::new(Process::new(settings, bucket, location, decided, health, running, address));
     let mut serving = JoinSet::new();
     for name in names {
         serving.spawn(serve::serve(Arc::clone(&process), name, shutdown.clone()));

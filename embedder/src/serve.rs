@@ -62,16 +62,15 @@ impl Process {
         settings: Settings,
         bucket: Bucket,
         location: Location,
-        state: State,
         decided: watch::Receiver<Option<Models>>,
         health: Health,
         running: Running,
         address: SocketAddr,
     ) -> Self {
         Self {
+            state: State::new(bucket.clone(), &settings.bucket),
             bucket,
             location,
-            state,
             decided,
             health,
             running,

@@ -5,7 +5,7 @@ fn a_wrong_setting_exits_with_code_2_and_names_the_key() {
     testkit::refuses_settings(
         env!("CARGO_BIN_EXE_embedder"),
         &[
-            ("MODELS__MAX_BATCH", "0", "models.max_batch"),
+            ("MODELS__MAX_BATCH", "1025", "models.max_batch"),
             ("MODELS__SERVE", "", "models.serve"),
             ("MODELS__SERVE", "a,b,a", "models.serve"),
             ("BATCH__MAX_ROWS", "0", "batch.max_rows"),

@@ -49,7 +49,7 @@ impl BatchSize {
 
     /// A run of so many did not fit into memory. Says how many to try next; `None` where there is no smaller run.
     pub(crate) fn halve(&self, size: usize) -> Option<usize> {
-        let smaller = (size > 1).then(|| size / 2)?;
+        let smaller = (size > 1).then_some(size / 2)?;
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now = Now { size: now.size.min(smaller), worked: 0 };
         Some(smaller)

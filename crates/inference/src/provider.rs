@@ -132,11 +132,9 @@ pub(crate) fn load(runtime: &Runtime, graph: &Graph) -> Result<(Session, Placeme
 
 fn attempt(runtime: &Runtime, graph: &Graph, provider: Provider) -> Result<Session, String> {
     let builder = Session::builder(runtime.environment()).map_err(|error| error.to_string())?;
-    let mut builder = builder
-        // The binding's own default lets the system choose a device (CoreML on macOS); we run what the settings say.
-        .with_auto_device(AutoDevicePolicy::PreferCPU)
-        .and_then(|builder| builder.with_config_entry(placement::RECORD, "1"))
-        .map_err(|error| error.to_string())?;
+    // The binding's own default lets the system choose a device (CoreML on macOS); we run what the settings say.
+    let builder = builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|error| error.to_string())?;
+    let mut builder = builder.with_config_entry(placement::RECORD, "1").map_err(|error| error.to_string())?;
     register(&mut builder, provider, runtime.settings()).map_err(|error| error.to_string())?;
     match graph {
         Graph::Bytes(bytes) => builder.commit_from_memory(bytes),

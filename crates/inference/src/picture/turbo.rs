@@ -54,8 +54,11 @@ pub(super) fn decode(request: &Request, scans: usize) -> Option<Result<Decoded, 
     Some(Ok(Decoded { image, format: PictureFormat::Jpeg, size, orientation, exif, share }))
 }
 
+/// Bytes of what a file may have attached.
+type Block = Option<Vec<u8>>;
+
 /// EXIF block and colour profile. `None`: the header cannot be read.
-fn attached(bytes: &[u8]) -> Option<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+fn attached(bytes: &[u8]) -> Option<(Block, Block)> {
     let options = DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().ok()?;

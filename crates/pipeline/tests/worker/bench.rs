@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lapin::options::BasicGetOptions;
@@ -60,7 +60,9 @@ impl Stage for Obedient {
             "retry" => Err(Failure::retry("told_to_retry", "the object says so")),
             "dead" => Err(Failure::dead_letter("told_to_die", "the object says so")),
             "hang" => {
-                while self.0.hanging.load(Ordering::SeqCst) {
+                // A test that fails must end all the same.
+                let begun = Instant::now();
+                while self.0.hanging.load(Ordering::SeqCst) && begun.elapsed() < Duration::from_secs(60) {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Ok(order)

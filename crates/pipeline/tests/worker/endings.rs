@@ -67,6 +67,7 @@ async fn each_failure_goes_where_its_action_says() {
 async fn what_takes_too_long_to_decode_is_a_dead_letter_and_keeps_its_thread() {
     let short = |parts: &mut Parts<Obedient>| {
         parts.fetch.decoders = 1;
+        parts.decoders = parts.fetch.turns();
         parts.fetch.decode_timeout = Duration::from_millis(500);
     };
     let bench = Bench::set(Duration::from_millis(200), HALT_HOLD, short).await;
