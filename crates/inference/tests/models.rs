@@ -236,7 +236,7 @@ fn models_that_cannot_be_found_say_so() {
         assert!(error.to_string().contains("holds no model") && error.to_string().contains("siglip2-base"), "{error}");
     }
     let error = Model::find("clip", Path::new(&folder(""))).unwrap_err().to_string();
-    assert!(error.contains("holds colours, fours, lookup, single"), "{error}");
+    assert!(error.contains("holds colours, fours, hungry, lookup, single"), "{error}");
     let error = Model::find("./no/such/folder", Path::new("models")).unwrap_err();
     assert!(matches!(error, ModelError::File { .. }), "{error}");
     assert!(error.to_string().contains("./no/such/folder/model.toml"), "{error}");
