@@ -44,7 +44,7 @@ pub struct Shared {
 /// The `main` of a service: settings, logs and metrics, signals, `run` until it returns, exit code. Wrong settings exit
 /// with code 2. The first SIGTERM or SIGINT cancels the token; a second one, or `shutdown_timeout`, ends the process at
 /// once: redelivery covers what it held. SIGHUP reads the settings again and, if they are good, lets `run` end as at a stop
-/// and starts it anew with them; see [`crate::reload`].
+/// and starts it anew with them (reload.rs).
 pub fn main<S, F>(file: Option<&Path>, run: impl Fn(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings + Send + 'static,
