@@ -19,6 +19,7 @@ pub mod failure;
 pub mod switch;
 pub mod worker;
 mod session;
+mod fetch;
 mod plan;
 mod infer;
 mod write;

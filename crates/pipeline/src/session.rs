@@ -9,19 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use bytes::Bytes;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::bucket::Fetched;
 use crate::consume::{Consumer, Delivery, SUSPECT_ROUND, Suspects};
 use crate::failure::Failure;
 use crate::halt::Halts;
 use crate::job::Job;
 use crate::object::{ImageId, ObjectRef};
 use crate::settle::{Outcome, Patience};
-use crate::stage::{Ready, Stage};
+use crate::stage::Stage;
 use crate::worker::Parts;
 
 // What crashed that many workers is worked on alone; one crash is often somebody else's.
@@ -269,92 +267,6 @@ impl<S: Stage> Session<S> {
         missing
     }
 
-    async fn fetch(
-        self: Arc<Self>,
-        object: ObjectRef,
-        alone: bool,
-        permit: OwnedSemaphorePermit,
-        decoded: mpsc::Sender<Decoded<S::Input>>,
-    ) {
-        // Too large for company: its batch closes at once.
-        let charged = |size_bytes: u64| if alone { u64::MAX } else { size_bytes };
-        let ready = tokio::select! {
-            biased;
-            () = self.ended.cancelled() => return,
-            ready = self.parts.stage.ready(&object) => ready,
-        };
-        let claim = match ready {
-            Ready::Decoded { input, size_bytes } => {
-                metrics::counter!("bucketlens_fetches_saved_total").increment(1);
-                let _ = decoded.send(Decoded { object, input, size_bytes: charged(size_bytes) }).await;
-                return;
-            }
-            Ready::Fetch(claim) => claim,
-        };
-        let Some((object, bytes)) = self.download(object).await else { return };
-        let size_bytes = charged(bytes.len() as u64);
-        let Ok(turn) = Arc::clone(&self.parts.decoders).acquire_owned().await else { return };
-        let (session, decoding) = (Arc::clone(&self), object.clone());
-        let begun = Instant::now();
-        // A thread cannot be ended: one that takes too long keeps its turn, so that their number stays what was set.
-        let working = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            session.parts.stage.decode(&decoding, bytes)
-        });
-        let limit = self.parts.fetch.decode_timeout;
-        let result = tokio::time::timeout(limit, working).await;
-        metrics::histogram!("bucketlens_decode_seconds").record(begun.elapsed().as_secs_f64());
-        drop(claim);
-        match result {
-            Ok(Ok(Ok(input))) => {
-                let _ = decoded.send(Decoded { object, input, size_bytes }).await;
-            }
-            Ok(Ok(Err(failure))) => self.settle(&object, failure.into()).await,
-            Ok(Err(panic)) => self.settle(&object, Failure::dead_letter("decode_panic", panic).into()).await,
-            Err(_) => self.settle(&object, decode_timeout(limit).into()).await,
-        }
-        // Held until the batch has taken it, so that decoded pictures do not pile up while the model is slow.
-        drop(permit);
-    }
-
-    /// Gets exactly the content the job names. `None`: the job is settled, or the session has ended.
-    async fn download(&self, mut object: ObjectRef) -> Option<(ObjectRef, Bytes)> {
-        let mut halt = self.halts.halt();
-        let fetched = loop {
-            match self.parts.bucket.get(&object, self.parts.fetch.max_object_bytes).await {
-                Ok(fetched) => break fetched,
-                // One archived or forbidden object is answered like a store that is away; only the bucket itself tells.
-                Err(error) if error.store_may_be_away() && !self.parts.bucket.answers().await => {
-                    if !halt.again(&Failure::halt("store_unavailable", error)).await {
-                        return None;
-                    }
-                }
-                Err(error) => {
-                    self.settle(&object, Failure::retry("fetch_failed", error).into()).await;
-                    return None;
-                }
-            }
-        };
-        drop(halt);
-        let outcome = match fetched {
-            Fetched::Object { bytes, last_modified } => {
-                metrics::counter!("bucketlens_fetched_bytes_total").increment(bytes.len() as u64);
-                object.size_bytes = Some(bytes.len() as u64);
-                object.last_modified = last_modified.or(object.last_modified);
-                return Some((object, bytes));
-            }
-            Fetched::Gone => Outcome::Gone,
-            Fetched::Changed => Outcome::Superseded,
-            Fetched::TooLarge { size_bytes } => {
-                let limit = self.parts.fetch.max_object_bytes;
-                let reason = format!("the object has {size_bytes} bytes, more than fetch.max_object_bytes = {limit}");
-                Failure::dead_letter("too_many_bytes", reason).into()
-            }
-        };
-        self.settle(&object, outcome).await;
-        None
-    }
-
     /// Ends every delivery of this object version. A failure is published once, for the delivery with the most attempts,
     /// however many there are: after a reconnect the same job is held twice.
     pub(crate) async fn settle(&self, object: &ObjectRef, outcome: Outcome) {
@@ -383,12 +295,6 @@ impl<S: Stage> Session<S> {
         let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         begun.into_values().flatten().collect()
     }
-}
-
-fn decode_timeout(limit: Duration) -> Failure {
-    let limit = humantime::format_duration(limit);
-    let reason = format!("decoding took longer than fetch.decode_timeout = {limit}; its thread works on until it is through");
-    Failure::dead_letter("decode_timeout", reason)
 }
 
 fn worker_crash(suspect: &Delivery) -> Failure {

@@ -1,18 +1,22 @@
 //! One test's world: its own store, bucket, queues and programs.
 
+mod queues;
+
 use std::future::Future;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use lapin::options::{BasicGetOptions, ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use pipeline::bucket::{Bucket, BucketSettings};
 use pipeline::connection::AmqpSettings;
 use pipeline::job::StageName;
 use pipeline::state::State;
-use pipeline::topology::{Depths, RETRY_LADDER, Topology};
+use pipeline::topology::{RETRY_LADDER, Topology};
 use serde_json::{Value, json};
 use table::location::Access;
+
+pub use self::queues::DeadLetter;
 
 use crate::process::{self, Process};
 use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
@@ -41,17 +45,6 @@ pub struct Through {
     pub heartbeat_seconds: Option<u16>,
     /// For the store proxy's dice.
     pub seed: u64,
-}
-
-/// One message of the dead queue.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeadLetter {
-    /// Object key.
-    pub key: String,
-    /// `bl-error-class`; empty if the broker put it there by itself.
-    pub class: String,
-    /// `bl-error`; empty if the broker put it there by itself.
-    pub reason: String,
 }
 
 /// Label, program and changed settings of a program that is started again whenever it ends.
@@ -299,71 +292,6 @@ impl World {
             (status["tables"]["embeddings_demo-clip"]["rows"].as_u64()? >= count as u64).then_some(())
         })
         .await;
-    }
-
-    /// Takes everything out of the stage's dead queue: (key, class, reason).
-    pub async fn take_dead(&self) -> Vec<(String, String, String)> {
-        let connection = self.broker().await;
-        let channel = connection.create_channel().await.expect("channel");
-        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
-        let mut dead = Vec::new();
-        while let Some(message) =
-            channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.expect("the dead queue answers")
-        {
-            let body: Value = serde_json::from_slice(&message.delivery.data).expect("a job");
-            let headers = message.delivery.properties.headers().clone().unwrap_or_default();
-            let text = |name: &str| match headers.inner().get(name) {
-                Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
-                other => panic!("header {name} is {other:?}"),
-            };
-            dead.push((body["object"]["key"].as_str().expect("a key").to_owned(), text("bl-error-class"), text("bl-error")));
-        }
-        dead.sort();
-        dead
-    }
-
-    /// Looks at everything in the stage's dead queue and leaves it there, in order of keys.
-    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
-        let connection = self.broker().await;
-        let channel = connection.create_channel().await.expect("channel");
-        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
-        let mut dead = Vec::new();
-        while let Some(message) =
-            channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.expect("the dead queue answers")
-        {
-            let body: Value = serde_json::from_slice(&message.delivery.data).expect("a job");
-            let headers = message.delivery.properties.headers().clone().unwrap_or_default();
-            let text = |name: &str| match headers.inner().get(name) {
-                Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
-                _ => String::new(),
-            };
-            let key = body["object"]["key"].as_str().expect("a key").to_owned();
-            dead.push(DeadLetter { key, class: text("bl-error-class"), reason: text("bl-error") });
-        }
-        // What was not acked goes back with the connection.
-        connection.close(200, "looked".into()).await.expect("the connection closes");
-        dead.sort();
-        dead
-    }
-
-    /// The queues' depths, as the broker counts them: ready messages only.
-    pub async fn depths(&self) -> Depths {
-        let connection = self.broker().await;
-        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed("demo-clip")).await.expect("depths");
-        connection.close(200, "counted".into()).await.expect("the connection closes");
-        depths
-    }
-
-    /// Number of ready messages in the work, bulk, retry, suspect and dead queues together.
-    pub async fn queued(&self) -> u32 {
-        let connection = self.broker().await;
-        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed("demo-clip")).await.expect("depths");
-        [depths.work, depths.bulk, depths.retry, depths.suspect, depths.dead].into_iter().flatten().sum()
-    }
-
-    /// A connection to the broker.
-    pub async fn broker(&self) -> lapin::Connection {
-        lapin::Connection::connect(&self.amqp_url, lapin::ConnectionProperties::default()).await.expect("the broker answers")
     }
 
     /// Removes this world's queues. Programs must have ended.

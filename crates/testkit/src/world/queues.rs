@@ -1,0 +1,86 @@
+//! What lies in a world's queues.
+
+use lapin::options::BasicGetOptions;
+use pipeline::job::StageName;
+use pipeline::topology::{Depths, Topology};
+use serde_json::Value;
+
+use super::World;
+
+/// One message of the dead queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeadLetter {
+    /// Object key.
+    pub key: String,
+    /// `bl-error-class`; empty if the broker put it there by itself.
+    pub class: String,
+    /// `bl-error`; empty if the broker put it there by itself.
+    pub reason: String,
+}
+
+impl World {
+    /// Takes everything out of the stage's dead queue: (key, class, reason).
+    pub async fn take_dead(&self) -> Vec<(String, String, String)> {
+        let connection = self.broker().await;
+        let channel = connection.create_channel().await.expect("channel");
+        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
+        let mut dead = Vec::new();
+        while let Some(message) =
+            channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.expect("the dead queue answers")
+        {
+            let body: Value = serde_json::from_slice(&message.delivery.data).expect("a job");
+            let headers = message.delivery.properties.headers().clone().unwrap_or_default();
+            let text = |name: &str| match headers.inner().get(name) {
+                Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
+                other => panic!("header {name} is {other:?}"),
+            };
+            dead.push((body["object"]["key"].as_str().expect("a key").to_owned(), text("bl-error-class"), text("bl-error")));
+        }
+        dead.sort();
+        dead
+    }
+
+    /// Looks at everything in the stage's dead queue and leaves it there, in order of keys.
+    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
+        let connection = self.broker().await;
+        let channel = connection.create_channel().await.expect("channel");
+        let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
+        let mut dead = Vec::new();
+        while let Some(message) =
+            channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.expect("the dead queue answers")
+        {
+            let body: Value = serde_json::from_slice(&message.delivery.data).expect("a job");
+            let headers = message.delivery.properties.headers().clone().unwrap_or_default();
+            let text = |name: &str| match headers.inner().get(name) {
+                Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
+                _ => String::new(),
+            };
+            let key = body["object"]["key"].as_str().expect("a key").to_owned();
+            dead.push(DeadLetter { key, class: text("bl-error-class"), reason: text("bl-error") });
+        }
+        // What was not acked goes back with the connection.
+        connection.close(200, "looked".into()).await.expect("the connection closes");
+        dead.sort();
+        dead
+    }
+
+    /// The queues' depths, as the broker counts them: ready messages only.
+    pub async fn depths(&self) -> Depths {
+        let connection = self.broker().await;
+        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed("demo-clip")).await.expect("depths");
+        connection.close(200, "counted".into()).await.expect("the connection closes");
+        depths
+    }
+
+    /// Number of ready messages in the work, bulk, retry, suspect and dead queues together.
+    pub async fn queued(&self) -> u32 {
+        let connection = self.broker().await;
+        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed("demo-clip")).await.expect("depths");
+        [depths.work, depths.bulk, depths.retry, depths.suspect, depths.dead].into_iter().flatten().sum()
+    }
+
+    /// A connection to the broker.
+    pub async fn broker(&self) -> lapin::Connection {
+        lapin::Connection::connect(&self.amqp_url, lapin::ConnectionProperties::default()).await.expect("the broker answers")
+    }
+}
