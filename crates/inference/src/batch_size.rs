@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::ModelError;
+
 /// Runs of a full batch that must have worked before a larger one is tried: a few seconds to minutes of work, so that a
 /// limit that is really there costs little.
 const RUNS_BEFORE_GROWTH: u32 = 64;
@@ -34,8 +36,34 @@ impl BatchSize {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).size
     }
 
+    /// Runs the first of `items`, as many as fit into memory; says how many those were. With `fixed` nothing smaller is tried.
+    pub(crate) fn run_some<I, T>(
+        &self,
+        items: &[I],
+        fixed: bool,
+        run: impl Fn(&[I]) -> Result<T, ModelError>,
+    ) -> Result<(usize, T), ModelError> {
+        let mut size = self.get().min(items.len());
+        loop {
+            match run(items.get(..size).unwrap_or(items)) {
+                Ok(result) => {
+                    self.worked(size);
+                    return Ok((size, result));
+                }
+                Err(ModelError::Run { model, tower, reason }) if !fixed && is_out_of_memory(&reason) => {
+                    let Some(smaller) = self.halve(size) else {
+                        return Err(ModelError::Run { model, tower, reason });
+                    };
+                    tracing::warn!(model, tower, batch = size, smaller, reason, "out of memory: smaller runs from now on");
+                    size = smaller;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// A run of so many worked.
-    pub(crate) fn worked(&self, size: usize) {
+    fn worked(&self, size: usize) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if now.size == self.max || size < now.size {
             return;
@@ -48,7 +76,7 @@ impl BatchSize {
     }
 
     /// A run of so many did not fit into memory. Says how many to try next; `None` where there is no smaller run.
-    pub(crate) fn halve(&self, size: usize) -> Option<usize> {
+    fn halve(&self, size: usize) -> Option<usize> {
         let smaller = (size > 1).then_some(size / 2)?;
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now = Now { size: now.size.min(smaller), worked: 0 };
@@ -57,7 +85,7 @@ impl BatchSize {
 }
 
 /// Whether ONNX Runtime, CUDA or the system's allocator says in these words that memory ran out.
-pub(crate) fn is_out_of_memory(reason: &str) -> bool {
+fn is_out_of_memory(reason: &str) -> bool {
     const SIGNS: [&str; 5] =
         ["out of memory", "failed to allocate memory", "bad_alloc", "cublas_status_alloc_failed", "cudnn_status_alloc_failed"];
     let reason = reason.to_ascii_lowercase();

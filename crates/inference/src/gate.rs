@@ -106,7 +106,7 @@ pub fn passed(model: &Model) -> Result<(), ModelError> {
         return Ok(());
     }
     let wrong = |reason: String| ModelError::Gate { model: model.manifest.id.clone(), reason };
-    let text = model.read(FILE).map_err(|_| wrong(format!("there is no {FILE} beside its model.toml")))?;
+    let text = model.files.read(FILE).map_err(|_| wrong(format!("there is no {FILE} beside its model.toml")))?;
     let record: Record =
         serde_json::from_slice(&text).map_err(|error| wrong(format!("its {FILE} cannot be understood ({error})")))?;
     let GateReport { pictures, share_at_least_0_99: share, .. } = record.report;

@@ -126,9 +126,9 @@ fn refuse(model: &Model, checks: &[Check]) -> Result<(), ModelError> {
 }
 
 fn picture(model: &Model, golden: &Golden, encoder: &ImageEncoder) -> Result<(Check, crate::Embedding), ModelError> {
-    let bytes = model.read(&golden.picture)?;
+    let bytes = model.files.read(&golden.picture)?;
     let picture = decode(&bytes, &PictureLimits::default(), Detail::Whole)
-        .map_err(|error| model.file_error(&golden.picture, format!("is no usable picture: {error}")))?;
+        .map_err(|error| model.files.error(&golden.picture, format!("is no usable picture: {error}")))?;
     let vector = one(model.manifest.id.as_str(), encoder.encode(&[encoder.prepare(&picture)])?)?;
     let actual = agreement(vector.as_slice(), &golden.picture_vector);
     Ok((Check { what: Compared::Picture, expected: golden.min_agreement, actual }, vector))

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use crate::batch_size::{BatchSize, is_out_of_memory};
+use crate::batch_size::BatchSize;
 use crate::extra::Extra;
 use crate::lane::{Input, Lane, Matrix, Values};
 use crate::manifest::{ImageTower, Manifest};
@@ -96,7 +96,11 @@ impl ImageEncoder {
         let mut rest = pictures;
         while !rest.is_empty() {
             let first = embeddings.len();
-            let (batch, matrix) = self.run_some(first, rest)?;
+            // A graph that insists on its batch cannot be helped where memory runs out.
+            let (batch, matrix) = self.0.batch.run_some(rest, self.0.fixed_batch.is_some(), |batch| {
+                self.check(first, batch)?;
+                self.run(batch)
+            })?;
             rest = rest.get(batch..).unwrap_or_default();
             for (row, values) in matrix.values.chunks_exact(self.0.dim).enumerate() {
                 embeddings.push(
@@ -152,30 +156,6 @@ impl ImageEncoder {
                     batch.get(row).map_or(0, |pixels| pixels.borrow().data.len())
                 ),
             }),
-        }
-    }
-
-    /// One run of the first of `pictures`, as many as fit into memory. Says how many.
-    fn run_some(&self, first: usize, pictures: &[impl Borrow<Pixels>]) -> Result<(usize, Matrix), ModelError> {
-        let mut size = self.0.batch.get().min(pictures.len());
-        loop {
-            let batch = pictures.get(..size).unwrap_or(pictures);
-            self.check(first, batch)?;
-            match self.run(batch) {
-                Ok(matrix) => {
-                    self.0.batch.worked(size);
-                    return Ok((size, matrix));
-                }
-                // A graph that insists on its batch cannot be helped.
-                Err(ModelError::Run { model, tower, reason }) if self.0.fixed_batch.is_none() && is_out_of_memory(&reason) => {
-                    let Some(smaller) = self.0.batch.halve(size) else {
-                        return Err(ModelError::Run { model, tower, reason });
-                    };
-                    tracing::warn!(model, tower, batch = size, smaller, reason, "out of memory: smaller runs from now on");
-                    size = smaller;
-                }
-                Err(error) => return Err(error),
-            }
         }
     }
 

@@ -63,11 +63,8 @@ impl Matrix {
     }
 }
 
-struct Request {
-    inputs: Vec<Input>,
-    output: String,
-    answer: SyncSender<Result<Matrix, String>>,
-}
+/// What a caller wants done with the session. It answers its caller itself.
+type Request = Box<dyn FnOnce(&mut Session) + Send>;
 
 /// The sending side. Dropping it ends the thread, after the run it is at.
 pub(crate) struct Lane {
@@ -112,10 +109,24 @@ impl Lane {
 
     /// Runs the graph and returns one of its outputs. Waits for its turn.
     pub(crate) fn run(&self, inputs: Vec<Input>, output: &str) -> Result<Matrix, ModelError> {
+        let output = output.to_owned();
+        self.work(move |session| run(session, inputs, &output))
+    }
+
+    /// Works with the session on its thread: for what takes several runs. Waits for its turn.
+    pub(crate) fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, ModelError> {
         let stopped = || ModelError::Stopped { model: self.model.clone(), tower: self.tower };
         let (answer, result) = sync_channel(1);
         let requests = self.requests.as_ref().ok_or_else(stopped)?;
-        requests.send(Request { inputs, output: output.to_owned(), answer }).map_err(|_| stopped())?;
+        let request: Request = Box::new(move |session| {
+            let worked = catch_unwind(AssertUnwindSafe(|| work(session)));
+            // A caller that stopped waiting is no reason to stop serving the others.
+            drop(answer.send(worked.unwrap_or_else(|_| Err(String::from("ONNX Runtime's binding panicked")))));
+        });
+        requests.send(request).map_err(|_| stopped())?;
         let result = result.recv().map_err(|_| stopped())?;
         result.map_err(|reason| ModelError::Run { model: self.model.clone(), tower: self.tower, reason })
     }
@@ -132,29 +143,30 @@ impl Drop for Lane {
 }
 
 fn serve(mut session: Session, queue: &Receiver<Request>) {
-    for Request { inputs, output, answer } in queue {
-        let result = catch_unwind(AssertUnwindSafe(|| run(&mut session, inputs, &output)))
-            .unwrap_or_else(|_| Err(String::from("ONNX Runtime's binding panicked")));
-        // A caller that stopped waiting is no reason to stop serving the others.
-        drop(answer.send(result));
+    for request in queue {
+        request(&mut session);
     }
 }
 
 fn run(session: &mut Session, inputs: Vec<Input>, output: &str) -> Result<Matrix, String> {
-    let inputs = inputs.into_iter().map(tensor).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-    // Only the wanted output is copied: graphs often give all hidden states as well.
-    let options = RunOptions::new().map_err(|error| error.to_string())?.with_outputs(OutputSelector::no_default().with(output));
-    let outputs = session.run_with_options(inputs, &options).map_err(|error| error.to_string())?;
-    let value = outputs.get(output).ok_or_else(|| format!("it gave no output `{output}`"))?;
-    let (shape, values) = floats(value)?;
+    let (shape, values) = floats(&raw(session, inputs, output)?)?;
     match shape.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>().as_deref() {
         Ok([rows, columns]) => Ok(Matrix { rows: *rows, columns: *columns, values }),
         _ => Err(format!("its output `{output}` has the shape {shape:?} and batch x dimension is needed")),
     }
 }
 
+/// One output of a run, as ONNX Runtime holds it. Only the wanted output is computed to the end: graphs often give all hidden
+/// states as well.
+pub(crate) fn raw(session: &mut Session, inputs: Vec<Input>, output: &str) -> Result<DynValue, String> {
+    let inputs = inputs.into_iter().map(tensor).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let options = RunOptions::new().map_err(|error| error.to_string())?.with_outputs(OutputSelector::no_default().with(output));
+    let mut outputs = session.run_with_options(inputs, &options).map_err(|error| error.to_string())?;
+    outputs.remove(output).ok_or_else(|| format!("it gave no output `{output}`"))
+}
+
 /// Shape and values of an output; half-precision values are widened, which is exact.
-fn floats(value: &DynValue) -> Result<(Vec<i64>, Vec<f32>), String> {
+pub(crate) fn floats(value: &DynValue) -> Result<(Vec<i64>, Vec<f32>), String> {
     if value.dtype().tensor_type() == Some(TensorElementType::Float16) {
         let (shape, values) = value.try_extract_tensor::<half::f16>().map_err(|error| error.to_string())?;
         return Ok((shape.to_vec(), values.iter().map(|value| value.to_f32()).collect()));

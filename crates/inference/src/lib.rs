@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails may panic"))]
 
+// Pictures to sentences.
+pub mod captioner;
+
 // Models by name, from other people's folders, and compared with their reference.
 pub mod catalogue;
 pub mod gate;
@@ -13,6 +16,7 @@ mod budget;
 mod embedding;
 mod error;
 mod extra;
+mod files;
 mod image_encoder;
 mod lane;
 mod manifest;

@@ -12,8 +12,9 @@ use crate::manifest::{ModelFile, check_id};
 /// Name of the manifest in a model's folder.
 pub(crate) const MANIFEST: &str = "model.toml";
 
-/// Models that need no folder, for messages.
-pub(crate) const BUILT_IN: &str = "demo-clip";
+/// The encoder and the captioner that need no folder.
+pub(crate) const DEMO_ENCODER: &str = "demo-clip";
+pub(crate) const DEMO_CAPTIONER: &str = "demo-captioner";
 
 /// A file compiled into the program: its path in the model's folder and its content.
 type BuiltInFile = (&'static str, &'static [u8]);
@@ -23,6 +24,13 @@ static DEMO_CLIP: &[BuiltInFile] = &[
     ("onnx/vision_model.onnx", include_bytes!("../models/demo-clip/onnx/vision_model.onnx")),
     ("onnx/text_model.onnx", include_bytes!("../models/demo-clip/onnx/text_model.onnx")),
     ("tokenizer.json", include_bytes!("../models/demo-clip/tokenizer.json")),
+];
+
+static DEMO_CAPTIONER_FILES: &[BuiltInFile] = &[
+    (MANIFEST, include_bytes!("../models/demo-captioner/model.toml")),
+    ("onnx/encoder_model.onnx", include_bytes!("../models/demo-captioner/onnx/encoder_model.onnx")),
+    ("onnx/decoder_model.onnx", include_bytes!("../models/demo-captioner/onnx/decoder_model.onnx")),
+    ("tokenizer.json", include_bytes!("../models/demo-captioner/tokenizer.json")),
 ];
 
 /// The place of one model's files.
@@ -47,7 +55,8 @@ impl Source {
     /// holds a manifest. `None` where it is none of them.
     pub(crate) fn find(name: &str, folder: &Path) -> Option<Source> {
         match name {
-            BUILT_IN => Some(Source::BuiltIn(DEMO_CLIP)),
+            DEMO_ENCODER => Some(Source::BuiltIn(DEMO_CLIP)),
+            DEMO_CAPTIONER => Some(Source::BuiltIn(DEMO_CAPTIONER_FILES)),
             path if path.contains(std::path::is_separator) => Some(Source::Folder(PathBuf::from(path))),
             name if check_id(name).is_ok() && folder.join(name).join(MANIFEST).is_file() => {
                 Some(Source::Folder(folder.join(name)))

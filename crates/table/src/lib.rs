@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod captions;
 pub mod duplicates;
 pub mod embeddings;
 pub mod filter;

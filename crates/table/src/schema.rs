@@ -96,7 +96,7 @@ fn time(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), nullable)
 }
 
-fn facts_fields() -> Vec<Field> {
+pub(crate) fn facts_fields() -> Vec<Field> {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     vec![
         text("image_id"),
@@ -152,12 +152,29 @@ fn item() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Float32, true))
 }
 
+pub(crate) fn vector_field(dim: usize) -> Field {
+    Field::new("vector", DataType::FixedSizeList(item(), dim as i32), false)
+}
+
+/// The column `vector`, from key and vector of every row.
+pub(crate) fn vector_column<'a>(
+    rows: impl Iterator<Item = (&'a str, &'a [f32])> + Clone,
+    dim: usize,
+) -> Result<ArrayRef, ArrowError> {
+    if let Some((key, vector)) = rows.clone().find(|(_, vector)| vector.len() != dim || vector.iter().any(|x| !x.is_finite())) {
+        let problem = format!("the vector of {key} has {} values, {dim} finite ones are expected", vector.len());
+        return Err(ArrowError::InvalidArgumentError(problem));
+    }
+    let values = Float32Array::from_iter_values(rows.flat_map(|(_, vector)| vector.iter().copied()));
+    Ok(Arc::new(FixedSizeListArray::try_new(item(), dim as i32, Arc::new(values), None)?))
+}
+
 pub(crate) fn embeddings_schema(dim: usize) -> SchemaRef {
     let mut fields = facts_fields();
     fields.push(Field::new("view", DataType::Utf8, false));
     fields.push(Field::new("space", DataType::Utf8, false));
     fields.push(Field::new("manifest_hash", DataType::Utf8, false));
-    fields.push(Field::new("vector", DataType::FixedSizeList(item(), dim as i32), false));
+    fields.push(vector_field(dim));
     Arc::new(Schema::new(fields))
 }
 
@@ -166,7 +183,7 @@ fn times(values: impl Iterator<Item = Option<Timestamp>>) -> ArrayRef {
     Arc::new(array.with_timezone("UTC"))
 }
 
-fn facts_columns<'a>(rows: impl Iterator<Item = &'a Facts> + Clone, batch_id: &str) -> Vec<ArrayRef> {
+pub(crate) fn facts_columns<'a>(rows: impl Iterator<Item = &'a Facts> + Clone, batch_id: &str) -> Vec<ArrayRef> {
     let text = |get: fn(&Facts) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.clone().map(get))) };
     let count = rows.clone().count();
     vec![
@@ -199,16 +216,10 @@ pub(crate) fn images_batch(rows: &[ImageRow], batch_id: &str) -> Result<RecordBa
 }
 
 pub(crate) fn embeddings_batch(rows: &[EmbeddingRow], space: &Space, batch_id: &str) -> Result<RecordBatch, ArrowError> {
-    if let Some(row) = rows.iter().find(|row| row.vector.len() != space.dim || row.vector.iter().any(|x| !x.is_finite())) {
-        let (len, dim) = (row.vector.len(), space.dim);
-        let problem = format!("the vector of {} has {len} values, {dim} finite ones are expected", row.facts.key);
-        return Err(ArrowError::InvalidArgumentError(problem));
-    }
     let same = |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows.len()))) };
-    let values = Float32Array::from_iter_values(rows.iter().flat_map(|row| row.vector.iter().copied()));
     let mut columns = facts_columns(rows.iter().map(|row| &row.facts), batch_id);
     columns.extend([same(VIEW_FULL), same(&space.space), same(&space.manifest_hash)]);
-    columns.push(Arc::new(FixedSizeListArray::try_new(item(), space.dim as i32, Arc::new(values), None)?));
+    columns.push(vector_column(rows.iter().map(|row| (row.facts.key.as_str(), row.vector.as_slice())), space.dim)?);
     RecordBatch::try_new(embeddings_schema(space.dim), columns)
 }
 

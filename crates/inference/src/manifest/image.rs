@@ -87,7 +87,7 @@ fn one_over_255() -> f32 {
 }
 
 impl ImageTower {
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         check_outputs("image", &self.input, &self.outputs, self.output_index)?;
         require([self.width, self.height].iter().all(|side| (1..=MAX_INPUT_SIDE).contains(side)), || {
             format!("[image] `width` and `height` must be 1 to {MAX_INPUT_SIDE}")

@@ -86,6 +86,8 @@ pub enum FileRole {
     Weights,
     /// The picture of [`Golden`].
     Golden,
+    /// ONNX graph that writes captions, of a captioner.
+    Decoder,
 }
 
 impl Manifest {
@@ -94,6 +96,9 @@ impl Manifest {
     /// # Errors
     /// The reason as one sentence, with the line where there is one.
     pub fn parse(text: &str) -> Result<Manifest, String> {
+        if text.lines().any(|line| line.trim_end() == "[decoder]") {
+            return Err(String::from("it describes a captioner, which makes no vectors: name it in the captioner's settings"));
+        }
         let manifest: Manifest = from_toml(text)?;
         manifest.check()?;
         Ok(manifest)
@@ -125,24 +130,27 @@ impl Manifest {
     }
 
     fn check_files(&self) -> Result<(), String> {
-        for file in &self.files {
-            check_path(&file.path)?;
-            require(hex::decode(&file.sha256).is_ok_and(|digest| digest.len() == 32), || {
-                format!("the sha256 of `{}` must be 64 hexadecimal digits", file.path)
-            })?;
-        }
-        let count = |role| self.files.iter().filter(|file| file.role == role).count();
         let image = usize::from(self.image.is_some());
         let text = usize::from(self.text.is_some());
-        for (role, name, wanted) in
-            [(FileRole::Image, "image", image), (FileRole::Text, "text", text), (FileRole::Tokenizer, "tokenizer", text)]
-        {
-            require(count(role) == wanted, || {
-                format!("it has {} files with role `{name}` and needs {wanted} for its towers", count(role))
-            })?;
-        }
-        Ok(())
+        let wanted =
+            [(FileRole::Image, "image", image), (FileRole::Text, "text", text), (FileRole::Tokenizer, "tokenizer", text)];
+        check_files(&self.files, &wanted)
     }
+}
+
+/// Checks paths and digests, and that there are as many files of each role as wanted.
+pub(crate) fn check_files(files: &[ModelFile], wanted: &[(FileRole, &str, usize)]) -> Result<(), String> {
+    for file in files {
+        check_path(&file.path)?;
+        require(hex::decode(&file.sha256).is_ok_and(|digest| digest.len() == 32), || {
+            format!("the sha256 of `{}` must be 64 hexadecimal digits", file.path)
+        })?;
+    }
+    for (role, name, wanted) in wanted {
+        let count = files.iter().filter(|file| file.role == *role).count();
+        require(count == *wanted, || format!("it has {count} files with role `{name}` and needs {wanted}"))?;
+    }
+    Ok(())
 }
 
 /// Reads TOML; the error is one sentence with the line.

@@ -9,6 +9,7 @@ use lancedb::index::{Index, IndexConfig, IndexType};
 use lancedb::table::{OptimizeAction, OptimizeOptions};
 use serde::Serialize;
 
+use crate::captions::{self, WORDS};
 use crate::conflict::retried;
 use crate::error::TableError;
 use crate::ledger::Ledger;
@@ -64,6 +65,9 @@ pub async fn index(ledger: &Ledger, settings: &MaintainSettings) -> Result<Index
             indexing.made.push(column.to_owned());
         }
     }
+    if schema.field_with_name(WORDS).is_ok() && captions::make_index(ledger).await? {
+        indexing.made.push(WORDS.to_owned());
+    }
     for index in present {
         if !has_fallen_behind(&index, rows as u64) {
             continue;
@@ -94,7 +98,7 @@ fn has_fallen_behind(index: &IndexConfig, rows: u64) -> bool {
 
 fn extension(index: &IndexConfig) -> OptimizeOptions {
     let segments = index.num_segments.unwrap_or(1);
-    let options = if index.index_type == IndexType::BTree {
+    let options = if matches!(index.index_type, IndexType::BTree | IndexType::FTS) {
         OptimizeOptions::merge(segments as usize)
     } else if segments >= MOST_SEGMENTS {
         OptimizeOptions::merge(segments as usize).with_partition_rebalancing()
