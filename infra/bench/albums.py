@@ -3,10 +3,13 @@
 What an album is called says nothing about what its pictures show, and the other way round, so that a search for both needs both.
 """
 
+import sys
 from collections import namedtuple
+from pathlib import Path
 
-from pictures import SIZES
-from scenes import HELD_OUT, render, seeded
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "demo"))
+from pictures import SIZES  # noqa: E402
+from scenes import HELD_OUT, render, seeded  # noqa: E402
 
 COUNT = 600
 LANGUAGES = ("en", "zh")
