@@ -1,4 +1,4 @@
-"""How well searches find what they ask for, with the picture alone, with captions, and with both. Run it through `just bench-search`.
+"""How well searches find what they ask for: by picture, by caption, by words, by all. Run it through `just bench-search`.
 
     infra/bench/search.py [--profile release|dev] [--json FILE]
 
@@ -148,8 +148,8 @@ def cutoff_table(cutoff):
 
 def conditions(about):
     return (
-        f"{about['pictures']} drawn pictures, {about['queries']} searches with known answers; demo model and demo captioner, default "
-        f"settings; {about['profile']} build, {about['processor']}, {about['cores']} cores; {about['date']}."
+        f"{about['pictures']} drawn pictures, {about['queries']} searches with known answers; demo model and captioner, default settings; "
+        f"{about['profile']} build, {about['processor']}, {about['cores']} cores; {about['date']}."
     )
 
 

@@ -38,6 +38,7 @@ def mixed(asked, rng):
     """Words of both languages in any order, the other words where there are some."""
     languages = ["en", "zh", *(rng.choice(("en", "zh")) for _ in asked)][: len(asked)]
     rng.shuffle(languages)
-    words = [rng.choice(others(value, language) or [first(value, language)]) for value, language in zip(asked.values(), languages)]
+    named = zip(asked.values(), languages)
+    words = [rng.choice(others(value, language) or [first(value, language)]) for value, language in named]
     rng.shuffle(words)
     return " ".join(words)
