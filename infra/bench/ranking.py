@@ -18,10 +18,15 @@ def _gain(places):
     return sum(1 / math.log2(place + 2) for place in places)
 
 
-def precision_recall(keys, relevant):
-    """Of everything that was answered. An empty answer says nothing false, so its precision is one."""
-    found = len(set(keys) & relevant)
-    return (found / len(keys) if keys else 1.0), found / len(relevant)
+def kept(answers):
+    """Of pairs of everything answered and everything relevant: mean precision of those that are not empty, and mean recall."""
+    found = [(len(set(keys) & relevant), len(keys), len(relevant)) for keys, relevant in answers]
+    precisions = [right / shown for right, shown, _ in found if shown]
+    return {
+        "precision": mean(precisions) if precisions else None,
+        "recall": mean(right / wanted for right, _, wanted in found),
+        "empty": len(found) - len(precisions),
+    }
 
 
 def mean(values):

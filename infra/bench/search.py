@@ -18,7 +18,7 @@ import labels
 import session
 import usage
 from chain import COUNTING_FRESHNESS, POLL_INTERVAL, Chain, Model, Search, depth, processes, stack, upload, wait_for
-from ranking import DEPTH, mean, precision_recall, quality
+from ranking import DEPTH, kept, mean, quality
 
 HOME = stack.DEV / "bench-search"
 MODEL = Model("demo-clip", "demo-clip", "demo model")
@@ -113,17 +113,16 @@ def compare(ask, queries):
 def cut(ask, queries, nothing, broad):
     """What `cutoff = auto` leaves over, with the default weights."""
     print("asking with a cutoff", file=sys.stderr, flush=True)
-    kept = [precision_recall(ask(query.text, cutoff="auto"), query.relevant) for query in queries]
-    empty = [query.text for query in nothing if not ask(query.text, cutoff="auto")]
-    wide = [precision_recall(ask(query.text, cutoff="auto"), query.relevant) for query in broad]
+
+    def left(asked):
+        return kept([(ask(query.text, cutoff="auto"), query.relevant) for query in asked])
+
+    answered = [query.text for query in nothing if ask(query.text, cutoff="auto")]
     return {
-        "precision": mean(precision for precision, _ in kept),
-        "recall": mean(recall for _, recall in kept),
-        "nothing": len(nothing),
-        "nothing_answered": sorted({query.text for query in nothing} - set(empty)),
-        "broad": len(broad),
-        "broad_precision": mean(precision for precision, _ in wide),
-        "broad_recall": mean(recall for _, recall in wide),
+        "labelled": left(queries),
+        "broad": left(broad),
+        "nothing_answered": answered,
+        "counts": {"labelled": len(queries), "broad": len(broad), "nothing": len(nothing)},
     }
 
 
@@ -137,19 +136,22 @@ def table(modes):
 
 
 def cutoff_table(cutoff):
-    share = 1 - len(cutoff["nothing_answered"]) / cutoff["nothing"]
-    rows = (
-        ("searches of the table above: precision / recall", f"{cutoff['precision']:.2f} / {cutoff['recall']:.2f}"),
-        (f"{cutoff['nothing']} that nothing matches: answered with nothing", f"{share:.2f}"),
-        (f"{cutoff['broad']} broad ones: precision / recall", f"{cutoff['broad_precision']:.2f} / {cutoff['broad_recall']:.2f}"),
-    )
-    return "\n".join(["| with `cutoff = auto` | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)])
+    lines = ["| with `cutoff = auto` | searches | precision | recall | answered with nothing |", "|---|---:|---:|---:|---:|"]
+    counts = cutoff["counts"]
+    for name, title in (("labelled", "those of the table above"), ("broad", "broad ones")):
+        values = cutoff[name]
+        precision = "–" if values["precision"] is None else f"{values['precision']:.2f}"
+        empty = values["empty"] / counts[name]
+        lines.append(f"| {title} | {counts[name]} | {precision} | {values['recall']:.2f} | {empty:.2f} |")
+    empty = 1 - len(cutoff["nothing_answered"]) / counts["nothing"]
+    lines.append(f"| those that nothing matches | {counts['nothing']} | – | – | {empty:.2f} |")
+    return "\n".join(lines)
 
 
 def conditions(about):
     return (
-        f"{about['pictures']} drawn pictures, {about['queries']} searches with known answers; demo model and captioner, default settings; "
-        f"{about['profile']} build, {about['processor']}, {about['cores']} cores; {about['date']}."
+        f"{about['pictures']} drawn pictures, {about['queries']} searches with known answers; demo model and captioner, default "
+        f"settings; {about['profile']} build, {about['processor']}, {about['cores']} cores; {about['date']}."
     )
 
 
