@@ -1,9 +1,11 @@
 //! `captions_<model>`: one row per object version that was looked at, with what was said about it.
 
 mod rows;
+mod search;
 pub mod words;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub use rows::{CaptionRow, Said};
 pub(crate) use rows::{WORDS, captions_schema};
@@ -13,6 +15,7 @@ use crate::error::TableError;
 use crate::filter::one_of;
 use crate::ledger::{Ledger, PER_QUERY};
 use crate::location::Database;
+use crate::plan::IndexedRows;
 use crate::schema::{Facts, Space, read_facts};
 use arrow::array::StringArray;
 use lancedb::expr::{col, lit};
@@ -22,6 +25,7 @@ use lancedb::expr::{col, lit};
 pub struct Captions {
     pub(crate) ledger: Ledger,
     space: Space,
+    indexed: Arc<IndexedRows>,
 }
 
 /// Name of the table of a captioner.
@@ -45,7 +49,7 @@ impl Captions {
         let ledger = Ledger::open_or_create(database, &name(captioner), schema).await?;
         ledger.holds_only(&space).await?;
         make_index(&ledger).await?;
-        Ok(Self { ledger, space })
+        Ok(Self { ledger, space, indexed: Arc::default() })
     }
 
     /// Opens the table as whatever it holds; `None` where it does not exist yet.
@@ -56,7 +60,7 @@ impl Captions {
         let Some(ledger) = Ledger::open(database, &name(captioner)).await? else { return Ok(None) };
         let Some(space) = ledger.space("").await? else { return Ok(None) };
         ledger.has_columns(&captions_schema(space.dim)).await?;
-        Ok(Some(Self { ledger, space }))
+        Ok(Some(Self { ledger, space, indexed: Arc::default() }))
     }
 
     /// What the vectors of its captions are. Its model is empty where the table was opened for reading.
