@@ -16,7 +16,7 @@ pub(crate) use page::Hit;
 
 use crate::engine::{Engine, Served};
 use crate::problem::Problem;
-use crate::query::{Cutoff, Query};
+use crate::query::{Cutoff, Query, Sort};
 use cursor::Cursor;
 use fusion::{Fused, Weights, cut, fuse};
 use held::Held;
@@ -50,7 +50,8 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
     let held = Held::of(engine, served, query.cursor.as_ref()).await?;
     let (table_version, captions_version) = held.versions().await?;
     let question = Question::of(engine, served, &query, &held).await?;
-    let alone = question.signals.len() == 1;
+    // To be put in another order, all must be there.
+    let alone = question.signals.len() == 1 && query.sort == Sort::Relevance;
     let mut limit = if alone { first_limit(&query) } else { engine.candidates };
     loop {
         let Found { legs, scales, exact, degraded } = question.find(engine, served, &query, &held, limit).await?;

@@ -1,0 +1,5 @@
+//! placeholder
+/// prompts
+pub fn prompts() -> Vec<String> {
+    Vec::new()
+}
