@@ -9,7 +9,7 @@ use super::completion;
 use super::exchange::Outcome;
 use super::settings::KEY_VARIABLE;
 
-/// Most of its text that is repeated.
+/// Most of an error's text that is repeated.
 const MOST_ERROR_CHARACTERS: usize = 300;
 /// Longest word of an error that is repeated: some endpoints repeat the whole request, picture included.
 const LONGEST_WORD: usize = 100;
