@@ -12,7 +12,6 @@ pub mod catalogue;
 pub mod gate;
 pub mod golden;
 pub mod import;
-pub mod keywords;
 
 // From the file to the vector: decode a picture, shape it for the model, run the model.
 mod batch_size;

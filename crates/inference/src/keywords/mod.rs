@@ -50,6 +50,11 @@ struct Described {
     vector: Embedding,
 }
 
+/// The English sentences of all terms: words that have nothing to do with most pictures.
+pub fn prompts() -> Vec<String> {
+    vocabulary::entries().iter().map(Entry::english).collect()
+}
+
 impl Tagger {
     /// Encodes the whole vocabulary, which takes as long as some two thousand searches, and learns from `background`, vectors of
     /// the bucket's own pictures in the encoder's space, what is usual. About 500 are enough; with fewer than 50 there are no

@@ -1,5 +1,0 @@
-//! placeholder
-/// prompts
-pub fn prompts() -> Vec<String> {
-    Vec::new()
-}
