@@ -136,7 +136,10 @@ impl settings::Settings for Settings {
             return Err(SettingsError::value("search.candidates", "must be from 50 to 5000"));
         }
         if !self.captions.active.is_empty() && models::check_id(&self.captions.active).is_err() {
-            return Err(SettingsError::value("captions.active", "must be the id of a captioner: lower-case letters, digits, dashes"));
+            return Err(SettingsError::value(
+                "captions.active",
+                "must be the id of a captioner: lower-case letters, digits, dashes",
+            ));
         }
         if self.search.max_image_bytes < 1024 {
             return Err(SettingsError::value("search.max_image_bytes", "must be at least 1024"));

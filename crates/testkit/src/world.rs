@@ -242,6 +242,11 @@ impl World {
         BUCKET
     }
 
+    /// Where the tables lie, for a test that writes rows itself.
+    pub fn tables(&self) -> table::location::Location {
+        self.store.tables()
+    }
+
     /// Every row of a table, spares included, as image ids.
     pub async fn rows(&self, table: &str) -> Vec<String> {
         use futures::TryStreamExt;
