@@ -8,8 +8,28 @@ const MOST_CHARACTERS: usize = 600;
 const QUOTES: &[(char, char)] =
     &[('"', '"'), ('\'', '\''), ('“', '”'), ('‘', '’'), ('「', '」'), ('『', '』'), ('«', '»'), ('`', '`')];
 
-/// Sentences that talk to the reader.
-const CLOSINGS: &[&str] = &["Let me know", "I hope this", "Would you like", "Feel free to", "If you need", "If you'd like"];
+/// Beginnings of a last sentence that talks to the reader.
+const CLOSINGS: &[&str] = &[
+    ". Let me know",
+    ". I hope this",
+    ". Would you like",
+    ". Feel free to",
+    ". If you need",
+    ". If you'd like",
+    ". I'm sorry",
+    ". I cannot",
+    ". I can't",
+    ". I am unable",
+    ". I'm unable",
+    ". However, I",
+    "。希望",
+    "。如果您",
+    "。如果你",
+    "。如需",
+    "。抱歉",
+    "。对不起",
+    "。我无法",
+];
 
 /// The sentence without quotes, marks of Markdown and preambles, on one line, not too long. Empty where nothing is left.
 pub(super) fn tidy(text: &str) -> String {
@@ -49,7 +69,8 @@ fn unquoted(text: &str) -> &str {
 }
 
 fn without_closing(text: &str) -> &str {
-    let ends = CLOSINGS.iter().filter_map(|closing| text.find(&format!(". {closing}")).map(|place| place + 1));
+    let stop = |closing: &str| closing.chars().next().map_or(0, char::len_utf8);
+    let ends = CLOSINGS.iter().filter_map(|closing| text.find(closing).map(|place| place + stop(closing)));
     ends.min().and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
@@ -102,6 +123,8 @@ mod tests {
             ("\"A\" beside \"B\"", "\"A\" beside \"B\""),
             ("这张图片展示了一只猫。", "一只猫。"),
             ("A cat. Let me know if you need more!", "A cat."),
+            ("A man. I cannot tell who he is.", "A man."),
+            ("一只猫。如果您需要更多信息，请告诉我。", "一只猫。"),
             ("Sure! Here is the caption:", ""),
             ("```text\nA cat.\n```", "A cat."),
             ("...", ""),
