@@ -144,7 +144,7 @@ impl Query {
             return Err(Problem::field("min_score", "is a cosine similarity: it must be from -1 to 1"));
         }
         if let Some(weights) = &self.weights {
-            weights.check(MAX_WEIGHT).map_err(|(field, detail)| Problem::field(format!("weights{field}"), detail))?;
+            weights.check(f64::from(MAX_WEIGHT)).map_err(|(field, detail)| Problem::field(format!("weights{field}"), detail))?;
         }
         check_filter(&self.filter)?;
         if self.cursor.as_ref().is_some_and(|cursor| cursor.query != self.digest) {

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Standard deviations above the mean from which a cosine says something; chosen with `just bench-search`.
-const SPEAKS_FROM: f32 = 2.0;
+/// Standard deviations above the mean from which a cosine says something, of words and of pictures. Words have another hurdle,
+/// so theirs was chosen with `just bench-search`; a picture resembles up to a third of all others that much.
+const WORDS_SPEAK_FROM: f32 = 2.0;
+const PICTURES_SPEAK_FROM: f32 = 1.5;
 /// Share of all rows from which a question is a broad one, whose answers are a normal thing and no exception.
 const BROAD_FROM: f32 = 0.05;
 /// Share of unrelated pairs of words and pictures that have a smaller cosine.
@@ -52,7 +54,8 @@ impl Scale {
     /// Whether this cosine speaks for a hit: it is an exception, unless very many rows answer the question, and hardly any
     /// unrelated words would reach it.
     pub(crate) fn speaks(&self, cosine: f32) -> bool {
-        let exceptional = self.broad || self.calibrated(cosine) >= SPEAKS_FROM;
+        let least = if self.unrelated.is_some() { WORDS_SPEAK_FROM } else { PICTURES_SPEAK_FROM };
+        let exceptional = self.broad || self.calibrated(cosine) >= least;
         exceptional && self.unrelated.is_none_or(|floor| cosine >= floor)
     }
 }
@@ -99,7 +102,7 @@ mod tests {
     fn what_a_third_of_all_rows_answer_speaks_though_it_is_no_exception() {
         let cosines: Vec<f32> = (0..90).map(|i| if i % 3 == 0 { 0.6 } else { 0.1 }).collect();
         let scale = Scale::of(&QUESTION, &rows(&cosines), Some(0.5)).unwrap();
-        assert!(scale.broad && scale.calibrated(0.6) < SPEAKS_FROM);
+        assert!(scale.broad && scale.calibrated(0.6) < WORDS_SPEAK_FROM);
         assert!(scale.speaks(0.6) && !scale.speaks(0.1));
     }
 

@@ -47,9 +47,10 @@ impl Signal {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Weights {
-    pub(crate) image: f32,
-    pub(crate) caption_vector: f32,
-    pub(crate) text: f32,
+    // As precise as they are written, so that they are shown as they were written.
+    pub(crate) image: f64,
+    pub(crate) caption_vector: f64,
+    pub(crate) text: f64,
 }
 
 impl Default for Weights {
@@ -64,7 +65,7 @@ impl Weights {
     pub(crate) const PICTURES: Weights = Weights { image: 1.0, caption_vector: 0.0, text: 0.0 };
 
     /// What a signal counts.
-    pub(crate) fn of(&self, signal: Signal) -> f32 {
+    pub(crate) fn of(&self, signal: Signal) -> f64 {
         match signal {
             Signal::Image => self.image,
             Signal::CaptionVector => self.caption_vector,
@@ -73,7 +74,7 @@ impl Weights {
     }
 
     /// The field that is wrong, with a dot before it, and why.
-    pub(crate) fn check(&self, most: f32) -> Result<(), (String, String)> {
+    pub(crate) fn check(&self, most: f64) -> Result<(), (String, String)> {
         for signal in Signal::ALL {
             if !(0.0..=most).contains(&self.of(signal)) {
                 return Err((format!(".{}", signal.name()), format!("must be from 0 to {most}")));

@@ -183,7 +183,7 @@ impl Question {
             Some(cursor) => cursor.scales[0],
             None => self.scale(&served.of_pictures, embeddings.ledger(), served, query).await?,
         };
-        let leg = Leg { signal: Signal::Image, weight: self.weights.image, found, reading: Reading::Cosines(scale) };
+        let leg = Leg { signal: Signal::Image, weight: self.weights.image as f32, found, reading: Reading::Cosines(scale) };
         Ok(Some((leg, scale, exact)))
     }
 
@@ -204,7 +204,7 @@ impl Question {
             Some(cursor) => cursor.scales[1],
             None => self.scale(&served.of_captions, captions.ledger(), served, query).await?,
         };
-        let (signal, weight) = (Signal::CaptionVector, self.weights.caption_vector);
+        let (signal, weight) = (Signal::CaptionVector, self.weights.caption_vector as f32);
         Ok(Some((Leg { signal, weight, found, reading: Reading::Cosines(scale) }, scale)))
     }
 
@@ -221,7 +221,7 @@ impl Question {
             (best, share) = (first.score, hit as f32 / self.words.len().max(1) as f32);
         }
         let reading = Reading::Words { best, held: share };
-        Ok(Some(Leg { signal: Signal::Text, weight: self.weights.text, found, reading }))
+        Ok(Some(Leg { signal: Signal::Text, weight: self.weights.text as f32, found, reading }))
     }
 
     async fn scale(
