@@ -6,12 +6,24 @@ use axum::routing::get;
 use pipeline::bucket::BucketSettings;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 18] = [
     ("/", "text/html; charset=utf-8", include_str!("../ui/index.html")),
     ("/ui/app.js", "text/javascript; charset=utf-8", include_str!("../ui/app.js")),
+    ("/ui/address.js", "text/javascript; charset=utf-8", include_str!("../ui/address.js")),
+    ("/ui/captioning.js", "text/javascript; charset=utf-8", include_str!("../ui/captioning.js")),
+    ("/ui/elements.js", "text/javascript; charset=utf-8", include_str!("../ui/elements.js")),
+    ("/ui/filters.js", "text/javascript; charset=utf-8", include_str!("../ui/filters.js")),
+    ("/ui/grid.js", "text/javascript; charset=utf-8", include_str!("../ui/grid.js")),
+    ("/ui/message.js", "text/javascript; charset=utf-8", include_str!("../ui/message.js")),
+    ("/ui/said.js", "text/javascript; charset=utf-8", include_str!("../ui/said.js")),
+    ("/ui/search.js", "text/javascript; charset=utf-8", include_str!("../ui/search.js")),
     ("/ui/server.js", "text/javascript; charset=utf-8", include_str!("../ui/server.js")),
+    ("/ui/tuning.js", "text/javascript; charset=utf-8", include_str!("../ui/tuning.js")),
+    ("/ui/viewer.js", "text/javascript; charset=utf-8", include_str!("../ui/viewer.js")),
     ("/ui/words.js", "text/javascript; charset=utf-8", include_str!("../ui/words.js")),
     ("/ui/style.css", "text/css; charset=utf-8", include_str!("../ui/style.css")),
+    ("/ui/filters.css", "text/css; charset=utf-8", include_str!("../ui/filters.css")),
+    ("/ui/viewer.css", "text/css; charset=utf-8", include_str!("../ui/viewer.css")),
     ("/ui/favicon.svg", "image/svg+xml", include_str!("../ui/favicon.svg")),
 ];
 

@@ -1,6 +1,8 @@
 // What the page asks of the server. A failure is thrown as { status, title, detail }; status 0: no answer.
 
-export const PAGE_SIZE = 60;
+import { hasFilters, isRelevantOnly } from './address.js';
+
+const PAGE_SIZE = 60;
 
 const STORED_KEY = 'bucketlens.api-key';
 const blobAddresses = new Map(); // path → promise of a blob: address, only with an API key
@@ -26,18 +28,48 @@ const askJson = async (path, options) => (await ask(path, options)).json();
 
 export const askStatus = () => askJson('/v1/status');
 
-/** Hits for words, for an indexed image or for an uploaded picture, from place `offset` on. */
-export function askHits({ words, imageId, picture }, offset, signal) {
-  const page = { top_k: PAGE_SIZE, offset };
-  if (words) return askJson(`/v1/search?${new URLSearchParams({ q: words, ...page })}`, { signal });
-  if (imageId) {
-    const headers = { 'Content-Type': 'application/json' };
-    return askJson('/v1/search', { method: 'POST', headers, body: JSON.stringify({ image_id: imageId, ...page }), signal });
-  }
-  const body = new FormData();
-  for (const [name, value] of Object.entries({ ...page, image: picture })) body.set(name, value);
-  return askJson('/v1/search', { method: 'POST', body, signal });
+/** The day after, as the first instant that is no longer meant; cameras' clocks are read as UTC. */
+const endOf = (day) => new Date(Date.parse(day) + 86_400_000).toISOString();
+
+function filterOf(asked) {
+  return {
+    keywords: asked.keywords,
+    formats: asked.formats,
+    orientation: asked.orientation,
+    taken_after: asked.from && `${asked.from}T00:00:00Z`,
+    taken_before: asked.to && endOf(asked.to),
+    min_width: asked.minWidth,
+    min_size_bytes: asked.minMegabytes && Math.round(asked.minMegabytes * 1e6),
+  };
 }
+
+/** Hits for what `readAddress` gives, from `cursor` on; null for the first page. */
+export function askHits(asked, cursor, signal) {
+  const { words, imageId, picture, keywords, weights, fusion, sort } = asked;
+  const question = { top_k: PAGE_SIZE, fusion, sort, cutoff: isRelevantOnly(asked) ? 'auto' : 'none' };
+  if (hasFilters(asked)) question.filter = filterOf(asked);
+  if (weights) question.weights = weights;
+  if (cursor) question.cursor = cursor;
+  if (imageId) question.image_id = imageId;
+  else if (!picture) question.text = words ?? keywords.join(' ');
+  const body = picture ? formOf({ ...question, image: picture }) : JSON.stringify(question);
+  const headers = picture ? {} : { 'Content-Type': 'application/json' };
+  return askJson('/v1/search', { method: 'POST', headers, body, signal });
+}
+
+function formOf(question) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(question)) {
+    form.set(name, name === 'filter' || name === 'weights' ? JSON.stringify(value) : value);
+  }
+  return form;
+}
+
+/** All that is known of one picture. */
+export const askFacts = (id) => askJson(`/v1/images/${encodeURIComponent(id)}`);
+
+/** Asks for a caption; the answer only says that it will be written. */
+export const askForCaption = (id) => ask(imagePath(id, 'caption'), { method: 'POST' });
 
 export const imagePath = (id, part) => `/v1/images/${encodeURIComponent(id)}/${part}`;
 

@@ -1,0 +1,62 @@
+// What is going on, in words: count, summary, messages, what was left out, and the button for more.
+
+import { addressOf, hasFilters, isSearch } from './address.js';
+import { element } from './elements.js';
+import { isCursorGone, keyIsMissing, results, running, status, trouble } from './search.js';
+import { hasKey } from './server.js';
+import { say } from './words.js';
+
+const rows = () => status?.tables?.images?.rows ?? 0;
+const isComplete = () => results.answer && !results.cursor && !running;
+const leftOut = () => (isComplete() && !trouble ? results.answer.dropped_below_cutoff ?? 0 : 0);
+
+export function drawState() {
+  element('count').textContent = status ? say('indexed', rows()) : '';
+  element('demo').hidden = !status?.model?.demo;
+  element('progress').hidden = !running;
+  element('more').hidden = !results.cursor || !results.hits.length;
+  element('more').disabled = Boolean(running);
+  drawSummary();
+  drawLeftOut();
+  drawMessage();
+}
+
+function drawSummary() {
+  const { hits, answer, asked } = results;
+  const name = asked?.sort === 'taken_at' ? 'summaryLatest' : 'summary';
+  const found = hits.length ? say(name, hits.length, answer.took_ms, answer.model) : '';
+  element('summary').textContent = running ? say('searching') : found;
+  element('summary').title = found && say('summaryTitle', answer.table_version);
+  element('degraded').hidden = !answer?.degraded;
+  element('degraded').textContent = answer?.degraded ? say('degraded', answer.degraded) : '';
+}
+
+function drawLeftOut() {
+  const count = leftOut();
+  element('left-out').hidden = !count;
+  if (!count) return;
+  element('left-out-words').textContent = say(results.hits.length ? 'leftOut' : 'weakLeftOut', count);
+  element('show-left-out').href = addressOf({ ...results.asked, relevant: false });
+}
+
+function drawMessage() {
+  const [title, detail] = messageWords();
+  element('message').hidden = !title;
+  element('message-title').textContent = title ?? '';
+  element('message-detail').textContent = detail ?? '';
+  element('message-detail').hidden = !detail;
+  element('retry').hidden = !trouble || [401, 415].includes(trouble.status);
+  element('key-form').hidden = !keyIsMissing();
+  if (keyIsMissing()) element('key').focus();
+}
+
+function messageWords() {
+  if (keyIsMissing()) return [say(hasKey() ? 'keyRefused' : 'keyNeeded'), say('keyNeededDetail')];
+  if (trouble?.status === 0) return [say('unreachable'), say('unreachableDetail')];
+  if (isCursorGone()) return [say('outdated')];
+  if (trouble) return [trouble.title ?? say('failed'), trouble.detail ?? (trouble.status ? say('badAnswer', trouble.status) : '')];
+  if (running || results.hits.length) return [];
+  if (status && rows() === 0) return [say('empty'), say('emptyDetail')];
+  if (results.answer) return leftOut() ? [say('nothingRelevant')] : [say('nothing'), say(hasFilters(results.asked) ? 'nothingFiltered' : 'nothingDetail')];
+  return results.asked && !isSearch(results.asked) && hasFilters(results.asked) ? [say('onlyFilters'), say('onlyFiltersDetail')] : [];
+}
