@@ -13,17 +13,20 @@ from towers import PIXELS
 
 OPSET = 18
 LARGEST_DIFFERENCE = 1e-4
+BATCH = {0: "batch"}
 # Anything that looks like a path of the machine that trains.
 LEAK = rb"[\w./-]*(?:\.py\b|/home/|/tmp/|site-packages)[\w./-]*"
 
 
 def export(out, vision, text, tokenizer, example_pixels, example_ids):
     """Write every file below `out`, then check ONNX Runtime against PyTorch."""
-    (out / "onnx").mkdir(parents=True, exist_ok=True)
     vision_file = out / "onnx" / "vision_model.onnx"
     text_file = out / "onnx" / "text_model.onnx"
-    _export_tower(vision, example_pixels, vision_file, "pixel_values", "image_embeds")
-    _export_tower(text, example_ids, text_file, "input_ids", "text_embeds")
+    for tower, example, file, input_name, output_name in (
+        (vision, example_pixels, vision_file, "pixel_values", "image_embeds"),
+        (text, example_ids, text_file, "input_ids", "text_embeds"),
+    ):
+        save(to_onnx(tower, [example], {input_name: BATCH}, {output_name: BATCH}), file)
     tokenizer.save(str(out / "tokenizer.json"))
     _write_preprocessor(out / "preprocessor_config.json")
     _check_parity(vision, example_pixels, vision_file)
@@ -41,20 +44,34 @@ def run(session, batch):
     return session.run(None, {session.get_inputs()[0].name: batch})[0]
 
 
-def _export_tower(tower, example, file, input_name, output_name):
+def to_onnx(module, example, inputs, outputs):
+    """The module as a graph; `inputs` and `outputs` name every axis that may have any size, by name and number."""
     program = torch.onnx.export(
-        tower,
-        (example,),
-        input_names=[input_name],
-        output_names=[output_name],
-        dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+        module,
+        tuple(example),
+        input_names=list(inputs),
+        output_names=list(outputs),
+        dynamic_shapes=tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in inputs.values()),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,
     )
     model = program.model_proto
+    name_axes(model, inputs | outputs)
+    return model
+
+
+def name_axes(model, named):
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, name in named[value.name].items():
+            value.type.tensor_type.shape.dim[axis].dim_param = name
+
+
+def save(model, file):
+    """Write a graph that says nothing about the machine it was made on."""
     _tidy(model)
     onnx.checker.check_model(model, full_check=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, file)
 
 
@@ -70,8 +87,6 @@ def _tidy(model):
     for part in described:
         part.doc_string = ""
         del part.metadata_props[:]
-    for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
     if model.functions:
         raise RuntimeError("the graph has local functions, which are not tidied")

@@ -52,7 +52,7 @@ def write_golden(directory, vision, text, tokenizer):
         "texts": [_text(text, tokenizer, words) for words in TEXTS],
     }
     file = directory / "golden.json"
-    file.write_text(_one_line_lists(golden), encoding="utf-8")
+    file.write_text(one_line_lists(golden), encoding="utf-8")
 
 
 def _picture(directory, vision, name, scene, size):
@@ -89,17 +89,17 @@ def _numbers(values):
     return [round(float(value), 7) for value in values]
 
 
-def _one_line_lists(value, indent=0):
+def one_line_lists(value, indent=0):
     """JSON with objects spread out and plain lists kept on one line."""
     inner = " " * (indent + 2)
     if isinstance(value, dict):
         lines = [
-            f"{inner}{json.dumps(key)}: {_one_line_lists(item, indent + 2)}"
+            f"{inner}{json.dumps(key)}: {one_line_lists(item, indent + 2)}"
             for key, item in value.items()
         ]
         brackets = "{}"
     elif isinstance(value, list) and value and isinstance(value[0], dict):
-        lines = [inner + _one_line_lists(item, indent + 2) for item in value]
+        lines = [inner + one_line_lists(item, indent + 2) for item in value]
         brackets = "[]"
     else:
         return json.dumps(value, ensure_ascii=False)

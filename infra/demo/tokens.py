@@ -16,8 +16,8 @@ from scenes import TRAINING, seeded
 from towers import CONTEXT
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-# The language tokens are not used by this model. A captioner that shares the
-# tokenizer starts with one of them to choose the language it writes.
+# The language tokens are not used by the towers. The captioner shares the
+# tokenizer and starts with one of them to choose the language it writes.
 SPECIAL = (START, END, "<|en|>", "<|zh|>")
 START_ID, END_ID = SPECIAL.index(START), SPECIAL.index(END)
 VOCABULARY = 704

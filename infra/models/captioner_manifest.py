@@ -1,0 +1,28 @@
+"""Writes the `model.toml` of a captioner: three files, how pixels are made, and how a caption begins and ends."""
+
+import hashlib
+import json
+
+ENCODER, DECODER, TOKENIZER = "onnx/encoder_model.onnx", "onnx/decoder_model.onnx", "tokenizer.json"
+_ROLES = {ENCODER: "image", DECODER: "decoder", TOKENIZER: "tokenizer"}
+
+
+def write_manifest(folder, about, model, image, decoder):
+    """`about` is the comment on top, `model` has what names it; sizes and digests are taken from the files in `folder`."""
+    lines = [*(f"# {line}" for line in about), *_settings(model)]
+    for path, role in _ROLES.items():
+        content = (folder / path).read_bytes()
+        file = {"path": path, "role": role, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        lines += ["", "[[files]]", *_settings(file)]
+    image = {"input": "pixel_values", "outputs": ["cross_kv"]} | image
+    lines += ["", "[image]", *_settings(image)]
+    languages = decoder.pop("languages")
+    lines += ["", "[decoder]", *_settings(decoder)]
+    for language, prompt in languages.items():
+        lines += ["", "[[decoder.languages]]", *_settings({"language": language, "prompt": prompt})]
+    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _settings(values):
+    # Strings, numbers, truth values and lists of them are written in TOML as in JSON.
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
