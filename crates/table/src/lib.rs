@@ -20,6 +20,7 @@ mod creation;
 mod error;
 mod newest;
 mod plan;
+mod sample;
 mod space;
 
 pub use error::TableError;
