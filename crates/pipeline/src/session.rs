@@ -208,12 +208,7 @@ impl<S: Stage> Session<S> {
     }
 
     /// Starts fetching once there is room, unless the session ends before.
-    async fn start(
-        self: &Arc<Self>,
-        wanted: Wanted,
-        fetching: &TaskTracker,
-        decoded: &mpsc::Sender<Decoded<S::Input>>,
-    ) {
+    async fn start(self: &Arc<Self>, wanted: Wanted, fetching: &TaskTracker, decoded: &mpsc::Sender<Decoded<S::Input>>) {
         let permit = tokio::select! {
             biased;
             () = self.ended.cancelled() => return,

@@ -4,10 +4,10 @@ use arrow::datatypes::DataType;
 use futures::TryStreamExt;
 
 use crate::error::TableError;
-use crate::{captions, images};
 use crate::ledger::Ledger;
 use crate::location::Database;
 use crate::schema;
+use crate::{captions, images};
 
 /// What a table looks like.
 #[derive(Debug, Clone)]
