@@ -63,6 +63,10 @@ bench-preprocess *arguments: setup
     @.dev/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/bench/requirements.txt
     @.dev/venv/bin/python infra/bench/preprocess.py {{ arguments }}
 
+# Measure how well searches find what they ask for, with pictures, captions and both: `--profile dev`, `--json FILE`.
+bench-search *arguments: setup
+    @.dev/venv/bin/python infra/bench/search.py {{ arguments }}
+
 # Feed a fuzz target for so many seconds: jpeg, png, webp, gif, tiff, bmp, jxl, exif, events.
 fuzz target seconds="60": setup
     @infra/fuzz/run {{ target }} {{ seconds }}

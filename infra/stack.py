@@ -28,7 +28,7 @@ SECRET_KEY = "bucketlens-dev-secret"
 STORE_PORT = 9000
 PAGE_PORT = 8080
 READY_SECONDS = 60
-START_ORDER = ("ingest", "embedder", "searcher")
+START_ORDER = ("ingest", "embedder", "captioner", "searcher")
 
 
 def main():

@@ -26,6 +26,12 @@ class Search:
         with urllib.request.urlopen(url, timeout=30) as answer:
             return json.load(answer)
 
+    def post(self, path, body):
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
     def hits(self, words, top_k):
         return self.get("/v1/search", q=words, top_k=top_k)["hits"]
 

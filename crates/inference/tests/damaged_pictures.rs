@@ -21,10 +21,18 @@ fn what_is_no_picture_says_so() {
     assert_eq!(class(b"BMW is a maker of cars and not a bitmap"), "not_a_picture");
     assert_eq!(class(b"\xff"), "not_a_picture");
     assert_eq!(class(b"%PDF-1.7 a document"), "not_a_picture");
-    assert_eq!(class(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "unsupported_format");
-    assert_eq!(class(b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"), "unsupported_format");
+    let without_heif = if cfg!(feature = "heif") { "corrupt_picture" } else { "unsupported_format" };
+    assert_eq!(class(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), without_heif);
+    assert_eq!(class(b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"), without_heif);
     let error = decode(b"8BPS of Photoshop", &PictureLimits::default(), Detail::Whole).unwrap_err();
     assert_eq!(error.to_string(), "Photoshop pictures are not supported: convert it to JPEG, PNG, WebP, GIF, BMP or TIFF");
+}
+
+/// Found by fuzzing: the decoder of JPEG XL looks beyond the end of a list.
+#[cfg(feature = "jxl")]
+#[test]
+fn a_decoder_that_panics_is_an_error() {
+    assert_eq!(class(include_bytes!("pictures/panics.jxl")), "decode_panic");
 }
 
 /// A file that is cut anywhere is an error, or, where only what follows the pixels is missing, the same picture.
@@ -185,7 +193,7 @@ proptest! {
 }
 
 /// A file of every kind.
-const FILES: [&[u8]; 13] = [
+const FILES: [&[u8]; 15] = [
     include_bytes!("pictures/cmyk.jpg"),
     include_bytes!("pictures/progressive.jpg"),
     include_bytes!("pictures/palette.png"),
@@ -199,6 +207,8 @@ const FILES: [&[u8]; 13] = [
     include_bytes!("pictures/plain.tiff"),
     include_bytes!("pictures/lossy.jxl"),
     include_bytes!("pictures/lossless.jxl"),
+    include_bytes!("pictures/plain.heic"),
+    include_bytes!("pictures/plain.avif"),
 ];
 
 /// What storage, transfer and malice do to a file.

@@ -60,6 +60,26 @@ fn unusual_variants_are_read() {
     }
 }
 
+#[cfg(feature = "heif")]
+#[test]
+fn heic_and_avif_are_read_upright_and_over_white() {
+    use inference::PictureFormat::{Avif, Heic};
+    let red_and_blue = RgbImage::from_fn(24, 16, |x, _| if x < 12 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
+    let files: [(&str, &[u8], _); 3] = [
+        ("plain.heic", include_bytes!("pictures/plain.heic"), Heic),
+        ("plain.avif", include_bytes!("pictures/plain.avif"), Avif),
+        // Its container says how to turn it, and so does its EXIF block: once is enough.
+        ("turned.heic", include_bytes!("pictures/turned.heic"), Heic),
+    ];
+    for (name, bytes, format) in files {
+        let picture = open(bytes);
+        assert_eq!((picture.width, picture.height, picture.format), (24, 16, format), "{name}");
+        assert_looks_like(&picture.rgb, &red_and_blue, name);
+    }
+    let clear = open(include_bytes!("pictures/transparent.avif"));
+    assert!(clear.rgb.pixels().all(|pixel| pixel.0.iter().all(|value| *value > 250)));
+}
+
 #[test]
 fn sixteen_bits_and_grey_become_eight_bits_and_colour() {
     let deep = ImageBuffer::from_pixel(4, 3, Luma([32_896_u16]));

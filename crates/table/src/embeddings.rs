@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch};
-use futures::TryStreamExt;
-use lancedb::DistanceType;
+use arrow::array::{Array, FixedSizeListArray, Float32Array};
 use lancedb::expr::DfExpr;
-use lancedb::query::{ExecutableQuery, QueryBase, Select};
 
 use crate::duplicates::{self, Duplicates};
 use crate::error::TableError;
 use crate::filter::{Filter, one_of};
-use crate::ledger::{Ledger, PER_QUERY};
+use crate::ledger::Ledger;
 use crate::location::Database;
 use crate::newest::{self, NewestVersions};
 use crate::plan::{IndexedRows, Plan};
@@ -70,10 +67,10 @@ pub struct Found {
 /// The `embeddings_<model>` table.
 #[derive(Debug, Clone)]
 pub struct Embeddings {
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     pub(crate) space: Space,
-    newest: Arc<NewestVersions>,
-    indexed: Arc<IndexedRows>,
+    pub(crate) newest: Arc<NewestVersions>,
+    pub(crate) indexed: Arc<IndexedRows>,
 }
 
 /// Name of the table of a model.
@@ -168,11 +165,8 @@ impl Embeddings {
     /// # Errors
     /// A vector of another length, or the store did not answer or refused.
     pub async fn search(&self, query: &VectorQuery) -> Result<Found, TableError> {
-        if query.vector.len() != self.space.dim {
-            let (got, dim) = (query.vector.len(), self.space.dim);
-            return Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")));
-        }
-        let pinned = Self { ledger: self.ledger.pinned().await?, ..self.clone() };
+        self.check_length(&query.vector)?;
+        let pinned = self.pinned().await?;
         let table_version = pinned.ledger.version().await?;
         let plan = match query.exact {
             true => Plan::Exact,
@@ -207,21 +201,7 @@ impl Embeddings {
     }
 
     async fn nearest(&self, query: &VectorQuery, plan: Plan, limit: usize) -> Result<Vec<Hit>, TableError> {
-        let failed = TableError::of(&self.ledger.name);
-        let mut columns = FACTS_COLUMNS.to_vec();
-        columns.push("_distance");
-        let search = self.ledger.table.vector_search(query.vector.as_slice()).map_err(&failed)?;
-        let mut search = plan
-            .apply(search, limit)
-            .map_err(&failed)?
-            .column("vector")
-            .distance_type(DistanceType::Cosine)
-            .limit(limit)
-            .select(Select::columns(&columns));
-        if let Some(condition) = query.filter.expression() {
-            search = search.only_if_expr(condition);
-        }
-        let batches: Vec<RecordBatch> = search.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)?;
+        let batches = self.ledger.nearest(&query.vector, plan, query.filter.expression(), limit, &FACTS_COLUMNS).await?;
         let mut hits = Vec::new();
         for batch in batches {
             let facts = schema::read_facts(&batch).map_err(|error| self.unusable(error))?;
@@ -237,11 +217,11 @@ impl Embeddings {
 
     /// Keeps the rows that are the newest of their object, each object once.
     async fn newest_only<T: AsRef<Facts>>(&self, found: Vec<T>, version: u64) -> Result<Vec<T>, TableError> {
-        let mut newest = self.newest.recall(version, &found);
-        for some in newest::unknown(&found, &newest).chunks(PER_QUERY) {
-            let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
-            let rows = self.ledger.rows(Some(one_of("key", some.iter().cloned())), &columns).await?;
-            let looked_up = newest::newest_of(&rows).map_err(|error| self.unusable(error))?;
+        let object = |facts: &Facts| (facts.bucket.clone(), facts.key.clone());
+        let mut newest = self.newest.recall(version, found.iter().map(|row| object(row.as_ref())));
+        let missing = newest::unknown(&found, &newest);
+        if !missing.is_empty() {
+            let looked_up = self.ledger.newest(&missing).await?;
             self.newest.remember(version, &looked_up);
             newest.extend(looked_up);
         }
@@ -264,7 +244,12 @@ impl Embeddings {
         Ok(())
     }
 
-    fn unusable(&self, problem: impl ToString) -> TableError {
+    pub(crate) fn check_length(&self, vector: &[f32]) -> Result<(), TableError> {
+        let (got, dim) = (vector.len(), self.space.dim);
+        if got == dim { Ok(()) } else { Err(self.unusable(format!("the query vector has {got} values, {dim} are expected"))) }
+    }
+
+    pub(crate) fn unusable(&self, problem: impl ToString) -> TableError {
         TableError::rows(&self.ledger.name, problem)
     }
 }

@@ -31,6 +31,49 @@ pub struct Filter {
     pub min_size_bytes: Option<u64>,
     /// Size of the original, at most.
     pub max_size_bytes: Option<u64>,
+    /// Wider than high, higher than wide, or neither, as displayed.
+    pub orientation: Option<Shape>,
+    /// Taken within this box.
+    pub place: Option<Place>,
+    /// All of these keywords, as captioners wrote them. Only a table of captions knows them.
+    pub keywords: Vec<String>,
+    /// One of these object versions.
+    #[serde(skip)]
+    pub image_ids: Option<Vec<String>>,
+}
+
+/// The shape of a picture as displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Wider than high.
+    Landscape,
+    /// Higher than wide.
+    Portrait,
+    /// As wide as high.
+    Square,
+}
+
+/// A box on the map, in degrees, its edges included. Where `west` is greater than `east` it crosses the antimeridian.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Greatest latitude.
+    pub north: f64,
+    /// Least latitude.
+    pub south: f64,
+    /// Longitude of the left edge.
+    pub west: f64,
+    /// Longitude of the right edge.
+    pub east: f64,
+}
+
+impl Place {
+    fn expression(self) -> DfExpr {
+        let (from, to) = (col("longitude").gt_eq(lit(self.west)), col("longitude").lt_eq(lit(self.east)));
+        let between = if self.west <= self.east { from.and(to) } else { from.or(to) };
+        col("latitude").gt_eq(lit(self.south)).and(col("latitude").lt_eq(lit(self.north))).and(between)
+    }
 }
 
 fn time(value: Timestamp) -> DfExpr {
@@ -38,7 +81,7 @@ fn time(value: Timestamp) -> DfExpr {
 }
 
 impl Filter {
-    /// The filter as one expression; `None` where it holds for every row.
+    /// The filter without its keywords as one expression; `None` where it holds for every row.
     pub(crate) fn expression(&self) -> Option<DfExpr> {
         let mut conditions = Vec::new();
         conditions.extend(self.prefix.as_deref().and_then(|prefix| begins_with("key", prefix)));
@@ -53,6 +96,13 @@ impl Filter {
         conditions.extend(self.min_height.map(|n| col("height").gt_eq(lit(n))));
         conditions.extend(self.min_size_bytes.map(|n| col("size_bytes").gt_eq(lit(n))));
         conditions.extend(self.max_size_bytes.map(|n| col("size_bytes").lt_eq(lit(n))));
+        conditions.extend(self.orientation.map(|shape| match shape {
+            Shape::Landscape => col("width").gt(col("height")),
+            Shape::Portrait => col("width").lt(col("height")),
+            Shape::Square => col("width").eq(col("height")),
+        }));
+        conditions.extend(self.place.map(Place::expression));
+        conditions.extend(self.image_ids.as_ref().map(|ids| one_of("image_id", ids.iter().cloned())));
         conditions.into_iter().reduce(DfExpr::and)
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod candidates;
 pub mod captions;
 pub mod duplicates;
 pub mod embeddings;
@@ -25,3 +26,4 @@ mod space;
 
 pub use error::TableError;
 pub use location::Database;
+pub use newest::NewestIds;

@@ -13,10 +13,10 @@ use crate::schema::{Facts, column};
 const MOST_OBJECTS: usize = 100_000;
 
 /// Bucket and key.
-type Object = (String, String);
+pub(crate) type Object = (String, String);
 
 /// The newest image id of each object.
-pub(crate) type NewestIds = HashMap<Object, String>;
+pub type NewestIds = HashMap<Object, String>;
 
 /// What was looked up in one version of the table. Rows never change within a version, so it need not be looked up again
 /// until the next commit. Only a memory: a search works on its own copy, so that searches of different versions cannot
@@ -32,12 +32,11 @@ fn object(facts: &Facts) -> Object {
 
 impl NewestVersions {
     /// What is known about these objects.
-    pub(crate) fn recall<T: AsRef<Facts>>(&self, version: u64, rows: &[T]) -> NewestIds {
+    pub(crate) fn recall(&self, version: u64, objects: impl Iterator<Item = Object>) -> NewestIds {
         let known = self.lock();
         if known.0 != version {
             return NewestIds::new();
         }
-        let objects = rows.iter().map(|row| object(row.as_ref()));
         objects.filter_map(|object| known.1.get_key_value(&object)).map(|(object, id)| (object.clone(), id.clone())).collect()
     }
 
@@ -81,9 +80,9 @@ pub(crate) fn newest_of(rows: &[RecordBatch]) -> Result<NewestIds, ArrowError> {
 }
 
 /// The keys of the rows that `newest` says nothing about, each once.
-pub(crate) fn unknown<T: AsRef<Facts>>(rows: &[T], newest: &NewestIds) -> Vec<String> {
+pub(crate) fn unknown<T: AsRef<Facts>>(rows: &[T], newest: &NewestIds) -> HashSet<String> {
     let unknown = rows.iter().map(AsRef::as_ref).filter(|facts| !newest.contains_key(&object(facts)));
-    unknown.map(|facts| facts.key.clone()).collect::<HashSet<_>>().into_iter().collect()
+    unknown.map(|facts| facts.key.clone()).collect()
 }
 
 /// The rows that are the newest of their object, each object once; their order stays.

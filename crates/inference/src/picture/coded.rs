@@ -35,7 +35,7 @@ fn jxl(content: Cursor<&[u8]>, allocation: Limits) -> Result<impl ImageDecoder, 
 
 #[cfg(not(feature = "jxl"))]
 fn jxl(content: Cursor<&[u8]>, _: Limits) -> Result<impl ImageDecoder, ImageError> {
-    // Not reached: without the feature the format is refused by its name.
+    // Not reached: without their feature these formats are refused by name.
     ImageReader::new(content).into_decoder()
 }
 

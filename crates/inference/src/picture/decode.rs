@@ -96,6 +96,8 @@ fn guarded(request: &Request) -> Result<(Picture, Option<Share>), PictureError> 
     // Decoders are well tested, and still a file that nobody thought of must not end the process.
     let decoded = catch_unwind(AssertUnwindSafe(|| match format {
         PictureFormat::Jpeg => jpeg::decode(request).map(upright),
+        #[cfg(feature = "heif")]
+        PictureFormat::Heic | PictureFormat::Avif => super::heif::decode(request, format).map(upright),
         _ => coded::decode(request, format).map(upright),
     }));
     decoded.unwrap_or(Err(PictureError::DecodePanic))

@@ -21,10 +21,14 @@ pub enum PictureFormat {
     Tiff,
     /// JPEG XL, with the feature `jxl`; of an animation the first frame.
     JpegXl,
+    /// HEIC, with the feature `heif`.
+    Heic,
+    /// AVIF, with the feature `heif`.
+    Avif,
 }
 
 impl PictureFormat {
-    /// Stable lower-case name: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`, `jxl`.
+    /// Stable lower-case name: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`, `jxl`, `heic`, `avif`.
     pub fn as_str(self) -> &'static str {
         match self {
             PictureFormat::Jpeg => "jpeg",
@@ -34,6 +38,8 @@ impl PictureFormat {
             PictureFormat::Bmp => "bmp",
             PictureFormat::Tiff => "tiff",
             PictureFormat::JpegXl => "jxl",
+            PictureFormat::Heic => "heic",
+            PictureFormat::Avif => "avif",
         }
     }
 
@@ -46,7 +52,7 @@ impl PictureFormat {
             PictureFormat::Gif => Some(ImageFormat::Gif),
             PictureFormat::Bmp => Some(ImageFormat::Bmp),
             PictureFormat::Tiff => Some(ImageFormat::Tiff),
-            PictureFormat::JpegXl => None,
+            PictureFormat::JpegXl | PictureFormat::Heic | PictureFormat::Avif => None,
         }
     }
 
@@ -54,6 +60,11 @@ impl PictureFormat {
     pub(super) fn of(bytes: &[u8]) -> Result<PictureFormat, PictureError> {
         if cfg!(feature = "jxl") && JPEG_XL.iter().any(|magic| bytes.starts_with(magic)) {
             return Ok(PictureFormat::JpegXl);
+        }
+        if cfg!(feature = "heif")
+            && let Some(format) = heif(bytes)
+        {
+            return Ok(format);
         }
         if let Some(what) = known_but_not_decoded(bytes) {
             return Err(PictureError::UnsupportedFormat { what: what.to_owned() });
@@ -75,6 +86,16 @@ impl PictureFormat {
 
 /// A bare codestream, and a container (ISO/IEC 18181-2).
 const JPEG_XL: [&[u8]; 2] = [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"];
+
+/// The kind of a file in the container of ISO/IEC 23008-12, by its major brand or the first compatible one that tells.
+fn heif(bytes: &[u8]) -> Option<PictureFormat> {
+    let brands = bytes.get(8..40.min(bytes.len())).filter(|_| bytes.get(4..8) == Some(b"ftyp"))?;
+    brands.chunks_exact(4).find_map(|brand| match brand {
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Some(PictureFormat::Heic),
+        b"avif" | b"avis" => Some(PictureFormat::Avif),
+        _ => None,
+    })
+}
 
 /// Formats that people do put in buckets and that deserve a better answer than "not a picture".
 fn known_but_not_decoded(bytes: &[u8]) -> Option<&'static str> {

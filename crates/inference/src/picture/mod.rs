@@ -5,6 +5,8 @@ mod colour;
 mod decode;
 mod error;
 mod format;
+#[cfg(feature = "heif")]
+mod heif;
 mod jpeg;
 mod jpeg_end;
 mod metadata;

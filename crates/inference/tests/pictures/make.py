@@ -1,15 +1,17 @@
 """Writes the pictures of these tests that the image crate cannot write itself.
 
-    python -m venv venv && venv/bin/pip install pillow==13.0.0 pillow-jxl-plugin==1.3.8 && venv/bin/python make.py
+    python -m venv venv && venv/bin/pip install pillow==13.0.0 pillow-jxl-plugin==1.3.8 pillow-heif==1.8.1 && venv/bin/python make.py
 
 Each is 24 x 16: left half red, right half blue.
 """
 
 import pathlib
 
+import pillow_heif
 import pillow_jxl  # noqa: F401, teaches Pillow to write JPEG XL
 from PIL import Image
 
+pillow_heif.register_heif_opener()
 HERE = pathlib.Path(__file__).parent
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -33,3 +35,11 @@ picture.save(HERE / "lossy.jxl", quality=95)
 picture.save(HERE / "lossless.jxl", lossless=True, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
 picture.quantize(4).save(HERE / "palette.bmp")
 picture.save(HERE / "plain.tiff")
+picture.save(HERE / "plain.heic", quality=95)
+picture.save(HERE / "plain.avif", quality=95)
+turned = picture.transpose(Image.Transpose.ROTATE_90)
+turned.getexif()[0x0112] = 6
+turned.save(HERE / "turned.heic", quality=95, exif=turned.getexif())
+clear = picture.convert("RGBA")
+clear.putalpha(0)
+clear.save(HERE / "transparent.avif", quality=95)

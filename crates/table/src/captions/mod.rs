@@ -2,9 +2,11 @@
 
 mod age;
 mod rows;
+mod search;
 pub mod words;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub use age::Written;
 pub use rows::{CaptionRow, Said};
@@ -15,6 +17,7 @@ use crate::error::TableError;
 use crate::filter::one_of;
 use crate::ledger::{Ledger, PER_QUERY};
 use crate::location::Database;
+use crate::plan::IndexedRows;
 use crate::schema::Space;
 use arrow::array::StringArray;
 use lancedb::expr::{col, lit};
@@ -24,6 +27,7 @@ use lancedb::expr::{col, lit};
 pub struct Captions {
     pub(crate) ledger: Ledger,
     space: Space,
+    indexed: Arc<IndexedRows>,
 }
 
 /// Name of the table of a captioner.
@@ -47,7 +51,7 @@ impl Captions {
         let ledger = Ledger::open_or_create(database, &name(captioner), schema).await?;
         ledger.holds_only(&space).await?;
         make_index(&ledger).await?;
-        Ok(Self { ledger, space })
+        Ok(Self { ledger, space, indexed: Arc::default() })
     }
 
     /// Opens the table as whatever it holds; `None` where it does not exist yet.
@@ -58,7 +62,7 @@ impl Captions {
         let Some(ledger) = Ledger::open(database, &name(captioner)).await? else { return Ok(None) };
         let Some(space) = ledger.space("").await? else { return Ok(None) };
         ledger.has_columns(&captions_schema(space.dim)).await?;
-        Ok(Some(Self { ledger, space }))
+        Ok(Some(Self { ledger, space, indexed: Arc::default() }))
     }
 
     /// What the vectors of its captions are. Its model is empty where the table was opened for reading.

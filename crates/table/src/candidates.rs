@@ -1,0 +1,220 @@
+//! What a search finds before anything is known of it but where it is: several searches of one version of the tables, joined
+//! by who asks. Facts are read only of what is shown.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow::error::ArrowError;
+use futures::TryStreamExt;
+use lancedb::DistanceType;
+use lancedb::expr::{DfExpr, col, lit};
+use lancedb::query::{ExecutableQuery, QueryBase, Select};
+
+use crate::embeddings::Embeddings;
+use crate::error::TableError;
+use crate::filter::{Filter, one_of};
+use crate::ledger::{Ledger, PER_QUERY};
+use crate::location::Database;
+use crate::newest::{self, NewestIds};
+use crate::plan::Plan;
+use crate::schema::{FACTS_COLUMNS, Facts, column, read_facts};
+
+/// An object version that a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Identity.
+    pub image_id: String,
+    /// Bucket name.
+    pub bucket: String,
+    /// Object key.
+    pub key: String,
+    /// Hash of the bytes.
+    pub content_hash: String,
+    /// What the search thinks of it; more is better.
+    pub score: f32,
+}
+
+pub(crate) const CANDIDATE_COLUMNS: [&str; 4] = ["image_id", "bucket", "key", "content_hash"];
+
+/// Reads candidates; `score` gives that of a row from the column of this name. Best first, each object version once, equal
+/// scores by id, so that the same version of a table always gives the same order.
+pub(crate) fn read(batches: &[RecordBatch], name: &str, score: impl Fn(f32) -> f32) -> Result<Vec<Candidate>, ArrowError> {
+    let mut candidates = Vec::new();
+    for batch in batches {
+        let text = |name| column::<StringArray>(batch, name);
+        let (ids, buckets, keys, hashes) = (text("image_id")?, text("bucket")?, text("key")?, text("content_hash")?);
+        let scores: &Float32Array = column(batch, name)?;
+        candidates.extend((0..batch.num_rows()).map(|row| Candidate {
+            image_id: ids.value(row).to_owned(),
+            bucket: buckets.value(row).to_owned(),
+            key: keys.value(row).to_owned(),
+            content_hash: hashes.value(row).to_owned(),
+            score: score(scores.value(row)),
+        }));
+    }
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.image_id.cmp(&b.image_id)));
+    let mut seen = HashSet::new();
+    candidates.retain(|candidate| seen.insert(candidate.image_id.clone()));
+    Ok(candidates)
+}
+
+impl Ledger {
+    /// The rows nearest to a vector.
+    pub(crate) async fn nearest(
+        &self,
+        vector: &[f32],
+        plan: Plan,
+        condition: Option<DfExpr>,
+        limit: usize,
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>, TableError> {
+        let failed = TableError::of(&self.name);
+        let mut columns = columns.to_vec();
+        columns.push("_distance");
+        let search = self.table.vector_search(vector).map_err(&failed)?;
+        let mut search = plan
+            .apply(search, limit)
+            .map_err(&failed)?
+            .column("vector")
+            .distance_type(DistanceType::Cosine)
+            .limit(limit)
+            .select(Select::columns(&columns));
+        if let Some(condition) = condition {
+            search = search.only_if_expr(condition);
+        }
+        search.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)
+    }
+
+    /// The same table at a former version. `None` where that version is gone: pruned, or the table made anew.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn at(&self, database: &Database, version: u64) -> Result<Option<Self>, TableError> {
+        if self.version().await? == version {
+            return Ok(Some(self.clone()));
+        }
+        // A handle of its own: going to a version moves all clones of a handle.
+        let Some(former) = Self::open(database, &self.name).await? else { return Ok(None) };
+        match former.table.checkout(version).await {
+            Ok(()) => Ok(Some(former)),
+            Err(error) if former.has_version(version).await.is_ok_and(|has| has) => Err(TableError::of(&self.name)(error)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn has_version(&self, version: u64) -> Result<bool, TableError> {
+        let versions = self.table.list_versions().await.map_err(TableError::of(&self.name))?;
+        Ok(versions.iter().any(|known| known.version == version))
+    }
+
+    /// Vectors of about `wanted` rows, the same ones as long as no rows come or go. Ids are hashes, so the rows with the
+    /// smallest ids are a random sample.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn sample(&self, wanted: usize) -> Result<Vec<Vec<f32>>, TableError> {
+        let rows = self.count_rows().await?.max(1);
+        let condition = (rows > wanted).then(|| {
+            let share = (u128::MAX / rows as u128).saturating_mul(wanted as u128);
+            col("image_id").lt(lit(format!("{share:032x}")))
+        });
+        let mut sample = Vec::new();
+        for batch in self.rows(condition, &["vector"]).await? {
+            let vectors: &FixedSizeListArray = column(&batch, "vector").map_err(|error| TableError::rows(&self.name, error))?;
+            sample.extend(
+                vectors
+                    .iter()
+                    .flatten()
+                    .filter_map(|values| Some(values.as_any().downcast_ref::<Float32Array>()?.values().to_vec())),
+            );
+        }
+        Ok(sample)
+    }
+
+    /// Everything known without a model about these object versions, by image id.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn facts(&self, ids: &[String]) -> Result<HashMap<String, Facts>, TableError> {
+        let mut facts = HashMap::new();
+        for some in ids.chunks(PER_QUERY) {
+            for batch in self.rows(Some(one_of("image_id", some.iter().cloned())), &FACTS_COLUMNS).await? {
+                let read = read_facts(&batch).map_err(|error| TableError::rows(&self.name, error))?;
+                facts.extend(read.into_iter().map(|facts| (facts.image_id.clone(), facts)));
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The newest object version of each of these keys, by bucket and key; a key that is not there is left out.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn newest(&self, keys: &HashSet<String>) -> Result<NewestIds, TableError> {
+        let keys: Vec<_> = keys.iter().cloned().collect();
+        let mut ids = NewestIds::new();
+        for some in keys.chunks(PER_QUERY) {
+            let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
+            let rows = self.rows(Some(one_of("key", some.iter().cloned())), &columns).await?;
+            ids.extend(newest::newest_of(&rows).map_err(|error| TableError::rows(&self.name, error))?);
+        }
+        Ok(ids)
+    }
+}
+
+impl Embeddings {
+    /// The same table, held at its newest version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn pinned(&self) -> Result<Self, TableError> {
+        Ok(Self { ledger: self.ledger.pinned().await?, ..self.clone() })
+    }
+
+    /// The same table at a former version; `None` where that is gone.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn at(&self, database: &Database, version: u64) -> Result<Option<Self>, TableError> {
+        Ok(self.ledger.at(database, version).await?.map(|ledger| Self { ledger, ..self.clone() }))
+    }
+
+    /// The nearest object versions, former versions of overwritten objects among them; and whether all rows were compared. The
+    /// score is the cosine similarity, from -1 to 1. For a table that is held at a version.
+    ///
+    /// # Errors
+    /// A vector of another length, or the store did not answer or refused.
+    pub async fn candidates(
+        &self,
+        vector: &[f32],
+        filter: &Filter,
+        exact: bool,
+        limit: usize,
+    ) -> Result<(Vec<Candidate>, bool), TableError> {
+        self.check_length(vector)?;
+        let plan = match exact {
+            true => Plan::Exact,
+            false => Plan::choose(&self.ledger, self.ledger.version().await?, &self.indexed, filter).await?,
+        };
+        let rows = self.ledger.nearest(vector, plan, filter.expression(), limit, &CANDIDATE_COLUMNS).await?;
+        let candidates = read(&rows, "_distance", |distance| 1.0 - distance).map_err(|error| self.unusable(error))?;
+        Ok((candidates, plan.is_exact(limit)))
+    }
+
+    /// [`Ledger::newest`], remembered as long as the table stays the same.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn newest(&self, of: &[Candidate]) -> Result<NewestIds, TableError> {
+        let version = self.ledger.version().await?;
+        let mut known = self.newest.recall(version, of.iter().map(|found| (found.bucket.clone(), found.key.clone())));
+        let missing = |found: &&Candidate| !known.contains_key(&(found.bucket.clone(), found.key.clone()));
+        let missing: HashSet<_> = of.iter().filter(missing).map(|found| found.key.clone()).collect();
+        if !missing.is_empty() {
+            let looked_up = self.ledger.newest(&missing).await?;
+            self.newest.remember(version, &looked_up);
+            known.extend(looked_up);
+        }
+        Ok(known)
+    }
+}

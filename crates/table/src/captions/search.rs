@@ -1,0 +1,102 @@
+//! Searching what was said: by its vectors and by its words.
+
+use futures::TryStreamExt;
+use lancedb::datafusion::functions_nested::expr_fn::array_has;
+use lancedb::expr::{DfExpr, col, lit};
+use lancedb::index::scalar::FullTextSearchQuery;
+use lancedb::query::{ExecutableQuery, QueryBase, Select};
+
+use crate::candidates::{CANDIDATE_COLUMNS, Candidate, read};
+use crate::captions::Captions;
+use crate::captions::rows::WORDS;
+use crate::error::TableError;
+use crate::filter::Filter;
+use crate::location::Database;
+use crate::plan::Plan;
+
+impl Captions {
+    /// The same table, held at its newest version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn pinned(&self) -> Result<Self, TableError> {
+        Ok(Self { ledger: self.ledger.pinned().await?, ..self.clone() })
+    }
+
+    /// The same table at a former version; `None` where that is gone.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn at(&self, database: &Database, version: u64) -> Result<Option<Self>, TableError> {
+        Ok(self.ledger.at(database, version).await?.map(|ledger| Self { ledger, ..self.clone() }))
+    }
+
+    /// The object versions whose captions are nearest to a vector of [`space`](Self::space); the score is the cosine similarity.
+    /// For a table that is held at a version.
+    ///
+    /// # Errors
+    /// A vector of another length, or the store did not answer or refused.
+    pub async fn candidates(
+        &self,
+        vector: &[f32],
+        filter: &Filter,
+        exact: bool,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, TableError> {
+        if vector.len() != self.space.dim {
+            let (got, dim) = (vector.len(), self.space.dim);
+            return Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")));
+        }
+        let plan = match exact {
+            true => Plan::Exact,
+            false => Plan::choose(&self.ledger, self.ledger.version().await?, &self.indexed, filter).await?,
+        };
+        let rows = self.ledger.nearest(vector, plan, condition(filter), limit, &CANDIDATE_COLUMNS).await?;
+        read(&rows, "_distance", |distance| 1.0 - distance).map_err(|error| self.unusable(error))
+    }
+
+    /// The object versions in whose words some of these occur; the score is BM25. For a table that is held at a version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn matching(&self, text: &str, filter: &Filter, limit: usize) -> Result<Vec<Candidate>, TableError> {
+        let failed = TableError::of(&self.ledger.name);
+        let mut columns = CANDIDATE_COLUMNS.to_vec();
+        columns.push("_score");
+        let asked = FullTextSearchQuery::new(text.to_owned()).with_column(WORDS.to_owned());
+        let asked = asked.map_err(|error| self.unusable(error))?;
+        let mut search = self.ledger.table.query().full_text_search(asked).limit(limit).select(Select::columns(&columns));
+        if let Some(condition) = condition(filter) {
+            search = search.only_if_expr(condition);
+        }
+        let rows: Vec<_> = search.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)?;
+        read(&rows, "_score", |score| score).map_err(|error| self.unusable(error))
+    }
+
+    /// Identities of the object versions that the filter keeps, its keywords included; `None` where there are more than
+    /// `most`.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn ids(&self, filter: &Filter, most: usize) -> Result<Option<Vec<String>>, TableError> {
+        let failed = TableError::of(&self.ledger.name);
+        let mut query = self.ledger.table.query().select(Select::columns(&["image_id"])).limit(most + 1);
+        if let Some(condition) = condition(filter) {
+            query = query.only_if_expr(condition);
+        }
+        let batches: Vec<_> = query.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)?;
+        let mut ids = Vec::new();
+        for batch in &batches {
+            let column: &arrow::array::StringArray =
+                crate::schema::column(batch, "image_id").map_err(|error| self.unusable(error))?;
+            ids.extend(column.iter().flatten().map(str::to_owned));
+        }
+        Ok((ids.len() <= most).then_some(ids))
+    }
+}
+
+/// All of a filter: every keyword must be there.
+fn condition(filter: &Filter) -> Option<DfExpr> {
+    let keywords = filter.keywords.iter().map(|keyword| array_has(col("keywords"), lit(keyword.trim().to_lowercase())));
+    filter.expression().into_iter().chain(keywords).reduce(DfExpr::and)
+}
