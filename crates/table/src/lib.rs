@@ -21,7 +21,6 @@ mod creation;
 mod error;
 mod newest;
 mod plan;
-mod sample;
 mod space;
 
 pub use error::TableError;

@@ -61,7 +61,7 @@ async fn neighbours(table: &Embeddings, id: &str) -> Result<Option<HashSet<(Stri
 }
 
 /// All ids as numbers, in order: 16 bytes each.
-pub(crate) async fn ids(ledger: &Ledger) -> Result<Vec<u128>, TableError> {
+async fn ids(ledger: &Ledger) -> Result<Vec<u128>, TableError> {
     let mut ids = Vec::new();
     let mut stream = ledger.all_ids().await?;
     while let Some(some) = stream.try_next().await? {

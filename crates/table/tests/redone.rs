@@ -6,9 +6,8 @@ mod rows;
 
 use std::collections::HashSet;
 
-use rows::{facts, open, row, space, unit};
+use rows::{facts, open, space, unit};
 use table::captions::{self, CaptionRow, Captions, Said};
-use table::embeddings::Embeddings;
 use table::maintain::{MaintainSettings, maintain};
 
 fn caption(id: u128, caption: &str, prompt_hash: &str) -> CaptionRow {
@@ -54,17 +53,4 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
     }
     let look = table::inspect::look(&database, &name).await.unwrap().unwrap();
     assert_eq!((look.rows, look.problem), (2, None));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sample_is_spread_over_the_table_and_no_larger_than_asked() {
-    let (_store, database) = open().await;
-    let embeddings = Embeddings::open_or_create(&database, space(2)).await.unwrap();
-    assert!(embeddings.sample(10).await.unwrap().is_empty());
-    let rows: Vec<_> = (0..100).map(|id| row(id, &format!("{id}.jpg"), 1_700_000_000, unit(vec![1.0, id as f32]))).collect();
-    embeddings.append(&rows, "first").await.unwrap();
-    assert_eq!(embeddings.sample(500).await.unwrap().len(), 100);
-    let some = embeddings.sample(10).await.unwrap();
-    assert_eq!(some.len(), 10);
-    assert!(some.iter().any(|vector| vector[1] > 0.99) && some.iter().any(|vector| vector[1] < 0.5));
 }
