@@ -67,6 +67,10 @@ bench-preprocess *arguments: setup
 bench-search *arguments: setup
     @.dev/venv/bin/python infra/bench/search.py {{ arguments }}
 
+# Measure how long searches take in 100,000 rows, beside the table library alone: `--profile dev`, `--rows N`, `--queries N`.
+bench-search-latency *arguments: setup
+    @.dev/venv/bin/python infra/bench/search_latency.py {{ arguments }}
+
 # Feed a fuzz target for so many seconds: jpeg, png, webp, gif, tiff, bmp, jxl, exif, events.
 fuzz target seconds="60": setup
     @infra/fuzz/run {{ target }} {{ seconds }}

@@ -56,7 +56,8 @@ def export_captioner(out, vision, cross_keys, decoder, clip):
             "mean": [MEAN] * 3,
             "std": [STD] * 3,
         },
-        {"max_tokens": MAX_TOKENS, "end": END_ID, "languages": PROMPTS},
+        {"max_tokens": MAX_TOKENS, "end": END_ID},
+        PROMPTS,
     )
 
 

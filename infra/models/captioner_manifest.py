@@ -7,8 +7,11 @@ ENCODER, DECODER, TOKENIZER = "onnx/encoder_model.onnx", "onnx/decoder_model.onn
 _ROLES = {ENCODER: "image", DECODER: "decoder", TOKENIZER: "tokenizer"}
 
 
-def write_manifest(folder, about, model, image, decoder):
-    """`about` is the comment on top, `model` has what names it; sizes and digests are taken from the files in `folder`."""
+def write_manifest(folder, about, model, image, decoder, prompts):
+    """Sizes and digests are those of the files in `folder`.
+
+    `about` is the comment on top, `model` has what names it, `prompts` the ids a caption begins with by language.
+    """
     lines = [*(f"# {line}" for line in about), *_settings(model)]
     for path, role in _ROLES.items():
         content = (folder / path).read_bytes()
@@ -16,9 +19,8 @@ def write_manifest(folder, about, model, image, decoder):
         lines += ["", "[[files]]", *_settings(file)]
     image = {"input": "pixel_values", "outputs": ["cross_kv"]} | image
     lines += ["", "[image]", *_settings(image)]
-    languages = decoder.pop("languages")
     lines += ["", "[decoder]", *_settings(decoder)]
-    for language, prompt in languages.items():
+    for language, prompt in prompts.items():
         lines += ["", "[[decoder.languages]]", *_settings({"language": language, "prompt": prompt})]
     (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

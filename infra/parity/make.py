@@ -3,7 +3,8 @@
     python -m venv venv && venv/bin/pip install --requirement requirements.txt && venv/bin/python make.py [FAMILY ...]
 
 Each model has the architecture, the layout of files and the names of the public repositories of its family and random
-weights. Pixels come from the family's own processor, token ids from a tokenizer of its kind, vectors from PyTorch.
+weights. Pixels come from the family's own processor, token ids from a tokenizer of its kind, vectors from PyTorch, captions
+from transformers' `generate`.
 """
 
 import json
@@ -14,11 +15,14 @@ import warnings
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 
-import corpus
-import families
-import pictures
+# Behind this folder, so that the files beside this one come first.
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "models"))
+import captioners  # noqa: E402
+import corpus  # noqa: E402
+import families  # noqa: E402
+import pictures  # noqa: E402
+from golden_pixels import golden_pixels  # noqa: E402
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "crates" / "inference" / "tests" / "parity"
 
@@ -28,9 +32,12 @@ def main():
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     files = pictures.draw(OUT / "pictures")
-    for name in sys.argv[1:] or families.ALL:
+    for name in sys.argv[1:] or [*families.ALL, *captioners.ALL]:
         torch.manual_seed(7)
         folder = OUT / name
+        if name in captioners.ALL:
+            captioners.ALL[name](folder, files)
+            continue
         family = families.ALL[name](folder)
         golden = {"pictures": picture_goldens(family, files, folder / "golden")}
         golden["texts"] = text_goldens(family) if family.tokenizer else []
@@ -42,25 +49,10 @@ def main():
 
 
 def picture_goldens(family, files, folder):
-    """Whole pixel levels go into NAME.png, what is left of them (in 1/256) into NAME.fraction.png where there is any."""
-    folder.mkdir(parents=True, exist_ok=True)
     goldens = []
     for file in files:
-        # Processors ignore the orientation, so the picture is turned before.
-        upright = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
-        normalised = family.processor(images=upright, return_tensors="pt")["pixel_values"][0].numpy().astype(np.float64)
-        mean, std = (np.array(values).reshape(3, 1, 1) for values in (family.processor.image_mean, family.processor.image_std))
-        levels = np.clip((normalised * std + mean) * 255, 0, 255).transpose(1, 2, 0)
-        steps = np.round(levels * 256).astype(np.int64) if family.unrounded else np.round(levels).astype(np.int64) * 256
-        assert family.unrounded or np.abs(levels * 256 - steps).max() < 1, "the processor does not round pixels"
-        steps = np.minimum(steps, 255 * 256)
-        Image.fromarray((steps // 256).astype(np.uint8)).save(folder / f"{file.stem}.png", optimize=True)
-        if family.unrounded:
-            Image.fromarray((steps % 256).astype(np.uint8)).save(folder / f"{file.stem}.fraction.png", optimize=True)
-        # The vector belongs to exactly the pixels in the files.
-        stored = ((steps / 256 / 255).transpose(2, 0, 1) - mean) / std
-        vector = family.image(torch.tensor(stored[None], dtype=torch.float32))
-        goldens.append({"file": file.name, "width": upright.width, "height": upright.height, "vector": unit(vector)})
+        golden, stored = golden_pixels(family.processor, file, folder, family.unrounded)
+        goldens.append(golden | {"vector": unit(family.image(stored))})
     return goldens
 
 

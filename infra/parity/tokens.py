@@ -76,3 +76,19 @@ def gemma():
     tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     return tokenizer
+
+
+def blip():
+    """WordPiece of English words in lower case, with BLIP's token that begins a caption behind BERT's vocabulary."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    characters = [*string.ascii_lowercase, *string.digits, *"'(),!.-_"]
+    within = ["##" + character for character in string.ascii_lowercase + string.digits]
+    words = sorted({word for sentence in SENTENCES for word in sentence.split() if word.isascii() and len(word) > 1})
+    ids = {token: i for i, token in enumerate([*special, *characters, *within, *words, "[DEC]", "[ENC]"])}
+    tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens([*special, "[DEC]", "[ENC]"])
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer

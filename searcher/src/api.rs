@@ -15,8 +15,7 @@ use axum::routing::{any, get};
 use pipeline::access;
 use pipeline::bucket::Bucket;
 use secrecy::SecretString;
-use serde_json::{Value, json};
-use table::embeddings::{Found, Hit};
+use serde_json::{Map, Value, json};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -24,6 +23,7 @@ use crate::engine::Engine;
 use crate::follow::Following;
 use crate::problem::Problem;
 use crate::query::{Query, Words};
+use crate::ranking::{self, Hit};
 use crate::{SearchSettings, pictures, status};
 use pipeline::depths::Queues;
 
@@ -103,27 +103,40 @@ async fn answer(app: &App, query: Query) -> Result<axum::Json<Value>, Problem> {
     let begun = Instant::now();
     // One model from here to the last row.
     let served = app.engine.served();
-    let Found { hits, table_version, exact } = app.engine.search(&served, query).await?;
+    let fusion = query.fusion;
+    let answer = ranking::search(&app.engine, &served, query).await?;
     let took = begun.elapsed();
     metrics::histogram!("bucketlens_search_seconds").record(took.as_secs_f64());
+    if answer.degraded.is_some() {
+        metrics::counter!("bucketlens_searches_degraded_total").increment(1);
+    }
     Ok(axum::Json(json!({
-        "hits": hits.iter().map(hit).collect::<Vec<_>>(),
+        "hits": answer.hits.iter().map(hit).collect::<Vec<_>>(),
+        "next_cursor": answer.next_cursor,
+        "dropped_below_cutoff": answer.dropped,
+        "degraded": answer.degraded,
         "model": served.encoders.space.model,
         "space": served.encoders.space.space,
-        "table_version": table_version,
-        "exact": exact,
+        "table_version": answer.table_version,
+        "captions_version": answer.captions_version,
+        "weights": answer.weights,
+        "fusion": fusion,
+        "exact": answer.exact,
         "took_ms": took.as_millis() as u64,
     })))
 }
 
-fn hit(Hit { facts, score, duplicates }: &Hit) -> Value {
+fn hit(Hit { facts, score, says, matched, said, duplicates }: &Hit) -> Value {
     let id = &facts.image_id;
+    let signals: Map<String, Value> = says.iter().map(|(signal, say)| (signal.name().to_owned(), json!(say))).collect();
     let mut hit = json!({
         "image_id": id,
         "bucket": facts.bucket,
         "key": facts.key,
         "etag": facts.etag,
         "score": score,
+        "signals": signals,
+        "matched": matched,
         "width": facts.width,
         "height": facts.height,
         "taken_at": facts.taken_at,
@@ -131,6 +144,9 @@ fn hit(Hit { facts, score, duplicates }: &Hit) -> Value {
         "thumbnail_url": format!("/v1/images/{id}/thumbnail"),
         "url": format!("/v1/images/{id}/original"),
     });
+    if let Some(said) = said {
+        pictures::add_said(&mut hit, said);
+    }
     if let Some(duplicates) = duplicates {
         hit["duplicates"] = json!(duplicates.named);
         hit["duplicates_total"] = duplicates.total.into();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use inference::{ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings, TextEncoder, gate};
+use inference::{Embedding, ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings, TextEncoder, gate};
 use table::schema::Space;
 
 use crate::ModelSettings;
@@ -12,12 +12,17 @@ use crate::ModelSettings;
 // A query is one picture or one text: larger batches would only cost memory.
 const ONE: usize = 1;
 
+// Enough to tell one in a hundred pairs with the pictures of a sample; a large model takes some seconds for them.
+const UNRELATED_WORDS: usize = 200;
+
 /// The towers of the model whose vectors are searched.
 pub(crate) struct Encoders {
     pub(crate) manifest: Manifest,
     pub(crate) space: Space,
     pub(crate) image: ImageEncoder,
     pub(crate) text: Option<TextEncoder>,
+    /// Vectors of words that have nothing to do with most pictures, by which the words of a question are measured.
+    pub(crate) unrelated_words: Vec<Vec<f32>>,
 }
 
 impl Encoders {
@@ -35,8 +40,16 @@ impl Encoders {
             manifest_hash: model.digest.clone(),
             dim: image.dim(),
         };
-        Ok(Self { manifest, space, image, text })
+        let unrelated_words = text.as_ref().map_or(Ok(Vec::new()), encode_words)?;
+        Ok(Self { manifest, space, image, text, unrelated_words })
     }
+}
+
+fn encode_words(text: &TextEncoder) -> Result<Vec<Vec<f32>>, ModelError> {
+    let terms = inference::keywords::prompts();
+    let step = terms.len().div_ceil(UNRELATED_WORDS).max(1);
+    let words: Vec<String> = terms.into_iter().step_by(step).collect();
+    Ok(text.encode(&words)?.into_iter().map(Embedding::into_vec).collect())
 }
 
 /// Where models are found. Clones share what is known.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use inference::{Budget, Detail, Embedding, ModelError, PictureLimits};
-use table::embeddings::{self, Embeddings, Found, VectorQuery};
+use table::captions::{self, Captions};
+use table::embeddings::{self, Embeddings};
 use table::images::{self, Images};
 use table::ledger::Ledger;
 use table::{Database, TableError};
@@ -13,7 +14,12 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::SearchSettings;
 use crate::encoders::Encoders;
 use crate::problem::{self, Problem};
-use crate::query::{Collapse, Example, Query};
+use crate::query::{Example, Query};
+use crate::ranking::Backdrop;
+
+/// How strongly a word with a minus before it pushes away: as strongly as an example would, pictures are found that are merely far
+/// from it.
+const UNWANTED_WEIGHT: f32 = -0.5;
 
 /// Number of rows and version of a table.
 pub(crate) struct TableRows {
@@ -27,33 +33,50 @@ pub(crate) struct Served {
     pub(crate) encoders: Encoders,
     // The workers make it, so it may not exist yet.
     table: OnceCell<Embeddings>,
+    /// By what the cosines of a question are measured.
+    pub(crate) of_pictures: Backdrop,
+    pub(crate) of_captions: Backdrop,
+}
+
+impl Served {
+    fn new(encoders: Encoders, table: Option<Embeddings>) -> Self {
+        let (of_pictures, of_captions) = Default::default();
+        Self { encoders, table: OnceCell::new_with(table), of_pictures, of_captions }
+    }
 }
 
 /// The model that answers now, and what all models share.
 pub(crate) struct Engine {
-    database: Database,
+    pub(crate) database: Database,
     served: ArcSwap<Served>,
     images: OnceCell<Images>,
+    captioner: String,
+    captions: OnceCell<Captions>,
     limits: PictureLimits,
     in_flight: Budget,
     // Compare all rows at every search.
-    exact: bool,
+    pub(crate) exact: bool,
+    /// What several signals are asked for each.
+    pub(crate) candidates: usize,
     // Turns at decoding and encoding. A turn is held by the work itself, which goes on when its client has left.
     turns: Arc<Semaphore>,
 }
 
 impl Engine {
-    pub(crate) fn new(database: Database, encoders: Encoders, settings: &SearchSettings) -> Self {
+    pub(crate) fn new(database: Database, encoders: Encoders, captioner: String, settings: &SearchSettings) -> Self {
         let max_bytes = settings.max_image_bytes as u64;
         let limits = PictureLimits { max_pixels: settings.max_pixels, max_bytes, ..PictureLimits::default() };
         let turns = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             database,
-            served: ArcSwap::from_pointee(Served { encoders, table: OnceCell::new() }),
+            served: ArcSwap::from_pointee(Served::new(encoders, None)),
             images: OnceCell::new(),
+            captioner,
+            captions: OnceCell::new(),
             limits,
             in_flight: Budget::new(settings.max_decoded_in_flight),
             exact: settings.exact,
+            candidates: settings.candidates,
             turns: Arc::new(Semaphore::new(turns)),
         }
     }
@@ -72,7 +95,7 @@ impl Engine {
         let Some(table) = Embeddings::open(&self.database, encoders.space.clone()).await? else { return Ok(false) };
         // What the first search would have to read.
         table.ledger().count_rows().await?;
-        self.served.store(Arc::new(Served { encoders, table: OnceCell::new_with(Some(table)) }));
+        self.served.store(Arc::new(Served::new(encoders, Some(table))));
         Ok(true)
     }
 
@@ -85,7 +108,16 @@ impl Engine {
         Ok(self.images.get())
     }
 
-    async fn table<'a>(&self, served: &'a Served) -> Result<Option<&'a Embeddings>, TableError> {
+    /// The table of captions that is searched; `None` where there is none, or until a captioner has made it.
+    pub(crate) async fn captions(&self) -> Result<Option<&Captions>, TableError> {
+        if self.captions.get().is_none() && !self.captioner.is_empty() {
+            let Some(captions) = Captions::open(&self.database, &self.captioner).await? else { return Ok(None) };
+            let _ = self.captions.set(captions);
+        }
+        Ok(self.captions.get())
+    }
+
+    pub(crate) async fn table<'a>(&self, served: &'a Served) -> Result<Option<&'a Embeddings>, TableError> {
         if served.table.get().is_none() {
             let opened = Embeddings::open(&self.database, served.encoders.space.clone()).await?;
             let Some(table) = opened else { return Ok(None) };
@@ -98,30 +130,48 @@ impl Engine {
     pub(crate) async fn table_rows(&self, served: &Served) -> Result<Vec<TableRows>, TableError> {
         let images = self.images().await?.map(Images::ledger);
         let embeddings = self.table(served).await?.map(Embeddings::ledger);
-        let mut tables = Vec::new();
-        for (name, ledger) in [(images::NAME.to_owned(), images), (embeddings::name(&served.encoders.space.model), embeddings)] {
+        let captions = self.captions().await?.map(Captions::ledger);
+        let mut tables = vec![(images::NAME.to_owned(), images), (embeddings::name(&served.encoders.space.model), embeddings)];
+        if !self.captioner.is_empty() {
+            tables.push((captions::name(&self.captioner), captions));
+        }
+        let mut counted = Vec::new();
+        for (name, ledger) in tables {
             let (rows, version) = match ledger {
                 Some(ledger) => counts(ledger).await?,
                 None => (0, 0),
             };
-            tables.push(TableRows { name, rows, version });
+            counted.push(TableRows { name, rows, version });
         }
-        Ok(tables)
+        Ok(counted)
     }
 
-    /// Ranked hits, all of this model; nothing is found in a table that does not exist yet.
-    pub(crate) async fn search(&self, served: &Arc<Served>, query: Query) -> Result<Found, Problem> {
-        let Query { example, top_k, offset, min_score, filter, collapse, of } = query;
-        of.check(&served.encoders.space)?;
-        let embeddings = self.table(served).await.map_err(problem::tables)?;
-        let vector = self.vector(served, example, embeddings).await?;
-        let Some(embeddings) = embeddings else { return Ok(Found { hits: Vec::new(), table_version: 0, exact: true }) };
-        let (collapse, exact) = (collapse == Collapse::Duplicates, self.exact);
-        let query = VectorQuery { vector, offset, top_k, min_score, filter, collapse, exact };
-        embeddings.search(&query).await.map_err(problem::tables)
+    /// One unit vector for all examples of a query: their vectors added, each with its weight, and less of what is unwanted.
+    ///
+    /// # Errors
+    /// An example cannot be used, or the model cannot be run.
+    pub(crate) async fn vector(
+        &self,
+        served: &Arc<Served>,
+        query: &Query,
+        embeddings: Option<&Embeddings>,
+    ) -> Result<Vec<f32>, Problem> {
+        let unwanted = query.unwanted.iter().map(|word| (Example::Text(word.clone()), UNWANTED_WEIGHT));
+        let mut sum = vec![0.0; served.encoders.space.dim];
+        for (example, weight) in query.examples.iter().cloned().chain(unwanted) {
+            let vector = self.vector_of(served, example, embeddings).await?;
+            sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
+        }
+        let unit = Embedding::normalise(sum);
+        unit.map(Embedding::into_vec).ok_or_else(|| Problem::field("examples", "cancel each other out"))
     }
 
-    async fn vector(&self, served: &Arc<Served>, example: Example, embeddings: Option<&Embeddings>) -> Result<Vec<f32>, Problem> {
+    async fn vector_of(
+        &self,
+        served: &Arc<Served>,
+        example: Example,
+        embeddings: Option<&Embeddings>,
+    ) -> Result<Vec<f32>, Problem> {
         match example {
             Example::Vector(values) => {
                 let dim = served.encoders.space.dim;

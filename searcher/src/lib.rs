@@ -7,6 +7,7 @@ mod follow;
 mod pictures;
 mod problem;
 mod query;
+mod ranking;
 mod status;
 mod ui;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub models: ModelSettings,
     /// How models are run.
     pub runtime: RuntimeSettings,
+    /// Whose captions are searched.
+    pub captions: CaptionSettings,
     /// Limits of one search.
     pub search: SearchSettings,
     /// Who may search.
@@ -70,6 +73,14 @@ pub struct ModelSettings {
     pub folder: String,
 }
 
+/// `[captions]`: whose captions are searched.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptionSettings {
+    /// Id of the captioner; empty: no captions are searched.
+    pub active: String,
+}
+
 /// `[search]`: limits of one search.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,6 +90,8 @@ pub struct SearchSettings {
     pub freshness: Duration,
     /// Compare all rows at every search, even where an index would be quicker.
     pub exact: bool,
+    /// Candidates that each of several signals is asked for.
+    pub candidates: usize,
     /// Largest uploaded picture.
     pub max_image_bytes: usize,
     /// Most pixels of an uploaded picture.
@@ -118,6 +131,12 @@ impl settings::Settings for Settings {
         }
         if !(1..=10_000).contains(&self.search.max_concurrent) {
             return Err(SettingsError::value("search.max_concurrent", "must be from 1 to 10000"));
+        }
+        if !(50..=5000).contains(&self.search.candidates) {
+            return Err(SettingsError::value("search.candidates", "must be from 50 to 5000"));
+        }
+        if !self.captions.active.is_empty() && models::check_id(&self.captions.active).is_err() {
+            return Err(SettingsError::value("captions.active", "must be the id of a captioner: lower-case letters, digits, dashes"));
         }
         if self.search.max_image_bytes < 1024 {
             return Err(SettingsError::value("search.max_image_bytes", "must be at least 1024"));
@@ -175,7 +194,7 @@ async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) 
     let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::reader(settings.search.freshness)).await?;
     let app = Arc::new(api::App {
-        engine: Engine::new(database, encoders, &settings.search),
+        engine: Engine::new(database, encoders, settings.captions.active.clone(), &settings.search),
         bucket,
         queues: Queues::new(settings.amqp),
         link_lifetime: settings.access.link_lifetime,

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pipeline::ImageId;
 use serde_json::{Value, json};
+use table::captions::Said;
 use table::images::Images;
 use table::schema::Facts;
 
@@ -39,7 +40,17 @@ async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
     images(app, id).await?.facts(id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
 }
 
-/// Everything known without a model.
+/// What was said about a picture: `caption` in its main language, `captions` by language, `keywords`, and who said it.
+pub(crate) fn add_said(body: &mut Value, said: &Said) {
+    let main = (said.language.clone(), Value::from(said.caption.as_str()));
+    let others = said.others.iter().map(|(language, caption)| (language.clone(), Value::from(caption.as_str())));
+    body["caption"] = said.caption.as_str().into();
+    body["captions"] = Value::Object(std::iter::once(main).chain(others).collect());
+    body["keywords"] = json!(said.keywords);
+    body["captioner"] = said.provider.as_str().into();
+}
+
+/// Everything known about a picture, and what was said of it.
 pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axum::Json<Value>, Problem> {
     let facts = known(&app, &id).await?;
     let mut body = json!(facts);
@@ -47,6 +58,12 @@ pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axu
     body["phash"] = format!("{:016x}", facts.phash).into();
     body["thumbnail_url"] = format!("/v1/images/{id}/thumbnail").into();
     body["url"] = format!("/v1/images/{id}/original").into();
+    if let Some(captions) = app.engine.captions().await.map_err(problem::tables)? {
+        let said = captions.said(std::slice::from_ref(&id)).await.map_err(problem::tables)?;
+        if let Some(said) = said.get(&id) {
+            add_said(&mut body, said);
+        }
+    }
     Ok(axum::Json(body))
 }
 

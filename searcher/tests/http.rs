@@ -45,7 +45,11 @@ async fn wrong_input_is_400_with_the_field_named() {
     }
     for (body, field) in [
         (json!({}), "text"),
-        (json!({ "text": "a", "image_id": "0".repeat(32) }), "text"),
+        (json!({ "examples": [{ "text": "a", "image_id": "0".repeat(32) }] }), "examples"),
+        (json!({ "text": "a", "weights": { "image": 0, "caption_vector": 0, "text": 0 } }), "weights"),
+        (json!({ "text": "a", "cursor": "eyJxIjoiIn0" }), "cursor"),
+        (json!({ "text": "a", "cursor": "a".repeat(100_000) }), "cursor"),
+        (json!({ "text": "a", "filter": { "place": { "north": 91, "south": 0, "west": 0, "east": 0 } } }), "filter.place"),
         (json!({ "image": "%%%" }), "image"),
         (json!({ "image": "aGVsbG8gd29ybGQ=" }), "image"),
         (json!({ "image_id": "../../etc" }), "image_id"),
@@ -133,14 +137,28 @@ async fn filters_narrow_and_hostile_text_stays_text() {
         assert_eq!(keys(json!({ "formats": [hostile] })).await.len(), 0, "{hostile:?}");
     }
 
-    // Pages follow each other without repeats or gaps.
+    // Pages follow each other without repeats or gaps, by cursor as by offset.
+    let (mut by_cursor, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let mut request = json!({ "text": "sky", "top_k": 1 });
+        if cursor.is_string() {
+            request["cursor"] = cursor;
+        }
+        let (status, body) = world.post(&url, request).await;
+        assert_eq!((status, &body["degraded"]), (200, &Value::Null), "{body}");
+        by_cursor.extend(body["hits"].as_array().unwrap().iter().map(|hit| hit["key"].as_str().unwrap().to_owned()));
+        cursor = body["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
     let mut paged = Vec::new();
     for offset in 0..5 {
         let (_, body) = world.get(&url, &[("q", "sky"), ("top_k", "1"), ("offset", &offset.to_string())]).await;
         paged.extend(body["hits"].as_array().unwrap().iter().map(|hit| hit["key"].as_str().unwrap().to_owned()));
     }
     let whole: Vec<_> = world.search(&base, "sky", 10).await.into_iter().map(|hit| hit.key).collect();
-    assert_eq!(paged, whole);
+    assert_eq!((&paged, &by_cursor), (&whole, &whole));
     let best = world.search(&base, "sky", 1).await[0].score;
     let (_, body) = world.get(&url, &[("q", "sky"), ("min_score", &(best + 0.001).to_string())]).await;
     assert_eq!(body["hits"], json!([]), "{body}");

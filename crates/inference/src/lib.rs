@@ -4,6 +4,9 @@
 // Pictures to sentences.
 pub mod captioner;
 
+// Pictures and sentences to keywords.
+pub mod keywords;
+
 // Models by name, from other people's folders, and compared with their reference.
 pub mod catalogue;
 pub mod gate;

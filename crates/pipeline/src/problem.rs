@@ -26,6 +26,11 @@ impl Problem {
         Self { status, field: None, detail: detail.to_string() }
     }
 
+    /// What went wrong, in a sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Something this process needs failed; the cause goes to the log, not to the client.
     pub fn unavailable(what: &str, error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "{what}");

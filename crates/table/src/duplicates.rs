@@ -39,18 +39,21 @@ pub(crate) fn first_of_each(hits: Vec<Hit>) -> Vec<Hit> {
 }
 
 /// Gives each hit those of the copies that hold its bytes, itself left out.
-pub(crate) fn attach(hits: &mut [Hit], copies: Vec<Facts>) {
-    let mut by_content: HashMap<String, Vec<Facts>> = HashMap::new();
-    for copy in copies {
-        by_content.entry(copy.content_hash.clone()).or_default().push(copy);
-    }
+pub(crate) fn attach(hits: &mut [Hit], mut copies: HashMap<String, Vec<Facts>>) {
     for hit in hits {
-        let mut others = by_content.remove(&hit.facts.content_hash).unwrap_or_default();
-        others.retain(|copy| copy.image_id != hit.facts.image_id);
-        others.sort_by(|a, b| (&a.bucket, &a.key).cmp(&(&b.bucket, &b.key)));
-        let total = others.len();
-        others.truncate(MOST_NAMED);
-        let named = others.into_iter().map(|Facts { image_id, bucket, key, etag, .. }| Duplicate { image_id, bucket, key, etag });
-        hit.duplicates = Some(Duplicates { named: named.collect(), total });
+        let others = copies.remove(&hit.facts.content_hash).unwrap_or_default();
+        hit.duplicates = Some(Duplicates::of(&hit.facts.image_id, others));
+    }
+}
+
+impl Duplicates {
+    /// Copies of one content, as the duplicates of one of them.
+    pub fn of(image_id: &str, mut copies: Vec<Facts>) -> Self {
+        copies.retain(|copy| copy.image_id != image_id);
+        copies.sort_by(|a, b| (&a.bucket, &a.key).cmp(&(&b.bucket, &b.key)));
+        let total = copies.len();
+        copies.truncate(MOST_NAMED);
+        let named = copies.into_iter().map(|Facts { image_id, bucket, key, etag, .. }| Duplicate { image_id, bucket, key, etag });
+        Self { named: named.collect(), total }
     }
 }

@@ -1,5 +1,6 @@
 //! `embeddings_<model>`: one row per object version and view, and the search over their vectors.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, FixedSizeListArray, Float32Array};
@@ -191,7 +192,8 @@ impl Embeddings {
             if exhausted || complete {
                 let mut hits: Vec<_> = hits.into_iter().skip(query.offset).take(query.top_k).collect();
                 if query.collapse {
-                    pinned.add_duplicates(&mut hits, &query.filter, table_version).await?;
+                    let hashes = hits.iter().map(|hit| hit.facts.content_hash.clone()).collect();
+                    duplicates::attach(&mut hits, pinned.duplicates(hashes, &query.filter).await?);
                 }
                 return Ok(Found { hits, table_version, exact: plan.is_exact(limit) });
             }
@@ -228,20 +230,21 @@ impl Embeddings {
         Ok(newest::keep(found, &newest))
     }
 
-    /// Gives each hit the other objects with its bytes that the filter keeps.
-    async fn add_duplicates(&self, hits: &mut [Hit], filter: &Filter, version: u64) -> Result<(), TableError> {
-        if hits.is_empty() {
-            return Ok(());
-        }
-        let same_bytes = one_of("content_hash", hits.iter().map(|hit| hit.facts.content_hash.clone()));
-        let condition = filter.expression().into_iter().fold(same_bytes, DfExpr::and);
+    /// The objects with these contents (`content_hash`) that the filter keeps, by content. For a table that is held at a version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn duplicates(&self, hashes: Vec<String>, filter: &Filter) -> Result<HashMap<String, Vec<Facts>>, TableError> {
+        let condition = filter.expression().into_iter().fold(one_of("content_hash", hashes), DfExpr::and);
         let mut copies = Vec::new();
         for batch in self.ledger.rows(Some(condition), &FACTS_COLUMNS).await? {
             copies.extend(schema::read_facts(&batch).map_err(|error| self.unusable(error))?);
         }
-        let copies = self.newest_only(copies, version).await?;
-        duplicates::attach(hits, copies);
-        Ok(())
+        let mut by_content: HashMap<String, Vec<Facts>> = HashMap::new();
+        for copy in self.newest_only(copies, self.ledger.version().await?).await? {
+            by_content.entry(copy.content_hash.clone()).or_default().push(copy);
+        }
+        Ok(by_content)
     }
 
     pub(crate) fn check_length(&self, vector: &[f32]) -> Result<(), TableError> {

@@ -45,7 +45,7 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
     let icc = handle.color_profile_raw().map(|profile| profile.data);
     let image = colour::to_srgb(image.ok_or_else(wrong)?, icc.as_deref());
     let exif =
-        handle.all_metadata().into_iter().find(|block| block.item_type == b"Exif").and_then(|block| tiff_of(block.raw_data));
+        handle.all_metadata().into_iter().find(|block| block.item_type.0 == *b"Exif").and_then(|block| tiff_of(block.raw_data));
     Ok(Decoded { image, format, size, orientation: Orientation::NoTransforms, exif, share })
 }
 

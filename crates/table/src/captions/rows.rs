@@ -26,6 +26,15 @@ pub struct Said {
     pub prompt_hash: String,
 }
 
+impl Said {
+    /// All that can be searched for as words: captions, keywords, and the key, whose folders and file name are often words.
+    pub fn words(&self, key: &str) -> String {
+        let others = self.others.iter().map(|(_, caption)| caption.as_str());
+        let keywords = self.keywords.iter().map(String::as_str);
+        std::iter::once(self.caption.as_str()).chain(others).chain(keywords).chain([key]).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// A row of `captions_<model>`.
 #[derive(Debug, Clone)]
 pub struct CaptionRow {
@@ -37,7 +46,7 @@ pub struct CaptionRow {
     pub vector: Vec<f32>,
 }
 
-/// All that can be searched for as words: captions, keywords, and the key, whose folders and file name are often words.
+/// Name of the column with [`Said::words`].
 pub(crate) const WORDS: &str = "words";
 
 pub(crate) const SAID_COLUMNS: [&str; 7] =
@@ -84,23 +93,12 @@ pub(crate) fn captions_batch(rows: &[CaptionRow], space: &Space, batch_id: &str)
         lists(said().map(|said| said.keywords.iter().map(String::as_str).collect())),
         text(|said| &said.provider),
         text(|said| &said.prompt_hash),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(words))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.said.words(&row.facts.key)))),
     ]);
     columns.extend([same(&space.model), same(&space.space), same(&space.manifest_hash)]);
     let vectors = rows.iter().map(|row| (row.facts.key.as_str(), row.vector.as_slice()));
     columns.push(schema::vector_column(vectors, space.dim)?);
     RecordBatch::try_new(captions_schema(space.dim), columns)
-}
-
-fn words(CaptionRow { facts, said, .. }: &CaptionRow) -> String {
-    let others = said.others.iter().map(|(_, caption)| caption.as_str());
-    let keywords = said.keywords.iter().map(String::as_str);
-    std::iter::once(said.caption.as_str())
-        .chain(others)
-        .chain(keywords)
-        .chain([facts.key.as_str()])
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 /// Reads [`SAID_COLUMNS`] of every row.

@@ -22,7 +22,7 @@ pub(crate) fn facts(id: u128, key: &str, modified: i64) -> Facts {
         bucket: "pictures".into(),
         key: key.into(),
         etag: format!("etag-{id}"),
-        size_bytes: 10 + id as u64,
+        size_bytes: 10 + (id % 1_000_000) as u64,
         last_modified: Timestamp::from_second(modified).ok(),
         format: "png".into(),
         width: 30,
