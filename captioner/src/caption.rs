@@ -1,9 +1,10 @@
 //! The stage itself: what a picture's bytes become, and in which rows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use inference::{Budget, Detail, PictureLimits, TextEncoder};
+use inference::{Budget, Detail, Embedding, PictureLimits, Pixels, TextEncoder};
 use pipeline::job::Redo;
 use pipeline::question::Question;
 use pipeline::stage::{Finished, Stage};
@@ -14,11 +15,14 @@ use table::schema::Facts;
 
 use crate::describe::{Described, Describer, Seen, model_failure};
 use crate::facts::facts;
+use crate::keywords::Keywords;
 
 /// A decoded picture, reduced to what its row and the provider need.
 pub(crate) struct Prepared {
     facts: Facts,
     seen: Seen,
+    // For keywords.
+    pixels: Option<Pixels>,
 }
 
 /// What was said, with the vector of its main sentence.
@@ -34,17 +38,20 @@ pub(crate) struct Caption {
     pub(crate) describer: Describer,
     pub(crate) question: Question,
     pub(crate) text: TextEncoder,
+    pub(crate) keywords: Option<Arc<Keywords>>,
     pub(crate) limits: PictureLimits,
     pub(crate) in_flight: Budget,
 }
 
 // Rows that cannot be stored would not be stored by trying again; anything else means that the store is in trouble.
-fn table_failure(error: TableError) -> Failure {
+pub(crate) fn table_failure(error: TableError) -> Failure {
     if error.is_about_rows() { Failure::dead_letter("invalid_rows", error) } else { Failure::halt("store_unavailable", error) }
 }
 
 impl Caption {
-    fn said(&self, Described { mut captions, keywords }: Described) -> Result<Said, Failure> {
+    fn said(&self, described: Described, picture: Option<&Embedding>) -> Result<Said, Failure> {
+        let keywords = self.keywords.as_ref().map(|keywords| keywords.of(&described, picture)).unwrap_or_default();
+        let mut captions = described.captions;
         if captions.is_empty() {
             return Err(Failure::retry("empty_caption", "the provider wrote no caption"));
         }
@@ -85,10 +92,12 @@ impl Stage for Caption {
 
     fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<Prepared, Failure> {
         let bad = |error: inference::PictureError| Failure::dead_letter(error.class(), error);
-        let detail = Detail::ShortSide(self.describer.side());
+        let keywords = self.keywords.as_ref();
+        let detail = Detail::ShortSide(self.describer.side().max(keywords.map_or(0, |keywords| keywords.side())));
         let picture = inference::decode_within(&self.in_flight, &bytes, &self.limits, detail).map_err(bad)?;
         let seen = self.describer.prepare(&picture).map_err(bad)?;
-        Ok(Prepared { facts: facts(object, &bytes, &picture), seen })
+        let pixels = keywords.map(|keywords| keywords.prepare(&picture));
+        Ok(Prepared { facts: facts(object, &bytes, &picture), seen, pixels })
     }
 
     fn content<'a>(&self, input: &'a Prepared) -> Option<&'a str> {
@@ -114,9 +123,17 @@ impl Stage for Caption {
     }
 
     fn infer(&self, batch: &[&Prepared]) -> Result<Vec<Captioned>, Failure> {
-        let seen: Vec<_> = batch.iter().map(|prepared| &prepared.seen).collect();
+        let seen: Vec<_> = batch.iter().map(|prepared| (prepared.facts.image_id.as_str(), &prepared.seen)).collect();
         let described = self.describer.describe(&seen)?;
-        let said = described.into_iter().map(|described| self.said(described)).collect::<Result<Vec<_>, _>>()?;
+        let pictures =
+            batch.iter().filter_map(|prepared| Some((prepared.facts.content_hash.as_str(), prepared.pixels.as_ref()?)));
+        let vectors = match &self.keywords {
+            Some(keywords) => keywords.vectors(&pictures.collect::<Vec<_>>())?,
+            None => HashMap::new(),
+        };
+        let vectors = batch.iter().map(|prepared| vectors.get(&prepared.facts.content_hash));
+        let said = described.into_iter().zip(vectors).map(|(described, vector)| self.said(described, vector));
+        let said = said.collect::<Result<Vec<_>, _>>()?;
         Self::with_vectors(&self.text, said)
     }
 

@@ -1,28 +1,31 @@
 //! Who looks at the pictures and says what is on them.
 
+use futures::future::join_all;
 use inference::captioner::Captioner;
 use inference::{ModelError, Picture, PictureError, Pixels};
-use pipeline::Failure;
+use pipeline::{Action, Failure};
+use tokio::runtime::Handle;
+
+pub(crate) use crate::openai::Described;
+use crate::openai::OpenAi;
+
+/// Longest side of what an endpoint gets: more detail costs time and tokens there and hardly changes a caption.
+const SENT_SIDE: u32 = 1024;
 
 /// A picture as the provider takes it.
 pub(crate) enum Seen {
     /// For a model in this process.
     Pixels(Pixels),
-}
-
-/// What was said about one picture.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Described {
-    /// Language and sentence, in the order of the languages asked for; each has a word.
-    pub(crate) captions: Vec<(String, String)>,
-    /// Words of the provider's own.
-    pub(crate) keywords: Vec<String>,
+    /// For an endpoint: a small JPEG without metadata.
+    Jpeg(Vec<u8>),
 }
 
 /// One provider and the languages it is asked for.
 pub(crate) enum Describer {
     /// A model in this process.
     Onnx { captioner: Captioner, languages: Vec<String> },
+    /// An endpoint.
+    OpenAi(Box<OpenAi>),
 }
 
 impl Describer {
@@ -30,30 +33,38 @@ impl Describer {
     pub(crate) fn side(&self) -> u32 {
         match self {
             Self::Onnx { captioner, .. } => captioner.side(),
+            Self::OpenAi(_) => SENT_SIDE,
         }
     }
 
     /// A picture as the provider takes it. CPU only.
     pub(crate) fn prepare(&self, picture: &Picture) -> Result<Seen, PictureError> {
-        match self {
-            Self::Onnx { captioner, .. } => Ok(Seen::Pixels(captioner.prepare(picture))),
-        }
+        Ok(match self {
+            Self::Onnx { captioner, .. } => Seen::Pixels(captioner.prepare(picture)),
+            Self::OpenAi(_) => Seen::Jpeg(picture.thumbnail_jpeg(SENT_SIDE)?),
+        })
     }
 
-    /// What is on these pictures, in their order. Blocks until all is said.
+    /// What is on these pictures, named by image id, in their order. Blocks until all is said, on a blocking thread of the
+    /// runtime.
     ///
     /// # Errors
     /// The batch failed, by one of its pictures or by the provider.
-    pub(crate) fn describe(&self, batch: &[&Seen]) -> Result<Vec<Described>, Failure> {
+    pub(crate) fn describe(&self, batch: &[(&str, &Seen)]) -> Result<Vec<Described>, Failure> {
         match self {
             Self::Onnx { captioner, languages } => by_model(captioner, languages, batch),
+            Self::OpenAi(openai) => by_endpoint(openai, batch),
         }
     }
 }
 
-fn by_model(captioner: &Captioner, languages: &[String], batch: &[&Seen]) -> Result<Vec<Described>, Failure> {
-    let pixels: Vec<_> = batch.iter().map(|Seen::Pixels(pixels)| pixels).collect();
-    let mut described = vec![Described::default(); batch.len()];
+fn by_model(captioner: &Captioner, languages: &[String], batch: &[(&str, &Seen)]) -> Result<Vec<Described>, Failure> {
+    let pixels = batch.iter().filter_map(|(_, seen)| match seen {
+        Seen::Pixels(pixels) => Some(pixels),
+        Seen::Jpeg(_) => None,
+    });
+    let pixels: Vec<_> = pixels.collect();
+    let mut described = vec![Described { captions: Vec::new(), keywords: Vec::new() }; pixels.len()];
     for language in languages {
         let captions = captioner.caption(&pixels, language).map_err(model_failure)?;
         metrics::gauge!("bucketlens_model_batch", "model" => captioner.model().to_owned()).set(captioner.batch() as f64);
@@ -68,6 +79,21 @@ fn by_model(captioner: &Captioner, languages: &[String], batch: &[&Seen]) -> Res
         }
     }
     Ok(described)
+}
+
+/// All at once, as far as the endpoint's settings allow. What was said is remembered there for a while, so that the halves of a
+/// failed batch ask only for what failed.
+fn by_endpoint(openai: &OpenAi, batch: &[(&str, &Seen)]) -> Result<Vec<Described>, Failure> {
+    let asking = batch.iter().filter_map(|(id, seen)| match seen {
+        Seen::Jpeg(jpeg) => Some(openai.describe(id, jpeg.clone())),
+        Seen::Pixels(_) => None,
+    });
+    let answers = Handle::current().block_on(join_all(asking));
+    // An endpoint that is away says nothing about the pictures.
+    if let Some(Err(halt)) = answers.iter().find(|answer| answer.as_ref().is_err_and(|failure| failure.action == Action::Halt)) {
+        return Err(halt.clone());
+    }
+    answers.into_iter().collect()
 }
 
 /// Whether there is a letter or a digit in it, of any script.

@@ -5,6 +5,8 @@ mod describe;
 // One source for what is known of a picture without any model: the tables of both services begin with the same columns.
 #[path = "../../embedder/src/facts.rs"]
 mod facts;
+mod keywords;
+pub mod openai;
 mod question;
 mod serve;
 mod settings;
@@ -17,7 +19,7 @@ use table::location::Location;
 use table::probe::ProbeError;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::settings::{CaptionSettings, PictureSettings, ProviderName, Settings};
+pub use crate::settings::{CaptionSettings, KeywordSettings, PictureSettings, ProviderName, Settings};
 
 use crate::status::Running;
 

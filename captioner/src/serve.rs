@@ -1,9 +1,11 @@
 //! The captioner of the process: loaded, and worked for until the process stops.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use inference::captioner;
-use inference::{Budget, Model, ModelError, Runtime, TextEncoder, gate};
+use inference::keywords::Tagger;
+use inference::{Budget, ImageEncoder, Model, ModelError, Runtime, TextEncoder, gate};
 use pipeline::bucket::Bucket;
 use pipeline::consume::Subscription;
 use pipeline::health::Health;
@@ -25,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caption::Caption;
 use crate::describe::Describer;
+use crate::keywords::Keywords;
+use crate::openai::{OpenAi, key_from_environment};
 use crate::question::question;
-use crate::settings::{CaptionSettings, ProviderName, Settings};
+use crate::settings::{CaptionSettings, KeywordSettings, ProviderName, Settings};
 use crate::status::Running;
 
 /// What the process has before its models are loaded.
@@ -45,6 +49,8 @@ struct Loaded {
     question: Question,
     text: TextEncoder,
     space: Space,
+    // What finds keywords, where they are asked for.
+    tagging: Option<(ImageEncoder, Tagger)>,
 }
 
 /// Loads the models and works until shutdown.
@@ -59,13 +65,22 @@ pub(crate) async fn serve(process: Process, shutdown: CancellationToken) -> anyh
     };
     let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);
     let loaded = service::until_works(&health, "model", &shutdown, missing, load).await?;
-    let Some(Loaded { id, describer, question, text, space }) = loaded else { return Ok(()) };
+    let Some(Loaded { id, describer, question, text, space, tagging }) = loaded else { return Ok(()) };
     running.set(&id, &question, &settings.captions.languages, &space.model, &describer);
     tracing::info!(captioner = id, provider = question.provider, prompt_hash = question.prompt_hash, "captioner is warm");
 
     let open = || open(&location, &id, &space);
     let Some(captions) = service::until_works(&health, "store", &shutdown, TableError::may_pass, open).await? else {
         return Ok(());
+    };
+    let keywords = match tagging {
+        None => None,
+        Some(tagging) => {
+            let (settings, languages) = (settings.keywords.clone(), &settings.captions.languages);
+            let keywords = Arc::new(Keywords::new(tagging, &location, space, settings, languages).await?);
+            tokio::spawn(Arc::clone(&keywords).learn(shutdown.clone()));
+            Some(keywords)
+        }
     };
     let state = State::new(bucket.clone(), &settings.bucket);
     let note = || question::note(&state, &id, &question);
@@ -81,6 +96,7 @@ pub(crate) async fn serve(process: Process, shutdown: CancellationToken) -> anyh
             describer,
             question,
             text,
+            keywords,
             limits: settings.limits(),
             in_flight: Budget::new(settings.picture.max_decoded_in_flight),
         },
@@ -105,13 +121,31 @@ fn load(settings: &Settings) -> anyhow::Result<Loaded> {
     gate::passed(&model)?;
     let runtime = Runtime::start(&settings.runtime)?;
     let text = model.text_encoder(&runtime)?;
+    let tagging = match settings.keywords.enabled {
+        true => Some((model.image_encoder(&runtime, captions.max_batch)?, tagger(&text, &settings.keywords)?)),
+        false => None,
+    };
     let (manifest, manifest_hash) = (model.manifest, model.digest);
     let space = Space { model: manifest.id, space: manifest.space, manifest_hash, dim: text.dim() };
     let (id, describer, question) = match captions.provider {
         ProviderName::Onnx => onnx(captions, folder, &runtime)?,
+        ProviderName::OpenAi => openai(settings)?,
     };
     let id = if captions.id.is_empty() { id } else { captions.id.clone() };
-    Ok(Loaded { id, describer, question, text, space })
+    Ok(Loaded { id, describer, question, text, space, tagging })
+}
+
+/// Knows the terms, and not yet what is usual.
+fn tagger(text: &TextEncoder, settings: &KeywordSettings) -> Result<Tagger, ModelError> {
+    Ok(Tagger::new(text, &settings.understood, &[])?.with_threshold(settings.threshold))
+}
+
+fn openai(settings: &Settings) -> anyhow::Result<(String, Describer, Question)> {
+    let CaptionSettings { id, languages, .. } = &settings.captions;
+    let openai = OpenAi::new(&settings.openai, languages, key_from_environment())?;
+    let (model, longest) = (openai.model(), settings.openai.max_tokens as usize);
+    let question = question(format!("openai:{model}"), model, openai.prompt(), languages, longest);
+    Ok((id.clone(), Describer::OpenAi(Box::new(openai)), question))
 }
 
 fn onnx(captions: &CaptionSettings, folder: &Path, runtime: &Runtime) -> anyhow::Result<(String, Describer, Question)> {

@@ -11,6 +11,8 @@ use pipeline::telemetry::LogSettings;
 use pipeline::worker::FetchSettings;
 use serde::Deserialize;
 
+use crate::openai::OpenAiSettings;
+
 // Each is written for every picture.
 const MOST_LANGUAGES: usize = 8;
 const MOST_TOKENS: usize = 1024;
@@ -27,6 +29,10 @@ pub struct Settings {
     pub log: LogSettings,
     /// Who describes pictures, and in what.
     pub captions: CaptionSettings,
+    /// Words beside the sentences.
+    pub keywords: KeywordSettings,
+    /// The endpoint that describes pictures, where one does.
+    pub openai: OpenAiSettings,
     /// How models are run.
     pub runtime: RuntimeSettings,
     /// Downloading and decoding.
@@ -68,6 +74,38 @@ pub struct CaptionSettings {
 pub enum ProviderName {
     /// A model in this process.
     Onnx,
+    /// An endpoint that speaks OpenAI's chat completions.
+    OpenAi,
+}
+
+/// `[keywords]`: words beside the sentences.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeywordSettings {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// Most terms per picture; each is there in all languages of the captions.
+    pub most: usize,
+    /// How far a picture must stand out for a term.
+    pub threshold: f32,
+    /// Languages that the text tower understands, of `en` and `zh`.
+    #[serde(deserialize_with = "list")]
+    pub understood: Vec<String>,
+}
+
+impl KeywordSettings {
+    fn validate(&self) -> Result<(), SettingsError> {
+        if !(1..=100).contains(&self.most) {
+            return Err(SettingsError::value("keywords.most", "must be from 1 to 100"));
+        }
+        if !(0.0..=100.0).contains(&self.threshold) {
+            return Err(SettingsError::value("keywords.threshold", "must be from 0 to 100"));
+        }
+        if self.understood.is_empty() || self.understood.iter().any(|language| language != "en" && language != "zh") {
+            return Err(SettingsError::value("keywords.understood", "must name en, zh or both"));
+        }
+        Ok(())
+    }
 }
 
 /// `[picture]`: limits of one picture.
@@ -94,7 +132,7 @@ impl Settings {
 
 impl CaptionSettings {
     fn validate(&self) -> Result<(), SettingsError> {
-        if self.model.is_empty() {
+        if self.provider == ProviderName::Onnx && self.model.is_empty() {
             return Err(SettingsError::value("captions.model", "must name a captioner"));
         }
         if self.text_model.is_empty() {
@@ -132,6 +170,14 @@ impl settings::Settings for Settings {
         self.bucket.validate()?;
         self.amqp.validate()?;
         self.captions.validate()?;
+        self.keywords.validate()?;
+        if self.captions.provider == ProviderName::OpenAi {
+            self.openai.validate()?;
+            if self.captions.id.is_empty() {
+                let problem = "must be set where an endpoint describes pictures: it names the stage and the table";
+                return Err(SettingsError::value("captions.id", problem));
+            }
+        }
         self.fetch.validate()?;
         self.batch.validate()?;
         if self.picture.max_decoded_in_flight < 1 << 20 {

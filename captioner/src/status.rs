@@ -20,24 +20,30 @@ struct Shown {
     question: Question,
     languages: Vec<String>,
     text_model: String,
+    // `None` where an endpoint describes.
     captioner: Option<Captioner>,
 }
 
 impl Running {
     /// The captioner is loaded.
     pub(crate) fn set(&self, id: &str, question: &Question, languages: &[String], text_model: &str, describer: &Describer) {
-        let Describer::Onnx { captioner, .. } = describer;
-        let placement = captioner.placement();
-        for (name, nodes) in [("gpu", placement.gpu_nodes), ("cpu", placement.cpu_nodes)] {
-            let labels = [("model", captioner.model().to_owned()), ("device", name.to_owned())];
-            metrics::gauge!("bucketlens_model_nodes", &labels).set(nodes as f64);
+        let captioner = match describer {
+            Describer::Onnx { captioner, .. } => Some(captioner.clone()),
+            Describer::OpenAi(_) => None,
+        };
+        if let Some(captioner) = &captioner {
+            let placement = captioner.placement();
+            for (name, nodes) in [("gpu", placement.gpu_nodes), ("cpu", placement.cpu_nodes)] {
+                let labels = [("model", captioner.model().to_owned()), ("device", name.to_owned())];
+                metrics::gauge!("bucketlens_model_nodes", &labels).set(nodes as f64);
+            }
         }
         let shown = Shown {
             id: id.to_owned(),
             question: question.clone(),
             languages: languages.to_vec(),
             text_model: text_model.to_owned(),
-            captioner: Some(captioner.clone()),
+            captioner,
         };
         let _ = self.0.set(shown);
     }

@@ -12,6 +12,9 @@ fn a_wrong_setting_exits_with_code_2_and_names_the_key() {
             ("CAPTIONS__PROVIDER", "nobody", "captions.provider"),
             ("CAPTIONS__TEXT_MODEL", "", "captions.text_model"),
             ("CAPTIONS__MAX_BATCH", "1025", "captions.max_batch"),
+            ("KEYWORDS__MOST", "0", "keywords.most"),
+            ("KEYWORDS__UNDERSTOOD", "en,fr", "keywords.understood"),
+            ("CAPTIONS__PROVIDER", "openai", "openai.model"),
             ("BATCH__MAX_ROWS", "0", "batch.max_rows"),
             ("FETCH__CONCURRENCY", "0", "fetch.concurrency"),
             ("BUCKET__NAME", "", "bucket.name"),
@@ -21,5 +24,5 @@ fn a_wrong_setting_exits_with_code_2_and_names_the_key() {
 
 #[test]
 fn the_settings_command_prints_what_the_program_starts_with() {
-    testkit::prints_settings(env!("CARGO_BIN_EXE_captioner"), &["[bucket]", "[amqp]", "text_model"]);
+    testkit::prints_settings(env!("CARGO_BIN_EXE_captioner"), &["[bucket]", "[amqp]", "text_model", "[openai]"]);
 }

@@ -60,7 +60,8 @@ async fn fill(location: &Location, space: Space, captioner: &str, rows: usize) -
     for first in (0..rows).step_by(BATCH) {
         let facts: Vec<Facts> = (first..rows.min(first + BATCH)).map(|number| facts(&mut random, number)).collect();
         let vectors: Vec<Vec<f32>> = facts.iter().map(|_| near(&mut random, &kinds)).collect();
-        let pictures = facts.iter().zip(&vectors).map(|(facts, vector)| EmbeddingRow { facts: facts.clone(), vector: vector.clone() });
+        let pictures =
+            facts.iter().zip(&vectors).map(|(facts, vector)| EmbeddingRow { facts: facts.clone(), vector: vector.clone() });
         embeddings.append(&pictures.collect::<Vec<_>>(), "generated").await?;
         let said = facts.iter().zip(&vectors).map(|(facts, vector)| {
             let (said, vector) = (said(&mut random), near(&mut random, std::slice::from_ref(vector)));

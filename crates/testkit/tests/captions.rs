@@ -43,6 +43,13 @@ async fn settled(world: &World, captioner: &str, outcome: &str) -> f64 {
     text.lines().filter(is_outcome).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
+/// Words of a demo sentence that are keywords for certain.
+fn certain_words(caption: &str) -> Vec<String> {
+    let known = ["red", "blue", "green", "yellow", "car", "tree", "cat", "fish", "boat", "balloon", "flower"];
+    let words = caption.split(|c: char| !c.is_alphanumeric());
+    words.filter(|word| known.contains(word)).map(str::to_owned).collect()
+}
+
 async fn start(world: &mut World) -> (Process, Process, String) {
     let (mut ingest, mut captioner) = (world.run("ingest", &SERVED), world.run("captioner", &[("RUNTIME__THREADS", "1")]));
     ingest.ready().await;
@@ -70,7 +77,10 @@ async fn scenes_get_their_sentence_in_both_languages() {
     let said = world.said(CAPTIONER).await;
     let (mut right, mut zh_right) = (0, 0);
     for (id, scene) in ids.iter().zip(scenes) {
-        let Said { caption, language, others, provider, .. } = &said[id];
+        let Said { caption, language, others, keywords, provider, .. } = &said[id];
+        let named = certain_words(caption);
+        assert!(named.iter().all(|word| keywords.contains(word)), "{keywords:?} lacks some of {named:?}");
+        assert_eq!(keywords.iter().collect::<BTreeSet<_>>().len(), keywords.len(), "{keywords:?}");
         assert_eq!((language.as_str(), provider.as_str()), ("en", "onnx:demo-captioner"));
         right += usize::from(scene["en"] == caption.as_str());
         zh_right += usize::from(others.len() == 1 && others[0].0 == "zh" && scene["zh"] == others[0].1.as_str());
@@ -164,6 +174,41 @@ async fn captions_of_an_earlier_question_are_made_again() {
     })
     .await;
     assert_eq!(ingest(&world, &sweep).await["outdated"], 0, "what was said again is not outdated");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caption_is_made_now_for_who_asks() {
+    let mut world = World::start().await;
+    // Nobody publishes for captions but the searcher.
+    let mut ingest = world.run_ingest();
+    let (mut embedder, mut captioner) = (world.run("embedder", &[]), world.run("captioner", &[("RUNTIME__THREADS", "1")]));
+    let (mut searcher, mut without) = (world.run("searcher", &[]), world.run("searcher", &[("CAPTIONS__ACTIVE", "")]));
+    ingest.ready().await;
+    embedder.ready().await;
+    captioner.ready().await;
+    let (base, none) = (searcher.ready().await, without.ready().await);
+    let id = put(&world, "a.jpg", [220, 30, 30]).await.image_id().to_string();
+    world.indexed(&base, 1).await;
+    let ask = |base: &str, id: &str, query: &str| world.http().post(format!("{base}/v1/images/{id}/caption{query}")).send();
+
+    let answer = ask(&base, &id, "").await.unwrap();
+    let (status, body) = (answer.status(), answer.json::<Value>().await.unwrap());
+    assert_eq!((status.as_u16(), &body["stage"]), (202, &"caption-demo-captioner".into()), "{body}");
+    eventually("the caption is shown", SOON, || async {
+        let (_, shown) = world.get(&format!("{base}{}", body["look_at"].as_str()?), &[]).await;
+        shown["caption"].is_string().then_some(())
+    })
+    .await;
+    assert_eq!(world.rows(TABLE).await.len(), 1);
+    assert_eq!(ask(&base, &id, "?redo=true").await.unwrap().status(), 202);
+    rows(&world, 2).await;
+
+    assert_eq!(ask(&base, &"0".repeat(32), "").await.unwrap().status(), 404);
+    assert_eq!(ask(&base, "nonsense", "").await.unwrap().status(), 400);
+    assert_eq!(ask(&base, &id, "?redo=maybe").await.unwrap().status(), 400);
+    assert_eq!(ask(&none, &id, "").await.unwrap().status(), 409);
+    drop((ingest, embedder, captioner, searcher, without));
     world.finish().await;
 }
 

@@ -39,9 +39,8 @@ impl Scale {
         if cosines.len() < LEAST_ROWS || !mean.is_finite() || deviation < 1e-6 {
             return None;
         }
-        let broad = unrelated.is_some_and(|floor| {
-            cosines.iter().filter(|cosine| **cosine >= floor).count() as f32 >= BROAD_FROM * count
-        });
+        let broad =
+            unrelated.is_some_and(|floor| cosines.iter().filter(|cosine| **cosine >= floor).count() as f32 >= BROAD_FROM * count);
         Some(Self { mean, deviation, unrelated, broad })
     }
 

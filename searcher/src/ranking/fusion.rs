@@ -229,8 +229,7 @@ mod tests {
         Leg { signal, weight, reading, found: found.iter().map(|(id, score)| candidate(id, *score)).collect() }
     }
 
-    const SCALE: Reading =
-        Reading::Cosines(Some(Scale { mean: 0.1, deviation: 0.1, unrelated: Some(0.3), broad: false }));
+    const SCALE: Reading = Reading::Cosines(Some(Scale { mean: 0.1, deviation: 0.1, unrelated: Some(0.3), broad: false }));
 
     fn ids(fused: &[Fused]) -> String {
         fused.iter().map(|picture| picture.candidate.image_id.as_str()).collect()

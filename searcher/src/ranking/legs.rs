@@ -63,8 +63,7 @@ impl Question {
         } else {
             None
         };
-        let mut question =
-            Self { vector, words, weights, image_filter: query.filter.clone(), signals: Vec::new(), degraded };
+        let mut question = Self { vector, words, weights, image_filter: query.filter.clone(), signals: Vec::new(), degraded };
         question.choose(query, held, searchable);
         question.tell_keywords(query, held).await?;
         Ok(question)
