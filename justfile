@@ -11,7 +11,7 @@ setup:
 demo *once: setup
     @.dev/venv/bin/python infra/demo/demo.py {{ once }}
 
-# Start store, broker, ingest, two embedders and searcher in the background.
+# Start store, broker, ingest, two embedders, captioner and searcher in the background.
 up *options: setup
     @infra/stack.py up {{ options }}
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The whole product on this machine: object store, broker, ingest, embedders, searcher.
+"""The whole product on this machine: object store, broker, ingest, embedders, captioner, searcher.
 
     infra/stack.py up [--embedders N] | down | status   [--home DIR]
     infra/stack.py ingest ARGUMENT...       an operator's command for what is up: doctor, progress, dead groups, ...
@@ -28,6 +28,8 @@ SECRET_KEY = "bucketlens-dev-secret"
 STORE_PORT = 9000
 PAGE_PORT = 8080
 READY_SECONDS = 60
+# What ingest and its commands publish and answer for, besides their defaults.
+SERVED = {"BUCKETLENS__STAGES__CAPTIONERS": "demo-captioner"}
 START_ORDER = ("ingest", "embedder", "captioner", "searcher")
 
 
@@ -57,9 +59,10 @@ def up(home, embedders=2):
     env = {**settings, **os.environ}
     env.pop("BUCKETLENS__HTTP__LISTEN", None)
 
-    start_service(home, programs, "ingest", {"BUCKETLENS__WATCH__POLL_INTERVAL": "2s", **env})
+    start_service(home, programs, "ingest", {"BUCKETLENS__WATCH__POLL_INTERVAL": "2s", **SERVED, **env})
     for number in range(1, embedders + 1):
         start_service(home, programs, "embedder", env, name=f"embedder-{number}")
+    start_service(home, programs, "captioner", env)
     start_service(home, programs, "searcher", env, preferred_port=PAGE_PORT)
     for name in services(home):
         url = address(home, name)
@@ -73,7 +76,7 @@ def operate(home, arguments):
     if broker := broker_entry(home):
         settings["BUCKETLENS__AMQP__URL"] = broker["amqp_url"]
     program = build() / "ingest"
-    os.execve(program, [program, *arguments], {**settings, **os.environ})
+    os.execve(program, [program, *arguments], {**settings, **SERVED, **os.environ})
 
 
 def down(home):

@@ -10,10 +10,11 @@ use pipeline::{Failure, ImageId, ObjectRef};
 use table::TableError;
 use table::embeddings::Embeddings;
 use table::images::Images;
-use table::schema::{EmbeddingRow, Facts, ImageRow};
+use table::schema::{EmbeddingRow, ImageRow};
 use tokio::sync::Mutex;
 
 use crate::PictureSettings;
+use crate::facts::facts;
 use crate::shared::{Decoded, Shared};
 
 /// A decoded picture, reduced to what its rows and the model need.
@@ -89,25 +90,7 @@ impl Stage for Embed {
         let side = self.shared.as_ref().map_or(0, |shared| shared.side()).max(self.encoder.side());
         let detail = Detail::ShortSide(side.max(self.thumbnail_side));
         let picture = inference::decode_within(&self.in_flight, &bytes, &self.limits, detail).map_err(bad)?;
-        let facts = Facts {
-            image_id: object.image_id().to_string(),
-            bucket: object.bucket.clone(),
-            key: object.key.clone(),
-            etag: object.etag.clone(),
-            size_bytes: bytes.len() as u64,
-            last_modified: object.last_modified,
-            format: picture.format.as_str().to_owned(),
-            width: picture.width,
-            height: picture.height,
-            orientation: picture.orientation,
-            taken_at: picture.metadata.taken_at,
-            taken_offset_minutes: picture.metadata.taken_offset_minutes,
-            camera: picture.metadata.camera.clone(),
-            latitude: picture.metadata.gps.map(|(latitude, _)| latitude),
-            longitude: picture.metadata.gps.map(|(_, longitude)| longitude),
-            content_hash: blake3::hash(&bytes).to_hex().to_string(),
-            phash: picture.phash(),
-        };
+        let facts = facts(object, &bytes, &picture);
         let thumbnail = picture.thumbnail_jpeg(self.thumbnail_side).map_err(bad)?;
         let pixels = Arc::new(self.encoder.prepare(&picture));
         let decoded = match &self.shared {

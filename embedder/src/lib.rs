@@ -2,6 +2,7 @@
 //! `embeddings_<model>`.
 
 mod embed;
+mod facts;
 pub mod models;
 mod serve;
 mod shared;

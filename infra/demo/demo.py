@@ -69,7 +69,7 @@ def stop():
 
 def show(once):
     pictures = HOME / "pictures"
-    print(f"drawing {COUNT} pictures; starting store, broker, ingest, two embedders and searcher", flush=True)
+    print(f"drawing {COUNT} pictures; starting store, broker, ingest, two embedders, captioner and searcher", flush=True)
     script = Path(__file__).with_name("pictures.py")
     drawing = subprocess.Popen([sys.executable, script, pictures, "--count", str(COUNT)], stdout=subprocess.DEVNULL)
     env = stack.up(HOME)

@@ -8,7 +8,7 @@ use pipeline::bucket::{Bucket, Only};
 use pipeline::connection::Backoff;
 use pipeline::filter::KeyFilter;
 use pipeline::health::Health;
-use pipeline::job::StageName;
+use pipeline::job::{StageKind, StageName};
 use pipeline::models::Models;
 use pipeline::publish::Publisher;
 use pipeline::state::State;
@@ -24,7 +24,7 @@ use crate::index::Index;
 use crate::journal::Journal;
 use crate::published::Published;
 use crate::report::{Report, Request};
-use crate::served::{self, Decided, Served, ServedModels};
+use crate::served::{self, Decided, Served, ServedStages};
 use crate::settings::Settings;
 use crate::sweep::Sweeper;
 use crate::upkeep::Upkeep;
@@ -75,7 +75,7 @@ pub(crate) struct Active {
     parts: Parts,
     pub(crate) index: Index,
     publisher: Publisher,
-    models: ServedModels,
+    stages: ServedStages,
     decided: Decided,
     governor: Governor,
     dead: DeadUpkeep,
@@ -87,41 +87,43 @@ impl Active {
     /// For the set models without those that are being removed by now.
     pub(crate) fn new(parts: Parts, decided: Decided) -> anyhow::Result<Self> {
         let Parts { settings, bucket, state, health, .. } = parts.clone();
-        let ids = served::kept(&settings.stages.models, &decided.borrow().clone().unwrap_or_default());
-        anyhow::ensure!(!ids.is_empty(), "every model of stages.models is being removed: keep one with `ingest models keep ID`");
-        let stages: Vec<_> = ids.iter().map(|id| StageName::embed(id)).collect();
+        let stages = served::stages(&settings.stages, &decided.borrow().clone().unwrap_or_default());
+        anyhow::ensure!(
+            stages.iter().any(|stage| stage.kind() == StageKind::Embed),
+            "every model of stages.models is being removed: keep one with `ingest models keep ID`"
+        );
         let name = format!("ingest {}", std::process::id());
         let publisher = Publisher::start(settings.amqp.clone(), name, stages.clone(), health);
         let topology = Topology::new(&settings.amqp.namespace);
-        let serve = |(id, stage): (&String, &StageName)| {
+        let serve = |stage: &StageName| {
             let journal = Journal::new(state.clone(), stage);
             let published = Published::new(publisher.clone(), topology.clone(), stage.clone(), journal);
-            Served { id: id.clone(), stage: stage.clone(), published }
+            Served { stage: stage.clone(), published }
         };
-        let models = ServedModels::new(ids.iter().zip(&stages).map(serve).collect(), decided.clone());
-        let index = Index::new(parts.database.clone(), &ids);
+        let served = ServedStages::new(stages.iter().map(serve).collect(), decided.clone());
+        let index = Index::new(parts.database.clone(), &stages);
         let governor = Governor::start(settings.amqp.clone(), settings.backpressure.clone(), stages);
         let sweeper = Sweeper::new(
             bucket,
             index.clone(),
             Arc::new(KeyFilter::new(&settings.filter, &settings.bucket.own_prefix)?),
-            models.clone(),
+            served.clone(),
             governor.clone(),
             settings.filter.prefix.clone(),
             settings.watch.max_delete_share,
             settings.events.any_open(),
             state.clone(),
         );
-        let dead = DeadUpkeep::new(settings.amqp.clone(), models.clone(), index.clone());
-        Ok(Self { parts, index, publisher, models, decided, governor, dead, sweeper, written: None })
+        let dead = DeadUpkeep::new(settings.amqp.clone(), served.clone(), index.clone());
+        Ok(Self { parts, index, publisher, stages: served, decided, governor, dead, sweeper, written: None })
     }
 
     /// Takes up what the one before left: what is on its way, and what lies among the dead letters. Those lack a row for
     /// ever but have had their job: without this every restart would publish them again, and each would die once more.
     pub(crate) async fn take_up(&self) -> anyhow::Result<()> {
-        for (_, model) in self.models.iter() {
-            let recalled = model.published.recall().await?;
-            tracing::info!(stage = %model.stage, jobs = recalled, "took up what was on its way");
+        for (_, served) in self.stages.iter() {
+            let recalled = served.published.recall().await?;
+            tracing::info!(stage = %served.stage, jobs = recalled, "took up what was on its way");
         }
         self.dead.look().await
     }
@@ -155,14 +157,14 @@ impl Active {
         let stop = shutdown.child_token();
         let _ends_with_us = stop.clone().drop_guard();
         let mut doors = events::open(&door, &settings.events, &settings.amqp, &settings.filter.prefix, &listing_due, &stop);
-        let ids = self.models.iter().map(|(_, model)| model.id.clone()).collect();
+        let names = self.stages.iter().map(|(_, served)| served.stage.clone()).collect();
         let ops =
-            ops::Ops::new(&self.parts, self.index.clone(), ids, self.publisher.clone(), asking, upkeep.clone(), stop.clone());
+            ops::Ops::new(&self.parts, self.index.clone(), names, self.publisher.clone(), asking, upkeep.clone(), stop.clone());
         let routes = events::router(door, settings.events.clone()).merge(ops::router(ops, settings.ops.api_key.clone()));
         front.send_replace(Some(routes));
         let _closes = Closes(front);
 
-        let models = self.models.clone();
+        let stages = self.stages.clone();
         let health = self.parts.health.clone();
         let (decided, parts) = (self.decided.clone(), self.parts.clone());
         let ended = tokio::select! {
@@ -171,15 +173,15 @@ impl Active {
                 health.ok("listing");
                 self.watch(&settings, &mut asked, &listing_due).await;
             } => Ended::Stopped,
-            () = flush_often(&models) => Ended::Stopped,
+            () = flush_often(&stages) => Ended::Stopped,
             () = upkeep.run_often() => Ended::Stopped,
             () = retire::run_often(&parts, decided.clone()) => Ended::Stopped,
             () = others_are_kept(&settings.stages.models, decided) => Ended::Changed,
             () = shutdown.cancelled() => Ended::Stopped,
         };
         doors.shutdown().await;
-        for (_, model) in models.iter() {
-            if let Err(error) = model.published.journal().flush().await {
+        for (_, served) in stages.iter() {
+            if let Err(error) = served.published.journal().flush().await {
                 tracing::warn!(%error, "the journal of published jobs lacks the last second: those jobs may be published twice");
             }
         }
@@ -190,8 +192,8 @@ impl Active {
     pub(crate) async fn once(mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {
         self.take_up().await?;
         let swept = self.sweep(request, progress).await;
-        for (_, model) in self.models.iter() {
-            model.published.journal().flush().await?;
+        for (_, served) in self.stages.iter() {
+            served.published.journal().flush().await?;
         }
         swept
     }
@@ -203,8 +205,8 @@ impl Active {
 
     fn door(&self, settings: &Settings) -> anyhow::Result<Arc<events::Door>> {
         let filter = Arc::clone(&self.sweeper.filter);
-        let (bucket, index, models) = (self.parts.bucket.clone(), self.index.clone(), self.models.clone());
-        Ok(Arc::new(events::Door::new(bucket, index, filter, models, settings.events.source)))
+        let (bucket, index, stages) = (self.parts.bucket.clone(), self.index.clone(), self.stages.clone());
+        Ok(Arc::new(events::Door::new(bucket, index, filter, stages, settings.events.source)))
     }
 
     /// Compares bucket and tables again and again, at once when events may have been missed or somebody asks. A failed
@@ -259,16 +261,16 @@ impl Active {
     /// One sweep with all that belongs to it.
     pub(crate) async fn sweep(&mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {
         let switches = switch::read(&self.parts.state).await?;
-        for (_, model) in self.models.iter() {
-            if let Some(at) = switches.get(model.stage.as_str()).and_then(|stage| stage.cancelled_at) {
-                model.published.withhold(at);
+        for (_, served) in self.stages.iter() {
+            if let Some(at) = switches.get(served.stage.as_str()).and_then(|stage| stage.cancelled_at) {
+                served.published.withhold(at);
             }
         }
         self.forget_overdue().await?;
         let report = self.sweeper.run(request, progress).await?;
-        dead_upkeep::measure(&self.models);
-        for (_, model) in self.models.iter() {
-            model.published.tidy_journal().await?;
+        dead_upkeep::measure(&self.stages);
+        for (_, served) in self.stages.iter() {
+            served.published.tidy_journal().await?;
         }
         if !report.dry_run && report.prefix.is_none() {
             self.keep(&report).await?;
@@ -278,9 +280,9 @@ impl Active {
 
     async fn forget_overdue(&self) -> anyhow::Result<()> {
         let limit = if self.governor.idle_for(IDLE_OVERDUE) { IDLE_OVERDUE } else { BUSY_OVERDUE };
-        if self.models.iter().any(|(_, model)| model.published.any_overdue(limit)) {
+        if self.stages.iter().any(|(_, served)| served.published.any_overdue(limit)) {
             self.dead.look().await?;
-            let forgotten: usize = self.models.iter().map(|(_, model)| model.published.forget_overdue(limit)).sum();
+            let forgotten: usize = self.stages.iter().map(|(_, served)| served.published.forget_overdue(limit)).sum();
             tracing::info!(jobs = forgotten, "jobs that should have ended long ago are published again if still needed");
         }
         Ok(())
@@ -315,8 +317,8 @@ async fn listing_due_soon(listing_due: &Notify, pause: Duration) {
 }
 
 /// Writes every journal about once a second. Runs until dropped.
-async fn flush_often(models: &ServedModels) {
-    futures::future::join_all(models.iter().map(|(_, model)| model.published.journal().flush_often())).await;
+async fn flush_often(stages: &ServedStages) {
+    futures::future::join_all(stages.iter().map(|(_, served)| served.published.journal().flush_often())).await;
 }
 
 /// Waits until other models are to be worked for than now.

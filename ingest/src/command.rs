@@ -53,6 +53,10 @@ pub struct Sweep {
     /// Publish for this stage only.
     #[arg(long)]
     stage: Option<String>,
+    /// Publish again those captions that their captioner would be asked for differently today: with another prompt, model or
+    /// language.
+    #[arg(long)]
+    outdated: bool,
     /// Change nothing, only count.
     #[arg(long)]
     dry_run: bool,
@@ -129,9 +133,9 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
 }
 
 async fn sweep(settings: Settings, options: Sweep, cancel: CancellationToken) -> anyhow::Result<()> {
-    let Sweep { prefix, stage, dry_run, allow_mass_delete, release, json } = options;
-    control::meant(&settings, stage.as_deref()).map_err(anyhow::Error::msg)?;
-    let request = Request { prefix, dry_run, allow_mass_delete, release, stage };
+    let Sweep { prefix, stage, outdated, dry_run, allow_mass_delete, release, json } = options;
+    let request = Request { prefix, dry_run, allow_mass_delete, release, outdated, stage };
+    control::check(&settings, &request).map_err(anyhow::Error::msg)?;
     let key = settings.ops.api_key.clone();
     let parts = parts(settings, Health::default()).await?;
     let report = match acquire(&parts).await? {
@@ -205,11 +209,11 @@ async fn decided(parts: &active::Parts) -> anyhow::Result<Decided> {
 async fn show(settings: Settings, options: &Show) -> anyhow::Result<()> {
     let queues = Queues::new(settings.amqp.clone());
     let parts = parts(settings, Health::default()).await?;
-    let kept = served::kept(&parts.settings.stages.models, &models::read(&parts.state).await?);
-    let index = Index::new(parts.database.clone(), &kept);
+    let stages = served::stages(&parts.settings.stages, &models::read(&parts.state).await?);
+    let index = Index::new(parts.database.clone(), &stages);
     let earlier = Look::now(&index).await?;
     tokio::time::sleep(options.over).await;
-    let progress = progress::progress(&parts.state, &index, &queues, &kept, Some(earlier)).await?;
+    let progress = progress::progress(&parts.state, &index, &queues, &stages, Some(earlier)).await?;
     let text = || progress.iter().map(progress_text).collect::<Vec<_>>().join("\n\n");
     if options.json { print_json(&progress) } else { line(&text()) }
 }
@@ -280,6 +284,7 @@ fn report_text(report: &Report) -> String {
         ("  published", format!("{}{}", would, report.published)),
         ("  on their way, dead or withheld", report.waiting.to_string()),
         ("  left to a later sweep", report.postponed.to_string()),
+        ("outdated, published again", format!("{}{}", would, report.outdated)),
         ("missed by events", report.missed_by_events.to_string()),
         ("rows removed: object gone", format!("{}{}", would, report.removed_gone)),
         ("rows removed: object overwritten", format!("{}{}", would, report.removed_overwritten)),

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use pipeline::connection::{self, AmqpSettings};
-use pipeline::job::StageName;
+use pipeline::job::{StageKind, StageName};
+use pipeline::models::Models;
 use pipeline::state::State;
 use pipeline::switch::{self, StageState};
 use pipeline::topology::Topology;
 use serde::Serialize;
 
-use crate::Settings;
+use crate::report::Request;
+use crate::{Settings, served};
 
 // The active ingest notices a cancelled backfill within this time; what it published until then is taken off as well.
 const NOTICED: Duration = Duration::from_secs(3);
@@ -21,9 +23,9 @@ pub(crate) struct Cancelled {
     pub(crate) jobs: u64,
 }
 
-/// The stages of the set models.
+/// The stages of the set models and captioners.
 pub(crate) fn stages(settings: &Settings) -> Vec<StageName> {
-    settings.stages.models.iter().map(|model| StageName::embed(model)).collect()
+    served::stages(&settings.stages, &Models::default())
 }
 
 /// The stage of this name, if it is one of these.
@@ -42,6 +44,16 @@ pub(crate) fn meant(settings: &Settings, name: Option<&str>) -> Result<Vec<Stage
         Some(name) => Ok(vec![stage(&all, name)?]),
         None => Ok(all),
     }
+}
+
+/// Only what was said can be outdated.
+pub(crate) fn check(settings: &Settings, request: &Request) -> Result<(), String> {
+    let meant = meant(settings, request.stage.as_deref())?;
+    if request.outdated && meant.iter().all(|stage| stage.kind() != StageKind::Caption) {
+        let problem = "only captions can be outdated: name a captioner in stages.captioners, and no other stage";
+        return Err(problem.to_owned());
+    }
+    Ok(())
 }
 
 /// Lets the workers of a stage rest, those that are started later too.

@@ -1,17 +1,21 @@
 //! What the tables hold, as ingest needs it: which object versions, and the removal of some. The tables are the only
 //! record of what was done.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
+use pipeline::job::StageName;
+use pipeline::question::Question;
 use pipeline::{ImageId, ObjectRef};
+use table::captions::Captions;
 use table::ledger::{Ledger, Stored};
-use table::{Database, TableError, embeddings, images};
+use table::{Database, TableError, images};
 use tokio::sync::OnceCell;
 
 use crate::ids::Ids;
+use crate::served::table_of;
 
 // Reading all ids may take at most a twentieth of the time: small tables are read at every look, large ones rarely.
 const READ_SHARE: u32 = 20;
@@ -20,7 +24,7 @@ const READ_SHARE: u32 = 20;
 #[derive(Clone)]
 pub(crate) struct Index {
     database: Database,
-    // `images`, then the table of each model.
+    // `images`, then the table of each stage.
     names: Arc<[String]>,
     ledgers: Arc<[OnceCell<Ledger>]>,
 }
@@ -31,8 +35,8 @@ const IMAGES: usize = 0;
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) images: Ids,
-    /// In the order of the models.
-    pub(crate) embeddings: Vec<Ids>,
+    /// In the order of the stages.
+    pub(crate) stages: Vec<Ids>,
     versions: Vec<Option<u64>>,
     prefix: Option<String>,
     read: Option<(Instant, Duration)>,
@@ -41,7 +45,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Object versions that have any row.
     pub(crate) fn len(&self) -> usize {
-        self.embeddings.iter().map(Ids::len).fold(self.images.len(), usize::max)
+        self.stages.iter().map(Ids::len).fold(self.images.len(), usize::max)
     }
 
     /// The next refresh reads what has changed, however short a time ago the last one was.
@@ -51,12 +55,12 @@ impl Snapshot {
 
     /// The ids of every table.
     pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Ids> {
-        std::iter::once(&mut self.images).chain(&mut self.embeddings)
+        std::iter::once(&mut self.images).chain(&mut self.stages)
     }
 
     /// What was neither seen nor dismissed, in any table.
     pub(crate) fn unseen(&self) -> Vec<ImageId> {
-        let mut unseen: Vec<_> = self.images.unseen().chain(self.embeddings.iter().flat_map(Ids::unseen)).collect();
+        let mut unseen: Vec<_> = self.images.unseen().chain(self.stages.iter().flat_map(Ids::unseen)).collect();
         unseen.sort_unstable();
         unseen.dedup();
         unseen
@@ -64,15 +68,14 @@ impl Snapshot {
 }
 
 impl Index {
-    pub(crate) fn new(database: Database, models: &[String]) -> Self {
-        let names: Vec<_> =
-            std::iter::once(images::NAME.to_owned()).chain(models.iter().map(|model| embeddings::name(model))).collect();
+    pub(crate) fn new(database: Database, stages: &[StageName]) -> Self {
+        let names: Vec<_> = std::iter::once(images::NAME.to_owned()).chain(stages.iter().map(table_of)).collect();
         let ledgers = names.iter().map(|_| OnceCell::new()).collect();
         Self { database, names: names.into(), ledgers }
     }
 
-    /// How many models have a table.
-    pub(crate) fn models(&self) -> usize {
+    /// How many stages there are.
+    pub(crate) fn stages(&self) -> usize {
         self.names.len() - 1
     }
 
@@ -94,31 +97,38 @@ impl Index {
         Ok(Some(self.ledgers[which].get_or_init(|| std::future::ready(ledger)).await))
     }
 
-    /// The table of the model at this place; `None` until a worker has made it.
-    pub(crate) async fn vectors(&self, model: usize) -> Result<Option<&Ledger>, TableError> {
-        self.ledger(1 + model).await
+    /// The table of the stage at this place; `None` until a worker has made it.
+    pub(crate) async fn table(&self, stage: usize) -> Result<Option<&Ledger>, TableError> {
+        self.ledger(1 + stage).await
     }
 
-    /// Number of a model's vectors, spare ones included; `None` until a worker has made the table.
-    pub(crate) async fn rows(&self, model: usize) -> Result<Option<usize>, TableError> {
-        match self.vectors(model).await? {
+    /// Number of a stage's rows, spare ones included; `None` until a worker has made the table.
+    pub(crate) async fn rows(&self, stage: usize) -> Result<Option<usize>, TableError> {
+        match self.table(stage).await? {
             Some(ledger) => Ok(Some(ledger.count_rows().await?)),
             None => Ok(None),
         }
     }
 
-    /// Which of these object versions have their vector of a model.
-    pub(crate) async fn having(&self, model: usize, ids: &[ImageId]) -> Result<Vec<ImageId>, TableError> {
+    /// Which of these object versions have their row of a stage.
+    pub(crate) async fn having(&self, stage: usize, ids: &[ImageId]) -> Result<Vec<ImageId>, TableError> {
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
-        match self.vectors(model).await? {
+        match self.table(stage).await? {
             Some(ledger) => Ok(ledger.existing(&ids).await?.iter().filter_map(|id| id.parse().ok()).collect()),
             None => Ok(Vec::new()),
         }
     }
 
-    /// Whether this object version has its vector of a model.
-    pub(crate) async fn has(&self, model: usize, object: &ObjectRef) -> Result<bool, TableError> {
-        Ok(!self.having(model, &[object.image_id()]).await?.is_empty())
+    /// Whether this object version has its row of a stage.
+    pub(crate) async fn has(&self, stage: usize, object: &ObjectRef) -> Result<bool, TableError> {
+        Ok(!self.having(stage, &[object.image_id()]).await?.is_empty())
+    }
+
+    /// Object versions whose caption answers another question than this.
+    pub(crate) async fn outdated(&self, captioner: &str, question: &Question) -> Result<HashSet<ImageId>, TableError> {
+        let Some(captions) = Captions::open(&self.database, captioner).await? else { return Ok(HashSet::new()) };
+        let outdated = captions.outdated(&question.provider, &question.prompt_hash).await?;
+        Ok(outdated.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// All stored versions of one object, in any table.
@@ -153,7 +163,7 @@ impl Index {
             return Ok(());
         }
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
-        // The vectors go first: what has none is never found.
+        // `images` goes last: what has no row elsewhere is never found.
         for which in (0..self.names.len()).rev() {
             if let Some(ledger) = self.ledger(which).await? {
                 ledger.delete(&ids).await?;
@@ -180,8 +190,8 @@ impl Index {
         // One table after the other, and the former lists first: never twice as many lists at once.
         *snapshot = Snapshot::default();
         snapshot.images = ids(self.ledger(IMAGES).await?, prefix).await?;
-        for model in 0..self.models() {
-            snapshot.embeddings.push(ids(self.vectors(model).await?, prefix).await?);
+        for stage in 0..self.stages() {
+            snapshot.stages.push(ids(self.table(stage).await?, prefix).await?);
         }
         snapshot.versions = versions;
         snapshot.prefix = prefix.map(str::to_owned);

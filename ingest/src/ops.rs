@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use pipeline::access;
 use pipeline::connection::AmqpSettings;
 use pipeline::depths::Queues;
+use pipeline::job::StageName;
 use pipeline::problem::{Problem, read_json};
 use pipeline::publish::Publisher;
 use secrecy::SecretString;
@@ -40,7 +41,7 @@ pub(crate) struct Ops {
     parts: Parts,
     index: Index,
     // Whose tables the index holds.
-    models: Vec<String>,
+    stages: Vec<StageName>,
     queues: Queues,
     publisher: Publisher,
     rate: Rate,
@@ -54,7 +55,7 @@ impl Ops {
     pub(crate) fn new(
         parts: &Parts,
         index: Index,
-        models: Vec<String>,
+        stages: Vec<StageName>,
         publisher: Publisher,
         sweeps: mpsc::Sender<Asked>,
         upkeep: Upkeep,
@@ -65,7 +66,7 @@ impl Ops {
             queues: Queues::new(parts.settings.amqp.clone()),
             rate: Rate::start(index.clone(), stop.clone()),
             index,
-            models,
+            stages,
             publisher,
             sweeps,
             upkeep,
@@ -122,7 +123,7 @@ pub(crate) async fn within<T>(what: &str, work: impl Future<Output = anyhow::Res
 }
 
 async fn show(State(ops): State<Arc<Ops>>) -> Result<Json<Value>, Problem> {
-    let progress = progress::progress(&ops.parts.state, &ops.index, &ops.queues, &ops.models, ops.rate.earlier());
+    let progress = progress::progress(&ops.parts.state, &ops.index, &ops.queues, &ops.stages, ops.rate.earlier());
     let progress = within("the progress cannot be computed", progress).await?;
     Ok(Json(json!({ "stages": progress })))
 }
@@ -160,6 +161,7 @@ pub(crate) fn accepted(started: Result<Operation, Box<Operation>>) -> Result<Res
 async fn sweep(State(ops): State<Arc<Ops>>, body: Bytes) -> Result<Response, Problem> {
     let request: Request = read(&body)?;
     control::meant(&ops.parts.settings, request.stage.as_deref()).map_err(|error| Problem::field("stage", error))?;
+    control::check(&ops.parts.settings, &request).map_err(|error| Problem::field("outdated", error))?;
     let sweeps = ops.sweeps.clone();
     accepted(ops.operations.start("sweep", "sweep".to_owned(), move |reporter| async move {
         let (told, mut telling) = watch::channel(Report::default());

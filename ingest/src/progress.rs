@@ -51,7 +51,7 @@ pub(crate) struct Progress {
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
     at: Instant,
-    // In the order of the models.
+    // In the order of the stages.
     rows: Vec<usize>,
 }
 
@@ -59,16 +59,16 @@ impl Look {
     /// Counts the rows now.
     pub(crate) async fn now(index: &Index) -> anyhow::Result<Self> {
         let mut rows = Vec::new();
-        for model in 0..index.models() {
-            rows.push(index.rows(model).await?.unwrap_or(0));
+        for stage in 0..index.stages() {
+            rows.push(index.rows(stage).await?.unwrap_or(0));
         }
         Ok(Self { at: Instant::now(), rows })
     }
 
     /// The rate since an earlier look; `None` if it is too short ago to tell.
-    fn rate_since(&self, earlier: &Self, model: usize) -> Option<f64> {
+    fn rate_since(&self, earlier: &Self, stage: usize) -> Option<f64> {
         let time = self.at.saturating_duration_since(earlier.at);
-        let more = self.rows.get(model)?.saturating_sub(*earlier.rows.get(model)?);
+        let more = self.rows.get(stage)?.saturating_sub(*earlier.rows.get(stage)?);
         (time > Duration::from_millis(500)).then(|| more as f64 / time.as_secs_f64())
     }
 }
@@ -106,22 +106,22 @@ impl Rate {
     }
 }
 
-/// Progress of the stages of these models, which are the index's; `earlier` is a former look, for the rate.
+/// Progress of these stages, which are the index's; `earlier` is a former look, for the rate.
 pub(crate) async fn progress(
     state: &State,
     index: &Index,
     queues: &Queues,
-    models: &[String],
+    stages: &[StageName],
     earlier: Option<Look>,
 ) -> anyhow::Result<Vec<Progress>> {
     let now = Look::now(index).await?;
     let sweep = state.get::<Report>(SWEEP_STATE).await?.map(|(report, _)| report);
     let switches = switch::read(state).await?;
     let mut all = Vec::new();
-    for (place, model) in models.iter().enumerate() {
-        let (stage, rows) = (StageName::embed(model), now.rows.get(place).copied().unwrap_or(0));
+    for (place, stage) in stages.iter().enumerate() {
+        let rows = now.rows.get(place).copied().unwrap_or(0);
         let rate = earlier.as_ref().and_then(|earlier| now.rate_since(earlier, place));
-        all.push(of_stage(&stage, rows, rate, sweep.as_ref(), &switches, queues).await);
+        all.push(of_stage(stage, rows, rate, sweep.as_ref(), &switches, queues).await);
     }
     Ok(all)
 }

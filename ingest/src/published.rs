@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipeline::job::{Job, Origin, StageName};
+use pipeline::job::{Job, Origin, Redo, StageName};
 use pipeline::publish::{Outgoing, PublishError, Publisher};
 use pipeline::state::StateError;
 use pipeline::topology::Topology;
@@ -141,6 +141,14 @@ impl Published {
         metrics::counter!("bucketlens_ingest_published_total", "stage" => self.stage.to_string(), "origin" => origin.as_str())
             .increment(1);
         Ok(true)
+    }
+
+    /// Publishes a job for an object version whose rows are there.
+    pub(crate) async fn publish_again(&self, object: ObjectRef, redo: Redo) -> Result<(), PublishError> {
+        let job = Job::new(self.stage.clone(), object, Origin::Sweep).again(redo);
+        self.publisher.publish(Outgoing::job(&self.topology, &job)).await?;
+        metrics::counter!("bucketlens_ingest_published_again_total", "stage" => self.stage.to_string()).increment(1);
+        Ok(())
     }
 
     /// Notes these as dead letters. If they are `all` there are, what was noted before and is not among them is on its way

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use pipeline::job::{StageKind, StageName};
 use serde::{Deserialize, Serialize};
 
 /// What a sweep is asked to do.
@@ -17,25 +18,29 @@ pub(crate) struct Request {
     pub(crate) allow_mass_delete: bool,
     /// Publish again what a cancelled backfill had left.
     pub(crate) release: bool,
+    /// Publish again what its captioner would be asked differently today.
+    pub(crate) outdated: bool,
     /// Publish for this stage only.
     pub(crate) stage: Option<String>,
 }
 
-/// What a sweep found and did for one model.
+/// What a sweep found and did for one stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Counts {
-    /// Watched objects that have their vector.
+    /// Watched objects that have their row.
     pub(crate) indexed: usize,
-    /// Watched objects without vector.
+    /// Watched objects without a row.
     pub(crate) missing: usize,
     /// Of the missing: published now (or would be, in a dry run).
     pub(crate) published: usize,
     /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill; not published again.
     pub(crate) waiting: usize,
     /// Of the missing: left to a later sweep, because the queues of the active model are not nearly empty or the model's own
-    /// are full. Only of models that are not the active one.
+    /// are full. Only of models that are not the active one, and of captioners.
     pub(crate) postponed: usize,
+    /// Of the indexed: published again because they answer an earlier question (or would be).
+    pub(crate) outdated: usize,
 }
 
 /// What a sweep found and did. Kept in the bucket after a full one.
@@ -54,9 +59,9 @@ pub(crate) struct Report {
     pub(crate) objects: usize,
     /// Objects in the bucket that are not watched: other suffixes, excluded. Not our own.
     pub(crate) skipped: usize,
-    /// Vectors that watched objects have; of all models together, as the next four.
+    /// Rows that watched objects have; of all stages together, as the next five.
     pub(crate) indexed: usize,
-    /// Vectors that watched objects lack.
+    /// Rows that watched objects lack.
     pub(crate) missing: usize,
     /// Of the missing: published now (or would be, in a dry run).
     pub(crate) published: usize,
@@ -64,8 +69,12 @@ pub(crate) struct Report {
     pub(crate) waiting: usize,
     /// Of the missing: left to a later sweep, so that backfilling one model does not hold up the active one.
     pub(crate) postponed: usize,
-    /// The same five for each model.
+    /// Of the indexed: published again because they answer an earlier question (or would be).
+    pub(crate) outdated: usize,
+    /// The same six for each model.
     pub(crate) models: BTreeMap<String, Counts>,
+    /// And for each captioner.
+    pub(crate) captioners: BTreeMap<String, Counts>,
     /// Of the published: uploaded since the last full sweep while an event door was open. Each is a lost event.
     pub(crate) missed_by_events: usize,
     /// Object versions whose rows were removed because the object is gone (or would be).
@@ -85,19 +94,24 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Adds what was found on one page for one model.
-    pub(crate) fn add(&mut self, model: &str, counts: &Counts) {
-        let Counts { indexed, missing, published, waiting, postponed } = *counts;
-        let of_model = self.models.entry(model.to_owned()).or_default();
-        for (total, of_model, more) in [
-            (&mut self.indexed, &mut of_model.indexed, indexed),
-            (&mut self.missing, &mut of_model.missing, missing),
-            (&mut self.published, &mut of_model.published, published),
-            (&mut self.waiting, &mut of_model.waiting, waiting),
-            (&mut self.postponed, &mut of_model.postponed, postponed),
+    /// Adds what was found on one page for one stage.
+    pub(crate) fn add(&mut self, stage: &StageName, counts: &Counts) {
+        let Counts { indexed, missing, published, waiting, postponed, outdated } = *counts;
+        let of_kind = match stage.kind() {
+            StageKind::Embed => &mut self.models,
+            StageKind::Caption => &mut self.captioners,
+        };
+        let of_stage = of_kind.entry(stage.id().to_owned()).or_default();
+        for (total, of_stage, more) in [
+            (&mut self.indexed, &mut of_stage.indexed, indexed),
+            (&mut self.missing, &mut of_stage.missing, missing),
+            (&mut self.published, &mut of_stage.published, published),
+            (&mut self.waiting, &mut of_stage.waiting, waiting),
+            (&mut self.postponed, &mut of_stage.postponed, postponed),
+            (&mut self.outdated, &mut of_stage.outdated, outdated),
         ] {
             *total += more;
-            *of_model += more;
+            *of_stage += more;
         }
     }
 }

@@ -1,34 +1,35 @@
-//! The models ingest works for. All that is kept per model stands in one order: that of `stages.models`, without those
-//! that are being removed.
+//! The stages ingest works for. All that is kept per stage stands in one order: that of `stages.models`, without those that
+//! are being removed, then that of `stages.captioners`.
 
 use std::sync::Arc;
 
-use pipeline::job::StageName;
+use pipeline::job::{StageKind, StageName};
 use pipeline::models::Models;
+use table::{captions, embeddings};
 use tokio::sync::watch;
 
 use crate::published::Published;
+use crate::settings::StageSettings;
 
 /// Operators' decisions as last read; `None` until they could be read once.
 pub(crate) type Decided = watch::Receiver<Option<Models>>;
 
-/// One model.
+/// One stage.
 #[derive(Clone)]
 pub(crate) struct Served {
-    pub(crate) id: String,
     pub(crate) stage: StageName,
     /// What is on its way to its workers.
     pub(crate) published: Published,
 }
 
-/// All of them, and which is the active one. Clones share it.
+/// All of them, and which is that of the active model. Clones share it.
 #[derive(Clone)]
-pub(crate) struct ServedModels {
+pub(crate) struct ServedStages {
     all: Arc<[Served]>,
     decided: Decided,
 }
 
-impl ServedModels {
+impl ServedStages {
     pub(crate) fn new(all: Vec<Served>, decided: Decided) -> Self {
         Self { all: all.into(), decided }
     }
@@ -38,17 +39,33 @@ impl ServedModels {
         self.all.iter().enumerate()
     }
 
-    /// Place of the one that answers searches. One that is not served here cannot be waited for: then the first counts.
+    /// Place of the model that answers searches. One that is not served here cannot be waited for: then the first counts.
     pub(crate) fn active(&self) -> usize {
         let decided = self.decided.borrow();
         let active = decided.as_ref().and_then(|decided| decided.active.as_deref());
-        active.and_then(|active| self.all.iter().position(|served| served.id == active)).unwrap_or(0)
+        let active = active.map(StageName::embed);
+        active.and_then(|active| self.all.iter().position(|served| served.stage == active)).unwrap_or(0)
     }
 }
 
 /// Those of the set models that are not being removed.
 pub(crate) fn kept(set: &[String], decided: &Models) -> Vec<String> {
     set.iter().filter(|id| !decided.is_removed(id)).cloned().collect()
+}
+
+/// The stages of the set models that are not being removed, then those of the captioners.
+pub(crate) fn stages(set: &StageSettings, decided: &Models) -> Vec<StageName> {
+    let models = kept(&set.models, decided);
+    let captioners = set.captioners.iter().map(|id| StageName::caption(id));
+    models.iter().map(|id| StageName::embed(id)).chain(captioners).collect()
+}
+
+/// Name of the table that the workers of a stage fill.
+pub(crate) fn table_of(stage: &StageName) -> String {
+    match stage.kind() {
+        StageKind::Embed => embeddings::name(stage.id()),
+        StageKind::Caption => captions::name(stage.id()),
+    }
 }
 
 /// The model that answers searches: the chosen one, or the first that is set.

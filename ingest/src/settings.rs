@@ -51,6 +51,9 @@ pub struct StageSettings {
     /// Ids of the models that embed; the first is the active one until somebody activates another.
     #[serde(deserialize_with = "list")]
     pub models: Vec<String>,
+    /// Ids of the captioners.
+    #[serde(deserialize_with = "list")]
+    pub captioners: Vec<String>,
 }
 
 /// `[watch]`: watching by listing.
@@ -120,10 +123,12 @@ impl settings::Settings for Settings {
         if self.stages.models.is_empty() {
             return Err(SettingsError::value("stages.models", "must name at least one model"));
         }
-        for (place, model) in self.stages.models.iter().enumerate() {
-            check_id(model).map_err(|error| SettingsError::value("stages.models", error.to_string()))?;
-            if self.stages.models[..place].contains(model) {
-                return Err(SettingsError::value("stages.models", format!("names '{model}' twice")));
+        for (setting, ids) in [("stages.models", &self.stages.models), ("stages.captioners", &self.stages.captioners)] {
+            for (place, id) in ids.iter().enumerate() {
+                check_id(id).map_err(|error| SettingsError::value(setting, error.to_string()))?;
+                if ids[..place].contains(id) {
+                    return Err(SettingsError::value(setting, format!("names '{id}' twice")));
+                }
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Listing × tables: publish what is missing, remove what is gone. The bucket is the truth; this comparison needs no
 //! event and no memory to arrive at it.
 //!
-//! Memory per object: 16 bytes for each table that holds it ([`Ids`]), and for each model that lacks it 33 bytes per slot of the hash
+//! Memory per object: 16 bytes for each table that holds it ([`Ids`]), and for each stage that lacks it 33 bytes per slot of the hash
 //! table of what is on its way; with one model ten million objects take some 330 to 560 MiB.
 
 use std::collections::{BTreeMap, HashSet};
@@ -13,7 +13,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use pipeline::bucket::{Bucket, Page};
 use pipeline::filter::KeyFilter;
-use pipeline::job::{Origin, StageName};
+use pipeline::job::{Origin, Redo, StageKind, StageName};
+use pipeline::question;
 use pipeline::state::State;
 use pipeline::switch::{self, StageState};
 use pipeline::{ImageId, ObjectRef};
@@ -23,7 +24,7 @@ use crate::ids::Ids;
 use crate::index::{Index, Snapshot};
 use crate::removal::{self, Fates};
 use crate::report::{Counts, Report, Request};
-use crate::served::{Served, ServedModels};
+use crate::served::{Served, ServedStages};
 
 // Two windows of the publisher: one gathers while the other is being confirmed.
 const PUBLISHES_IN_FLIGHT: usize = 512;
@@ -35,7 +36,7 @@ pub(crate) struct Sweeper {
     pub(crate) bucket: Bucket,
     pub(crate) index: Index,
     pub(crate) filter: Arc<KeyFilter>,
-    pub(crate) models: ServedModels,
+    pub(crate) stages: ServedStages,
     pub(crate) governor: Governor,
     /// Prefix of everything watched.
     pub(crate) prefix: String,
@@ -52,6 +53,8 @@ struct Memory {
     snapshot: Snapshot,
     // Indexed, but no longer watched since the filter was changed: left alone, and not asked for again.
     unwatched: HashSet<ImageId>,
+    // Captions that answer an earlier question, by the place of their stage, while a sweep publishes them again.
+    outdated: Vec<HashSet<ImageId>>,
     // When the last full sweep of this process began.
     last_full: Option<Timestamp>,
     // What operators have decided about stages, and when that was last looked up.
@@ -59,16 +62,17 @@ struct Memory {
     looked_at_switches: Option<Instant>,
 }
 
-/// One model's share of a page.
+/// One stage's share of a page.
 #[derive(Default)]
 struct Share {
     missing: Vec<ObjectRef>,
+    outdated: Vec<ObjectRef>,
     counts: Counts,
 }
 
-/// Whether a sweep that was asked for publishes for this model.
-fn asked(request: &Request, model: &Served) -> bool {
-    request.stage.as_ref().is_none_or(|stage| stage == model.stage.as_str())
+/// Whether a sweep that was asked for publishes for this stage.
+fn asked(request: &Request, served: &Served) -> bool {
+    request.stage.as_ref().is_none_or(|stage| stage == served.stage.as_str())
 }
 
 impl Sweeper {
@@ -77,7 +81,7 @@ impl Sweeper {
         bucket: Bucket,
         index: Index,
         filter: Arc<KeyFilter>,
-        models: ServedModels,
+        stages: ServedStages,
         governor: Governor,
         prefix: String,
         max_delete_share: f64,
@@ -88,7 +92,7 @@ impl Sweeper {
             bucket,
             index,
             filter,
-            models,
+            stages,
             governor,
             prefix,
             max_delete_share,
@@ -111,7 +115,7 @@ impl Sweeper {
         let only = (!full).then_some(prefix.as_str());
         if request.release && !request.dry_run {
             let released: usize =
-                self.models.iter().filter(|(_, model)| asked(request, model)).map(|(_, m)| m.published.release()).sum();
+                self.stages.iter().filter(|(_, served)| asked(request, served)).map(|(_, s)| s.published.release()).sum();
             tracing::info!(jobs = released, "what a cancelled backfill had left is published again");
         }
         let mut report = Report {
@@ -122,33 +126,57 @@ impl Sweeper {
         };
         // Tables before listing: whatever is indexed in between is then listed too, never taken for gone.
         self.index.refresh(&mut self.memory.snapshot, only).await.context("reading the tables")?;
+        self.memory.outdated = self.outdated(request).await?;
         let Memory { snapshot, unwatched, .. } = &mut self.memory;
         for ids in snapshot.all_mut() {
             ids.begin();
             ids.dismiss(unwatched.iter());
         }
         let mut begun = Vec::new();
-        for (place, model) in self.models.iter() {
-            model.published.arrived(|id| snapshot.embeddings[place].contains(id));
-            begun.push(model.published.begin_listing());
+        for (place, served) in self.stages.iter() {
+            served.published.arrived(|id| snapshot.stages[place].contains(id));
+            begun.push(served.published.begin_listing());
         }
         self.list(&prefix, &mut report, request, &progress).await?;
+        self.memory.outdated.clear();
         if full {
-            for ((_, model), begun) in self.models.iter().zip(begun) {
-                model.published.forget_unlisted(begun);
+            for ((_, served), begun) in self.stages.iter().zip(begun) {
+                served.published.forget_unlisted(begun);
             }
         }
         self.remove(&mut report, request).await?;
         let Memory { snapshot, .. } = &self.memory;
         // Another model than the active one may still be on its way to the first of them.
-        report.orphans = snapshot.images.not_in(&snapshot.embeddings[self.models.active()]);
-        report.orphans += snapshot.embeddings.iter().map(|ids| ids.not_in(&snapshot.images)).sum::<usize>();
-        report.spare_rows = snapshot.images.spare() + snapshot.embeddings.iter().map(Ids::spare).sum::<usize>();
+        report.orphans = snapshot.images.not_in(&snapshot.stages[self.stages.active()]);
+        // Captioners do not write to `images`, so theirs may be there before it.
+        let of_models = self.stages.iter().filter(|(_, served)| served.stage.kind() == StageKind::Embed);
+        report.orphans += of_models.map(|(place, _)| snapshot.stages[place].not_in(&snapshot.images)).sum::<usize>();
+        report.spare_rows = snapshot.images.spare() + snapshot.stages.iter().map(Ids::spare).sum::<usize>();
         if full && !request.dry_run {
             self.memory.last_full = report.started_at;
         }
         report.finished_at = Some(Timestamp::now());
         Ok(report)
+    }
+
+    /// For each stage the object versions that are to be published again although their rows are there.
+    async fn outdated(&self, request: &Request) -> anyhow::Result<Vec<HashSet<ImageId>>> {
+        let mut all = Vec::new();
+        for (_, served) in self.stages.iter() {
+            let mut outdated = HashSet::new();
+            if request.outdated && served.stage.kind() == StageKind::Caption && asked(request, served) {
+                let captioner = served.stage.id();
+                let question = question::read(&self.state, captioner).await?;
+                let question = question.with_context(|| {
+                    format!(
+                        "what the captioner '{captioner}' asks for is not known: start one with captions.id = \"{captioner}\""
+                    )
+                })?;
+                outdated = self.index.outdated(captioner, &question).await.context("looking for outdated captions")?;
+            }
+            all.push(outdated);
+        }
+        Ok(all)
     }
 
     /// The prefix to list: the asked one, if it lies within what is watched.
@@ -162,7 +190,7 @@ impl Sweeper {
         }
     }
 
-    /// Lists the bucket and publishes what has no vector.
+    /// Lists the bucket and publishes what lacks a row.
     async fn list(
         &mut self,
         prefix: &str,
@@ -192,50 +220,56 @@ impl Sweeper {
         let shares = self.share(watched, report, request);
         // What lies there at the first look, or is asked for, is a backfill and must not hold up what people upload now.
         let backfill = self.memory.last_full.is_none() || request.release;
-        let (models, active) = (self.models.clone(), self.models.active());
-        for ((place, model), Share { missing, mut counts }) in models.iter().zip(shares) {
+        let (stages, active) = (self.stages.clone(), self.stages.active());
+        for ((place, served), Share { missing, outdated, mut counts }) in stages.iter().zip(shares) {
+            if !outdated.is_empty() {
+                self.publish_again(place, served, outdated, request.dry_run, &mut counts, report.started_at).await?;
+            }
             if request.dry_run {
                 counts.published += missing.len();
             } else if place == active {
                 self.governor.wait(place).await;
                 let origin = if backfill { Origin::Sweep } else { Origin::Watch };
-                self.publish(model, missing, origin, &mut counts, report.started_at).await?;
+                self.publish(served, missing, origin, &mut counts, report.started_at).await?;
             } else if missing.is_empty() || self.governor.spare_time(place, active) {
-                self.publish(model, missing, Origin::Sweep, &mut counts, report.started_at).await?;
+                self.publish(served, missing, Origin::Sweep, &mut counts, report.started_at).await?;
             } else {
                 counts.postponed += missing.len();
             }
-            report.add(&model.id, &counts);
+            report.add(&served.stage, &counts);
         }
         Ok(())
     }
 
-    /// Notes the objects as seen, and says for each model what it lacks and nobody is working on.
+    /// Notes the objects as seen, and says for each stage what it lacks and nobody is working on.
     fn share(&mut self, watched: Vec<ObjectRef>, report: &mut Report, request: &Request) -> Vec<Share> {
-        let Memory { snapshot, last_full, .. } = &mut self.memory;
+        let Memory { snapshot, outdated, last_full, .. } = &mut self.memory;
         let ids: Vec<_> = watched.iter().map(ObjectRef::image_id).collect();
         report.objects += watched.len();
         for id in &ids {
             snapshot.images.see(id);
         }
         let mut shares = Vec::new();
-        for (place, model) in self.models.iter() {
+        for (place, served) in self.stages.iter() {
             let mut share = Share::default();
-            model.published.listed(ids.iter());
+            served.published.listed(ids.iter());
             for (object, id) in watched.iter().zip(&ids) {
-                if snapshot.embeddings[place].see(id) {
+                if snapshot.stages[place].see(id) {
                     share.counts.indexed += 1;
+                    if outdated.get(place).is_some_and(|outdated| outdated.contains(id)) {
+                        share.outdated.push(object.clone());
+                    }
                     continue;
                 }
                 share.counts.missing += 1;
-                if model.published.holds(id) {
+                if served.published.holds(id) {
                     share.counts.waiting += 1;
-                } else if asked(request, model) {
+                } else if asked(request, served) {
                     share.missing.push(object.clone());
                 }
             }
             if self.events_expected
-                && place == self.models.active()
+                && place == self.stages.active()
                 && let Some(last) = last_full
             {
                 let late = |object: &&ObjectRef| object.last_modified.is_some_and(|at| at > *last);
@@ -248,7 +282,7 @@ impl Sweeper {
 
     async fn publish(
         &mut self,
-        model: &Served,
+        served: &Served,
         missing: Vec<ObjectRef>,
         origin: Origin,
         counts: &mut Counts,
@@ -257,20 +291,44 @@ impl Sweeper {
         if missing.is_empty() {
             return Ok(());
         }
-        if origin == Origin::Sweep && self.cancelled_since(&model.stage, began).await? {
+        if origin == Origin::Sweep && self.cancelled_since(&served.stage, began).await? {
             counts.waiting += missing.len();
-            model.published.withhold_these(missing.iter().map(ObjectRef::image_id));
+            served.published.withhold_these(missing.iter().map(ObjectRef::image_id));
             return Ok(());
         }
-        let publishing = stream::iter(missing).map(|object| model.published.publish(object, origin));
+        let publishing = stream::iter(missing).map(|object| served.published.publish(object, origin));
         let count = publishing
             .buffer_unordered(PUBLISHES_IN_FLIGHT)
             .try_fold(0, |count, new| std::future::ready(Ok(count + usize::from(new))))
             .await?;
         counts.published += count;
         if count > 0 {
-            tracing::info!(jobs = count, stage = %model.stage, origin = origin.as_str(), "published");
+            tracing::info!(jobs = count, stage = %served.stage, origin = origin.as_str(), "published");
         }
+        Ok(())
+    }
+
+    /// Publishes what is to be done again. Not remembered as on its way: published twice it is done once.
+    async fn publish_again(
+        &mut self,
+        place: usize,
+        served: &Served,
+        outdated: Vec<ObjectRef>,
+        dry_run: bool,
+        counts: &mut Counts,
+        began: Option<Timestamp>,
+    ) -> anyhow::Result<()> {
+        let count = outdated.len();
+        if !dry_run {
+            self.governor.wait(place).await;
+            if self.cancelled_since(&served.stage, began).await? {
+                return Ok(());
+            }
+            let publishing = stream::iter(outdated).map(|object| served.published.publish_again(object, Redo::Outdated));
+            publishing.buffer_unordered(PUBLISHES_IN_FLIGHT).try_collect::<()>().await?;
+            tracing::info!(jobs = count, stage = %served.stage, "published again what is outdated");
+        }
+        counts.outdated += count;
         Ok(())
     }
 
@@ -285,15 +343,14 @@ impl Sweeper {
 
     /// Removes the rows of what is really gone or overwritten: a listing only raises the suspicion, a HEAD decides.
     async fn remove(&mut self, report: &mut Report, request: &Request) -> anyhow::Result<()> {
-        let active = self.models.active();
+        let active = self.stages.active();
         let Memory { snapshot, unwatched, .. } = &mut self.memory;
         let lost = snapshot.unseen();
         if lost.is_empty() {
             return Ok(());
         }
         let Fates { gone, overwritten, unwatched: left_alone } =
-            removal::ask(&self.bucket, &self.index, &self.filter, &snapshot.embeddings[active], &lost, report.objects == 0)
-                .await?;
+            removal::ask(&self.bucket, &self.index, &self.filter, &snapshot.stages[active], &lost, report.objects == 0).await?;
         report.unwatched = left_alone.len();
         for ids in snapshot.all_mut() {
             ids.dismiss(&left_alone);
@@ -313,8 +370,8 @@ impl Sweeper {
             for ids in snapshot.all_mut() {
                 ids.dismiss(&removed);
             }
-            for (_, model) in self.models.iter() {
-                model.published.forget(&removed);
+            for (_, served) in self.stages.iter() {
+                served.published.forget(&removed);
             }
             if !removed.is_empty() {
                 metrics::counter!("bucketlens_ingest_removed_total").increment(removed.len() as u64);

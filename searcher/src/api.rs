@@ -11,7 +11,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Query as QueryString, Request
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use pipeline::access;
 use pipeline::bucket::Bucket;
 use secrecy::SecretString;
@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::caption_now::{self, Desk};
 use crate::engine::Engine;
 use crate::follow::Following;
 use crate::problem::Problem;
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub(crate) queues: Queues,
     pub(crate) link_lifetime: Duration,
     pub(crate) following: Following,
+    /// `None` where no captions are searched.
+    pub(crate) captioning: Option<Desk>,
 }
 
 /// All routes under `/v1`.
@@ -47,6 +50,7 @@ pub(crate) fn router(app: Arc<App>, settings: &SearchSettings, api_key: SecretSt
         .route("/v1/images/{id}", get(pictures::facts))
         .route("/v1/images/{id}/thumbnail", get(pictures::thumbnail))
         .route("/v1/images/{id}/original", get(pictures::original))
+        .route("/v1/images/{id}/caption", post(caption_now::caption))
         .route("/v1/status", get(status::status))
         .route("/v1/{*rest}", any(unknown))
         .method_not_allowed_fallback(not_allowed)

@@ -1,6 +1,7 @@
 //! The searcher: words or pixels → ranked hits, over HTTP, with the web page. Reads only; start as many as needed.
 
 mod api;
+mod caption_now;
 mod encoders;
 mod engine;
 mod follow;
@@ -32,6 +33,7 @@ use table::location::{Access, Location};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::caption_now::Desk;
 use crate::encoders::Shelf;
 use crate::engine::Engine;
 use crate::follow::Following;
@@ -45,7 +47,7 @@ const STORE_CHECK: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// Where pictures and tables lie.
     pub bucket: BucketSettings,
-    /// The broker; only asked how much waits.
+    /// The broker: asked how much waits, and given the captions that somebody asks for.
     pub amqp: AmqpSettings,
     /// Logging.
     pub log: LogSettings,
@@ -199,6 +201,7 @@ async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) 
     let app = Arc::new(api::App {
         engine: Engine::new(database, encoders, settings.captions.active.clone(), &settings.search),
         bucket,
+        captioning: Desk::new(&settings.captions.active, settings.amqp.clone()),
         queues: Queues::new(settings.amqp),
         link_lifetime: settings.access.link_lifetime,
         following: Following::default(),

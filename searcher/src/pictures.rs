@@ -19,7 +19,7 @@ use crate::problem::{self, Problem};
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
 
 /// The id in the address, checked.
-pub(crate) struct Id(String);
+pub(crate) struct Id(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
@@ -36,7 +36,7 @@ async fn images<'a>(app: &'a App, id: &str) -> Result<&'a Images, Problem> {
     app.engine.images().await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
 }
 
-async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
+pub(crate) async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
     images(app, id).await?.facts(id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
 }
 

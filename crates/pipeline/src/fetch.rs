@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::bucket::Fetched;
 use crate::failure::Failure;
 use crate::object::ObjectRef;
-use crate::session::{Decoded, Session};
+use crate::session::{Decoded, Session, Wanted};
 use crate::settle::Outcome;
 use crate::stage::{Ready, Stage};
 
@@ -17,8 +17,7 @@ impl<S: Stage> Session<S> {
     /// Brings one object to the model: what another stage has decoded already, or else its content, decoded here.
     pub(crate) async fn fetch(
         self: Arc<Self>,
-        object: ObjectRef,
-        alone: bool,
+        Wanted { object, alone, fresh }: Wanted,
         permit: OwnedSemaphorePermit,
         decoded: mpsc::Sender<Decoded<S::Input>>,
     ) {
@@ -32,7 +31,7 @@ impl<S: Stage> Session<S> {
         let claim = match ready {
             Ready::Decoded { input, size_bytes } => {
                 metrics::counter!("bucketlens_fetches_saved_total").increment(1);
-                let _ = decoded.send(Decoded { object, input, size_bytes: charged(size_bytes) }).await;
+                let _ = decoded.send(Decoded { object, input, size_bytes: charged(size_bytes), fresh }).await;
                 return;
             }
             Ready::Fetch(claim) => claim,
@@ -53,7 +52,7 @@ impl<S: Stage> Session<S> {
         drop(claim);
         match result {
             Ok(Ok(Ok(input))) => {
-                let _ = decoded.send(Decoded { object, input, size_bytes }).await;
+                let _ = decoded.send(Decoded { object, input, size_bytes, fresh }).await;
             }
             Ok(Ok(Err(failure))) => self.settle(&object, failure.into()).await,
             Ok(Err(panic)) => self.settle(&object, Failure::dead_letter("decode_panic", panic).into()).await,

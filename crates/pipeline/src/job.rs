@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::models::check_id;
@@ -14,38 +15,76 @@ pub const VERSION: u32 = 1;
 /// Value of the AMQP `type` property.
 pub const MESSAGE_TYPE: &str = "bucketlens.job.v1";
 
-const EMBED: &str = "embed-";
+/// A kind of work. The first part of a stage's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StageKind {
+    /// Pixels to vectors: `embed-<model id>`.
+    Embed,
+    /// Pixels to sentences: `caption-<captioner id>`.
+    Caption,
+}
 
-/// A kind of job: `embed-<model id>`. Lower-case letters, digits and dashes, because it names queues.
+impl StageKind {
+    const ALL: [Self; 2] = [Self::Embed, Self::Caption];
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Embed => "embed-",
+            Self::Caption => "caption-",
+        }
+    }
+}
+
+/// Names a stage: a kind of work, and the model or captioner that does it. Lower-case letters, digits and dashes, because it
+/// names queues.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct StageName(String);
+#[serde(try_from = "String", into = "String")]
+pub struct StageName {
+    kind: StageKind,
+    text: String,
+}
 
 /// No stage can have this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no stage: stages are named embed-<model id>")]
+#[error("'{0}' is no stage: stages are named embed-<model id> or caption-<captioner id>")]
 pub struct StageNameError(String);
 
 impl StageName {
     /// The stage in which one model turns pixels into vectors. `model` is an id that passes
     /// [`models::check_id`](crate::models::check_id).
     pub fn embed(model: &str) -> Self {
-        Self(format!("{EMBED}{model}"))
+        Self::new(StageKind::Embed, model)
     }
 
-    /// Id of the model whose stage it is.
-    pub fn model(&self) -> &str {
-        self.0.strip_prefix(EMBED).unwrap_or_default()
+    /// The stage in which one captioner turns pixels into sentences. `captioner` is an id that passes
+    /// [`models::check_id`](crate::models::check_id).
+    pub fn caption(captioner: &str) -> Self {
+        Self::new(StageKind::Caption, captioner)
+    }
+
+    fn new(kind: StageKind, id: &str) -> Self {
+        Self { kind, text: format!("{}{id}", kind.prefix()) }
+    }
+
+    /// The kind of work.
+    pub fn kind(&self) -> StageKind {
+        self.kind
+    }
+
+    /// Id of the model or captioner whose stage it is.
+    pub fn id(&self) -> &str {
+        self.text.strip_prefix(self.kind.prefix()).unwrap_or_default()
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl fmt::Display for StageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -53,8 +92,25 @@ impl FromStr for StageName {
     type Err = StageNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let named = text.strip_prefix(EMBED).filter(|model| check_id(model).is_ok());
-        named.map(Self::embed).ok_or_else(|| StageNameError(text.chars().take(100).collect()))
+        let named = |kind: StageKind| {
+            let id = text.strip_prefix(kind.prefix()).filter(|id| check_id(id).is_ok())?;
+            Some(Self::new(kind, id))
+        };
+        StageKind::ALL.into_iter().find_map(named).ok_or_else(|| StageNameError(text.chars().take(100).collect()))
+    }
+}
+
+impl TryFrom<String> for StageName {
+    type Error = StageNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<StageName> for String {
+    fn from(stage: StageName) -> Self {
+        stage.text
     }
 }
 
@@ -87,6 +143,17 @@ impl Origin {
     }
 }
 
+/// Work that is wanted although its rows may be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Redo {
+    /// Unless the worker would make the same rows again: it knows what it is asked for today, and the rows say what was
+    /// asked for then.
+    Outdated,
+    /// Unless the rows were written at or after this moment. Delivered twice, it is done once.
+    Since(Timestamp),
+}
+
 /// "Look at this key for this stage". A hint, never the truth: the worker asks the bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -97,6 +164,9 @@ pub struct Job {
     pub object: ObjectRef,
     /// Through which door it came in.
     pub origin: Origin,
+    /// Whether rows that are there keep it from being done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redo: Option<Redo>,
 }
 
 /// A message that is no job this version can read. It is parked in the dead queue, never dropped.
@@ -123,7 +193,12 @@ impl JobError {
 impl Job {
     /// A job of the present version.
     pub fn new(stage: StageName, object: ObjectRef, origin: Origin) -> Self {
-        Self { version: VERSION, stage, object, origin }
+        Self { version: VERSION, stage, object, origin, redo: None }
+    }
+
+    /// The same job, to be done although its rows may be there.
+    pub fn again(self, redo: Redo) -> Self {
+        Self { redo: Some(redo), ..self }
     }
 
     /// Identity of the job: the same object version and stage always give the same 32 hex digits.
@@ -176,12 +251,29 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_stage_names_its_model() {
-        let stage: StageName = "embed-demo-clip".parse().unwrap();
-        assert_eq!((stage.model(), &stage), ("demo-clip", &StageName::embed("demo-clip")));
-        for bad in ["embed", "embed-", "caption-x", "embed-A", "embed-a.b", "embed-a_b"] {
+    fn the_name_of_a_stage_names_its_kind_and_model() {
+        for (text, kind, id, made) in [
+            ("embed-demo-clip", StageKind::Embed, "demo-clip", StageName::embed("demo-clip")),
+            ("caption-blip-base", StageKind::Caption, "blip-base", StageName::caption("blip-base")),
+            ("embed-caption-a", StageKind::Embed, "caption-a", StageName::embed("caption-a")),
+        ] {
+            let stage: StageName = text.parse().unwrap();
+            assert_eq!((stage.kind(), stage.id(), &stage), (kind, id, &made));
+        }
+        for bad in ["embed", "embed-", "caption", "caption-", "captions-x", "embed-A", "embed-a.b", "caption-a_b"] {
             assert!(bad.parse::<StageName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_to_be_done_again_travels_with_the_job() {
+        let moment = "2026-03-01T12:00:00Z".parse().unwrap();
+        for redo in [Redo::Outdated, Redo::Since(moment)] {
+            let again = job().again(redo);
+            assert_eq!(Job::decode(&again.encode()).unwrap(), again);
+            assert_eq!(again.message_id(), job().message_id());
+        }
+        assert!(!String::from_utf8(job().encode()).unwrap().contains("redo"), "readers of an earlier release see what they know");
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod depths;
 pub mod inspect;
 pub mod state;
 pub mod models;
+pub mod question;
 
 // What every process has.
 pub mod access;

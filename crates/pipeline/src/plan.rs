@@ -47,7 +47,9 @@ impl<S: Stage> Session<S> {
     async fn plan(&self, members: Vec<Decoded<S::Input>>) -> Planned<S::Input, S::Output> {
         let inputs: Vec<_> = members.iter().map(|member| &member.input).collect();
         let known = match self.parts.stage.known(&inputs).await {
-            Ok(known) if known.len() == inputs.len() => known,
+            Ok(known) if known.len() == inputs.len() => {
+                known.into_iter().zip(&members).map(|(known, member)| known.filter(|_| !member.fresh)).collect()
+            }
             Ok(known) => {
                 tracing::error!(got = known.len(), asked = inputs.len(), "known outputs are of another number, none is used");
                 vec![None; inputs.len()]

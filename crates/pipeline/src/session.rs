@@ -3,7 +3,7 @@
 //! Four parts run at once, joined by bounded channels: intake (with its fetch tasks), planning, inference, writing. While the
 //! model works on one batch, the next is fetched, decoded and looked up, and the one before is committed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::consume::{Consumer, Delivery, SUSPECT_ROUND, Suspects};
 use crate::failure::Failure;
 use crate::halt::Halts;
-use crate::job::Job;
+use crate::job::{Job, Redo};
 use crate::object::{ImageId, ObjectRef};
 use crate::settle::{Outcome, Patience};
 use crate::stage::Stage;
@@ -54,11 +54,21 @@ pub(crate) struct Session<S> {
     fetches: Arc<Semaphore>,
 }
 
+/// An object that needs work.
+pub(crate) struct Wanted {
+    pub(crate) object: ObjectRef,
+    /// Without company in its batch.
+    pub(crate) alone: bool,
+    /// What is known of other objects with its content is not good enough.
+    pub(crate) fresh: bool,
+}
+
 /// An object on its way to the model.
 pub(crate) struct Decoded<I> {
     pub(crate) object: ObjectRef,
     pub(crate) input: I,
     pub(crate) size_bytes: u64,
+    pub(crate) fresh: bool,
 }
 
 /// Works until shutdown, a pause or a long halt. Then finishes and commits what has begun and hands back the rest.
@@ -139,8 +149,8 @@ impl<S: Stage> Session<S> {
             }
             let (suspects, group) = group.into_iter().partition(|delivery| delivery.crashes >= SUSPECT_AFTER);
             self.parts.settler.suspect(suspects, &self.patience).await;
-            for object in self.unseen(group).await {
-                self.start(object, false, &fetching, &decoded).await;
+            for wanted in self.unseen(group, false).await {
+                self.start(wanted, &fetching, &decoded).await;
             }
         }
         if self.parts.shutdown.is_cancelled() {
@@ -169,8 +179,8 @@ impl<S: Stage> Session<S> {
                 self.parts.settler.settle(suspect, failure.into(), &self.patience).await;
                 continue;
             }
-            for object in self.unseen(vec![suspect]).await {
-                self.start(object, true, fetching, decoded).await;
+            for wanted in self.unseen(vec![suspect], true).await {
+                self.start(wanted, fetching, decoded).await;
             }
         }
         suspects.yield_turn();
@@ -198,26 +208,20 @@ impl<S: Stage> Session<S> {
     }
 
     /// Starts fetching once there is room, unless the session ends before.
-    async fn start(
-        self: &Arc<Self>,
-        object: ObjectRef,
-        alone: bool,
-        fetching: &TaskTracker,
-        decoded: &mpsc::Sender<Decoded<S::Input>>,
-    ) {
+    async fn start(self: &Arc<Self>, wanted: Wanted, fetching: &TaskTracker, decoded: &mpsc::Sender<Decoded<S::Input>>) {
         let permit = tokio::select! {
             biased;
             () = self.ended.cancelled() => return,
             permit = Arc::clone(&self.fetches).acquire_owned() => permit,
         };
         if let Ok(permit) = permit {
-            fetching.spawn(Arc::clone(self).fetch(object, alone, permit, decoded.clone()));
+            fetching.spawn(Arc::clone(self).fetch(wanted, permit, decoded.clone()));
         }
     }
 
     /// Notes the deliveries as begun, settles those whose rows exist, and returns the objects that need work.
-    async fn unseen(&self, group: Vec<Delivery>) -> Vec<ObjectRef> {
-        let mut objects = Vec::new();
+    async fn unseen(&self, group: Vec<Delivery>, alone: bool) -> Vec<Wanted> {
+        let (mut objects, mut again) = (Vec::new(), HashMap::new());
         for delivery in group {
             match Job::decode(&delivery.body) {
                 Ok(job) if job.object.bucket != self.parts.bucket.name() => {
@@ -229,8 +233,13 @@ impl<S: Stage> Session<S> {
                     self.parts.settler.settle(delivery, failure.into(), &self.patience).await;
                 }
                 Ok(job) => {
+                    let id = job.object.image_id();
+                    if let Some(redo) = job.redo {
+                        // Of several deliveries the one that asks for most counts.
+                        again.entry(id).and_modify(|asked: &mut Redo| *asked = redo.max(*asked)).or_insert(redo);
+                    }
                     let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-                    let loans = begun.entry(job.object.image_id()).or_default();
+                    let loans = begun.entry(id).or_default();
                     if loans.is_empty() {
                         objects.push(job.object);
                     }
@@ -245,7 +254,7 @@ impl<S: Stage> Session<S> {
         let ids: Vec<_> = objects.iter().map(ObjectRef::image_id).collect();
         let mut halt = self.halts.halt();
         let existing = loop {
-            match self.parts.stage.existing(&ids).await {
+            match self.existing(&ids, &again).await {
                 Ok(existing) => break existing,
                 // Nothing can be said about any of them while the tables cannot be read, whatever the cause.
                 Err(failure) => {
@@ -258,13 +267,29 @@ impl<S: Stage> Session<S> {
         drop(halt);
         let mut missing = Vec::new();
         for object in objects {
-            if existing.contains(&object.image_id()) {
+            let id = object.image_id();
+            if existing.contains(&id) {
                 self.settle(&object, Outcome::Exists).await;
             } else {
-                missing.push(object);
+                missing.push(Wanted { object, alone, fresh: matches!(again.get(&id), Some(Redo::Since(_))) });
             }
         }
         missing
+    }
+
+    /// Which of these object versions need no work.
+    async fn existing(&self, ids: &[ImageId], again: &HashMap<ImageId, Redo>) -> Result<HashSet<ImageId>, Failure> {
+        let (again, once): (Vec<_>, Vec<_>) = ids.iter().map(|id| (*id, again.get(id))).partition(|(_, redo)| redo.is_some());
+        let mut existing = HashSet::new();
+        if !once.is_empty() {
+            let once: Vec<_> = once.into_iter().map(|(id, _)| id).collect();
+            existing.extend(self.parts.stage.existing(&once).await?);
+        }
+        if !again.is_empty() {
+            let again: Vec<_> = again.into_iter().filter_map(|(id, redo)| Some((id, *redo?))).collect();
+            existing.extend(self.parts.stage.redone(&again).await?);
+        }
+        Ok(existing)
     }
 
     /// Ends every delivery of this object version. A failure is published once, for the delivery with the most attempts,

@@ -6,6 +6,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 use crate::failure::Failure;
+use crate::job::Redo;
 use crate::object::{ImageId, ObjectRef};
 
 /// One finished object of a batch, ready to be written.
@@ -46,6 +47,13 @@ pub trait Stage: Send + Sync + 'static {
     /// Which of these object versions have their rows already.
     fn existing(&self, ids: &[ImageId]) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send;
 
+    /// Which of these object versions need not be done again, although that is asked for: their rows are already what it asks
+    /// for. Where the work never changes, that is all that exist.
+    fn redone(&self, asked: &[(ImageId, Redo)]) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send {
+        let ids: Vec<_> = asked.iter().map(|(id, _)| *id).collect();
+        async move { self.existing(&ids).await }
+    }
+
     /// Asked before an object is fetched: other stages of the same process may have decoded it, or be about to.
     fn ready(&self, object: &ObjectRef) -> impl Future<Output = Ready<Self::Input>> + Send {
         let _ = object;
@@ -65,7 +73,7 @@ pub trait Stage: Send + Sync + 'static {
     }
 
     /// The outputs that are known already, from objects with the same content; same length and order as the input. Only a
-    /// saving: where it fails, the model is run.
+    /// saving: where it fails, the model is run. Not used for what [`Redo::Since`] asks for.
     fn known(&self, batch: &[&Self::Input]) -> impl Future<Output = Result<Vec<Option<Self::Output>>, Failure>> + Send {
         std::future::ready(Ok(vec![None; batch.len()]))
     }

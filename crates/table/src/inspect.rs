@@ -4,10 +4,10 @@ use arrow::datatypes::DataType;
 use futures::TryStreamExt;
 
 use crate::error::TableError;
-use crate::images;
 use crate::ledger::Ledger;
 use crate::location::Database;
 use crate::schema;
+use crate::{captions, images};
 
 /// What a table looks like.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub struct Look {
     pub problem: Option<String>,
 }
 
-/// Looks at `images` or an `embeddings_<model>` table; `None` where it does not exist.
+/// Looks at `images`, an `embeddings_<model>` or a `captions_<captioner>` table; `None` where it does not exist.
 ///
 /// # Errors
 /// The store did not answer or refused.
@@ -36,7 +36,11 @@ pub async fn look(database: &Database, name: &str) -> Result<Option<Look>, Table
         Ok(DataType::FixedSizeList(_, dim)) => usize::try_from(*dim).unwrap_or(0),
         _ => 0,
     };
-    let expected = if name == images::NAME { schema::images_schema() } else { schema::embeddings_schema(dim) };
+    let expected = match name {
+        images::NAME => schema::images_schema(),
+        name if captions::captioner_of(name).is_some() => captions::captions_schema(dim),
+        _ => schema::embeddings_schema(dim),
+    };
     let problem = match ledger.has_columns(&expected).await {
         Ok(()) => None,
         Err(TableError::Mismatch { problem, .. }) => Some(problem),

@@ -225,6 +225,12 @@ impl Ledger {
         Ok(schema.column_with_name("view").is_some())
     }
 
+    /// Whether its rows are answers, of which a later one counts more than an earlier one.
+    pub(crate) async fn holds_captions(&self) -> Result<bool, TableError> {
+        let schema = self.table.schema().await.map_err(TableError::of(&self.name))?;
+        Ok(schema.column_with_name("prompt_hash").is_some())
+    }
+
     pub(crate) async fn append(&self, batch: RecordBatch) -> Result<(), TableError> {
         retried(self, |table| {
             let batch = batch.clone();

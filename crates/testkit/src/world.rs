@@ -1,5 +1,6 @@
 //! One test's world: its own store, bucket, queues and programs.
 
+mod captions;
 mod queues;
 
 use std::future::Future;
@@ -305,7 +306,8 @@ impl World {
         let topology = Topology::new(&self.namespace);
         let channel = connection.create_channel().await.expect("channel");
         let mut queues = vec![topology.events()];
-        for stage in ["demo-clip", "second"].map(StageName::embed) {
+        let captioner = StageName::caption("demo-captioner");
+        for stage in ["demo-clip", "second"].map(StageName::embed).into_iter().chain([captioner]) {
             queues.extend([topology.work_queue(&stage), topology.bulk_queue(&stage), topology.suspect_queue(&stage)]);
             queues.push(topology.dead_queue(&stage));
             queues.extend((0..RETRY_LADDER.len()).map(|rung| topology.retry_queue(&stage, rung)));

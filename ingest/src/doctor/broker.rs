@@ -1,7 +1,7 @@
 //! The broker: reachable, of a good version, with our exchanges and queues, and someone who works.
 
 use pipeline::inspect::{self, Broker, Part, PartState};
-use pipeline::job::StageName;
+use pipeline::job::{StageKind, StageName};
 use pipeline::topology::{Topology, TopologyMode};
 
 use super::{Check, Report};
@@ -98,7 +98,10 @@ fn workers(stage: &StageName, consumers: u32) -> Check {
         0 => Check::warn(
             name,
             format!("no worker of the stage '{stage}' is connected"),
-            "start an embedder whose models.serve names the model: jobs wait until one runs",
+            match stage.kind() {
+                StageKind::Embed => "start an embedder whose models.serve names the model: jobs wait until one runs",
+                StageKind::Caption => "start a captioner with this captions.id: jobs wait until one runs",
+            },
         ),
         _ => Check::ok(name, format!("{consumers} workers are connected")),
     }
@@ -119,7 +122,7 @@ fn suspects(stage: &StageName, suspects: u32) -> Check {
         _ => Check::warn(
             name,
             format!("{suspects} jobs have been with workers that crashed and wait to be tried one at a time"),
-            "if the number does not fall, look at why embedders crash: their log, memory limit and model",
+            "if the number does not fall, look at why workers crash: their log, memory limit and model",
         ),
     }
 }

@@ -1,12 +1,14 @@
 //! The tables: there, with the right columns, and not in too many pieces.
 
 use pipeline::bucket::BucketSettings;
+use pipeline::job::{StageKind, StageName};
 use table::inspect::{self, Look};
 use table::location::{Access, Location};
-use table::{Database, TableError, embeddings, images};
+use table::{Database, TableError, images};
 
 use super::{Check, Report};
-use crate::Settings;
+use crate::served::table_of;
+use crate::{Settings, control};
 
 // Every read opens every fragment.
 const MANY_FRAGMENTS: usize = 1000;
@@ -21,13 +23,10 @@ pub(crate) async fn run(settings: &Settings) -> Report {
             return report;
         }
     };
-    let models = settings.stages.models.iter().map(|model| (embeddings::name(model), model.as_str()));
-    for (name, model) in std::iter::once((images::NAME.to_owned(), "")).chain(models) {
-        let missing = if model.is_empty() {
-            "the first embedder makes it".to_owned()
-        } else {
-            format!("the first embedder whose models.serve names '{model}' makes it; check stages.models if one runs already")
-        };
+    let stages = control::stages(settings);
+    let tables = stages.iter().map(|stage| (table_of(stage), made_by(stage)));
+    let images = (images::NAME.to_owned(), "the first embedder makes it".to_owned());
+    for (name, missing) in std::iter::once(images).chain(tables) {
         report.push(match inspect::look(&database, &name).await {
             Ok(Some(look)) => looked(&name, &look),
             Ok(None) => Check::warn(format!("table.{name}"), "does not exist yet", missing),
@@ -39,6 +38,18 @@ pub(crate) async fn run(settings: &Settings) -> Report {
         });
     }
     report
+}
+
+fn made_by(stage: &StageName) -> String {
+    let id = stage.id();
+    match stage.kind() {
+        StageKind::Embed => {
+            format!("the first embedder whose models.serve names '{id}' makes it; check stages.models if one runs already")
+        }
+        StageKind::Caption => {
+            format!("the first captioner whose captions.id is '{id}' makes it; check stages.captioners if one runs already")
+        }
+    }
 }
 
 async fn open(settings: &BucketSettings) -> Result<Database, TableError> {

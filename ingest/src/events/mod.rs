@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::EventSettings;
 use crate::index::Index;
-use crate::served::ServedModels;
+use crate::served::ServedStages;
 
 // Keys looked at at a time, by all doors together.
 const LOOKS_IN_FLIGHT: usize = 16;
@@ -38,7 +38,7 @@ pub(crate) struct Door {
     bucket: Bucket,
     index: Index,
     filter: Arc<KeyFilter>,
-    models: ServedModels,
+    stages: ServedStages,
     source: EventSource,
     looks: Semaphore,
     // Deletes of one table conflict with each other.
@@ -48,9 +48,9 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(bucket: Bucket, index: Index, filter: Arc<KeyFilter>, models: ServedModels, source: EventSource) -> Self {
+    pub(crate) fn new(bucket: Bucket, index: Index, filter: Arc<KeyFilter>, stages: ServedStages, source: EventSource) -> Self {
         let (looks, removing) = (Semaphore::new(LOOKS_IN_FLIGHT), Mutex::new(()));
-        Self { bucket, index, filter, models, source, looks, removing, gone: StdMutex::default() }
+        Self { bucket, index, filter, stages, source, looks, removing, gone: StdMutex::default() }
     }
 
     /// Looks at the key the event names; if nothing lies there, at the other reading of the same text too. Returns whether
@@ -88,8 +88,8 @@ impl Door {
             let _alone = self.removing.lock().await;
             self.index.remove(&outdated).await.context("removing rows of former content")?;
         }
-        for (_, model) in self.models.iter() {
-            model.published.forget(&outdated);
+        for (_, served) in self.stages.iter() {
+            served.published.forget(&outdated);
         }
         let (there, mut done) = (present.is_some(), !outdated.is_empty());
         let was_gone = self.note_presence(key, there);
@@ -97,14 +97,14 @@ impl Door {
             && was_gone
         {
             // Its job may have found nothing; the same bytes put again have the same identity.
-            for (_, model) in self.models.iter() {
-                model.published.forget_unless_dead(&object.image_id());
+            for (_, served) in self.stages.iter() {
+                served.published.forget_unless_dead(&object.image_id());
             }
         }
         if let Some(object) = present {
-            for (place, model) in self.models.iter() {
+            for (place, served) in self.stages.iter() {
                 if !self.index.has(place, &object).await? {
-                    done |= model.published.publish(object.clone(), Origin::Event).await?;
+                    done |= served.published.publish(object.clone(), Origin::Event).await?;
                 }
             }
         }

@@ -90,6 +90,11 @@ impl DeadLetter {
         }
     }
 
+    /// Whether its work is wanted although its rows are there: they say nothing about it.
+    pub fn asks_again(&self) -> bool {
+        Job::decode(&self.body).is_ok_and(|job| job.redo.is_some())
+    }
+
     /// Two deliveries of one message have the same, two messages do not: not even two failures of one job.
     pub(super) fn fingerprint(&self) -> u128 {
         self.fingerprint

@@ -1,5 +1,6 @@
 //! `captions_<model>`: one row per object version that was looked at, with what was said about it.
 
+mod age;
 mod rows;
 mod search;
 pub mod words;
@@ -7,6 +8,7 @@ pub mod words;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use age::Written;
 pub use rows::{CaptionRow, Said};
 pub(crate) use rows::{WORDS, captions_schema};
 pub(crate) use words::make_index;
@@ -16,7 +18,7 @@ use crate::filter::one_of;
 use crate::ledger::{Ledger, PER_QUERY};
 use crate::location::Database;
 use crate::plan::IndexedRows;
-use crate::schema::{Facts, Space, read_facts};
+use crate::schema::Space;
 use arrow::array::StringArray;
 use lancedb::expr::{col, lit};
 
@@ -85,22 +87,26 @@ impl Captions {
         self.ledger.append(batch).await
     }
 
-    /// What was said about these object versions, by image id; what is not there is left out.
+    /// What was said last about these object versions, by image id; what is not there is left out.
     ///
     /// # Errors
     /// The store did not answer or refused.
     pub async fn said(&self, ids: &[String]) -> Result<HashMap<String, Said>, TableError> {
-        let mut columns = vec!["image_id"];
+        let mut columns = vec!["image_id", "written_at"];
         columns.extend(rows::SAID_COLUMNS);
-        let mut said = HashMap::new();
+        let mut said: HashMap<String, (i64, Said)> = HashMap::new();
         for some in ids.chunks(PER_QUERY) {
             for batch in self.ledger.rows(Some(one_of("image_id", some.iter().cloned())), &columns).await? {
-                let ids: &StringArray = crate::schema::column(&batch, "image_id").map_err(|error| self.unusable(error))?;
+                let written = age::written(&batch).map_err(|error| self.unusable(error))?;
                 let read = rows::read_said(&batch).map_err(|error| self.unusable(error))?;
-                said.extend(ids.iter().flatten().map(str::to_owned).zip(read));
+                for ((id, at), row) in written.into_iter().zip(read) {
+                    if said.get(id).is_none_or(|(last, _)| *last <= at) {
+                        said.insert(id.to_owned(), (at, row));
+                    }
+                }
             }
         }
-        Ok(said)
+        Ok(said.into_iter().map(|(id, (_, said))| (id, said)).collect())
     }
 
     /// What was said about these contents (`content_hash`) in answer to this very question; what is not there is left out.
@@ -126,19 +132,6 @@ impl Captions {
             }
         }
         Ok(said)
-    }
-
-    /// Object versions whose caption answers another question than this, oldest rows included.
-    ///
-    /// # Errors
-    /// The store did not answer or refused.
-    pub async fn outdated(&self, provider: &str, prompt_hash: &str) -> Result<Vec<Facts>, TableError> {
-        let other = col("provider").not_eq(lit(provider)).or(col("prompt_hash").not_eq(lit(prompt_hash)));
-        let mut outdated = Vec::new();
-        for batch in self.ledger.rows(Some(other), &crate::schema::FACTS_COLUMNS).await? {
-            outdated.extend(read_facts(&batch).map_err(|error| self.unusable(error))?);
-        }
-        Ok(outdated)
     }
 
     pub(crate) fn unusable(&self, problem: impl ToString) -> TableError {

@@ -1,4 +1,5 @@
-//! Spare rows: two deliveries of one job may both have appended. Readers count one of them; the others are removed here.
+//! Spare rows: two deliveries of one job may both have appended, and a caption may have been asked for again. Readers count
+//! one of them; the others are removed here.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,9 +28,10 @@ pub struct Spares {
 /// one row.
 type SpareRows = BTreeMap<(String, Option<String>), Vec<String>>;
 
-/// Keeps of every object version and view the row that was written first, and removes the others. Rows of one object
-/// version hold the same, so which one stays makes no difference to a reader; that it is always the same one means that
-/// two maintainers, or a row committed meanwhile, never lead to both being removed.
+/// Keeps of every object version and view one row, and removes the others: in a table of captions the row that was written
+/// last, which answers the latest question; elsewhere the one that was written first, because rows of one object version
+/// hold the same there. That the order in which rows give way is always the same means that two maintainers, or a row
+/// committed meanwhile, never lead to all being removed.
 ///
 /// # Errors
 /// An image id that is none, or the store did not answer or refused.
@@ -69,7 +71,7 @@ fn rows_of_batch(((batch_id, view), ids): &RowsOfBatch) -> DfExpr {
 /// All spare rows of one version of the table. Takes 16 bytes of memory per row, and more only for doubled ones.
 async fn spare_rows(ledger: &Ledger) -> Result<SpareRows, TableError> {
     let pinned = ledger.pinned().await?;
-    let has_views = pinned.has_views().await?;
+    let (has_views, is_last_kept) = (pinned.has_views().await?, pinned.holds_captions().await?);
     let mut spares = SpareRows::new();
     for some in doubled_ids(&pinned).await?.chunks(PER_QUERY) {
         let mut columns = vec!["image_id", "batch_id", "written_at"];
@@ -91,7 +93,8 @@ async fn spare_rows(ledger: &Ledger) -> Result<SpareRows, TableError> {
         }
         for ((image_id, view), mut rows) in rows {
             rows.sort();
-            let kept = rows.first().map(|(_, batch)| batch.clone());
+            let kept = if is_last_kept { rows.last() } else { rows.first() };
+            let kept = kept.map(|(_, batch)| batch.clone());
             let others = rows.into_iter().map(|(_, batch)| batch).filter(|batch| Some(batch) != kept.as_ref());
             for batch in others {
                 spares.entry((batch, view.clone())).or_default().push(image_id.clone());
@@ -118,7 +121,7 @@ async fn doubled_ids(ledger: &Ledger) -> Result<Vec<u128>, TableError> {
 }
 
 impl Ledger {
-    /// Number of rows beyond the first of their object version and view. Reads the ids of all rows.
+    /// Number of rows beyond one of each object version and view. Reads the ids of all rows.
     ///
     /// # Errors
     /// An image id that is none, or the store did not answer or refused.

@@ -66,16 +66,20 @@ impl World {
 
     /// The queues' depths, as the broker counts them: ready messages only.
     pub async fn depths(&self) -> Depths {
+        self.depths_of(&StageName::embed("demo-clip")).await
+    }
+
+    /// The queues' depths of one stage.
+    pub async fn depths_of(&self, stage: &StageName) -> Depths {
         let connection = self.broker().await;
-        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed("demo-clip")).await.expect("depths");
+        let depths = Topology::new(&self.namespace).depths(&connection, stage).await.expect("depths");
         connection.close(200, "counted".into()).await.expect("the connection closes");
         depths
     }
 
     /// Number of ready messages in the work, bulk, retry, suspect and dead queues together.
     pub async fn queued(&self) -> u32 {
-        let connection = self.broker().await;
-        let depths = Topology::new(&self.namespace).depths(&connection, &StageName::embed("demo-clip")).await.expect("depths");
+        let depths = self.depths().await;
         [depths.work, depths.bulk, depths.retry, depths.suspect, depths.dead].into_iter().flatten().sum()
     }
 

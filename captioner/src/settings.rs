@@ -1,0 +1,188 @@
+//! All settings of the captioner; `settings.toml` documents them.
+
+use inference::{PictureLimits, RuntimeSettings};
+use pipeline::batch::BatchSettings;
+use pipeline::bucket::BucketSettings;
+use pipeline::connection::AmqpSettings;
+use pipeline::models::check_id;
+use pipeline::service::{HttpSettings, Shared};
+use pipeline::settings::{self, SettingsError, list};
+use pipeline::telemetry::LogSettings;
+use pipeline::worker::FetchSettings;
+use serde::Deserialize;
+
+use crate::openai::OpenAiSettings;
+
+// Each is written for every picture.
+const MOST_LANGUAGES: usize = 8;
+const MOST_TOKENS: usize = 1024;
+
+/// All settings of the captioner.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where the pictures lie.
+    pub bucket: BucketSettings,
+    /// The broker.
+    pub amqp: AmqpSettings,
+    /// Logging.
+    pub log: LogSettings,
+    /// Who describes pictures, and in what.
+    pub captions: CaptionSettings,
+    /// Words beside the sentences.
+    pub keywords: KeywordSettings,
+    /// The endpoint that describes pictures, where one does.
+    pub openai: OpenAiSettings,
+    /// How models are run.
+    pub runtime: RuntimeSettings,
+    /// Downloading and decoding.
+    pub fetch: FetchSettings,
+    /// Limits of one picture.
+    pub picture: PictureSettings,
+    /// What is committed together.
+    pub batch: BatchSettings,
+    /// Where health and metrics are served.
+    pub http: HttpSettings,
+}
+
+/// `[captions]`: who describes pictures, and in what.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptionSettings {
+    /// Who describes them.
+    pub provider: ProviderName,
+    /// Built-in captioner, name of a folder below `folder`, or path of a folder.
+    pub model: String,
+    /// Names the stage and the table; empty: the model's id.
+    pub id: String,
+    /// What captions are written in, the main one first.
+    #[serde(deserialize_with = "list")]
+    pub languages: Vec<String>,
+    /// Longest caption in tokens; 0: as the model says.
+    pub max_tokens: usize,
+    /// The model whose text tower makes the captions' vectors.
+    pub text_model: String,
+    /// Where the folders of models lie.
+    pub folder: String,
+    /// Pictures per run; 0: by what runs the model.
+    pub max_batch: usize,
+}
+
+/// Who describes pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderName {
+    /// A model in this process.
+    Onnx,
+    /// An endpoint that speaks OpenAI's chat completions.
+    OpenAi,
+}
+
+/// `[keywords]`: words beside the sentences.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeywordSettings {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// Most terms per picture; each is there in all languages of the captions.
+    pub most: usize,
+    /// How far a picture must stand out for a term.
+    pub threshold: f32,
+    /// Languages that the text tower understands, of `en` and `zh`.
+    #[serde(deserialize_with = "list")]
+    pub understood: Vec<String>,
+}
+
+impl KeywordSettings {
+    fn validate(&self) -> Result<(), SettingsError> {
+        if !(1..=100).contains(&self.most) {
+            return Err(SettingsError::value("keywords.most", "must be from 1 to 100"));
+        }
+        if !(0.0..=100.0).contains(&self.threshold) {
+            return Err(SettingsError::value("keywords.threshold", "must be from 0 to 100"));
+        }
+        if self.understood.is_empty() || self.understood.iter().any(|language| language != "en" && language != "zh") {
+            return Err(SettingsError::value("keywords.understood", "must name en, zh or both"));
+        }
+        Ok(())
+    }
+}
+
+/// `[picture]`: limits of one picture.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureSettings {
+    /// Most pixels, width times height.
+    pub max_pixels: u64,
+    /// Longest side in pixels.
+    pub max_side: u32,
+    /// Memory one decoder may take.
+    pub max_decoded_bytes: u64,
+    /// Memory all decoders and what they gave may take together.
+    pub max_decoded_in_flight: u64,
+}
+
+impl Settings {
+    /// What one picture may cost.
+    pub(crate) fn limits(&self) -> PictureLimits {
+        let PictureSettings { max_pixels, max_side, max_decoded_bytes, .. } = self.picture;
+        PictureLimits { max_bytes: self.fetch.max_object_bytes, max_pixels, max_side, max_decoded_bytes }
+    }
+}
+
+impl CaptionSettings {
+    fn validate(&self) -> Result<(), SettingsError> {
+        if self.provider == ProviderName::Onnx && self.model.is_empty() {
+            return Err(SettingsError::value("captions.model", "must name a captioner"));
+        }
+        if self.text_model.is_empty() {
+            return Err(SettingsError::value("captions.text_model", "must name a model with a text tower"));
+        }
+        if !self.id.is_empty() {
+            check_id(&self.id).map_err(|error| SettingsError::value("captions.id", error.to_string()))?;
+        }
+        if !(1..=MOST_LANGUAGES).contains(&self.languages.len()) {
+            return Err(SettingsError::value("captions.languages", format!("must name 1 to {MOST_LANGUAGES} languages")));
+        }
+        for (place, language) in self.languages.iter().enumerate() {
+            if self.languages[..place].contains(language) {
+                return Err(SettingsError::value("captions.languages", format!("names '{language}' twice")));
+            }
+        }
+        if self.max_tokens > MOST_TOKENS {
+            return Err(SettingsError::value("captions.max_tokens", format!("must be at most {MOST_TOKENS}")));
+        }
+        if self.max_batch > 1024 {
+            return Err(SettingsError::value("captions.max_batch", "must be at most 1024"));
+        }
+        Ok(())
+    }
+}
+
+impl settings::Settings for Settings {
+    const DEFAULTS: &'static str = include_str!("../settings.toml");
+
+    fn shared(&self) -> Shared {
+        Shared { log: self.log.clone(), http: self.http.clone() }
+    }
+
+    fn validate(&self) -> Result<(), SettingsError> {
+        self.bucket.validate()?;
+        self.amqp.validate()?;
+        self.captions.validate()?;
+        self.keywords.validate()?;
+        if self.captions.provider == ProviderName::OpenAi {
+            self.openai.validate()?;
+            if self.captions.id.is_empty() {
+                let problem = "must be set where an endpoint describes pictures: it names the stage and the table";
+                return Err(SettingsError::value("captions.id", problem));
+            }
+        }
+        self.fetch.validate()?;
+        self.batch.validate()?;
+        if self.picture.max_decoded_in_flight < 1 << 20 {
+            return Err(SettingsError::value("picture.max_decoded_in_flight", "must be at least 1048576 (1 MiB)"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! What a captioner asks for now: one small object per captioner in the bucket, written by its workers when they begin and
+//! read by whoever wants to know which captions answer an earlier question.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::bucket::Only;
+use crate::state::{State, StateError};
+
+/// What is asked for, as it stands in every row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Who is asked: `onnx:demo-captioner`, `openai:qwen-vl-plus`.
+    pub provider: String,
+    /// Hash of prompt, languages, length and version of the model.
+    pub prompt_hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Noted {
+    #[serde(flatten)]
+    question: Question,
+    since: Timestamp,
+}
+
+fn name(captioner: &str) -> String {
+    format!("question-{captioner}")
+}
+
+/// Notes what the workers of a captioner ask for from now on.
+///
+/// # Errors
+/// The store did not answer or refused.
+pub async fn note(state: &State, captioner: &str, question: &Question) -> Result<(), StateError> {
+    if read(state, captioner).await?.as_ref() != Some(question) {
+        let noted = Noted { question: question.clone(), since: Timestamp::now() };
+        state.put(&name(captioner), &noted, Only::Always).await?;
+    }
+    Ok(())
+}
+
+/// What they ask for; `None` until a worker of this captioner has begun once.
+///
+/// # Errors
+/// The store did not answer or refused, or the object has another shape.
+pub async fn read(state: &State, captioner: &str) -> Result<Option<Question>, StateError> {
+    Ok(state.get::<Noted>(&name(captioner)).await?.map(|(noted, _)| noted.question))
+}

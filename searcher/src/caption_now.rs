@@ -1,0 +1,87 @@
+//! `POST /v1/images/{id}/caption`: a caption for one picture now, before those of a backfill.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use pipeline::ObjectRef;
+use pipeline::connection::AmqpSettings;
+use pipeline::health::Health;
+use pipeline::job::{Job, Origin, Redo, StageName};
+use pipeline::publish::{Outgoing, Publisher};
+use pipeline::topology::Topology;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::api::App;
+use crate::pictures::{Id, known};
+use crate::problem::Problem;
+
+// The publisher itself waits for a broker that is away for as long as it takes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What publishes jobs for the captioner whose captions are searched.
+pub(crate) struct Desk {
+    stage: StageName,
+    amqp: AmqpSettings,
+    // Connects when somebody asks for the first time: a searcher needs no broker.
+    publisher: OnceLock<Publisher>,
+}
+
+/// `?redo=true`: although it has one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ask {
+    #[serde(default)]
+    redo: bool,
+}
+
+impl Desk {
+    /// `None` for no captioner.
+    pub(crate) fn new(captioner: &str, amqp: AmqpSettings) -> Option<Self> {
+        let stage = StageName::caption(captioner);
+        (!captioner.is_empty()).then(|| Self { stage, amqp, publisher: OnceLock::new() })
+    }
+
+    async fn publish(&self, job: &Job) -> Result<(), Problem> {
+        let failed = |error: &dyn std::fmt::Display| Problem::unavailable("the broker does not take the job", error);
+        let start = || {
+            // Its troubles are of nobody's concern who only searches.
+            let name = format!("searcher {}", std::process::id());
+            Publisher::start(self.amqp.clone(), name, vec![self.stage.clone()], Health::default())
+        };
+        let message = Outgoing::job(&Topology::new(&self.amqp.namespace), job);
+        match tokio::time::timeout(PATIENCE, self.publisher.get_or_init(start).publish(message)).await {
+            Ok(published) => published.map_err(|error| failed(&error)),
+            Err(_) => Err(failed(&format!("it did not answer within {PATIENCE:?}; try again later"))),
+        }
+    }
+}
+
+/// 202 once the broker has the job. What comes of it stands in `/v1/images/{id}` some seconds later; a picture that has a
+/// caption keeps it, unless it is to be said again.
+pub(crate) async fn caption(
+    State(app): State<Arc<App>>,
+    Id(id): Id,
+    ask: Result<Query<Ask>, QueryRejection>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let Query(Ask { redo }) = ask.map_err(|rejection| Problem::field("redo", rejection.body_text()))?;
+    let none = "no captioner is set: name one in captions.active of the searcher";
+    let desk = app.captioning.as_ref().ok_or_else(|| Problem::new(StatusCode::CONFLICT, none))?;
+    let facts = known(&app, &id).await?;
+    let object = ObjectRef {
+        bucket: facts.bucket,
+        key: facts.key,
+        etag: facts.etag,
+        size_bytes: Some(facts.size_bytes),
+        last_modified: facts.last_modified,
+    };
+    let job = Job::new(desk.stage.clone(), object, Origin::Api);
+    let job = if redo { job.again(Redo::Since(jiff::Timestamp::now())) } else { job };
+    desk.publish(&job).await?;
+    let stage = desk.stage.as_str();
+    Ok((StatusCode::ACCEPTED, Json(json!({ "image_id": id, "stage": stage, "look_at": format!("/v1/images/{id}") }))))
+}
