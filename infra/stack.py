@@ -30,6 +30,12 @@ PAGE_PORT = 8080
 READY_SECONDS = 60
 # What ingest and its commands publish and answer for, besides their defaults.
 SERVED = {"BUCKETLENS__STAGES__CAPTIONERS": "demo-captioner"}
+# What the demo model knows; of all other terms it would only guess.
+KNOWN = (
+    "red orange yellow green blue purple white black car house tree cat fish boat balloon flower star ball "
+    "beach forest city mountain desert daytime sunset night"
+)
+TAGGED = {"BUCKETLENS__KEYWORDS__KNOWN": KNOWN.replace(" ", ","), "BUCKETLENS__KEYWORDS__THRESHOLD": "2.0"}
 START_ORDER = ("ingest", "embedder", "captioner", "searcher")
 
 
@@ -62,7 +68,7 @@ def up(home, embedders=2):
     start_service(home, programs, "ingest", {"BUCKETLENS__WATCH__POLL_INTERVAL": "2s", **SERVED, **env})
     for number in range(1, embedders + 1):
         start_service(home, programs, "embedder", env, name=f"embedder-{number}")
-    start_service(home, programs, "captioner", env)
+    start_service(home, programs, "captioner", {**TAGGED, **env})
     start_service(home, programs, "searcher", env, preferred_port=PAGE_PORT)
     for name in services(home):
         url = address(home, name)

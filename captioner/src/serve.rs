@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use inference::captioner;
-use inference::keywords::Tagger;
+use inference::keywords::{Tagger, term};
 use inference::{Budget, ImageEncoder, Model, ModelError, Runtime, TextEncoder, gate};
 use pipeline::bucket::Bucket;
 use pipeline::consume::Subscription;
@@ -137,7 +137,9 @@ fn load(settings: &Settings) -> anyhow::Result<Loaded> {
 
 /// Knows the terms, and not yet what is usual.
 fn tagger(text: &TextEncoder, settings: &KeywordSettings) -> Result<Tagger, ModelError> {
-    Ok(Tagger::new(text, &settings.understood, &[])?.with_threshold(settings.threshold))
+    let tagger = Tagger::new(text, &settings.understood, &[])?.with_threshold(settings.threshold);
+    let known: Vec<_> = settings.known.iter().filter_map(|name| term(name)).collect();
+    Ok(if known.is_empty() { tagger } else { tagger.only(&known) })
 }
 
 fn openai(settings: &Settings) -> anyhow::Result<(String, Describer, Question)> {

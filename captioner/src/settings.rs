@@ -91,6 +91,9 @@ pub struct KeywordSettings {
     /// Languages that the text tower understands, of `en` and `zh`.
     #[serde(deserialize_with = "list")]
     pub understood: Vec<String>,
+    /// Terms that the text tower knows; none means the whole vocabulary.
+    #[serde(deserialize_with = "list")]
+    pub known: Vec<String>,
 }
 
 impl KeywordSettings {
@@ -100,6 +103,9 @@ impl KeywordSettings {
         }
         if !(0.0..=100.0).contains(&self.threshold) {
             return Err(SettingsError::value("keywords.threshold", "must be from 0 to 100"));
+        }
+        if let Some(unknown) = self.known.iter().find(|name| inference::keywords::term(name).is_none()) {
+            return Err(SettingsError::value("keywords.known", format!("names '{unknown}', which the vocabulary does not hold")));
         }
         if self.understood.is_empty() || self.understood.iter().any(|language| language != "en" && language != "zh") {
             return Err(SettingsError::value("keywords.understood", "must name en, zh or both"));

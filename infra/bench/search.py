@@ -63,10 +63,10 @@ def measure(profile):
 
 def index(chain, bucket):
     """Returns the searcher once every picture is in every table."""
-    chain.run("ingest", WATCH__POLL_INTERVAL=POLL_INTERVAL)
+    chain.run("ingest", WATCH__POLL_INTERVAL=POLL_INTERVAL, STAGES__CAPTIONERS="demo-captioner")
     search = Search(chain.run("searcher", SEARCH__FRESHNESS=COUNTING_FRESHNESS))
     chain.run("embedder")
-    chain.run("captioner")
+    chain.run("captioner", **{name.removeprefix("BUCKETLENS__"): value for name, value in stack.TAGGED.items()})
     upload(chain.env, HOME / "pictures", [picture.key for picture in bucket])
     wait_for(len(bucket), lambda: indexed(search))
     return search

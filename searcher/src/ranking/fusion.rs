@@ -174,6 +174,8 @@ pub(crate) struct Fused {
 /// All pictures that were found, best first. A single signal keeps its own scores and order.
 pub(crate) fn fuse(legs: Vec<Leg>, fusion: Fusion) -> Vec<Fused> {
     let alone = legs.len() == 1;
+    // Sentences that have nothing to do with each other are too alike to speak for a picture that can be compared itself.
+    let compared = legs.iter().any(|leg| leg.signal == Signal::Image);
     let mut pictures: HashMap<String, Fused> = HashMap::new();
     for Leg { signal, weight, found, reading } in legs {
         for (place, candidate) in found.into_iter().enumerate() {
@@ -185,7 +187,7 @@ pub(crate) fn fuse(legs: Vec<Leg>, fusion: Fusion) -> Vec<Fused> {
                 Fusion::Rrf => weight / (RANK_CONSTANT + place as f32 + 1.0),
             };
             let say = Say { score: candidate.score, calibrated, rank: place + 1, contribution };
-            let speaks = reading.speaks(candidate.score);
+            let speaks = reading.speaks(candidate.score) && !(compared && signal == Signal::CaptionVector);
             let picture = pictures.entry(candidate.image_id.clone()).or_insert_with(|| Fused {
                 candidate,
                 score: 0.0,
@@ -279,7 +281,10 @@ mod tests {
         };
         assert_eq!(ids(&cut(fuse(legs(), Fusion::Weighted))), "ab");
         assert_eq!(ids(&cut(fuse(legs(), Fusion::Rrf))), "ab");
-        let nothing = vec![leg(Signal::Image, 1.0, SCALE, &[("a", 0.29), ("b", 0.2)])];
+        let unlike = leg(Signal::Image, 1.0, SCALE, &[("a", 0.29), ("b", 0.2)]);
+        let alike = leg(Signal::CaptionVector, 1.0, SCALE, &[("a", 0.9)]);
+        assert_eq!(ids(&cut(fuse(vec![alike.clone()], Fusion::Weighted))), "a");
+        let nothing = vec![unlike, alike];
         assert!(cut(fuse(nothing, Fusion::Weighted)).is_empty());
     }
 }
