@@ -57,7 +57,7 @@ async fn a_pause_holds_for_every_worker_until_resumed() {
 async fn changes_of_different_stages_do_not_undo_each_other() {
     let world = World::start().await;
     let state = world.state().await;
-    let stages: Vec<StageName> = (0..8).map(|n| serde_json::from_value(format!("stage-{n}").into()).unwrap()).collect();
+    let stages: Vec<StageName> = (0..8).map(|n| StageName::embed(&n.to_string())).collect();
     for result in join_all(stages.iter().map(|stage| switch::pause(&state, stage, "the test"))).await {
         result.unwrap();
     }
@@ -66,7 +66,7 @@ async fn changes_of_different_stages_do_not_undo_each_other() {
     switch::resume(&state, &stages[1], "another").await.unwrap();
     let all = switch::read(&state).await.unwrap();
     let paused: Vec<_> = all.iter().filter(|(_, stage)| stage.paused).map(|(name, _)| name.as_str()).collect();
-    assert_eq!(paused, ["stage-0", "stage-2", "stage-3", "stage-4", "stage-5", "stage-6", "stage-7"]);
-    assert!(all["stage-0"].cancelled_at.is_some() && all["stage-1"].changed_by == "another");
+    assert_eq!(paused, ["embed-0", "embed-2", "embed-3", "embed-4", "embed-5", "embed-6", "embed-7"]);
+    assert!(all["embed-0"].cancelled_at.is_some() && all["embed-1"].changed_by == "another");
     world.finish().await;
 }
