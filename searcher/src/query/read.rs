@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_search_has_one_or_several_examples() {
         let cat = (Example::Text("cat".into()), 1.0);
-        assert_eq!(examples(r#"{"text":"cat"}"#), [cat.clone()]);
+        assert_eq!(examples(r#"{"text":"cat"}"#), std::slice::from_ref(&cat));
         assert_eq!(examples(r#"{"image":"aGk="}"#), [(Example::Image(Bytes::from_static(b"hi")), 1.0)]);
         assert_eq!(examples(r#"{"text":"cat","vector":[1,0.5]}"#), [cat.clone(), (Example::Vector(vec![1.0, 0.5]), 1.0)]);
         let weighted = examples(r#"{"text":"cat","examples":[{"text":"dog","weight":-0.5}]}"#);
