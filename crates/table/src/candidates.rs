@@ -90,8 +90,10 @@ impl Ledger {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn at(&self, database: &Database, version: u64) -> Result<Option<Self>, TableError> {
-        if self.version().await? == version {
-            return Ok(Some(self.clone()));
+        // Held, because this handle itself goes on to newer versions.
+        let present = self.pinned().await?;
+        if present.version().await? == version {
+            return Ok(Some(present));
         }
         // A handle of its own: going to a version moves all clones of a handle.
         let Some(former) = Self::open(database, &self.name).await? else { return Ok(None) };

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn english_chinese_and_file_names_become_words() {
         assert_eq!(words("A red car on the beach at sunset"), ["red", "car", "beach", "sunset"]);
-        assert_eq!(words("夕阳下海滩上的红色汽车"), ["夕阳", "海滩", "红色", "汽车"]);
+        assert_eq!(words("夜晚的红色汽车"), ["夜晚", "红色", "汽车"]);
         assert_eq!(words("trips/oslo-2019/IMG_0042.jpg"), ["trip", "oslo", "2019", "img", "0042", "jpg"]);
         assert_eq!(words("Cafés"), words("cafe"));
         assert_eq!(words("the hat"), ["hat"]);
