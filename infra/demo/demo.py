@@ -80,8 +80,9 @@ def show(once):
 
     begun = time.monotonic()
     upload(env, pictures, [caption["key"] for caption in captions])
-    follow(search, len(captions), begun)
+    follow(search.indexed, "indexed", len(captions), begun)
     seconds = time.monotonic() - begun
+    follow(search.captioned, "captioned", len(captions), begun)
 
     for language in LANGUAGES:
         for caption in captions[:: COUNT // SAMPLES_PER_LANGUAGE]:
@@ -112,35 +113,38 @@ def upload(env, folder, keys):
     print(f"uploaded {len(keys)} pictures to bucket {env['BUCKETLENS__BUCKET__NAME']}", flush=True)
 
 
-def follow(search, total, begun):
-    """Shows progress until every picture can be searched; gives up when nothing has moved for a minute."""
+def follow(count, what, total, begun):
+    """Shows progress until all pictures are counted; gives up when nothing has moved for a minute."""
     done, moved = 0, time.monotonic()
     while done < total and time.monotonic() - moved < STALLED_SECONDS:
         time.sleep(0.2)
-        now = search.indexed()
+        now = count()
         if now == done:
             continue
         done, moved = now, time.monotonic()
         rate = done / (moved - begun)
         left = (total - done) / rate
-        print(f"indexed {done}/{total}, {rate:.0f} pictures/s, {left:.0f} s left", flush=True)
+        print(f"{what} {done}/{total}, {rate:.0f} pictures/s, {left:.0f} s left", flush=True)
 
 
 def sample(search, words, expected):
     print(f'\n"{words}"')
     for hit in search.hits(words, 5):
         mark = "  <- the picture described" if hit["key"] == expected else ""
-        print(f"  {hit['score']:.3f}  {hit['key']}{mark}", flush=True)
+        print(f"  {hit['score']:.3f}  {hit['key']}  {hit.get('caption', '')}{mark}", flush=True)
 
 
 def report(search, captions, seconds):
     # Rows were counted so far, and an object may have two for a while: what counts is what a search shows.
-    shown = {hit["key"] for hit in search.hits(captions[0]["en"], 1000)}
+    shown = {hit["key"]: hit.get("captions", {}) for hit in search.hits(captions[0]["en"], 1000)}
     indexed = sum(caption["key"] in shown for caption in captions)
     idle = [name for name, worked in embedders_that_worked(HOME).items() if not worked]
     result = {"images": len(captions), "indexed": indexed, "seconds": round(seconds, 2)}
     for language in LANGUAGES:
         result[f"recall_at_1_{language}"] = recall_at_1(search, captions, language)
+        # The true sentence names every attribute: place, time, object and colour.
+        right = sum(shown.get(caption["key"], {}).get(language) == caption[language] for caption in captions)
+        result[f"captions_right_{language}"] = round(right / len(captions), 4)
     for name in idle:
         print(f"error: {name} has done no job; see {HOME / 'log'}", file=sys.stderr)
     if indexed != len(captions):

@@ -36,14 +36,20 @@ class Search:
         return self.get("/v1/search", q=words, top_k=top_k)["hits"]
 
     def indexed(self):
-        """How many pictures are in every table, so that searching and showing them works."""
+        """How many pictures can be searched and shown."""
+        return min(self.rows("images"), self.rows("embeddings_"))
+
+    def captioned(self):
+        """How many pictures have a caption."""
+        return self.rows("captions_")
+
+    def rows(self, table):
+        """Rows of the table whose name begins so; none where there is none yet."""
         try:
             tables = self.get("/v1/status")["tables"]
         except urllib.error.URLError:
-            # No table exists before the first picture is indexed.
             return 0
-        rows = [table["rows"] for name, table in tables.items() if name == "images" or name.startswith("embeddings_")]
-        return min(rows) if len(rows) > 1 else 0
+        return max((entry["rows"] for name, entry in tables.items() if name.startswith(table)), default=0)
 
 
 def recall_at_1(search, captions, language):
