@@ -16,7 +16,7 @@ use crate::filter::{Filter, one_of};
 use crate::ledger::{Ledger, PER_QUERY};
 use crate::location::Database;
 use crate::newest::{self, NewestIds};
-use crate::plan::Plan;
+use crate::plan::{IndexedRows, Plan};
 use crate::schema::{FACTS_COLUMNS, Facts, column, read_facts};
 
 /// An object version that a search found.
@@ -58,7 +58,32 @@ pub(crate) fn read(batches: &[RecordBatch], name: &str, score: impl Fn(f32) -> f
     Ok(candidates)
 }
 
+/// A search by a vector.
+pub(crate) struct Asked<'a> {
+    pub(crate) vector: &'a [f32],
+    /// By which it is decided how to answer.
+    pub(crate) filter: &'a Filter,
+    /// What rows must be like.
+    pub(crate) condition: Option<DfExpr>,
+    /// Whether all rows are compared, even where an index would be quicker.
+    pub(crate) exact: bool,
+    pub(crate) limit: usize,
+}
+
 impl Ledger {
+    /// The nearest object versions by cosine similarity, and whether all rows were compared. For a table that is held at a
+    /// version.
+    pub(crate) async fn candidates(&self, asked: Asked<'_>, indexed: &IndexedRows) -> Result<(Vec<Candidate>, bool), TableError> {
+        let Asked { vector, filter, condition, exact, limit } = asked;
+        let plan = match exact {
+            true => Plan::Exact,
+            false => Plan::choose(self, self.version().await?, indexed, filter).await?,
+        };
+        let rows = self.nearest(vector, plan, condition, limit, &CANDIDATE_COLUMNS).await?;
+        let candidates = read(&rows, "_distance", |distance| 1.0 - distance);
+        Ok((candidates.map_err(|error| TableError::rows(&self.name, error))?, plan.is_exact(limit)))
+    }
+
     /// The rows nearest to a vector.
     pub(crate) async fn nearest(
         &self,
@@ -194,13 +219,8 @@ impl Embeddings {
         limit: usize,
     ) -> Result<(Vec<Candidate>, bool), TableError> {
         self.check_length(vector)?;
-        let plan = match exact {
-            true => Plan::Exact,
-            false => Plan::choose(&self.ledger, self.ledger.version().await?, &self.indexed, filter).await?,
-        };
-        let rows = self.ledger.nearest(vector, plan, filter.expression(), limit, &CANDIDATE_COLUMNS).await?;
-        let candidates = read(&rows, "_distance", |distance| 1.0 - distance).map_err(|error| self.unusable(error))?;
-        Ok((candidates, plan.is_exact(limit)))
+        let asked = Asked { vector, filter, condition: filter.expression(), exact, limit };
+        self.ledger.candidates(asked, &self.indexed).await
     }
 
     /// [`Ledger::newest`], remembered as long as the table stays the same.

@@ -6,13 +6,12 @@ use lancedb::expr::{DfExpr, col, lit};
 use lancedb::index::scalar::FullTextSearchQuery;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 
-use crate::candidates::{CANDIDATE_COLUMNS, Candidate, read};
+use crate::candidates::{Asked, CANDIDATE_COLUMNS, Candidate, read};
 use crate::captions::Captions;
 use crate::captions::rows::WORDS;
 use crate::error::TableError;
 use crate::filter::Filter;
 use crate::location::Database;
-use crate::plan::Plan;
 
 impl Captions {
     /// The same table, held at its newest version.
@@ -47,12 +46,8 @@ impl Captions {
             let (got, dim) = (vector.len(), self.space.dim);
             return Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")));
         }
-        let plan = match exact {
-            true => Plan::Exact,
-            false => Plan::choose(&self.ledger, self.ledger.version().await?, &self.indexed, filter).await?,
-        };
-        let rows = self.ledger.nearest(vector, plan, condition(filter), limit, &CANDIDATE_COLUMNS).await?;
-        read(&rows, "_distance", |distance| 1.0 - distance).map_err(|error| self.unusable(error))
+        let asked = Asked { vector, filter, condition: condition(filter), exact, limit };
+        Ok(self.ledger.candidates(asked, &self.indexed).await?.0)
     }
 
     /// The object versions in whose words some of these occur; the score is BM25. For a table that is held at a version.
