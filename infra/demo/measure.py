@@ -52,16 +52,21 @@ class Search:
         return max((entry["rows"] for name, entry in tables.items() if name.startswith(table)), default=0)
 
 
+# A search takes half a second in a build that is not optimised.
+ASKED = 100
+
+
 def recall_at_1(search, captions, language):
-    """Share of captions whose first hit is a picture with that caption."""
+    """Share of captions, of at most a hundred spread evenly, whose first hit is a picture with that caption."""
     truth = {caption["key"]: caption[language] for caption in captions}
+    asked = list(truth.values())[:: max(1, len(truth) // ASKED)][:ASKED]
 
     def found(words):
         hits = search.hits(words, 1)
         return bool(hits) and truth.get(hits[0]["key"]) == words
 
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(found, truth.values()))
+        results = list(pool.map(found, asked))
     return round(sum(results) / len(results), 4)
 
 
