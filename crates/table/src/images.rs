@@ -4,7 +4,7 @@ use crate::error::TableError;
 use crate::filter::one_of;
 use crate::ledger::Ledger;
 use crate::location::Database;
-use crate::schema::{self, FACTS_COLUMNS, Facts, ImageRow};
+use crate::schema::{self, Facts, ImageRow};
 use arrow::array::BinaryArray;
 
 /// Name of the table.
@@ -52,14 +52,7 @@ impl Images {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn facts(&self, image_id: &str) -> Result<Option<Facts>, TableError> {
-        let rows = self.ledger.rows(Some(one_of("image_id", [image_id.to_owned()])), &FACTS_COLUMNS).await?;
-        for batch in rows {
-            let facts = schema::read_facts(&batch).map_err(|error| TableError::rows(NAME, error))?;
-            if let Some(first) = facts.into_iter().next() {
-                return Ok(Some(first));
-            }
-        }
-        Ok(None)
+        Ok(self.ledger.facts(&[image_id.to_owned()]).await?.remove(image_id))
     }
 
     /// The small JPEG of one object version.
