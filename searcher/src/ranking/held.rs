@@ -29,7 +29,7 @@ impl Held {
         let embeddings = engine.table(served).await.map_err(problem::tables)?;
         let captions = engine.captions().await.map_err(problem::tables)?;
         let (embeddings, captions) = match cursor {
-            None => (pinned_embeddings(embeddings).await?, pinned_captions(captions).await?),
+            None => tokio::try_join!(pinned_embeddings(embeddings), pinned_captions(captions))?,
             Some(cursor) => {
                 if cursor.model != space.model {
                     let detail = format!("is of a search that the model '{}' began; '{}' answers now", cursor.model, space.model);

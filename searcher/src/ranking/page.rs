@@ -114,7 +114,7 @@ impl Page {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut facts, mut said) = (held.facts(&ids).await?, held.said(&ids).await?);
+        let (mut facts, mut said) = tokio::try_join!(held.facts(&ids), held.said(&ids))?;
         let mut duplicates = match (&held.embeddings, query.collapse) {
             (Some(embeddings), Collapse::Duplicates) => {
                 let hashes = self.chosen.iter().map(|picture| picture.candidate.content_hash.clone()).collect();
