@@ -34,6 +34,16 @@ pub struct Candidate {
     pub score: f32,
 }
 
+/// Least rows to ask a table for.
+const LEAST_LIMIT: usize = 32;
+
+/// Rows to ask for at first, where so many are wanted. In steps, so that the pages of one search mostly see the same candidates:
+/// what an index finds depends on how much it is asked for.
+pub fn first_limit(wanted: usize) -> usize {
+    let enough = wanted + wanted / 4 + 4;
+    std::iter::successors(Some(LEAST_LIMIT), |limit| Some(limit * 4)).find(|limit| *limit >= enough).unwrap_or(enough)
+}
+
 pub(crate) const CANDIDATE_COLUMNS: [&str; 4] = ["image_id", "bucket", "key", "content_hash"];
 
 /// Reads candidates; `score` gives that of a row from the column of this name. Best first, each object version once, equal

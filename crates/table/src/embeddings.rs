@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, FixedSizeListArray, Float32Array};
 use lancedb::expr::DfExpr;
 
+use crate::candidates::first_limit;
 use crate::duplicates::{self, Duplicates};
 use crate::error::TableError;
 use crate::filter::{Filter, one_of};
@@ -14,9 +15,6 @@ use crate::location::Database;
 use crate::newest::{self, NewestVersions};
 use crate::plan::{IndexedRows, Plan};
 use crate::schema::{self, EmbeddingRow, FACTS_COLUMNS, Facts, Space, column};
-
-/// Least rows to ask the table for.
-const LEAST_LIMIT: usize = 32;
 
 /// What to look for.
 #[derive(Debug, Clone)]
@@ -255,11 +253,4 @@ impl Embeddings {
     pub(crate) fn unusable(&self, problem: impl ToString) -> TableError {
         TableError::rows(&self.ledger.name, problem)
     }
-}
-
-/// Rows to ask for at first. In steps, so that the pages of one search mostly see the same candidates: what an index
-/// finds depends on how much it is asked for.
-fn first_limit(wanted: usize) -> usize {
-    let enough = wanted + wanted / 4 + 4;
-    std::iter::successors(Some(LEAST_LIMIT), |limit| Some(limit * 4)).find(|limit| *limit >= enough).unwrap_or(enough)
 }

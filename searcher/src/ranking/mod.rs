@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub(crate) use background::Backdrop;
 pub(crate) use page::Hit;
+use table::candidates::first_limit;
 
 use crate::engine::{Engine, Served};
 use crate::problem::Problem;
@@ -21,9 +22,6 @@ use cursor::Cursor;
 use fusion::{Fused, Weights, cut, fuse};
 use held::Held;
 use legs::{Found, Question};
-
-/// Least candidates to ask a single signal for.
-const LEAST_LIMIT: usize = 32;
 
 /// Hits, and what they came from.
 pub(crate) struct Answer {
@@ -52,7 +50,8 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
     let question = Question::of(engine, served, &query, &held).await?;
     // To be put in another order, all must be there.
     let alone = question.signals.len() == 1 && query.sort == Sort::Relevance;
-    let mut limit = if alone { first_limit(&query) } else { engine.candidates };
+    let seen = query.cursor.as_ref().map_or(0, |cursor| cursor.position);
+    let mut limit = if alone { first_limit(seen + query.offset + query.top_k) } else { engine.candidates };
     loop {
         let Found { legs, scales, exact, degraded } = question.find(engine, served, &query, &held, limit).await?;
         // A single signal is asked for more when it is needed: its order does not depend on how many were asked for. Several
@@ -89,12 +88,4 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
 fn settled(fused: &[Fused]) -> usize {
     let last = fused.last().map(|picture| picture.score);
     fused.iter().position(|picture| Some(picture.score) == last).unwrap_or(0)
-}
-
-/// In steps, so that the pages of one search mostly see the same candidates: what an index finds depends on how much it is
-/// asked for.
-fn first_limit(query: &Query) -> usize {
-    let wanted = query.cursor.as_ref().map_or(0, |cursor| cursor.position) + query.offset + query.top_k;
-    let enough = wanted + wanted / 4 + 4;
-    std::iter::successors(Some(LEAST_LIMIT), |limit| Some(limit * 4)).find(|limit| *limit >= enough).unwrap_or(enough)
 }
