@@ -1,0 +1,9 @@
+//! Queues on a real broker.
+//!
+//! One program for all of them, because each carries the whole table library: half a gigabyte, and seconds of linking.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod broker;
+mod dead;
+mod worker;

@@ -1,0 +1,14 @@
+//! Tables on a real store.
+//!
+//! One program for all of them, because each carries the whole table library: half a gigabyte, and seconds of linking.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod captions;
+mod duplicates;
+mod index;
+mod maintain;
+mod probe;
+mod redone;
+mod rows;
+mod tables;

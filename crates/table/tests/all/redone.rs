@@ -1,0 +1,54 @@
+//! A caption that is asked for again: the latest one counts, and only it stays.
+
+use crate::rows;
+
+use std::collections::HashSet;
+
+use rows::{facts, open, space, unit};
+use table::captions::{self, CaptionRow, Captions, Said};
+use table::maintain::{MaintainSettings, maintain};
+
+fn caption(id: u128, caption: &str, prompt_hash: &str) -> CaptionRow {
+    let said = Said {
+        caption: caption.into(),
+        language: "en".into(),
+        others: vec![("zh".into(), "一只猫".into())],
+        keywords: vec!["cat".into()],
+        provider: "onnx:tiny".into(),
+        prompt_hash: prompt_hash.into(),
+    };
+    CaptionRow { facts: facts(id, &format!("{id}.jpg"), 1_700_000_000), said, vector: unit(vec![1.0, id as f32]) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latest_caption_counts_before_and_after_maintenance() {
+    let (_store, database) = open().await;
+    let captions = Captions::open_or_create(&database, "tiny", space(2)).await.unwrap();
+    let name = captions::name("tiny");
+    captions.append(&[caption(1, "a cat", "old"), caption(2, "a dog", "old")], "first").await.unwrap();
+    let (one, two) = (format!("{:032x}", 1), format!("{:032x}", 2));
+    let outdated = captions.outdated("onnx:tiny", "new").await.unwrap();
+    assert_eq!(outdated, HashSet::from([one.clone(), two.clone()]));
+
+    // Said again; and a delivery that comes twice says it a third time.
+    for batch in ["second", "third"] {
+        captions.append(&[caption(1, "a black cat", "new")], batch).await.unwrap();
+    }
+    for maintained in [false, true] {
+        if maintained {
+            let report = maintain(&database, std::slice::from_ref(&name), &MaintainSettings::default()).await;
+            assert_eq!((report.failures(), report.tables[0].spares.done().unwrap().removed), (Vec::new(), 2));
+            assert_eq!(captions.ledger().count_rows().await.unwrap(), 2);
+        }
+        let said = captions.said(&[one.clone(), two.clone()]).await.unwrap();
+        assert_eq!((said[&one].caption.as_str(), said[&two].caption.as_str()), ("a black cat", "a dog"));
+        assert_eq!(said[&one].others, [("zh".to_owned(), "一只猫".to_owned())]);
+        let written = captions.written(&[one.clone(), two.clone()]).await.unwrap();
+        assert_eq!((written[&one].prompt_hash.as_str(), written[&two].prompt_hash.as_str()), ("new", "old"));
+        assert!(written[&one].at > written[&two].at);
+        assert_eq!(captions.outdated("onnx:tiny", "new").await.unwrap(), HashSet::from([two.clone()]));
+        assert_eq!(captions.outdated("onnx:tiny", "old").await.unwrap(), HashSet::from([one.clone()]));
+    }
+    let look = table::inspect::look(&database, &name).await.unwrap().unwrap();
+    assert_eq!((look.rows, look.problem), (2, None));
+}

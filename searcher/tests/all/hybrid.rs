@@ -1,0 +1,347 @@
+//! Search by pictures, captions and words together, over tables that the test fills itself.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use table::captions::{CaptionRow, Captions, Said};
+use table::embeddings::Embeddings;
+use table::location::Access;
+use table::schema::{EmbeddingRow, Facts, Space};
+use testkit::World;
+
+const DIM: usize = 128;
+const COLOURS: [(&str, &str); 4] = [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")];
+const THINGS: [(&str, &str); 5] = [("car", "汽车"), ("cat", "猫"), ("boat", "船"), ("tree", "树"), ("house", "房子")];
+const TIMES: [(&str, &str); 2] = [("at night", "夜晚"), ("in the daytime", "白天")];
+
+/// Numbers that look random and are the same at every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 40) as f32 / (1_u64 << 24) as f32) * 2.0 - 1.0
+    }
+
+    fn direction(&mut self) -> Vec<f32> {
+        unit((0..DIM).map(|_| self.next()).collect())
+    }
+
+    fn near(&mut self, to: &[f32], spread: f32) -> Vec<f32> {
+        unit(to.iter().map(|x| x + self.next() * spread).collect())
+    }
+}
+
+fn unit(vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    vector.into_iter().map(|x| x / length).collect()
+}
+
+fn demo_space() -> Space {
+    let model = inference::Model::find("demo-clip", Path::new("models")).unwrap();
+    let (space, manifest_hash) = (model.manifest.space.clone(), model.digest.clone());
+    Space { model: model.manifest.id, space, manifest_hash, dim: DIM }
+}
+
+/// Forty pictures: every colour, thing and time, each thing in a direction of its own.
+struct Library {
+    numbers: Numbers,
+    things: Vec<Vec<f32>>,
+    embeddings: Embeddings,
+    captions: Captions,
+}
+
+impl Library {
+    async fn make(world: &World, captions_of: Space) -> Self {
+        let database = world.tables().connect(Access::writer()).await.unwrap();
+        let embeddings = Embeddings::open_or_create(&database, demo_space()).await.unwrap();
+        let captions = Captions::open_or_create(&database, "demo-captioner", captions_of).await.unwrap();
+        let mut numbers = Numbers(7);
+        let things = THINGS.iter().map(|_| numbers.direction()).collect();
+        Self { numbers, things, embeddings, captions }
+    }
+
+    /// Another copy of every picture, in an album of this name.
+    async fn add(&mut self, album: &str) {
+        let (mut pictures, mut said) = (Vec::new(), Vec::new());
+        for (place, (thing, thing_zh)) in THINGS.iter().enumerate() {
+            for (colour, colour_zh) in COLOURS {
+                for (time, time_zh) in TIMES {
+                    let number = pictures.len();
+                    let facts = facts(&format!("{album}/{number:02}-{thing}.jpg"), number);
+                    let vector = self.numbers.near(&self.things[place], 0.05);
+                    let words = Said {
+                        caption: format!("a {colour} {thing} {time}"),
+                        language: "en".into(),
+                        others: vec![("zh".into(), format!("{time_zh}的{colour_zh}{thing_zh}"))],
+                        keywords: vec![(*thing).into(), (*thing_zh).into()],
+                        provider: "onnx:demo-captioner".into(),
+                        prompt_hash: "1".into(),
+                    };
+                    let caption_vector = self.numbers.near(&vector, 0.05);
+                    said.push(CaptionRow { facts: facts.clone(), said: words, vector: caption_vector });
+                    pictures.push(EmbeddingRow { facts, vector });
+                }
+            }
+        }
+        self.embeddings.append(&pictures, album).await.unwrap();
+        self.captions.append(&said, album).await.unwrap();
+    }
+
+    /// What is asked for by an example of this thing.
+    fn example(&self, thing: &str) -> Vec<f32> {
+        self.things[THINGS.iter().position(|(name, _)| *name == thing).unwrap()].clone()
+    }
+}
+
+fn facts(key: &str, number: usize) -> Facts {
+    let (bucket, etag) = (String::from("pictures"), String::from("1"));
+    let image_id = pipeline::ImageId::of(&bucket, key, &etag).to_string();
+    let moment = |seconds: usize| jiff::Timestamp::from_second(seconds as i64).ok();
+    Facts {
+        content_hash: image_id.clone(),
+        image_id,
+        bucket,
+        key: key.into(),
+        etag,
+        size_bytes: 1000,
+        last_modified: moment(1000),
+        format: "jpeg".into(),
+        width: if number.is_multiple_of(2) { 400 } else { 300 },
+        height: 300,
+        orientation: 1,
+        taken_at: if number.is_multiple_of(4) { None } else { moment(1_000_000 + number) },
+        taken_offset_minutes: None,
+        camera: None,
+        latitude: Some(number as f64),
+        longitude: Some(if number.is_multiple_of(2) { 179.0 } else { -179.0 }),
+        phash: 0,
+    }
+}
+
+async fn ask(world: &World, base: &str, query: Value) -> Value {
+    let (status, body) = world.post(&format!("{base}/v1/search"), query).await;
+    assert_eq!(status, 200, "{body}");
+    body
+}
+
+fn keys(answer: &Value) -> Vec<String> {
+    answer["hits"].as_array().unwrap().iter().map(|hit| hit["key"].as_str().unwrap().to_owned()).collect()
+}
+
+fn only(signal: &str) -> Value {
+    let mut weights = json!({ "image": 0, "caption_vector": 0, "text": 0 });
+    weights[signal] = 1.into();
+    weights
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_found_in_both_languages_and_every_hit_says_why() {
+    let mut world = World::start().await;
+    Library::make(&world, demo_space()).await.add("oslo-2019").await;
+    let mut searcher = world.run("searcher", &[]);
+    let base = searcher.ready().await;
+
+    let answer = ask(&world, &base, json!({ "text": "a RED Car in oslo", "weights": only("text") })).await;
+    let best = &answer["hits"][0];
+    let chinese = if best["caption"] == "a red car at night" { "夜晚的红色汽车" } else { "白天的红色汽车" };
+    assert_eq!((&best["captions"]["zh"], &best["captions"]["en"]), (&json!(chinese), &best["caption"]), "{answer}");
+    assert_eq!(best["matched"], json!(["RED", "Car", "oslo"]));
+    assert_eq!(best["keywords"], json!(["car", "汽车"]));
+    let say = &best["signals"]["text"];
+    assert_eq!((&say["rank"], &say["calibrated"]), (&json!(1), &json!(1.0)), "{best}");
+    assert_eq!((say["score"].as_f64(), say["contribution"].as_f64()), (best["score"].as_f64(), best["score"].as_f64()));
+    assert!(best["signals"].get("image").is_none());
+
+    let answer = ask(&world, &base, json!({ "text": "红色汽车", "weights": only("text"), "top_k": 2 })).await;
+    assert!(
+        answer["hits"].as_array().unwrap().iter().all(|hit| hit["caption"].as_str().unwrap().contains("red car")),
+        "{answer}"
+    );
+
+    // All three together: what each adds makes up the score.
+    let answer = ask(&world, &base, json!({ "text": "red car", "top_k": 5 })).await;
+    assert_eq!(
+        (&answer["degraded"], &answer["weights"]),
+        (&Value::Null, &json!({ "image": 1.0, "caption_vector": 0.7, "text": 1.0 }))
+    );
+    for hit in answer["hits"].as_array().unwrap() {
+        let sum: f64 = hit["signals"].as_object().unwrap().values().map(|say| say["contribution"].as_f64().unwrap()).sum();
+        assert!((sum - hit["score"].as_f64().unwrap()).abs() < 1e-4, "{hit}");
+    }
+    assert!(answer["hits"][0]["caption"].as_str().unwrap().contains("red car"), "{answer}");
+
+    // A word with a minus, a negative example, filters.
+    let query = |more: Value| {
+        let mut query = json!({ "text": "red car", "weights": only("text"), "top_k": 40 });
+        query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        query
+    };
+    let answer = ask(&world, &base, query(json!({ "text": "red car -night" }))).await;
+    let captions: Vec<_> = answer["hits"].as_array().unwrap().iter().map(|hit| hit["caption"].as_str().unwrap()).collect();
+    assert!(
+        captions[0] == "a red car in the daytime" && captions.iter().all(|caption| !caption.contains("night")),
+        "{captions:?}"
+    );
+    for (filter, count) in [
+        (json!({ "keywords": ["car"] }), 8),
+        (json!({ "keywords": ["汽车"] }), 8),
+        (json!({ "keywords": ["car", "cat"] }), 0),
+        (json!({ "keywords": ["car"], "orientation": "square" }), 4),
+        (json!({ "keywords": ["car"], "place": { "north": 3, "south": 0, "west": 178, "east": -178 } }), 4),
+        (json!({ "keywords": ["car"], "place": { "north": 3, "south": 0, "west": -180, "east": 0 } }), 2),
+    ] {
+        assert_eq!(keys(&ask(&world, &base, query(json!({ "filter": filter }))).await).len(), count, "{filter}");
+        let by_picture = json!({ "text": "red car", "weights": only("image"), "top_k": 40, "filter": filter });
+        assert_eq!(keys(&ask(&world, &base, by_picture).await).len(), count, "{filter}");
+    }
+    // The latest first, and those that do not say when last.
+    let answer = ask(&world, &base, query(json!({ "sort": "taken_at", "filter": { "keywords": ["car"] } }))).await;
+    let taken: Vec<_> = answer["hits"].as_array().unwrap().iter().map(|hit| hit["taken_at"].as_str().unwrap_or("")).collect();
+    assert!(taken.windows(2).all(|pair| pair[0] >= pair[1]) && taken[7].is_empty() && !taken[0].is_empty(), "{taken:?}");
+
+    let id = best["image_id"].as_str().unwrap();
+    drop(searcher);
+    assert_eq!(id.len(), 32);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
+    let mut world = World::start().await;
+    let mut library = Library::make(&world, demo_space()).await;
+    for album in ["a", "b", "c", "d", "e"] {
+        library.add(album).await;
+    }
+    let mut searcher = world.run("searcher", &[]);
+    let base = searcher.ready().await;
+    let broad = |top_k: usize| json!({ "text": "car at night", "top_k": top_k });
+    let whole = keys(&ask(&world, &base, broad(200)).await);
+    assert_eq!(whole.len(), 200);
+    for (size, pages) in [(20, 10), (7, 29)] {
+        let (mut paged, mut cursor) = (Vec::new(), Value::Null);
+        for page in 0..pages {
+            let mut query = broad(size);
+            if page > 0 {
+                query["cursor"] = cursor;
+            }
+            let answer = ask(&world, &base, query).await;
+            paged.extend(keys(&answer));
+            cursor = answer["next_cursor"].clone();
+            // What an embedder and a captioner write meanwhile.
+            if page % 4 == 0 && size == 20 {
+                library.add(&format!("later-{page}")).await;
+            }
+        }
+        if size == 20 {
+            let apart: Vec<_> = paged.iter().zip(&whole).enumerate().filter(|(_, (a, b))| a != b).collect();
+            assert!(apart.is_empty() && paged.len() == whole.len(), "pages of {size}: {apart:?}");
+            assert_eq!(paged.iter().collect::<HashSet<_>>().len(), 200);
+            assert!(cursor.is_null(), "nothing comes after all");
+        } else {
+            // By now there are more; these pages are of the newest versions.
+            assert_eq!(paged.iter().collect::<HashSet<_>>().len(), paged.len());
+            assert!(paged.iter().any(|key| key.starts_with("later-")) && cursor.is_string());
+        }
+    }
+    // One signal alone has no last page before all is shown.
+    let (mut all, mut cursor) = (HashSet::new(), Value::Null);
+    loop {
+        let mut query = json!({ "vector": library.example("car"), "top_k": 90 });
+        if cursor.is_string() {
+            query["cursor"] = cursor;
+        }
+        let answer = ask(&world, &base, query).await;
+        assert!(keys(&answer).into_iter().all(|key| all.insert(key)));
+        cursor = answer["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(all.len(), 320);
+    drop(searcher);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_relevant_is_an_answer() {
+    let mut world = World::start().await;
+    let mut library = Library::make(&world, demo_space()).await;
+    for album in ["a", "b", "c"] {
+        library.add(album).await;
+    }
+    let mut searcher = world.run("searcher", &[]);
+    let base = searcher.ready().await;
+    let cut = async |query: Value| {
+        let mut query = query;
+        query["cutoff"] = "auto".into();
+        query["top_k"] = 1000.into();
+        ask(&world, &base, query).await
+    };
+    let nothing = cut(json!({ "text": "dinosaur", "weights": only("text") })).await;
+    assert_eq!((keys(&nothing).len(), &nothing["degraded"]), (0, &Value::Null), "{nothing}");
+    let half = cut(json!({ "text": "night", "weights": only("text") })).await;
+    assert_eq!(keys(&half).len(), 60, "{half}");
+    let few = cut(json!({ "text": "red car night", "weights": only("text") })).await;
+    // Those with all the words, then those with nearly all.
+    let captions: Vec<_> = few["hits"].as_array().unwrap().iter().map(|hit| hit["caption"].as_str().unwrap()).collect();
+    let [night, day] = ["a red car at night", "a red car in the daytime"].map(|caption| [caption; 3]);
+    assert_eq!(captions, [night, day].concat());
+    assert!(few["dropped_below_cutoff"].as_u64().unwrap() > 0, "{few}");
+    // By an example: its own kind, and no other.
+    let cars = cut(json!({ "vector": library.example("car") })).await;
+    assert!(keys(&cars).len() == 24 && keys(&cars).iter().all(|key| key.ends_with("car.jpg")), "{:?}", keys(&cars));
+    let unlike = cut(json!({ "vector": library.numbers.direction() })).await;
+    assert!(keys(&unlike).len() < 12, "{:?}", keys(&unlike));
+    drop(searcher);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_lacks_is_said() {
+    let mut world = World::start().await;
+    Library::make(&world, Space { space: "another".into(), manifest_hash: "0".into(), ..demo_space() }).await.add("oslo").await;
+    let mut searcher = world.run("searcher", &[]);
+    let base = searcher.ready().await;
+    // Vectors of two spaces are never compared.
+    let answer = ask(&world, &base, json!({ "text": "red car" })).await;
+    assert!(answer["degraded"].as_str().unwrap().contains("'another'"), "{answer}");
+    let signals = answer["hits"][0]["signals"].as_object().unwrap();
+    assert!(signals.contains_key("text") && signals.contains_key("image") && !signals.contains_key("caption_vector"), "{answer}");
+    assert!(searcher.stop().await.success());
+
+    // A model that has no words.
+    let folder = tempfile::tempdir().unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/inference/models/demo-clip");
+    let mute = folder.path().join("mute");
+    std::fs::create_dir_all(mute.join("onnx")).unwrap();
+    std::fs::copy(model.join("onnx/vision_model.onnx"), mute.join("onnx/vision_model.onnx")).unwrap();
+    let manifest = std::fs::read_to_string(model.join("model.toml")).unwrap();
+    let text_file = manifest.find("[[files]]\npath = \"onnx/text_model.onnx\"").unwrap();
+    let (image, text, score) =
+        (manifest.find("[image]").unwrap(), manifest.find("[text]").unwrap(), manifest.find("[score]").unwrap());
+    let manifest = [&manifest[..text_file], &manifest[image..text], &manifest[score..]].concat();
+    std::fs::write(mute.join("model.toml"), manifest.replace("id = \"demo-clip\"", "id = \"mute\"")).unwrap();
+    let mut searcher = world.run("searcher", &[("MODELS__ACTIVE", "mute"), ("MODELS__FOLDER", folder.path().to_str().unwrap())]);
+    let base = searcher.ready().await;
+    let answer = ask(&world, &base, json!({ "text": "red car" })).await;
+    assert!(answer["degraded"].as_str().unwrap().starts_with("only captions, keywords and keys were searched"), "{answer}");
+    assert!(answer["hits"][0]["caption"].as_str().unwrap().contains("red car"), "{answer}");
+    // Without captions there is no way to answer words at all.
+    let (status, problem) =
+        world.post(&format!("{base}/v1/search"), json!({ "text": "red car", "weights": only("image") })).await;
+    assert_eq!((status, &problem["field"]), (400, &json!("text")), "{problem}");
+    assert!(searcher.stop().await.success());
+
+    // Where there are no captions, and somebody asks for them.
+    let mut searcher = world.run("searcher", &[("CAPTIONS__ACTIVE", "")]);
+    let base = searcher.ready().await;
+    let answer = ask(&world, &base, json!({ "text": "red car" })).await;
+    assert_eq!((&answer["degraded"], answer["hits"][0].get("caption")), (&Value::Null, None), "{answer}");
+    let answer =
+        ask(&world, &base, json!({ "text": "red car", "weights": { "image": 1, "text": 1, "caption_vector": 0 } })).await;
+    assert!(answer["degraded"].as_str().unwrap().contains("no captions"), "{answer}");
+    drop(searcher);
+    world.finish().await;
+}
