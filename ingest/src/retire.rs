@@ -8,11 +8,11 @@ use pipeline::connection;
 use pipeline::job::StageName;
 use pipeline::models::{self, Models, Removal};
 use pipeline::topology::Topology;
-use table::{embeddings, ledger};
+use table::ledger;
 
 use crate::active::Parts;
 use crate::journal;
-use crate::served::Decided;
+use crate::served::{Decided, table_of};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const AFTER_TROUBLE: Duration = Duration::from_secs(10);
@@ -22,16 +22,16 @@ pub(crate) async fn run_often(parts: &Parts, decided: Decided) {
     loop {
         let now = decided.borrow().clone().unwrap_or_default();
         let mut pause = LOOK_EVERY;
-        for id in due(&now) {
-            match retire(parts, &id).await {
+        for stage in due(&now) {
+            match retire(parts, &stage).await {
                 Ok(Retired::Kept) => {}
-                Ok(Retired::Gone) => tracing::info!(model = id, "removed: its queues and its table are gone"),
+                Ok(Retired::Gone) => tracing::info!(%stage, "removed: its queues and its table are gone"),
                 Ok(Retired::InUse) => {
-                    tracing::warn!(model = id, "is not removed yet: workers still consume its queues, stop them");
+                    tracing::warn!(%stage, "is not removed yet: workers still consume its queues, stop them");
                     pause = AFTER_TROUBLE;
                 }
                 Err(error) => {
-                    tracing::warn!(model = id, "could not be removed, trying again: {error:#}");
+                    tracing::warn!(%stage, "could not be removed, trying again: {error:#}");
                     pause = AFTER_TROUBLE;
                 }
             }
@@ -40,11 +40,11 @@ pub(crate) async fn run_often(parts: &Parts, decided: Decided) {
     }
 }
 
-/// Models whose grace time is over and whose table is still there.
-fn due(decided: &Models) -> Vec<String> {
+/// Stages of the models and captioners whose grace time is over and whose table is still there.
+fn due(decided: &Models) -> Vec<StageName> {
     let now = Timestamp::now();
     let over = |removal: &Removal| removal.dropped_at.is_none() && removal.drop_at <= now;
-    decided.removed.iter().filter(|(_, removal)| over(removal)).map(|(id, _)| id.clone()).collect()
+    decided.all_removals().filter(|(_, removal)| over(removal)).map(|(stage, _)| stage).collect()
 }
 
 enum Retired {
@@ -55,22 +55,22 @@ enum Retired {
     Kept,
 }
 
-async fn retire(parts: &Parts, id: &str) -> anyhow::Result<Retired> {
+async fn retire(parts: &Parts, stage: &StageName) -> anyhow::Result<Retired> {
     // Asked again: the decision may have been taken back since it was last read.
-    if !due(&models::read(&parts.state).await?).iter().any(|due| due == id) {
+    if !due(&models::read(&parts.state).await?).contains(stage) {
         return Ok(Retired::Kept);
     }
-    let (amqp, stage) = (&parts.settings.amqp, StageName::embed(id));
+    let amqp = &parts.settings.amqp;
     let connection = connection::connect(amqp, "ingest, removing a model").await?;
-    let removed = Topology::new(&amqp.namespace).remove(&connection, &stage).await;
+    let removed = Topology::new(&amqp.namespace).remove(&connection, stage).await;
     connection::close(connection).await;
     if !removed? {
         return Ok(Retired::InUse);
     }
-    journal::remove(&parts.state, &stage).await?;
-    ledger::drop_table(&parts.database, &embeddings::name(id)).await?;
+    journal::remove(&parts.state, stage).await?;
+    ledger::drop_table(&parts.database, &table_of(stage)).await?;
     let note = |models: &mut Models| {
-        if let Some(removal) = models.removed.get_mut(id) {
+        if let Some(removal) = models.removals_mut(stage.kind()).get_mut(stage.id()) {
             removal.dropped_at = Some(Timestamp::now());
         }
         Ok::<_, std::convert::Infallible>(())

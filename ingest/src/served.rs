@@ -53,10 +53,11 @@ pub(crate) fn kept(set: &[String], decided: &Models) -> Vec<String> {
     set.iter().filter(|id| !decided.is_removed(id)).cloned().collect()
 }
 
-/// The stages of the set models that are not being removed, then those of the captioners.
+/// The stages of the set models that are not being removed, then those of such captioners.
 pub(crate) fn stages(set: &StageSettings, decided: &Models) -> Vec<StageName> {
     let models = kept(&set.models, decided);
-    let captioners = set.captioners.iter().map(|id| StageName::caption(id));
+    let captioners =
+        set.captioners.iter().filter(|id| !decided.removed_captioners.contains_key(*id)).map(|id| StageName::caption(id));
     models.iter().map(|id| StageName::embed(id)).chain(captioners).collect()
 }
 

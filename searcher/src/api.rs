@@ -11,22 +11,25 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Query as QueryString, Request
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::any;
 use pipeline::access;
 use pipeline::bucket::Bucket;
 use secrecy::SecretString;
-use serde_json::{Map, Value, json};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::answer::SearchAnswer;
 use crate::caption_now::{self, Desk};
 use crate::engine::Engine;
 use crate::follow::Following;
-use crate::problem::Problem;
-use crate::query::{Query, Words};
-use crate::ranking::{self, Hit};
-use crate::{SearchSettings, pictures, status};
+use crate::problem::{Problem, ProblemBody};
+use crate::query::{Body, Form, Query, Words};
+use crate::ranking;
+use crate::{SearchSettings, UploadSettings, library, pictures, status, upload};
 use pipeline::depths::Queues;
+use table::timeline::Timelines;
 
 // Room for the other fields and the envelope of a form, and for base64's third.
 const ENVELOPE_BYTES: usize = 64 << 10;
@@ -38,6 +41,10 @@ pub(crate) struct App {
     pub(crate) queues: Queues,
     pub(crate) link_lifetime: Duration,
     pub(crate) following: Following,
+    pub(crate) timelines: Timelines,
+    pub(crate) upload: UploadSettings,
+    /// Whether operators' requests are forwarded.
+    pub(crate) operations: bool,
     /// `None` where no captions are searched.
     pub(crate) captioning: Option<Desk>,
 }
@@ -45,13 +52,9 @@ pub(crate) struct App {
 /// All routes under `/v1`.
 pub(crate) fn router(app: Arc<App>, settings: &SearchSettings, api_key: SecretString) -> Router {
     let timeout = settings.timeout;
-    Router::new()
-        .route("/v1/search", get(search_words).post(search_example))
-        .route("/v1/images/{id}", get(pictures::facts))
-        .route("/v1/images/{id}/thumbnail", get(pictures::thumbnail))
-        .route("/v1/images/{id}/original", get(pictures::original))
-        .route("/v1/images/{id}/caption", post(caption_now::caption))
-        .route("/v1/status", get(status::status))
+    described()
+        .split_for_parts()
+        .0
         .route("/v1/{*rest}", any(unknown))
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(settings.max_image_bytes / 3 * 4 + ENVELOPE_BYTES))
@@ -62,6 +65,21 @@ pub(crate) fn router(app: Arc<App>, settings: &SearchSettings, api_key: SecretSt
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the request hit a defect").into_response()
         }))
         .with_state(app)
+}
+
+/// The routes, each with its description.
+pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(search_words, search_example))
+        .routes(routes!(pictures::facts))
+        .routes(routes!(pictures::thumbnail))
+        .routes(routes!(pictures::original))
+        .routes(routes!(caption_now::caption))
+        .routes(routes!(library::library))
+        .routes(routes!(library::months))
+        .routes(routes!(upload::uploads))
+        .routes(routes!(upload::object))
+        .routes(routes!(status::status))
 }
 
 async fn within(limit: Duration, request: Request, next: Next) -> Response {
@@ -80,15 +98,33 @@ async fn not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this resource cannot be used with this method")
 }
 
+/// Searches by words; those with a minus before them must not occur.
+#[utoipa::path(get, path = "/v1/search", tag = "search", params(Words), responses(
+    (status = 200, body = SearchAnswer),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "a parameter is wrong: `field` names it"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the model or the tables cannot be used now"),
+))]
 async fn search_words(
     State(app): State<Arc<App>>,
     words: Result<QueryString<Words>, QueryRejection>,
-) -> Result<axum::Json<Value>, Problem> {
+) -> Result<axum::Json<SearchAnswer>, Problem> {
     let QueryString(words) = words.map_err(|rejection| query_string_problem(&rejection))?;
     answer(&app, Query::from_words(words)?).await
 }
 
-async fn search_example(State(app): State<Arc<App>>, request: Request) -> Result<axum::Json<Value>, Problem> {
+/// Searches by words, pictures, indexed pictures and vectors, alone or together, with filters and weights. A form has the same
+/// fields: `image` as files, `filter` and `weights` as JSON.
+#[utoipa::path(post, path = "/v1/search", tag = "search",
+    request_body(description = "at least one example", content((Body = "application/json"), (Form = "multipart/form-data"))),
+    responses(
+        (status = 200, body = SearchAnswer),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "something is wrong: `field` names it"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "the example is not indexed"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "the picture is too large"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "neither JSON nor a form"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the model or the tables cannot be used now"),
+    ))]
+async fn search_example(State(app): State<Arc<App>>, request: Request) -> Result<axum::Json<SearchAnswer>, Problem> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let query = if kind.starts_with("multipart/form-data") {
         let form = Multipart::from_request(request, &()).await.map_err(|error| Problem::field("body", error.body_text()))?;
@@ -103,7 +139,7 @@ async fn search_example(State(app): State<Arc<App>>, request: Request) -> Result
     answer(&app, query).await
 }
 
-async fn answer(app: &App, query: Query) -> Result<axum::Json<Value>, Problem> {
+async fn answer(app: &App, query: Query) -> Result<axum::Json<SearchAnswer>, Problem> {
     let begun = Instant::now();
     // One model from here to the last row.
     let served = app.engine.served();
@@ -114,52 +150,11 @@ async fn answer(app: &App, query: Query) -> Result<axum::Json<Value>, Problem> {
     if answer.degraded.is_some() {
         metrics::counter!("bucketlens_searches_degraded_total").increment(1);
     }
-    Ok(axum::Json(json!({
-        "hits": answer.hits.iter().map(hit).collect::<Vec<_>>(),
-        "next_cursor": answer.next_cursor,
-        "dropped_below_cutoff": answer.dropped,
-        "degraded": answer.degraded,
-        "model": served.encoders.space.model,
-        "space": served.encoders.space.space,
-        "table_version": answer.table_version,
-        "captions_version": answer.captions_version,
-        "weights": answer.weights,
-        "fusion": fusion,
-        "exact": answer.exact,
-        "took_ms": took.as_millis() as u64,
-    })))
-}
-
-fn hit(Hit { facts, score, says, matched, said, duplicates }: &Hit) -> Value {
-    let id = &facts.image_id;
-    let signals: Map<String, Value> = says.iter().map(|(signal, say)| (signal.name().to_owned(), json!(say))).collect();
-    let mut hit = json!({
-        "image_id": id,
-        "bucket": facts.bucket,
-        "key": facts.key,
-        "etag": facts.etag,
-        "score": score,
-        "signals": signals,
-        "matched": matched,
-        "width": facts.width,
-        "height": facts.height,
-        "taken_at": facts.taken_at,
-        "content_hash": facts.content_hash,
-        "thumbnail_url": format!("/v1/images/{id}/thumbnail"),
-        "url": format!("/v1/images/{id}/original"),
-    });
-    if let Some(said) = said {
-        pictures::add_said(&mut hit, said);
-    }
-    if let Some(duplicates) = duplicates {
-        hit["duplicates"] = json!(duplicates.named);
-        hit["duplicates_total"] = duplicates.total.into();
-    }
-    hit
+    Ok(axum::Json(SearchAnswer::of(answer, &served, fusion, took)))
 }
 
 // The query string reader says which field in its text only: "top_k: invalid digit found in string".
-fn query_string_problem(rejection: &QueryRejection) -> Problem {
+pub(crate) fn query_string_problem(rejection: &QueryRejection) -> Problem {
     let text = rejection.body_text();
     let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
     match text.split_once(": ") {

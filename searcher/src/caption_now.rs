@@ -13,12 +13,12 @@ use pipeline::health::Health;
 use pipeline::job::{Job, Origin, Redo, StageName};
 use pipeline::publish::{Outgoing, Publisher};
 use pipeline::topology::Topology;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::App;
-use crate::pictures::{Id, known};
-use crate::problem::Problem;
+use crate::pictures::{Id, IdInPath, known};
+use crate::problem::{Problem, ProblemBody};
 
 // The publisher itself waits for a broker that is away for as long as it takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,11 +32,24 @@ pub(crate) struct Desk {
 }
 
 /// `?redo=true`: although it has one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ask {
+    /// Also for a picture that has a caption.
     #[serde(default)]
+    #[param(required = false, default = false)]
     redo: bool,
+}
+
+/// A caption that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Asked {
+    image_id: String,
+    /// Who will say it.
+    stage: String,
+    /// Where it will stand.
+    look_at: String,
 }
 
 impl Desk {
@@ -61,13 +74,22 @@ impl Desk {
     }
 }
 
-/// 202 once the broker has the job. What comes of it stands in `/v1/images/{id}` some seconds later; a picture that has a
+/// Asks for a caption of one picture now, before those of a backfill.
+///
+/// Answered once the broker has the job. What comes of it stands in `/v1/images/{id}` some seconds later; a picture that has a
 /// caption keeps it, unless it is to be said again.
+#[utoipa::path(post, path = "/v1/images/{id}/caption", tag = "pictures", params(IdInPath, Ask), responses(
+    (status = 202, body = Asked, description = "it is on its way"),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id or a parameter is wrong"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "no captioner is set"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables or the broker cannot be used now"),
+))]
 pub(crate) async fn caption(
     State(app): State<Arc<App>>,
     Id(id): Id,
     ask: Result<Query<Ask>, QueryRejection>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Asked>), Problem> {
     let Query(Ask { redo }) = ask.map_err(|rejection| Problem::field("redo", rejection.body_text()))?;
     let none = "no captioner is set: name one in captions.active of the searcher";
     let desk = app.captioning.as_ref().ok_or_else(|| Problem::new(StatusCode::CONFLICT, none))?;
@@ -82,6 +104,6 @@ pub(crate) async fn caption(
     let job = Job::new(desk.stage.clone(), object, Origin::Api);
     let job = if redo { job.again(Redo::Since(jiff::Timestamp::now())) } else { job };
     desk.publish(&job).await?;
-    let stage = desk.stage.as_str();
-    Ok((StatusCode::ACCEPTED, Json(json!({ "image_id": id, "stage": stage, "look_at": format!("/v1/images/{id}") }))))
+    let (stage, look_at) = (desk.stage.as_str().to_owned(), format!("/v1/images/{id}"));
+    Ok((StatusCode::ACCEPTED, Json(Asked { image_id: id, stage, look_at })))
 }

@@ -66,6 +66,11 @@ impl Shelf {
         Self { settings, runtime, names: Arc::default() }
     }
 
+    /// The name that settings give the model.
+    pub(crate) fn set(&self) -> &str {
+        &self.settings.active
+    }
+
     /// Loads the model with this id, or without one that which settings name.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use axum::http::StatusCode;
 use inference::{Budget, Detail, Embedding, ModelError, PictureLimits};
 use table::captions::{self, Captions};
 use table::embeddings::{self, Embeddings};
@@ -28,9 +29,13 @@ pub(crate) struct TableRows {
     pub(crate) version: u64,
 }
 
-/// One model and its table, from which a whole answer is made.
+/// Id, or name in settings, of a model that cannot be loaded yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Absent(pub(crate) String);
+
+/// One model and its table, from which a whole answer is made; or none, and then only words are searched.
 pub(crate) struct Served {
-    pub(crate) encoders: Encoders,
+    encoders: Result<Encoders, Absent>,
     // The workers make it, so it may not exist yet.
     table: OnceCell<Embeddings>,
     /// By what the cosines of a question are measured.
@@ -39,9 +44,27 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn new(encoders: Encoders, table: Option<Embeddings>) -> Self {
+    fn new(encoders: Result<Encoders, Absent>, table: Option<Embeddings>) -> Self {
         let (of_pictures, of_captions) = Default::default();
         Self { encoders, table: OnceCell::new_with(table), of_pictures, of_captions }
+    }
+
+    /// `None` as long as the model cannot be loaded.
+    pub(crate) fn encoders(&self) -> Option<&Encoders> {
+        self.encoders.as_ref().ok()
+    }
+
+    /// What needs the model cannot be answered without it.
+    pub(crate) fn loaded(&self) -> Result<&Encoders, Problem> {
+        self.encoders.as_ref().map_err(|absent| {
+            let detail = format!("the model '{}' cannot be loaded yet; /v1/status says why", absent.0);
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        })
+    }
+
+    /// Id of the model that answers.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.encoders().map(|encoders| encoders.space.model.as_str())
     }
 }
 
@@ -63,7 +86,12 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(database: Database, encoders: Encoders, captioner: String, settings: &SearchSettings) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        encoders: Result<Encoders, Absent>,
+        captioner: String,
+        settings: &SearchSettings,
+    ) -> Self {
         let max_bytes = settings.max_image_bytes as u64;
         let limits = PictureLimits { max_pixels: settings.max_pixels, max_bytes, ..PictureLimits::default() };
         let turns = std::thread::available_parallelism().map_or(1, usize::from);
@@ -90,13 +118,24 @@ impl Engine {
     /// Lets another model answer from now on.
     ///
     /// # Errors
-    /// Its table cannot be opened or holds vectors of another space; the former model goes on. `Ok(false)`: it has no table.
+    /// Its table cannot be opened or holds vectors of another space; the former model goes on. `Ok(false)`: so it does, because
+    /// the other one has no table.
     pub(crate) async fn switch_to(&self, encoders: Encoders) -> Result<bool, TableError> {
-        let Some(table) = Embeddings::open(&self.database, encoders.space.clone()).await? else { return Ok(false) };
-        // What the first search would have to read.
-        table.ledger().count_rows().await?;
-        self.served.store(Arc::new(Served::new(encoders, Some(table))));
+        let table = Embeddings::open(&self.database, encoders.space.clone()).await?;
+        match &table {
+            // What the first search would have to read.
+            Some(table) => drop(table.ledger().count_rows().await?),
+            // Better than none: the table will come.
+            None if self.served().encoders().is_none() => {}
+            None => return Ok(false),
+        }
+        self.served.store(Arc::new(Served::new(Ok(encoders), table)));
         Ok(true)
+    }
+
+    /// Says which model there is still not.
+    pub(crate) fn lack(&self, absent: Absent) {
+        self.served.store(Arc::new(Served::new(Err(absent), None)));
     }
 
     /// The `images` table; `None` until a worker has made it.
@@ -118,8 +157,8 @@ impl Engine {
     }
 
     pub(crate) async fn table<'a>(&self, served: &'a Served) -> Result<Option<&'a Embeddings>, TableError> {
-        if served.table.get().is_none() {
-            let opened = Embeddings::open(&self.database, served.encoders.space.clone()).await?;
+        if let (None, Some(encoders)) = (served.table.get(), served.encoders()) {
+            let opened = Embeddings::open(&self.database, encoders.space.clone()).await?;
             let Some(table) = opened else { return Ok(None) };
             let _ = served.table.set(table);
         }
@@ -131,7 +170,8 @@ impl Engine {
         let images = self.images().await?.map(Images::ledger);
         let embeddings = self.table(served).await?.map(Embeddings::ledger);
         let captions = self.captions().await?.map(Captions::ledger);
-        let mut tables = vec![(images::NAME.to_owned(), images), (embeddings::name(&served.encoders.space.model), embeddings)];
+        let mut tables = vec![(images::NAME.to_owned(), images)];
+        tables.extend(served.model().map(|model| (embeddings::name(model), embeddings)));
         if !self.captioner.is_empty() {
             tables.push((captions::name(&self.captioner), captions));
         }
@@ -157,7 +197,7 @@ impl Engine {
         embeddings: Option<&Embeddings>,
     ) -> Result<Vec<f32>, Problem> {
         let unwanted = query.unwanted.iter().map(|word| (Example::Text(word.clone()), UNWANTED_WEIGHT));
-        let mut sum = vec![0.0; served.encoders.space.dim];
+        let mut sum = vec![0.0; served.loaded()?.space.dim];
         for (example, weight) in query.examples.iter().cloned().chain(unwanted) {
             let vector = self.vector_of(served, example, embeddings).await?;
             sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
@@ -174,7 +214,7 @@ impl Engine {
     ) -> Result<Vec<f32>, Problem> {
         match example {
             Example::Vector(values) => {
-                let dim = served.encoders.space.dim;
+                let dim = served.loaded()?.space.dim;
                 if values.len() != dim {
                     return Err(Problem::field("vector", format!("has {} values, the model's have {dim}", values.len())));
                 }
@@ -191,7 +231,7 @@ impl Engine {
             Example::Text(text) => {
                 let served = Arc::clone(served);
                 self.in_turn(move || {
-                    let encoders = &served.encoders;
+                    let encoders = served.loaded()?;
                     let no_text = || {
                         Problem::field("text", format!("the model '{}' has no words, search by a picture", encoders.manifest.id))
                     };
@@ -203,13 +243,14 @@ impl Engine {
             Example::Image(bytes) => {
                 let (served, limits, in_flight) = (Arc::clone(served), self.limits.clone(), self.in_flight.clone());
                 self.in_turn(move || {
-                    let detail = Detail::ShortSide(served.encoders.image.side());
+                    let encoder = &served.loaded()?.image;
+                    let detail = Detail::ShortSide(encoder.side());
                     let decoded = inference::decode_within(&in_flight, &bytes, &limits, detail);
                     let picture = decoded.map_err(|error| Problem::field("image", error))?;
-                    let pixels = served.encoders.image.prepare(&picture);
+                    let pixels = encoder.prepare(&picture);
                     // They may be hundreds of megabytes; the model needs neither.
                     drop((picture, bytes));
-                    first(served.encoders.image.encode(&[pixels]), "image")
+                    first(encoder.encode(&[pixels]), "image")
                 })
                 .await
             }

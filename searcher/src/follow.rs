@@ -1,5 +1,6 @@
 //! Following operators' choice of the active model: the new one is loaded and its table opened while the old one answers;
-//! then it takes over between two requests. Where that fails the old one goes on, and what is wrong is shown.
+//! then it takes over between two requests. Where that fails the old one goes on, and what is wrong is shown. So it is with a
+//! model that could not be loaded when the searcher started: until it can, only words are searched.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,8 +12,10 @@ use tokio::sync::watch;
 
 use crate::api::App;
 use crate::encoders::Shelf;
+use crate::engine::Absent;
 
 const NOTE: &str = "model";
+const WITHOUT: &str = "only words are searched";
 
 /// The model that is to answer and does not yet, and why not.
 #[derive(Debug, Clone, Default)]
@@ -34,33 +37,35 @@ pub(crate) async fn run(app: Arc<App>, shelf: Shelf, mut decided: watch::Receive
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
     loop {
         let wanted = decided.borrow_and_update().as_ref().and_then(|decided| decided.active.clone());
-        let answering = app.engine.served().encoders.manifest.id.clone();
-        let again = match wanted.filter(|wanted| *wanted != answering) {
-            None => {
-                app.following.set(None);
-                health.unnote(NOTE);
-                false
-            }
-            Some(wanted) => match switch(&app, &shelf, &wanted).await {
-                Ok(()) => {
-                    tracing::info!(model = wanted, former = answering, "another model answers from now on");
+        let served = app.engine.served();
+        let answers = served.encoders().is_some_and(|now| wanted.as_ref().is_none_or(|wanted| *wanted == now.manifest.id));
+        let again = if answers {
+            app.following.set(None);
+            health.unnote(NOTE);
+            false
+        } else {
+            match switch(&app, &shelf, wanted.as_deref()).await {
+                Ok(model) => {
+                    tracing::info!(model, former = served.model(), "another model answers from now on");
                     app.following.set(None);
                     health.unnote(NOTE);
                     backoff.reset();
                     false
                 }
                 Err(error) => {
-                    tracing::error!(
-                        model = wanted,
-                        answering,
-                        "the active model cannot take over, the former one goes on: {error:#}"
-                    );
-                    health.note(NOTE, format!("'{wanted}' is to answer but cannot, '{answering}' does: {error:#}"));
-                    app.following.set(Some((wanted, format!("{error:#}"))));
+                    let (wanted, error) = (wanted.unwrap_or_else(|| shelf.set().to_owned()), format!("{error:#}"));
+                    let instead = served.model().map_or_else(|| WITHOUT.to_owned(), |model| format!("'{model}' does"));
+                    tracing::error!(model = wanted, instead, error, "the active model cannot answer");
+                    health.note(NOTE, format!("'{wanted}' is to answer but cannot, {instead}: {error}"));
+                    if served.model().is_none() {
+                        app.engine.lack(Absent(wanted.clone()));
+                    }
+                    app.following.set(Some((wanted, error)));
                     true
                 }
-            },
+            }
         };
+        drop(served);
         tokio::select! {
             changed = decided.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(backoff.pause()), if again => {}
@@ -68,9 +73,11 @@ pub(crate) async fn run(app: Arc<App>, shelf: Shelf, mut decided: watch::Receive
     }
 }
 
-async fn switch(app: &App, shelf: &Shelf, wanted: &str) -> anyhow::Result<()> {
-    let encoders = shelf.load(Some(wanted)).await?;
-    let name = table::embeddings::name(wanted);
+/// The id of the model that answers from now on.
+async fn switch(app: &App, shelf: &Shelf, wanted: Option<&str>) -> anyhow::Result<String> {
+    let encoders = shelf.load(wanted).await?;
+    let id = encoders.manifest.id.clone();
+    let name = table::embeddings::name(&id);
     anyhow::ensure!(app.engine.switch_to(encoders).await?, "its table {name} does not exist");
-    Ok(())
+    Ok(id)
 }

@@ -1,21 +1,27 @@
 //! The searcher: words or pixels → ranked hits, over HTTP, with the web page. Reads only; start as many as needed.
 
+mod answer;
 mod api;
 mod caption_now;
 mod encoders;
 mod engine;
 mod follow;
+mod library;
+mod openapi;
+mod operations;
 mod pictures;
+mod own_site;
 mod problem;
 mod query;
 mod ranking;
 mod status;
 mod ui;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, middleware};
 use inference::{ModelError, RuntimeSettings};
 use pipeline::bucket::{Bucket, BucketSettings};
 use pipeline::connection::AmqpSettings;
@@ -29,13 +35,16 @@ use pipeline::state::State;
 use pipeline::telemetry::LogSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
+use table::Database;
+use table::captions::Captions;
 use table::location::{Access, Location};
+use table::timeline::Timelines;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::caption_now::Desk;
 use crate::encoders::Shelf;
-use crate::engine::Engine;
+use crate::engine::{Absent, Engine};
 use crate::follow::Following;
 
 // Between two looks at whether the tables can be read.
@@ -59,6 +68,10 @@ pub struct Settings {
     pub captions: CaptionSettings,
     /// Limits of one search.
     pub search: SearchSettings,
+    /// Putting pictures into the bucket.
+    pub upload: UploadSettings,
+    /// Where operators' requests go.
+    pub operations: OperationsSettings,
     /// Who may search.
     pub access: AccessSettings,
     /// Where everything is served.
@@ -107,6 +120,26 @@ pub struct SearchSettings {
     pub timeout: Duration,
 }
 
+/// `[upload]`: putting pictures into the bucket from the page.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadSettings {
+    /// Whether whoever may search may also upload.
+    pub enabled: bool,
+    /// What all keys of uploads begin with; ends with a slash.
+    pub prefix: String,
+    /// Largest file.
+    pub max_bytes: u64,
+}
+
+/// `[operations]`: where operators' requests go.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperationsSettings {
+    /// Address of ingest; empty: operations are not offered here.
+    pub url: String,
+}
+
 /// `[access]`: who may search and see originals.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,6 +182,8 @@ impl settings::Settings for Settings {
         if self.search.max_decoded_in_flight < 1 << 20 {
             return Err(SettingsError::value("search.max_decoded_in_flight", "must be at least 1048576 (1 MiB)"));
         }
+        self.upload.validate(&self.bucket)?;
+        self.operations.validate()?;
         let week = Duration::from_secs(7 * 24 * 3600);
         if self.access.link_lifetime < Duration::from_secs(1) || self.access.link_lifetime > week {
             return Err(SettingsError::value("access.link_lifetime", "must be from 1s to 7d, as the protocol allows"));
@@ -157,9 +192,39 @@ impl settings::Settings for Settings {
     }
 }
 
+impl UploadSettings {
+    fn validate(&self, bucket: &BucketSettings) -> Result<(), SettingsError> {
+        let plain = self.prefix.len() > 1 && self.prefix.ends_with('/') && !self.prefix.starts_with('/');
+        if !plain || self.prefix.len() > 256 || self.prefix.split('/').any(|part| part == "." || part == "..") {
+            return Err(SettingsError::value(
+                "upload.prefix",
+                "must be a folder of the bucket such as uploads/, ending with a slash",
+            ));
+        }
+        if self.prefix.starts_with(&bucket.own_prefix) || bucket.own_prefix.starts_with(&self.prefix) {
+            return Err(SettingsError::value("upload.prefix", "must not be where the tables lie (bucket.own_prefix)"));
+        }
+        if !(1024..=5 << 30).contains(&self.max_bytes) {
+            return Err(SettingsError::value("upload.max_bytes", "must be from 1024 to 5368709120 (5 GiB, the most of one PUT)"));
+        }
+        Ok(())
+    }
+}
+
+impl OperationsSettings {
+    fn validate(&self) -> Result<(), SettingsError> {
+        let is_http = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
+        if self.url.is_empty() || url::Url::parse(&self.url).is_ok_and(is_http) {
+            return Ok(());
+        }
+        Err(SettingsError::value("operations.url", "must be an address such as http://127.0.0.1:8081, or empty"))
+    }
+}
+
 /// Runs the searcher until shutdown.
 ///
-/// A model that is missing keeps it waiting, unready; it goes on by itself once the model is there.
+/// A model that cannot be loaded yet is tried again and again. Meanwhile words are searched for in captions; where there are
+/// none the searcher waits, unready.
 ///
 /// # Errors
 /// The socket cannot be used, or the model or the tables are not what they must be.
@@ -190,14 +255,24 @@ async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) 
     let decided = service::until_works(&health, "choice", shutdown, |_| true, || models::read(&state)).await?;
     let Some(decided) = decided else { return Ok(None) };
     let shelf = Shelf::new(settings.models.clone(), settings.runtime.clone());
-    let load = || shelf.load(decided.active.as_deref());
+    let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
+    let database = location.connect(Access::reader(settings.search.freshness)).await?;
     let may_pass = |error: &anyhow::Error| {
         // What operators have chosen may still be on its way to this machine; what settings name wrongly stays wrong.
         decided.active.is_some() || error.downcast_ref().is_some_and(ModelError::may_pass)
     };
+    let load = || async {
+        match shelf.load(decided.active.as_deref()).await {
+            Ok(encoders) => Ok(Ok(encoders)),
+            Err(error) if may_pass(&error) && has_captions(&database, &settings.captions.active).await => {
+                let model = decided.active.clone().unwrap_or_else(|| settings.models.active.clone());
+                tracing::error!(model, "the model cannot be loaded yet, only words are searched: {error:#}");
+                Ok(Err(Absent(model)))
+            }
+            Err(error) => Err(error),
+        }
+    };
     let Some(encoders) = service::until_works(&health, "model", shutdown, may_pass, load).await? else { return Ok(None) };
-    let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
-    let database = location.connect(Access::reader(settings.search.freshness)).await?;
     let app = Arc::new(api::App {
         engine: Engine::new(database, encoders, settings.captions.active.clone(), &settings.search),
         bucket,
@@ -205,11 +280,22 @@ async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) 
         queues: Queues::new(settings.amqp),
         link_lifetime: settings.access.link_lifetime,
         following: Following::default(),
+        timelines: Timelines::default(),
+        upload: settings.upload.clone(),
+        operations: !settings.operations.url.is_empty(),
     });
     tokio::spawn(stopping(shutdown.clone(), watch_store(Arc::clone(&app), health.clone())));
     tokio::spawn(stopping(shutdown.clone(), follow::run(Arc::clone(&app), shelf, models::follow(state), health)));
     let api = api::router(app, &settings.search, settings.access.api_key);
-    Ok(Some(api.merge(ui::router(&settings.bucket)).fallback(api::unknown)))
+    let operations = operations::router(&settings.operations.url)?;
+    let page = ui::router(&settings.bucket, settings.upload.enabled);
+    let all = api.merge(operations).merge(openapi::pages()).merge(page).fallback(api::unknown);
+    Ok(Some(all.layer(middleware::from_fn(own_site::check))))
+}
+
+/// Whether words can be searched for without a model.
+async fn has_captions(database: &Database, captioner: &str) -> bool {
+    !captioner.is_empty() && matches!(Captions::open(database, captioner).await, Ok(Some(_)))
 }
 
 /// Runs until shutdown.

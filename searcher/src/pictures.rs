@@ -7,16 +7,27 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pipeline::ImageId;
-use serde_json::{Value, json};
-use table::captions::Said;
+use serde::Serialize;
 use table::images::Images;
 use table::schema::Facts;
+use utoipa::{IntoParams, ToSchema};
 
+use crate::answer::Captioned;
 use crate::api::App;
-use crate::problem::{self, Problem};
+use crate::problem::{self, Problem, ProblemBody};
 
 // An id names one content for ever, so what is derived from it never changes.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
+
+/// The id in the address, for the description.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "it only describes what Id reads")]
+pub(crate) struct IdInPath {
+    /// The `image_id` of a hit.
+    #[param(pattern = "^[0-9a-f]{32}$", example = "00000000000000000000000000000000")]
+    id: String,
+}
 
 /// The id in the address, checked.
 pub(crate) struct Id(pub(crate) String);
@@ -40,34 +51,52 @@ pub(crate) async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
     images(app, id).await?.facts(id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
 }
 
-/// What was said about a picture: `caption` in its main language, `captions` by language, `keywords`, and who said it.
-pub(crate) fn add_said(body: &mut Value, said: &Said) {
-    let main = (said.language.clone(), Value::from(said.caption.as_str()));
-    let others = said.others.iter().map(|(language, caption)| (language.clone(), Value::from(caption.as_str())));
-    body["caption"] = said.caption.as_str().into();
-    body["captions"] = Value::Object(std::iter::once(main).chain(others).collect());
-    body["keywords"] = json!(said.keywords);
-    body["captioner"] = said.provider.as_str().into();
+/// Everything known about a picture, and what was said of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PictureFacts {
+    #[serde(flatten)]
+    facts: Facts,
+    /// 64-bit perceptual hash, in hexadecimal.
+    #[serde(rename = "phash")]
+    // 64 bits do not fit into JavaScript's numbers.
+    phash_hex: String,
+    thumbnail_url: String,
+    url: String,
+    #[serde(flatten)]
+    said: Captioned,
+}
+
+/// Where an original is to be found for a while.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Original {
+    url: String,
 }
 
 /// Everything known about a picture, and what was said of it.
-pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axum::Json<Value>, Problem> {
+#[utoipa::path(get, path = "/v1/images/{id}", tag = "pictures", params(IdInPath), responses(
+    (status = 200, body = PictureFacts),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id is none"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
+))]
+pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axum::Json<PictureFacts>, Problem> {
     let facts = known(&app, &id).await?;
-    let mut body = json!(facts);
-    // 64 bits do not fit into JavaScript's numbers.
-    body["phash"] = format!("{:016x}", facts.phash).into();
-    body["thumbnail_url"] = format!("/v1/images/{id}/thumbnail").into();
-    body["url"] = format!("/v1/images/{id}/original").into();
-    if let Some(captions) = app.engine.captions().await.map_err(problem::tables)? {
-        let said = captions.said(std::slice::from_ref(&id)).await.map_err(problem::tables)?;
-        if let Some(said) = said.get(&id) {
-            add_said(&mut body, said);
-        }
-    }
-    Ok(axum::Json(body))
+    let said = match app.engine.captions().await.map_err(problem::tables)? {
+        Some(captions) => captions.said(std::slice::from_ref(&id)).await.map_err(problem::tables)?.remove(&id),
+        None => None,
+    };
+    let [thumbnail_url, url] = ["thumbnail", "original"].map(|what| format!("/v1/images/{id}/{what}"));
+    let phash_hex = format!("{:016x}", facts.phash);
+    Ok(axum::Json(PictureFacts { facts, phash_hex, thumbnail_url, url, said: Captioned::of(said) }))
 }
 
-/// The small JPEG.
+/// A small JPEG of a picture.
+#[utoipa::path(get, path = "/v1/images/{id}/thumbnail", tag = "pictures", params(IdInPath), responses(
+    (status = 200, content_type = "image/jpeg", body = Vec<u8>),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id is none"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
+))]
 pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result<Response, Problem> {
     let bytes = images(&app, &id).await?.thumbnail(&id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(&id))?;
     let headers =
@@ -75,8 +104,15 @@ pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result
     Ok((headers, bytes).into_response())
 }
 
-/// Redirects to a link that works for a while; as JSON where JSON is asked for, because a script that must send an API
-/// key cannot follow a redirect to another origin.
+/// A link to the original, that works for a while: a redirect, or JSON where that is asked for.
+// A script that must send an API key cannot follow a redirect to another origin.
+#[utoipa::path(get, path = "/v1/images/{id}/original", tag = "pictures", params(IdInPath), responses(
+    (status = 200, body = Original, description = "where `Accept: application/json` was sent"),
+    (status = 302, description = "to the store", headers(("location" = String))),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id is none"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
+))]
 pub(crate) async fn original(State(app): State<Arc<App>>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
     let facts = known(&app, &id).await?;
     let link = app.bucket.presigned_get(&facts.key, app.link_lifetime).await;
@@ -84,7 +120,7 @@ pub(crate) async fn original(State(app): State<Arc<App>>, Id(id): Id, headers: H
     let no_store = (header::CACHE_CONTROL, "no-store");
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.starts_with("application/json") {
-        return Ok(([no_store], axum::Json(json!({ "url": link }))).into_response());
+        return Ok(([no_store], axum::Json(Original { url: link })).into_response());
     }
     Ok((StatusCode::FOUND, [(header::LOCATION, link.as_str()), no_store]).into_response())
 }

@@ -28,11 +28,13 @@ const FILES: [(&str, &str, &str); 18] = [
 ];
 
 /// The page and its files, with headers that keep everything else out.
-pub(crate) fn router(bucket: &BucketSettings) -> Router {
+pub(crate) fn router(bucket: &BucketSettings, uploads: bool) -> Router {
+    let store = store_origin(bucket);
+    let uploads_to = if uploads { &store } else { "" };
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {}; connect-src 'self'; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {store}; connect-src 'self' \
+         {uploads_to}; \
          form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
-        store_origin(bucket)
     );
     let policy = HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'"));
     let mut router = Router::new();

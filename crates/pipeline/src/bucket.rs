@@ -335,6 +335,26 @@ impl Bucket {
         request.map(|signed| signed.uri().to_owned()).map_err(|error| self.error("presign", key, &error))
     }
 
+    /// A link with which anyone may write `key` for `lifetime`: so many bytes of this type, sent with `content-type` and
+    /// `if-none-match: *`, and only while there is no such object. Makes no request.
+    ///
+    /// # Errors
+    /// No credentials to sign with, or a lifetime the protocol does not allow (over 7 days).
+    pub async fn presigned_put(
+        &self,
+        key: &str,
+        content_type: &str,
+        size_bytes: u64,
+        lifetime: Duration,
+    ) -> Result<String, BucketError> {
+        let broken = |error: &dyn std::fmt::Display| self.broken("presign", key, &error.to_string());
+        let config = PresigningConfig::expires_in(lifetime).map_err(|error| broken(&error))?;
+        let length = i64::try_from(size_bytes).map_err(|error| broken(&error))?;
+        let put = self.presigner.put_object().bucket(&self.name).key(key).content_type(content_type).content_length(length);
+        let request = put.if_none_match("*").presigned(config).await;
+        request.map(|signed| signed.uri().to_owned()).map_err(|error| self.error("presign", key, &error))
+    }
+
     fn error<E>(&self, operation: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> BucketError
     where
         E: std::error::Error + 'static,

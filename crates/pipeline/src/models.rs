@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::bucket::Only;
+use crate::job::{StageKind, StageName};
 use crate::state::{State, StateError};
 
 /// Name of the state object.
@@ -45,6 +46,8 @@ pub struct Models {
     pub previous: Option<String>,
     /// Models that nothing is published for any more, by id.
     pub removed: BTreeMap<String, Removal>,
+    /// The same of captioners, whose ids may be those of models.
+    pub removed_captioners: BTreeMap<String, Removal>,
 }
 
 /// A model on its way out.
@@ -63,6 +66,28 @@ impl Models {
     /// Whether nothing is done for this model.
     pub fn is_removed(&self, id: &str) -> bool {
         self.removed.contains_key(id)
+    }
+
+    /// Removals of models or of captioners, by id.
+    pub fn removals(&self, kind: StageKind) -> &BTreeMap<String, Removal> {
+        match kind {
+            StageKind::Embed => &self.removed,
+            StageKind::Caption => &self.removed_captioners,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn removals_mut(&mut self, kind: StageKind) -> &mut BTreeMap<String, Removal> {
+        match kind {
+            StageKind::Embed => &mut self.removed,
+            StageKind::Caption => &mut self.removed_captioners,
+        }
+    }
+
+    /// All removals, by stage.
+    pub fn all_removals(&self) -> impl Iterator<Item = (StageName, &Removal)> {
+        let models = self.removed.iter().map(|(id, removal)| (StageName::embed(id), removal));
+        models.chain(self.removed_captioners.iter().map(|(id, removal)| (StageName::caption(id), removal)))
     }
 
     /// Makes a model the active one.

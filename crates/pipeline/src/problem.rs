@@ -2,10 +2,27 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::connection::BrokerError;
+
+/// What went wrong with a request, as it is answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemBody {
+    /// `about:blank`: the status says it all.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened and what to do, in a sentence.
+    detail: String,
+    /// The part of the request that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
 
 /// What went wrong with a request.
 #[derive(Debug)]
@@ -71,11 +88,10 @@ impl From<BrokerError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let mut body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail });
-        if let Some(field) = self.field {
-            body["field"] = field.into();
-        }
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+        let Self { status, field, detail } = self;
+        let title = status.canonical_reason().unwrap_or("Error");
+        let body = ProblemBody { r#type: "about:blank", title, status: status.as_u16(), detail, field };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
     }
 }

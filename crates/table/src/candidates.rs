@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 use futures::TryStreamExt;
 use lancedb::DistanceType;
@@ -30,6 +30,8 @@ pub struct Candidate {
     pub key: String,
     /// Hash of the bytes.
     pub content_hash: String,
+    /// When its row was written, in microseconds since 1970.
+    pub written_at: i64,
     /// What the search thinks of it; more is better.
     pub score: f32,
 }
@@ -44,28 +46,35 @@ pub fn first_limit(wanted: usize) -> usize {
     std::iter::successors(Some(LEAST_LIMIT), |limit| Some(limit * 4)).find(|limit| *limit >= enough).unwrap_or(enough)
 }
 
-pub(crate) const CANDIDATE_COLUMNS: [&str; 4] = ["image_id", "bucket", "key", "content_hash"];
+pub(crate) const CANDIDATE_COLUMNS: [&str; 5] = ["image_id", "bucket", "key", "content_hash", "written_at"];
 
-/// Reads candidates; `score` gives that of a row from the column of this name. Best first, each object version once, equal
-/// scores by id, so that the same version of a table always gives the same order.
+/// Reads candidates; `score` gives that of a row from the column of this name. Best first, equal scores by id, so that the same
+/// version of a table always gives the same order.
 pub(crate) fn read(batches: &[RecordBatch], name: &str, score: impl Fn(f32) -> f32) -> Result<Vec<Candidate>, ArrowError> {
     let mut candidates = Vec::new();
     for batch in batches {
         let text = |name| column::<StringArray>(batch, name);
         let (ids, buckets, keys, hashes) = (text("image_id")?, text("bucket")?, text("key")?, text("content_hash")?);
         let scores: &Float32Array = column(batch, name)?;
+        let written: &TimestampMicrosecondArray = column(batch, "written_at")?;
         candidates.extend((0..batch.num_rows()).map(|row| Candidate {
             image_id: ids.value(row).to_owned(),
             bucket: buckets.value(row).to_owned(),
             key: keys.value(row).to_owned(),
             content_hash: hashes.value(row).to_owned(),
+            written_at: written.value(row),
             score: score(scores.value(row)),
         }));
     }
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.image_id.cmp(&b.image_id)));
+    candidates.sort_by(|a: &Candidate, b| b.score.total_cmp(&a.score).then_with(|| a.image_id.cmp(&b.image_id)));
+    Ok(candidates)
+}
+
+/// Each object version once, by its best row.
+pub(crate) fn once(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     let mut seen = HashSet::new();
     candidates.retain(|candidate| seen.insert(candidate.image_id.clone()));
-    Ok(candidates)
+    candidates
 }
 
 /// A search by a vector.
@@ -81,7 +90,7 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Ledger {
-    /// The nearest object versions by cosine similarity, and whether all rows were compared. For a table that is held at a
+    /// The nearest rows by cosine similarity, and whether all rows were compared. For a table that is held at a
     /// version.
     pub(crate) async fn candidates(&self, asked: Asked<'_>, indexed: &IndexedRows) -> Result<(Vec<Candidate>, bool), TableError> {
         let Asked { vector, filter, condition, exact, limit } = asked;
@@ -230,7 +239,8 @@ impl Embeddings {
     ) -> Result<(Vec<Candidate>, bool), TableError> {
         self.check_length(vector)?;
         let asked = Asked { vector, filter, condition: filter.expression(), exact, limit };
-        self.ledger.candidates(asked, &self.indexed).await
+        let (found, exact) = self.ledger.candidates(asked, &self.indexed).await?;
+        Ok((once(found), exact))
     }
 
     /// [`Ledger::newest`], remembered as long as the table stays the same.

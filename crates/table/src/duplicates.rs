@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::embeddings::Hit;
 use crate::schema::Facts;
@@ -11,7 +12,7 @@ use crate::schema::Facts;
 pub const MOST_NAMED: usize = 100;
 
 /// One object that holds the same bytes as a hit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Duplicate {
     /// Identity.
     pub image_id: String,

@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use lancedb::datafusion::common::ScalarValue;
 use lancedb::expr::{DfExpr, col, lit};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Conditions on the common columns; all given ones must hold. Applied before the search, so that `top_k` matching
 /// rows are found even where few match.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// The key begins with this text.
@@ -43,7 +44,7 @@ pub struct Filter {
 }
 
 /// The shape of a picture as displayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
     /// Wider than high.
@@ -55,7 +56,7 @@ pub enum Shape {
 }
 
 /// A box on the map, in degrees, its edges included. Where `west` is greater than `east` it crosses the antimeridian.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Greatest latitude.
@@ -76,8 +77,13 @@ impl Place {
     }
 }
 
-fn time(value: Timestamp) -> DfExpr {
-    DfExpr::Literal(ScalarValue::TimestampMicrosecond(Some(value.as_microsecond()), Some("UTC".into())), None)
+pub(crate) fn time(value: Timestamp) -> DfExpr {
+    micros(value.as_microsecond())
+}
+
+/// A moment in microseconds since 1970.
+pub(crate) fn micros(value: i64) -> DfExpr {
+    DfExpr::Literal(ScalarValue::TimestampMicrosecond(Some(value), Some("UTC".into())), None)
 }
 
 impl Filter {

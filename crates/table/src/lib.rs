@@ -14,6 +14,7 @@ pub mod overlap;
 pub mod probe;
 pub mod schema;
 pub mod stats;
+pub mod timeline;
 
 mod conflict;
 mod content;

@@ -49,7 +49,7 @@ enum What {
         #[arg(long, default_value_t = SAMPLES)]
         samples: usize,
     },
-    /// Do nothing for a model any more, and drop its table after a while.
+    /// Do nothing for a model or captioner any more, and drop its table after a while.
     Remove {
         /// Its id.
         id: String,
@@ -115,13 +115,14 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
 }
 
 fn table(rows: &[Row]) -> String {
-    let names = ["MODEL", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"];
+    let names = ["MODEL", "DOES", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"];
     let lines = rows.iter().map(|row| {
         let depth = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| {
             row.queues.as_ref().map_or_else(|| "?".to_owned(), |queues| pick(queues).unwrap_or(0).to_string())
         };
         vec![
             row.id.clone(),
+            row.kind.to_owned(),
             state(row),
             row.space.clone().unwrap_or_else(|| "-".to_owned()),
             row.rows.map_or_else(|| "-".to_owned(), |rows| rows.to_string()),
@@ -140,7 +141,8 @@ fn state(row: &Row) -> String {
         Some(Removal { drop_at, .. }) => format!("removed, table goes {drop_at:.0}"),
         None if row.active => "active".to_owned(),
         None if row.previous => "previous".to_owned(),
+        None if row.set && row.kind == "caption" => "in use".to_owned(),
         None if row.set => "in the background".to_owned(),
-        None => "not in stages.models".to_owned(),
+        None => "not in settings".to_owned(),
     }
 }

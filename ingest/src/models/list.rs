@@ -1,28 +1,28 @@
-//! All models that anything is known of.
-
-use std::collections::BTreeSet;
+//! All models and captioners that anything is known of.
 
 use pipeline::depths::Queues;
-use pipeline::job::StageName;
-use pipeline::models::{self, Removal};
+use pipeline::job::{StageKind, StageName};
+use pipeline::models::{self, Models, Removal};
 use pipeline::topology::Depths;
 use serde::Serialize;
-use table::embeddings;
 use table::ledger::{self, Ledger};
+use table::{captions, embeddings};
 
 use crate::active::{Parts, SWEEP_STATE};
 use crate::report::Report;
-use crate::served::active_of;
+use crate::served::{self, active_of, table_of};
 
-/// One model.
+/// One model or captioner.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Row {
     pub(crate) id: String,
-    /// Whether it answers searches.
+    /// What it does: `embed` or `caption`.
+    pub(crate) kind: &'static str,
+    /// Whether it answers searches. A captioner's captions are searched by the searchers whose settings name it.
     pub(crate) active: bool,
     /// Whether it did before the active one.
     pub(crate) previous: bool,
-    /// Whether `stages.models` names it.
+    /// Whether `stages.models` or `stages.captioners` names it.
     pub(crate) set: bool,
     /// The space of its vectors; `None` while there are none.
     pub(crate) space: Option<String>,
@@ -40,32 +40,40 @@ pub(crate) struct Row {
 
 /// Those that settings name, then those that only have a table or are being removed.
 pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<Row>> {
-    let set = &parts.settings.stages.models;
     let decided = models::read(&parts.state).await?;
     let objects = parts.state.get::<Report>(SWEEP_STATE).await?.map(|(sweep, _)| sweep.objects);
     let tables = ledger::table_names(&parts.database).await?;
-    let others: BTreeSet<_> =
-        tables.iter().filter_map(|name| embeddings::model_of(name)).chain(decided.removed.keys().map(String::as_str)).collect();
-    let others = others.into_iter().filter(|id| !set.iter().any(|set| set == id));
+    let set: Vec<_> = served::stages(&parts.settings.stages, &Models::default());
+    let found = tables.iter().filter_map(|name| {
+        let model = embeddings::model_of(name).map(StageName::embed);
+        model.or_else(|| captions::captioner_of(name).map(StageName::caption))
+    });
+    let mut others: Vec<_> = found.chain(decided.all_removals().map(|(stage, _)| stage)).collect();
+    others.sort_by_key(|stage| (stage.kind() != StageKind::Embed, stage.id().to_owned()));
+    others.dedup();
+    others.retain(|stage| !set.contains(stage));
     let mut rows = Vec::new();
-    for id in set.iter().map(String::as_str).chain(others) {
+    for stage in set.iter().chain(&others) {
+        let (id, kind) = (stage.id(), stage.kind());
         let (mut count, mut space) = (None, None);
-        if let Some(table) = Ledger::open(&parts.database, &embeddings::name(id)).await? {
+        if let Some(table) = Ledger::open(&parts.database, &table_of(stage)).await? {
             (count, space) = (Some(table.count_rows().await?), table.space(id).await?);
         }
+        let embeds = kind == StageKind::Embed;
         let covered =
             |objects: usize| if objects == 0 { 100.0 } else { 100.0 * count.unwrap_or(0).min(objects) as f64 / objects as f64 };
         rows.push(Row {
             id: id.to_owned(),
-            active: active_of(set, &decided) == id,
-            previous: decided.previous.as_deref() == Some(id),
-            set: set.iter().any(|set| set == id),
+            kind: if embeds { "embed" } else { "caption" },
+            active: embeds && active_of(&parts.settings.stages.models, &decided) == id,
+            previous: embeds && decided.previous.as_deref() == Some(id),
+            set: set.contains(stage),
             manifest_hash: space.as_ref().map(|space| space.manifest_hash.clone()),
             space: space.map(|space| space.space),
             rows: count,
             coverage: objects.map(covered),
-            queues: queues.depths(&StageName::embed(id)).await.ok(),
-            removed: decided.removed.get(id).cloned(),
+            queues: queues.depths(stage).await.ok(),
+            removed: decided.removals(kind).get(id).cloned(),
         });
     }
     Ok(rows)

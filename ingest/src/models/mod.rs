@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use pipeline::job::StageKind;
 use pipeline::models::{self, Models, Removal};
 use serde::Serialize;
+use table::captions;
 use table::embeddings::{self, Embeddings};
 use table::ledger;
 use table::overlap::{self, Overlap};
@@ -89,27 +91,38 @@ pub(crate) async fn activate(parts: &Parts, wanted: Wanted, force: bool) -> anyh
 }
 
 /// Marks a model as removed: nothing is published for it from now on, its embedders rest, and after the grace time its
-/// table goes. Marked again, the time counts anew.
+/// table goes. Marked again, the time counts anew. So is a captioner, once settings no longer name it.
 pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::Result<Removal> {
     if !(LEAST_GRACE..=MOST_GRACE).contains(&grace) {
         return refused("the grace time must be from 10s to 366 days: workers need some seconds to finish what they have begun");
     }
     let set = &parts.settings.stages.models;
     let tables: BTreeSet<_> = ledger::table_names(&parts.database).await?.into_iter().collect();
-    let known = set.iter().any(|set| set == id) || tables.contains(&embeddings::name(id));
+    let is_model = set.iter().any(|set| set == id) || tables.contains(&embeddings::name(id));
+    let has_captions = tables.contains(&captions::name(id));
+    let captioned = parts.settings.stages.captioners.iter().any(|set| set == id);
+    let kind = if !is_model && (has_captions || captioned) { StageKind::Caption } else { StageKind::Embed };
+    if kind == StageKind::Caption && captioned {
+        return refused(format!("settings still name the captioner '{id}': take it out of stages.captioners first"));
+    }
+    let known = is_model || has_captions;
     let (at, grace) = (Timestamp::now(), SignedDuration::try_from(grace)?);
     let removal = Removal { at, drop_at: at.checked_add(grace)?, dropped_at: None };
     let mark = |models: &mut Models| {
-        if active_of(set, models) == id {
+        if kind == StageKind::Embed && active_of(set, models) == id {
             return refused(format!("'{id}' is the active model: activate another one first"));
         }
-        match models.removed.get(id) {
+        match models.removals(kind).get(id) {
             Some(Removal { dropped_at: Some(at), .. }) => return refused(format!("the table of '{id}' was dropped at {at:.0}")),
-            None if !known => return refused(format!("there is no model '{id}': no setting names it and it has no table")),
+            None if !known => {
+                return refused(format!("there is no model or captioner '{id}': no setting names it and it has no table"));
+            }
             _ => {}
         }
-        models.removed.insert(id.to_owned(), removal.clone());
-        models.previous = models.previous.take().filter(|previous| previous != id);
+        models.removals_mut(kind).insert(id.to_owned(), removal.clone());
+        if kind == StageKind::Embed {
+            models.previous = models.previous.take().filter(|previous| previous != id);
+        }
         Ok(())
     };
     models::change(&parts.state, mark).await??;
@@ -118,7 +131,8 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
 
 /// Takes a removal back; returns what it was.
 pub(crate) async fn keep(parts: &Parts, id: &str) -> anyhow::Result<Removal> {
-    models::change(&parts.state, |models| match models.removed.remove(id) {
+    let take_back = |models: &mut Models| models.removed.remove(id).or_else(|| models.removed_captioners.remove(id));
+    models::change(&parts.state, |models| match take_back(models) {
         Some(removal) => Ok(removal),
         None => refused(format!("'{id}' is not being removed")),
     })

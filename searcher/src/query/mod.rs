@@ -7,8 +7,9 @@ use axum::body::Bytes;
 use serde::Deserialize;
 use table::filter::Filter;
 use table::schema::Space;
+use utoipa::ToSchema;
 
-pub(crate) use read::Words;
+pub(crate) use read::{Body, Form, Words};
 
 use crate::problem::Problem;
 use crate::ranking::cursor::Cursor;
@@ -37,7 +38,7 @@ pub(crate) enum Example {
 }
 
 /// Which hits are shown as one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Collapse {
     /// Every object is a hit.
@@ -48,7 +49,7 @@ pub(crate) enum Collapse {
 }
 
 /// Where hits end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Cutoff {
     /// Where there are no more.
@@ -59,7 +60,7 @@ pub(crate) enum Cutoff {
 }
 
 /// In which order hits come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Sort {
     /// The best first.
@@ -77,6 +78,11 @@ pub(crate) struct Of {
 }
 
 impl Of {
+    /// Whether a certain one is meant.
+    pub(crate) fn is_said(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// Refuses a question that is meant for another model.
     pub(crate) fn check(&self, answering: &Space) -> Result<(), Problem> {
         for (field, meant, ours) in [("model", &self.model, &answering.model), ("space", &self.space, &answering.space)] {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use table::filter::Filter;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::{Problem, read_json};
 use crate::query::{Collapse, Cutoff, Example, Of, Query, Sort};
@@ -23,58 +24,99 @@ fn one() -> f32 {
 }
 
 /// Query string of `GET /v1/search`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Words {
+    /// What to look for, in English or Chinese.
     #[serde(default)]
+    #[param(required, min_length = 1, max_length = 1000, example = "a red car on the beach -night")]
     q: String,
+    /// Hits of a page.
     #[serde(default = "ten")]
+    #[param(minimum = 1, maximum = 1000, default = 10)]
     top_k: usize,
+    /// Hits to skip.
     #[serde(default)]
+    #[param(minimum = 0, maximum = 10000, default = 0)]
     offset: usize,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Least cosine similarity of pictures, from -1 to 1.
+    #[param(minimum = -1, maximum = 1)]
     min_score: Option<f32>,
+    /// What keys begin with.
+    #[param(max_length = 1024)]
     prefix: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     collapse: Collapse,
     #[serde(default)]
+    #[param(inline)]
     fusion: Fusion,
     #[serde(default)]
+    #[param(inline)]
     cutoff: Cutoff,
     #[serde(default)]
+    #[param(inline)]
     sort: Sort,
 }
 
 /// One of the examples of a JSON body: exactly one of `text`, `image` (base64), `image_id` and `vector`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Part {
+pub(crate) struct Part {
+    /// Words.
+    #[schema(max_length = 1000)]
     text: Option<String>,
+    /// The bytes of a picture, in base64.
     image: Option<String>,
+    /// Id of an indexed picture.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     image_id: Option<String>,
+    /// A vector of the model's own space.
     vector: Option<Vec<f32>>,
+    /// How much it counts, from -10 to 10; a negative one says what hits should not be like. Not 0.
     #[serde(default = "one")]
+    #[schema(minimum = -10, maximum = 10, default = 1.0)]
     weight: f32,
 }
 
 /// JSON of `POST /v1/search`: some of `text`, `image` (base64), `image_id` and `vector`, or `examples` with weights. With
 /// `model` or `space` it is answered only by that one.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub(crate) struct Body {
+    /// Words; those with a minus before them must not occur.
+    #[schema(max_length = 1000, example = "a red car on the beach -night")]
     text: Option<String>,
+    /// The bytes of a picture, in base64.
     image: Option<String>,
+    /// Id of an indexed picture.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     image_id: Option<String>,
+    /// A vector of the model's own space.
     vector: Option<Vec<f32>>,
+    /// Further examples, each with its weight.
     #[serde(default)]
+    #[schema(max_items = 8)]
     examples: Vec<Part>,
+    /// Answered by this model or not at all.
     model: Option<String>,
+    /// Answered by a model of this space or not at all.
     space: Option<String>,
+    /// Hits of a page.
     #[serde(default = "ten")]
+    #[schema(minimum = 1, maximum = 1000, default = 10)]
     top_k: usize,
+    /// Hits to skip.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 10000, default = 0)]
     offset: usize,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Least cosine similarity of pictures.
+    #[schema(minimum = -1, maximum = 1)]
     min_score: Option<f32>,
     #[serde(default)]
     filter: Filter,
@@ -87,6 +129,25 @@ struct Body {
     cutoff: Cutoff,
     #[serde(default)]
     sort: Sort,
+}
+
+/// A form: the fields of the JSON, each as text, but pictures as files and `filter` and `weights` as JSON.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it only describes what from_form reads")]
+pub(crate) struct Form {
+    /// Pictures.
+    #[schema(content_media_type = "image/*")]
+    image: Option<Vec<u8>>,
+    /// Words.
+    text: Option<String>,
+    /// Id of an indexed picture.
+    image_id: Option<String>,
+    /// Hits of a page.
+    top_k: Option<usize>,
+    /// JSON.
+    filter: Option<String>,
+    /// JSON.
+    weights: Option<String>,
 }
 
 impl Part {

@@ -18,7 +18,7 @@ pub(crate) struct Cursor {
     /// Digest of the search.
     #[serde(rename = "q")]
     pub(crate) query: String,
-    /// Id of the model that answers.
+    /// Id of the model that answers; empty where none does.
     #[serde(rename = "m")]
     pub(crate) model: String,
     /// Version of the table of vectors.

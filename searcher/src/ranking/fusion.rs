@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use table::candidates::Candidate;
+use utoipa::ToSchema;
 
 use crate::ranking::calibration::Scale;
 
@@ -44,12 +45,18 @@ impl Signal {
 }
 
 /// What each signal counts; 0 leaves it out.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Weights {
     // As precise as they are written, so that they are shown as they were written.
+    /// Vectors of pictures, from 0 to 10.
+    #[schema(minimum = 0, maximum = 10)]
     pub(crate) image: f64,
+    /// Vectors of captions, from 0 to 10.
+    #[schema(minimum = 0, maximum = 10)]
     pub(crate) caption_vector: f64,
+    /// Words of captions, keywords and keys, from 0 to 10.
+    #[schema(minimum = 0, maximum = 10)]
     pub(crate) text: f64,
 }
 
@@ -88,7 +95,7 @@ impl Weights {
 }
 
 /// How signals become one order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fusion {
     /// By how far each score is above what is ordinary.
@@ -145,7 +152,7 @@ impl Reading {
 }
 
 /// What one signal says of one picture.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Say {
     /// Cosine similarity, or BM25.
     pub(crate) score: f32,
@@ -225,7 +232,7 @@ mod tests {
     use super::*;
 
     fn candidate(id: &str, score: f32) -> Candidate {
-        Candidate { image_id: id.into(), bucket: "b".into(), key: id.into(), content_hash: id.into(), score }
+        Candidate { image_id: id.into(), bucket: "b".into(), key: id.into(), content_hash: id.into(), written_at: 0, score }
     }
 
     fn leg(signal: Signal, weight: f32, reading: Reading, found: &[(&str, f32)]) -> Leg {

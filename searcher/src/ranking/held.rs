@@ -25,14 +25,17 @@ pub(crate) struct Held {
 impl Held {
     /// The newest versions, or those of a cursor.
     pub(crate) async fn of(engine: &Engine, served: &Arc<Served>, cursor: Option<&Cursor>) -> Result<Self, Problem> {
-        let space = &served.encoders.space;
+        let space = served.encoders().map(|encoders| &encoders.space);
         let embeddings = engine.table(served).await.map_err(problem::tables)?;
         let captions = engine.captions().await.map_err(problem::tables)?;
         let (embeddings, captions) = match cursor {
             None => tokio::try_join!(pinned_embeddings(embeddings), pinned_captions(captions))?,
             Some(cursor) => {
-                if cursor.model != space.model {
-                    let detail = format!("is of a search that the model '{}' began; '{}' answers now", cursor.model, space.model);
+                let now = served.model().unwrap_or_default();
+                if cursor.model != now {
+                    let name =
+                        |model: &str| if model.is_empty() { "no model".to_owned() } else { format!("the model '{model}'") };
+                    let detail = format!("is of a search that {} began; {} answers now", name(&cursor.model), name(now));
                     return Err(Problem::field("cursor", detail));
                 }
                 let gone = || Problem::field("cursor", "is too old: its version of the tables is gone, search again");
@@ -53,7 +56,9 @@ impl Held {
         };
         let same = |captions: &Captions| {
             let theirs = captions.space();
-            (&theirs.space, &theirs.manifest_hash, theirs.dim) == (&space.space, &space.manifest_hash, space.dim)
+            space.is_some_and(|ours| {
+                (&theirs.space, &theirs.manifest_hash, theirs.dim) == (&ours.space, &ours.manifest_hash, ours.dim)
+            })
         };
         let comparable = captions.as_ref().is_some_and(same);
         Ok(Self { embeddings, captions, comparable })

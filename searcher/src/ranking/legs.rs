@@ -232,7 +232,8 @@ impl Question {
         query: &Query,
     ) -> Result<Option<Scale>, TableError> {
         let Some(vector) = &self.vector else { return Ok(None) };
-        let background = backdrop.of(ledger, &served.encoders.unrelated_words).await?;
+        let unrelated = served.encoders().map_or(&[][..], |encoders| &encoders.unrelated_words);
+        let background = backdrop.of(ledger, unrelated).await?;
         // Pictures are nearer to each other than words to pictures.
         let only_words = query.examples.iter().all(|(example, _)| matches!(example, Example::Text(_)));
         Ok(Scale::of(vector, &background.sample, background.unrelated.filter(|_| only_words)))

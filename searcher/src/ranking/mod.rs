@@ -44,7 +44,9 @@ pub(crate) struct Answer {
 /// # Errors
 /// An example cannot be used, the cursor is too old, or the tables cannot be read.
 pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) -> Result<Answer, Problem> {
-    query.of.check(&served.encoders.space)?;
+    if query.of.is_said() {
+        query.of.check(&served.loaded()?.space)?;
+    }
     let held = Held::of(engine, served, query.cursor.as_ref()).await?;
     let (table_version, captions_version) = held.versions().await?;
     let question = Question::of(engine, served, &query, &held).await?;
@@ -74,7 +76,7 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
         }
         let next = page.next.or((more && page.full && dropped == 0).then_some(fused.len()));
         let next_cursor = next.map(|position| {
-            let (query, model) = (query.digest.clone(), served.encoders.space.model.clone());
+            let (query, model) = (query.digest.clone(), served.model().unwrap_or_default().to_owned());
             Cursor { query, model, embeddings: table_version, captions: captions_version, scales, position }.write()
         });
         let hits = page.hits(&held, &query, &question.words).await?;

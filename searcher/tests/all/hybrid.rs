@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use table::captions::{CaptionRow, Captions, Said};
 use table::embeddings::Embeddings;
 use table::location::Access;
 use table::schema::{EmbeddingRow, Facts, Space};
-use testkit::World;
+use testkit::{World, eventually};
 
 const DIM: usize = 128;
 const COLOURS: [(&str, &str); 4] = [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")];
@@ -333,6 +335,34 @@ async fn what_an_answer_lacks_is_said() {
         world.post(&format!("{base}/v1/search"), json!({ "text": "red car", "weights": only("image") })).await;
     assert_eq!((status, &problem["field"]), (400, &json!("text")), "{problem}");
     assert!(searcher.stop().await.success());
+
+    // A chosen model that is not there yet: words are searched for, and once it comes it is compared too.
+    let late = folder.path().join("late");
+    let state = world.state().await;
+    let chosen = json!({ "active": "late", "previous": "demo-clip", "removed": {} });
+    state.put("models", &chosen, pipeline::bucket::Only::Always).await.unwrap();
+    let mut searcher = world.run("searcher", &[("MODELS__FOLDER", folder.path().to_str().unwrap())]);
+    let base = searcher.ready().await;
+    let answer = ask(&world, &base, json!({ "text": "red car" })).await;
+    assert!(answer["degraded"].as_str().unwrap().contains("'late' cannot be loaded"), "{answer}");
+    assert!(answer["hits"][0]["caption"].as_str().unwrap().contains("red car"), "{answer}");
+    assert!(answer["model"].is_null() && answer["hits"][0]["signals"].get("image").is_none(), "{answer}");
+    let status = world.get(&format!("{base}/v1/status"), &[]).await.1;
+    assert!(status["model"].is_null() && status["problem"].is_string() && status["wanted"] == "late", "{status}");
+    let (status, problem) = world.post(&format!("{base}/v1/search"), json!({ "vector": vec![1.0; 64] })).await;
+    assert_eq!(status, 503, "{problem}");
+    assert!(Command::new("cp").arg("-r").arg(&model).arg(&late).status().unwrap().success());
+    let manifest = std::fs::read_to_string(late.join("model.toml")).unwrap();
+    std::fs::write(late.join("model.toml"), manifest.replace("id = \"demo-clip\"", "id = \"late\"")).unwrap();
+    eventually("the model is loaded", Duration::from_secs(90), || async {
+        (world.get(&format!("{base}/v1/status"), &[]).await.1["model"]["id"] == "late").then_some(())
+    })
+    .await;
+    let answer = ask(&world, &base, json!({ "text": "red car" })).await;
+    assert_eq!(answer["model"], "late", "{answer}");
+    assert!(searcher.stop().await.success());
+    let chosen = json!({ "active": "demo-clip", "previous": null, "removed": {} });
+    state.put("models", &chosen, pipeline::bucket::Only::Always).await.unwrap();
 
     // Where there are no captions, and somebody asks for them.
     let mut searcher = world.run("searcher", &[("CAPTIONS__ACTIVE", "")]);

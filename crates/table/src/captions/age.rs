@@ -77,7 +77,8 @@ impl Captions {
         Ok(outdated.into_keys().collect())
     }
 
-    async fn latest(&self, condition: DfExpr) -> Result<HashMap<String, i64>, TableError> {
+    /// When the latest row of each object version that meets a condition was written.
+    pub(super) async fn latest(&self, condition: DfExpr) -> Result<HashMap<String, i64>, TableError> {
         let mut latest = HashMap::new();
         for batch in self.ledger.rows(Some(condition), &["image_id", "written_at"]).await? {
             for (id, at) in written(&batch).map_err(|error| self.unusable(error))? {

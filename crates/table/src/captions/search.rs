@@ -1,16 +1,19 @@
 //! Searching what was said: by its vectors and by its words.
 
+use std::collections::{HashMap, HashSet};
+
 use futures::TryStreamExt;
 use lancedb::datafusion::functions_nested::expr_fn::array_has;
 use lancedb::expr::{DfExpr, col, lit};
 use lancedb::index::scalar::FullTextSearchQuery;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 
-use crate::candidates::{Asked, CANDIDATE_COLUMNS, Candidate, read};
+use crate::candidates::{Asked, CANDIDATE_COLUMNS, Candidate, once, read};
 use crate::captions::Captions;
 use crate::captions::rows::WORDS;
 use crate::error::TableError;
-use crate::filter::Filter;
+use crate::filter::{Filter, one_of};
+use crate::ledger::PER_QUERY;
 use crate::location::Database;
 
 impl Captions {
@@ -47,7 +50,7 @@ impl Captions {
             return Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")));
         }
         let asked = Asked { vector, filter, condition: condition(filter), exact, limit };
-        Ok(self.ledger.candidates(asked, &self.indexed).await?.0)
+        self.current(self.ledger.candidates(asked, &self.indexed).await?.0).await
     }
 
     /// The object versions in whose words some of these occur; the score is BM25. For a table that is held at a version.
@@ -65,7 +68,19 @@ impl Captions {
             search = search.only_if_expr(condition);
         }
         let rows: Vec<_> = search.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)?;
-        read(&rows, "_score", |score| score).map_err(|error| self.unusable(error))
+        self.current(read(&rows, "_score", |score| score).map_err(|error| self.unusable(error))?).await
+    }
+
+    /// Leaves out rows that a later caption of the same object version has taken the place of: they stay until maintenance.
+    async fn current(&self, mut found: Vec<Candidate>) -> Result<Vec<Candidate>, TableError> {
+        let ids: HashSet<_> = found.iter().map(|candidate| candidate.image_id.clone()).collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        let mut latest = HashMap::new();
+        for some in ids.chunks(PER_QUERY) {
+            latest.extend(self.latest(one_of("image_id", some.iter().cloned())).await?);
+        }
+        found.retain(|candidate| latest.get(&candidate.image_id).is_none_or(|at| *at <= candidate.written_at));
+        Ok(once(found))
     }
 
     /// Identities of the object versions that the filter keeps, its keywords included; `None` where there are more than

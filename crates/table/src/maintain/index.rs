@@ -20,6 +20,8 @@ const LOOKED_UP: [&str; 3] = ["image_id", "key", "content_hash"];
 const VECTOR: &str = "vector";
 /// Rows that no index covers: more than this many and more than this share of the table are worth an extension.
 const LEAST_UNINDEXED: u64 = 4096;
+/// Words of rows that no index covers are cut and counted at every search, which takes longer than comparing vectors.
+const LEAST_UNINDEXED_WORDS: u64 = 512;
 const UNINDEXED_SHARE: u64 = 20;
 /// Parts of one index that are searched one by one; from here on they are merged.
 const MOST_SEGMENTS: u32 = 4;
@@ -93,7 +95,8 @@ fn over_vectors(kind: &DataType) -> Index {
 }
 
 fn has_fallen_behind(index: &IndexConfig, rows: u64) -> bool {
-    index.num_unindexed_rows.unwrap_or(0) > LEAST_UNINDEXED.max(rows / UNINDEXED_SHARE)
+    let least = if index.index_type == IndexType::FTS { LEAST_UNINDEXED_WORDS } else { LEAST_UNINDEXED };
+    index.num_unindexed_rows.unwrap_or(0) > least.max(rows / UNINDEXED_SHARE)
 }
 
 fn extension(index: &IndexConfig) -> OptimizeOptions {

@@ -12,3 +12,4 @@ mod probe;
 mod redone;
 mod rows;
 mod tables;
+mod timeline;

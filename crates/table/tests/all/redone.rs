@@ -5,7 +5,9 @@ use crate::rows;
 use std::collections::HashSet;
 
 use rows::{facts, open, space, unit};
+use table::candidates::Candidate;
 use table::captions::{self, CaptionRow, Captions, Said};
+use table::filter::Filter;
 use table::maintain::{MaintainSettings, maintain};
 
 fn caption(id: u128, caption: &str, prompt_hash: &str) -> CaptionRow {
@@ -25,7 +27,7 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
     let (_store, database) = open().await;
     let captions = Captions::open_or_create(&database, "tiny", space(2)).await.unwrap();
     let name = captions::name("tiny");
-    captions.append(&[caption(1, "a cat", "old"), caption(2, "a dog", "old")], "first").await.unwrap();
+    captions.append(&[caption(1, "an animal", "old"), caption(2, "an animal, a dog", "old")], "first").await.unwrap();
     let (one, two) = (format!("{:032x}", 1), format!("{:032x}", 2));
     let outdated = captions.outdated("onnx:tiny", "new").await.unwrap();
     assert_eq!(outdated, HashSet::from([one.clone(), two.clone()]));
@@ -41,8 +43,15 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
             assert_eq!(captions.ledger().count_rows().await.unwrap(), 2);
         }
         let said = captions.said(&[one.clone(), two.clone()]).await.unwrap();
-        assert_eq!((said[&one].caption.as_str(), said[&two].caption.as_str()), ("a black cat", "a dog"));
+        assert_eq!((said[&one].caption.as_str(), said[&two].caption.as_str()), ("a black cat", "an animal, a dog"));
         assert_eq!(said[&one].others, [("zh".to_owned(), "一只猫".to_owned())]);
+        // What is no longer said finds nothing any more, and what is said finds it once.
+        let held = captions.pinned().await.unwrap();
+        let ids = |found: Vec<Candidate>| found.into_iter().map(|candidate| candidate.image_id).collect::<Vec<_>>();
+        assert_eq!(ids(held.matching("animal", &Filter::default(), 10).await.unwrap()), [two.clone()]);
+        assert_eq!(ids(held.matching("black", &Filter::default(), 10).await.unwrap()), [one.clone()]);
+        let near = held.candidates(&unit(vec![1.0, 1.0]), &Filter::default(), true, 10).await.unwrap();
+        assert_eq!(ids(near), [one.clone(), two.clone()]);
         let written = captions.written(&[one.clone(), two.clone()]).await.unwrap();
         assert_eq!((written[&one].prompt_hash.as_str(), written[&two].prompt_hash.as_str()), ("new", "old"));
         assert!(written[&one].at > written[&two].at);

@@ -88,9 +88,28 @@ async fn scenes_get_their_sentence_in_both_languages() {
     let (status, shown) = world.get(&format!("{base}/v1/status"), &[]).await;
     assert_eq!((status, &shown["captioner"]["id"], &shown["captioner"]["languages"][1]), (200, &CAPTIONER.into(), &"zh".into()));
     assert_eq!(shown["captioner"]["prompt_hash"], said[&ids[0]].prompt_hash);
+
+    // A captioner that settings name is not removed; one they no longer name goes with its queues and its table.
+    let remove = ["models", "remove", CAPTIONER, "--grace", "10s"];
+    let refused = world.command("ingest", &remove, &SERVED).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("stages.captioners"), "{refused:?}");
     for program in [&mut ingest, &mut embedder, &mut captioner] {
         assert!(program.stop().await.success(), "{}", program.log());
     }
+    let without = world.command("ingest", &remove, &[]).await;
+    assert!(without.status.success(), "{without:?}");
+    let mut ingest = world.run_ingest();
+    ingest.ready().await;
+    eventually("table and queues of the captioner are gone", SOON, || async {
+        let output = world.command("ingest", &["models", "--json"], &[]).await;
+        let models: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let row = models.as_array()?.iter().find(|row| row["id"] == CAPTIONER)?;
+        let gone = row["kind"] == "caption" && row["rows"].is_null() && row["queues"]["work"].is_null();
+        (gone && row["removed"]["dropped_at"].is_string()).then_some(())
+    })
+    .await;
+    assert_eq!(world.rows("embeddings_demo-clip").await.len(), scenes.len());
+    drop(ingest);
     world.finish().await;
 }
 

@@ -1,0 +1,157 @@
+//! All pictures by date. Kept in memory by who shows them, some 100 bytes for each object, because a page of what lies far
+//! back must not cost reading everything before it.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::error::ArrowError;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use lancedb::expr::col;
+use tokio::sync::Mutex;
+
+use crate::error::TableError;
+use crate::filter::micros;
+use crate::ledger::Ledger;
+use crate::schema::column;
+
+const COLUMNS: [&str; 6] = ["image_id", "bucket", "key", "taken_at", "last_modified", "written_at"];
+
+/// Place of a picture in the timeline: the newest have the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// When it was taken, or else last written, in microseconds since 1970.
+    pub at: i64,
+    /// Its identity as a number.
+    pub image_id: u128,
+}
+
+/// All pictures of one version of a table, each object once, newest first.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    /// Version of the table.
+    pub version: u64,
+    moments: Vec<Moment>,
+}
+
+impl Timeline {
+    /// Places of the moments from `from` to before `before`, in microseconds.
+    pub fn between(&self, from: Option<i64>, before: Option<i64>) -> Range<usize> {
+        let begin = before.map_or(0, |before| self.moments.partition_point(|moment| moment.at >= before));
+        let end = from.map_or(self.moments.len(), |from| self.moments.partition_point(|moment| moment.at >= from));
+        begin..end.max(begin)
+    }
+
+    /// The place after a moment, whether that is still there or not.
+    pub fn after(&self, moment: Moment) -> usize {
+        self.moments.partition_point(|other| *other >= moment)
+    }
+
+    /// The moments at some places.
+    pub fn slice(&self, places: Range<usize>) -> &[Moment] {
+        self.moments.get(places).unwrap_or_default()
+    }
+
+    /// Number of pictures in every month that has some (UTC), by its first day, newest first.
+    pub fn months(&self) -> Vec<(Date, usize)> {
+        let mut months: Vec<(Date, usize)> = Vec::new();
+        let mut rest = self.moments.as_slice();
+        while let Some(first) = rest.first() {
+            let Ok(at) = Timestamp::from_microsecond(first.at) else { break };
+            let month = at.to_zoned(TimeZone::UTC).date().first_of_month();
+            let begin = month.to_zoned(TimeZone::UTC).map_or(i64::MIN, |begin| begin.timestamp().as_microsecond());
+            let count = rest.partition_point(|moment| moment.at >= begin).max(1);
+            months.push((month, count));
+            rest = &rest[count..];
+        }
+        months
+    }
+}
+
+/// What is known of an object: the newest of its rows.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+struct Newest {
+    modified: Option<i64>,
+    written: i64,
+    moment: Moment,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    rows: usize,
+    last_written: i64,
+    // By a hash of bucket and key: keys themselves would take most of the memory.
+    objects: HashMap<u64, Newest>,
+    timeline: Arc<Timeline>,
+}
+
+/// The timeline of a table, as it was last read. Rows that were appended since are added; when some were deleted, all is read
+/// again.
+#[derive(Debug, Default)]
+pub struct Timelines(Mutex<Known>);
+
+impl Timelines {
+    /// The timeline of the newest version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn newest(&self, ledger: &Ledger) -> Result<Arc<Timeline>, TableError> {
+        // Whoever comes second waits for the first and finds everything read.
+        let mut known = self.0.lock().await;
+        let pinned = ledger.pinned().await?;
+        let version = pinned.version().await?;
+        if known.timeline.version == version {
+            return Ok(Arc::clone(&known.timeline));
+        }
+        let rows = pinned.count_rows().await?;
+        let appended = match known.rows {
+            0 => None,
+            _ => Some(pinned.rows(Some(col("written_at").gt(micros(known.last_written))), &COLUMNS).await?),
+        };
+        let is_all = |more: &Vec<RecordBatch>| known.rows + more.iter().map(RecordBatch::num_rows).sum::<usize>() == rows;
+        let batches = match appended.filter(is_all) {
+            Some(more) => more,
+            None => {
+                *known = Known::default();
+                pinned.rows(None, &COLUMNS).await?
+            }
+        };
+        known.add(&batches).map_err(|error| TableError::rows(ledger.name(), error))?;
+        let mut moments: Vec<_> = known.objects.values().map(|newest| newest.moment).collect();
+        moments.sort_unstable_by(|a, b| b.cmp(a));
+        known.timeline = Arc::new(Timeline { version, moments });
+        Ok(Arc::clone(&known.timeline))
+    }
+}
+
+impl Known {
+    fn add(&mut self, batches: &[RecordBatch]) -> Result<(), ArrowError> {
+        for batch in batches {
+            let text = |name| column::<StringArray>(batch, name);
+            let time = |name| column::<TimestampMicrosecondArray>(batch, name);
+            let (ids, buckets, keys) = (text("image_id")?, text("bucket")?, text("key")?);
+            let (taken, modified, written) = (time("taken_at")?, time("last_modified")?, time("written_at")?);
+            for row in 0..batch.num_rows() {
+                let at = |times: &TimestampMicrosecondArray| times.is_valid(row).then(|| times.value(row));
+                let image_id = u128::from_str_radix(ids.value(row), 16)
+                    .map_err(|error| ArrowError::ParseError(format!("image_id '{}': {error}", ids.value(row))))?;
+                let modified = at(modified);
+                let at = at(taken).or(modified).unwrap_or_else(|| written.value(row));
+                let newest = Newest { modified, written: written.value(row), moment: Moment { at, image_id } };
+                let mut object = DefaultHasher::new();
+                (buckets.value(row), keys.value(row)).hash(&mut object);
+                let known = self.objects.entry(object.finish()).or_insert(newest);
+                if newest > *known {
+                    *known = newest;
+                }
+                self.last_written = self.last_written.max(written.value(row));
+            }
+            self.rows += batch.num_rows();
+        }
+        Ok(())
+    }
+}
