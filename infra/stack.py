@@ -69,7 +69,8 @@ def up(home, embedders=2):
     for number in range(1, embedders + 1):
         start_service(home, programs, "embedder", env, name=f"embedder-{number}")
     start_service(home, programs, "captioner", {**TAGGED, **env})
-    start_service(home, programs, "searcher", env, preferred_port=PAGE_PORT)
+    page = {"BUCKETLENS__UPLOAD__ENABLED": "true", "BUCKETLENS__OPERATIONS__URL": address(home, "ingest"), **env}
+    start_service(home, programs, "searcher", page, preferred_port=PAGE_PORT)
     for name in services(home):
         url = address(home, name)
         processes.wait_ready(run_file(home, name), name, lambda url=url: ready(url), READY_SECONDS)

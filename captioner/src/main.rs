@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use captioner::Settings;
 use clap::{Parser, Subcommand};
+use pipeline::paper::{self, Paper};
 use pipeline::service;
 
 /// Turns the pictures of a bucket into sentences and keywords that can be searched.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = paper::VERSION)]
 struct Arguments {
     /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
     #[arg(long, global = true)]
@@ -24,6 +25,8 @@ enum Command {
     Run,
     /// Print every setting with its default.
     Settings,
+    #[command(flatten)]
+    Paper(Paper),
 }
 
 fn main() -> ExitCode {
@@ -31,5 +34,6 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run => service::main(arguments.settings.as_deref(), captioner::run),
         Command::Settings => service::print_defaults::<Settings>(),
+        Command::Paper(paper) => paper.make::<Arguments>(),
     }
 }

@@ -66,5 +66,5 @@ async fn show(State(Running(running)): State<Running>) -> Json<Value> {
             "batch": captioner.as_ref().map(Captioner::batch),
         })
     });
-    Json(json!({ "version": env!("CARGO_PKG_VERSION"), "captioner": captioner }))
+    Json(json!({ "version": pipeline::paper::VERSION, "captioner": captioner }))
 }

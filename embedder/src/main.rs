@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use embedder::{Settings, models};
+use pipeline::paper::{self, Paper};
 use pipeline::service;
 
 /// Turns the pictures of a bucket into vectors that can be searched.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = paper::VERSION)]
 struct Arguments {
     /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
     #[arg(long, global = true)]
@@ -27,6 +28,8 @@ enum Command {
     Models(models::Command),
     /// Print every setting with its default.
     Settings,
+    #[command(flatten)]
+    Paper(Paper),
 }
 
 fn main() -> ExitCode {
@@ -37,5 +40,6 @@ fn main() -> ExitCode {
             service::command(arguments.settings.as_deref(), |settings, cancel| models::run(settings, command, cancel))
         }
         Command::Settings => service::print_defaults::<Settings>(),
+        Command::Paper(paper) => paper.make::<Arguments>(),
     }
 }

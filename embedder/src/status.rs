@@ -39,5 +39,5 @@ async fn show(State(running): State<Running>) -> Json<Value> {
             (id, json!({ "placement": encoder.placement(), "dim": encoder.dim(), "batch": batch, "max_batch": max_batch }))
         })
         .collect();
-    Json(json!({ "version": env!("CARGO_PKG_VERSION"), "models": shown }))
+    Json(json!({ "version": pipeline::paper::VERSION, "models": shown }))
 }

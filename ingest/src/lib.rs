@@ -33,6 +33,7 @@ mod control;
 mod operations;
 mod ops;
 mod ops_dead;
+mod ops_health;
 mod ops_models;
 mod progress;
 mod remote;

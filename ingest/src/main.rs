@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ingest::{Settings, command};
+use pipeline::paper::{self, Paper};
 use pipeline::service;
 
 /// Watches a bucket and publishes a job for every picture that is not indexed yet.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = paper::VERSION)]
 struct Arguments {
     /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
     #[arg(long, global = true)]
@@ -37,6 +38,8 @@ enum Command {
     Dead(Box<ingest::dead::Command>),
     /// Print every setting with its default.
     Settings,
+    #[command(flatten)]
+    Paper(Paper),
 }
 
 fn main() -> ExitCode {
@@ -54,5 +57,6 @@ fn main() -> ExitCode {
         }),
         Command::Dead(command) => ingest::dead::main(arguments.settings.as_deref(), *command),
         Command::Settings => service::print_defaults::<Settings>(),
+        Command::Paper(paper) => paper.make::<Arguments>(),
     }
 }

@@ -26,6 +26,7 @@ use crate::control;
 use crate::index::Index;
 use crate::operations::{self, End, Operation, Operations};
 use crate::ops_dead::{self, Desk};
+use crate::ops_health::{self, Pulse};
 use crate::ops_models;
 use crate::progress::{self, Rate};
 use crate::report::{Report, Request};
@@ -90,6 +91,7 @@ pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
         ops.publisher.clone(),
         operations.clone(),
     );
+    let pulse = Pulse { parts: ops.parts.clone(), queues: Queues::new(ops.amqp().clone()), stage: ops.stages.first().cloned() };
     Router::new()
         .route("/v1/ops/progress", get(show))
         .route("/v1/ops/stages/{stage}/{action}", post(switch))
@@ -98,6 +100,7 @@ pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
         .route("/v1/ops/{*rest}", any(unknown))
         .with_state(Arc::new(ops))
         .merge(ops_dead::router(desk))
+        .merge(ops_health::router(pulse))
         .merge(models)
         .merge(operations::router(operations))
         .method_not_allowed_fallback(not_allowed)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -28,6 +29,7 @@ const LISTED: usize = 100;
 const MOST_LISTED: usize = 1000;
 const MOST_IDS: usize = 1000;
 const SHORTEST_ID: usize = 8;
+const LINK_LIFETIME: Duration = Duration::from_secs(600);
 
 /// What the dead letters are read from and put back with.
 #[derive(Clone)]
@@ -133,6 +135,7 @@ pub(crate) fn router(desk: Desk) -> Router {
         .route("/v1/ops/dead/replay", post(replay))
         .route("/v1/ops/dead/drop", post(discard))
         .route("/v1/ops/dead/{id}", get(show))
+        .route("/v1/ops/dead/{id}/link", get(link))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(desk))
 }
@@ -163,6 +166,18 @@ async fn show(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<R
     let found =
         gathered.with_presence(&desk.bucket).await.map_err(|error| Problem::unavailable("the bucket cannot be asked", error))?;
     Ok(Json(json!({ "letters": found })).into_response())
+}
+
+/// A link to the object as it is now.
+async fn link(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let selection = Ask { ids: vec![id], ..Ask::default() }.selection(&desk.stages)?;
+    let gone = || Problem::new(StatusCode::NOT_FOUND, "no dead letter with this id has an object that is still there");
+    let letter = desk.look(&selection).await?.selected.into_iter().next().ok_or_else(gone)?;
+    let key = letter.object.ok_or_else(gone)?.key;
+    let away = |error: &dyn std::fmt::Display| Problem::unavailable("the bucket cannot be asked", error);
+    desk.bucket.head(&key).await.map_err(|error| away(&error))?.ok_or_else(gone)?;
+    let url = desk.bucket.presigned_get(&key, LINK_LIFETIME).await.map_err(|error| away(&error))?;
+    Ok(Json(json!({ "url": url })).into_response())
 }
 
 async fn replay(State(desk): State<Arc<Desk>>, body: Bytes) -> Result<Response, Problem> {

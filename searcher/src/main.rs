@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use pipeline::paper::{self, Paper};
 use pipeline::service;
 use searcher::Settings;
 
 /// Answers searches over HTTP and serves the web page.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = paper::VERSION)]
 struct Arguments {
     /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
     #[arg(long, global = true)]
@@ -24,6 +25,8 @@ enum Command {
     Run,
     /// Print every setting with its default.
     Settings,
+    #[command(flatten)]
+    Paper(Paper),
 }
 
 fn main() -> ExitCode {
@@ -31,5 +34,6 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run => service::main(arguments.settings.as_deref(), searcher::run),
         Command::Settings => service::print_defaults::<Settings>(),
+        Command::Paper(paper) => paper.make::<Arguments>(),
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Val
     };
     let (wanted, problem) = app.following.behind().unzip();
     Ok(axum::Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": pipeline::paper::VERSION,
         "model": served.encoders().map(model),
         "upload": upload(&app.upload),
         "operations": app.operations,

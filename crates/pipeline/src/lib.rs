@@ -35,6 +35,7 @@ pub mod question;
 // What every process has.
 pub mod access;
 pub mod health;
+pub mod paper;
 pub mod problem;
 pub mod front;
 pub mod service;

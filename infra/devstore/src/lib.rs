@@ -9,6 +9,7 @@
 //! versions, object locks, server-side encryption. Checksums sent by clients are accepted and not verified.
 
 mod body;
+mod cors;
 mod listen;
 mod listing;
 mod service;
@@ -18,11 +19,13 @@ mod upload;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use s3s::{
+    Body, HttpError,
     auth::SimpleAuth,
     service::{S3Service, S3ServiceBuilder},
 };
@@ -94,6 +97,13 @@ impl Server {
     }
 }
 
+fn open_to_pages(
+    service: S3Service,
+) -> impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = HttpError, Future: Send + 'static> + Clone
+{
+    service_fn(move |request| cors::answer(service.clone(), request))
+}
+
 async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToken) {
     let http = auto::Builder::new(TokioExecutor::new());
     let graceful = GracefulShutdown::new();
@@ -115,7 +125,7 @@ async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToke
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let connection = http.serve_connection(TokioIo::new(socket), service.clone()).into_owned();
+        let connection = http.serve_connection(TokioIo::new(socket), open_to_pages(service.clone())).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::delivery::text;
 use crate::job::{Job, Origin, StageName};
-use crate::object::ObjectRef;
+use crate::object::{ImageId, ObjectRef};
 use crate::publish::Outgoing;
 use crate::settle::cut;
 use crate::topology::Topology;
@@ -23,6 +23,8 @@ pub struct DeadLetter {
     pub stage: StageName,
     /// Which object version; `None` if the body is no job that this version can read.
     pub object: Option<ObjectRef>,
+    /// Identity of that object version, under which another stage may know it.
+    pub image_id: Option<String>,
     /// Stable code of the failure.
     pub class: String,
     /// The failure in words.
@@ -72,6 +74,7 @@ impl DeadLetter {
         Self {
             message_id: id.unwrap_or_else(|| blake3::hash(&message.data).to_hex()[..32].to_owned()),
             stage: stage.clone(),
+            image_id: object.as_ref().map(|object| ImageId::of(&object.bucket, &object.key, &object.etag).to_string()),
             object,
             class,
             reason,

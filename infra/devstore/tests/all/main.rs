@@ -7,6 +7,7 @@
 mod listings;
 mod notifications;
 mod objects;
+mod pages;
 mod races;
 mod server;
 mod tables;

@@ -1,0 +1,50 @@
+//! What every program prints about itself for shells and for `man`.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Subcommand};
+use clap_complete::Shell;
+
+/// Version, and of which commit where that is known.
+pub const VERSION: &str = env!("BUCKETLENS_VERSION");
+
+/// Commands of every program.
+#[derive(Debug, Subcommand)]
+pub enum Paper {
+    /// Print what makes a shell complete this program's arguments.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write manual pages, one for each command, into a folder.
+    Man {
+        /// It is made where it is missing.
+        folder: PathBuf,
+    },
+}
+
+impl Paper {
+    /// Prints or writes it.
+    pub fn make<P: CommandFactory>(self) -> ExitCode {
+        let mut command = P::command();
+        match self {
+            Self::Completions { shell } => {
+                let name = command.get_name().to_owned();
+                clap_complete::generate(shell, &mut command, name, &mut io::stdout());
+            }
+            Self::Man { folder } => {
+                let written = std::fs::create_dir_all(&folder).and_then(|()| clap_mangen::generate_to(command, &folder));
+                if let Err(error) = written {
+                    #[allow(clippy::print_stderr, reason = "a command says on its own why it failed")]
+                    {
+                        eprintln!("manual pages cannot be written to {}: {error}", folder.display());
+                    }
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+        ExitCode::SUCCESS
+    }
+}
