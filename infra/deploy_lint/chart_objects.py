@@ -57,7 +57,7 @@ def reference_findings(root, content, deployments, names):
             return
         if "replicas" in target["spec"]:
             yield "its Deployment has a number of replicas, which an upgrade would set again"
-        queues = {trigger["metadata"]["queueName"] for trigger in spec["triggers"]}
+        queues = {trigger["metadata"].get("queueName", "") for trigger in spec["triggers"]}
         wanted = worked_queues(root, target)
         if queues != wanted:
             yield f"looks at {sorted(queues)}, but its workers work on {sorted(wanted)}"

@@ -2,7 +2,8 @@
 
 import json
 import re
-from importlib import resources
+from importlib import util
+from pathlib import Path
 
 import jsonschema
 import yaml
@@ -12,14 +13,20 @@ import settings
 FILES = ("infra/compose.yaml", "infra/compose.rustfs.yaml")
 
 
+def schema_file():
+    # The package is installed for this file alone, without what importing it would need.
+    [package] = util.find_spec("check_jsonschema").submodule_search_locations
+    return Path(package, "builtin_schemas/vendor/compose-spec.json")
+
+
 def findings(root):
-    schema = json.loads(resources.files("check_jsonschema").joinpath("builtin_schemas/vendor/compose-spec.json").read_text())
+    schema = json.loads(schema_file().read_text())
     found = []
     documented = set(re.findall(r"^(\w+)=", (root / "infra/env.example").read_text(), re.MULTILINE))
     for name in FILES:
         text = (root / name).read_text()
         document = yaml.safe_load(text)
-        errors = jsonschema.Draft7Validator(schema).iter_errors(document)
+        errors = jsonschema.validators.validator_for(schema)(schema).iter_errors(document)
         found += (f"{name}: {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors)
         used = set(re.findall(r"\$\{(\w+)", re.sub(r"^\s*#.*", "", text, flags=re.MULTILINE)))
         found += (f"{name} uses {variable}, which infra/env.example does not have" for variable in sorted(used - documented))
