@@ -1,8 +1,10 @@
 """infra/helm: rendered with several sets of values, against the schemas of Kubernetes and against the programs."""
 
+import functools
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import jsonschema
 import kubernetes_validate
@@ -65,7 +67,7 @@ def render(chart, values):
         return [], f"not YAML: {error}"
 
 
-class Strict(yaml.SafeLoader):
+class Strict(yaml.CSafeLoader):
     """Refuses a key that comes twice; of two equal variables or labels one would be lost."""
 
     def construct_mapping(self, node, deep=False):
@@ -75,12 +77,16 @@ class Strict(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+@functools.cache
+def own_schemas():
+    return yaml.safe_load(Path(__file__).with_name("crds.yaml").read_text())
+
+
 def object_findings(content):
     kind = f"{content['apiVersion']}/{content['kind']}"
     name = f"{content['kind']} {content['metadata']['name']}"
-    own = yaml.safe_load((tools.DEV.parent / "infra/deploy_lint/crds.yaml").read_text())
-    if kind in own:
-        errors = jsonschema.Draft7Validator(own[kind]).iter_errors(content["spec"])
+    if kind in own_schemas():
+        errors = jsonschema.Draft7Validator(own_schemas()[kind]).iter_errors(content["spec"])
         yield from (f"{name}: {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors)
         return
     try:
