@@ -32,14 +32,35 @@ ingest *arguments:
 fmt:
     cargo fmt --all
 
-# Check formatting, lints, documentation, dependencies and spelling.
-lint: setup
+# Check formatting, lints, documentation, dependencies, spelling, and what runs bucketlens elsewhere.
+lint: setup lint-deploy
     @infra/setup lint
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- --deny warnings
     RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
     .dev/bin/cargo-deny --log-level error check bans licenses sources
     .dev/venv/bin/typos --config .typos.toml
+
+# Check Dockerfile, compose file, units, rules, dashboard and chart, without running any of them.
+lint-deploy:
+    @infra/setup deploy
+    @.dev/venv/bin/python infra/deploy_lint
+
+# Build the image of a program: `just image embedder`, `just image embedder gpu`.
+image program device="cpu":
+    docker build --file infra/Dockerfile --target {{ program }} --build-arg DEVICE={{ device }} \
+        --build-arg BUCKETLENS_COMMIT="$(git rev-parse HEAD)" \
+        --tag bucketlens/{{ program }}:{{ if device == "gpu" { "gpu" } else { "latest" } }} .
+
+# Run compose with infra/compose.yaml: `just compose up --detach --build`, `just compose ps`, `just compose down`.
+[positional-arguments]
+compose *arguments:
+    @BUCKETLENS_COMMIT="$(git rev-parse HEAD)" docker compose --file infra/compose.yaml "$@"
+
+# Render the chart as far as that goes without helm: `just chart`, `just chart infra/helm/bucketlens/ci/full-values.yaml`.
+chart values="infra/helm/bucketlens/ci/small-values.yaml":
+    @infra/setup deploy
+    @.dev/venv/bin/python infra/deploy_lint/show_chart.py {{ values }}
 
 # Run every test, with a broker of its own; arguments go to `cargo test`.
 test *arguments: setup

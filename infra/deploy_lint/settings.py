@@ -1,0 +1,47 @@
+"""The settings each program has, read from the files that document them."""
+
+import re
+import tomllib
+
+PROGRAMS = ("ingest", "embedder", "captioner", "searcher")
+# Read by the programs themselves, beside the settings.
+OTHER_VARIABLES = {"BUCKETLENS_OPENAI_API_KEY", "BUCKETLENS_COMMIT"}
+MARGIN_SECONDS = 5
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+
+
+def defaults(root, program):
+    """All settings of a program with their defaults, by section."""
+    shared = tomllib.loads((root / "crates/pipeline/settings.toml").read_text())
+    return {**shared, **tomllib.loads((root / program / "settings.toml").read_text())}
+
+
+def unknown_variables(root, program, names):
+    """Those of our variables that the program would refuse, because it knows no such setting."""
+    known = defaults(root, program)
+    for name in names:
+        if not name.startswith("BUCKETLENS_") or name in OTHER_VARIABLES:
+            continue
+        _, section, key = (name.split("__") + ["", ""])[:3]
+        if key.lower() not in known.get(section.lower(), {}):
+            yield f"{name} is not a setting of {program}"
+
+
+def unknown_keys(root, program, text):
+    """The same for a file of settings."""
+    known = defaults(root, program)
+    for section, values in tomllib.loads(text).items():
+        yield from (f"[{section}] {key} is not a setting of {program}" for key in values if key not in known.get(section, {}))
+
+
+def missing_grace(root, program, grace, variables=()):
+    """Says so if a program is killed before it may finish what it has begun."""
+    needed = seconds(dict(variables).get("BUCKETLENS__HTTP__SHUTDOWN_TIMEOUT", defaults(root, program)["http"]["shutdown_timeout"]))
+    if seconds(grace) < needed + MARGIN_SECONDS:
+        yield f"{program} is killed after {grace}, but may take {needed:g} s to stop, and {MARGIN_SECONDS} s should be left"
+
+
+def seconds(duration):
+    """"90s", "1m30s" or a number of seconds."""
+    parts = re.findall(r"([\d.]+)(ms|[smh])", str(duration))
+    return sum(float(number) * _UNITS[unit] for number, unit in parts) if parts else float(duration)
