@@ -82,7 +82,8 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(status::status))
 }
 
-async fn within(limit: Duration, request: Request, next: Next) -> Response {
+/// Answers in time, or says that it cannot.
+pub(crate) async fn within(limit: Duration, request: Request, next: Next) -> Response {
     let late = |_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("not answered within {limit:?}; try again later")).into_response()
     };

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use axum::{Router, middleware};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
+use crate::api;
 use crate::problem::Problem;
 
 const MAX_BODY_BYTES: usize = 64 << 10;
@@ -37,6 +38,8 @@ pub(crate) fn router(url: &str) -> anyhow::Result<Router> {
         .route("/v1/ops/{*rest}", any(forward))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(GlobalConcurrencyLimitLayer::new(AT_ONCE))
+        // A request that comes too slowly must not keep a place.
+        .layer(middleware::from_fn(|request, next| api::within(TIMEOUT, request, next)))
         .with_state(ingest))
 }
 

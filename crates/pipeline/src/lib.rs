@@ -38,6 +38,7 @@ pub mod health;
 pub mod paper;
 pub mod problem;
 pub mod front;
+mod connections;
 pub mod service;
 mod reload;
 pub mod settings;

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Backoff;
+use crate::connections;
 use crate::health::Health;
 use crate::reload;
 use crate::settings::{self, Settings, SettingsError};
@@ -223,7 +224,7 @@ pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdo
             telemetry::upkeep();
         }
     });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    connections::serve(listener, router, shutdown).await;
     Ok(())
 }
 

@@ -6,14 +6,13 @@ use http::header::{
     ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN,
 };
 use hyper::body::Incoming;
-use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode, http};
 use s3s::service::S3Service;
 use s3s::{Body, HttpError};
 
 /// Answers as `service` does, and lets scripts of other origins see it.
 pub(crate) async fn answer(service: S3Service, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
-    let Some(origin) = request.headers().get(ORIGIN).cloned() else { return service.call(request).await };
+    let Some(origin) = request.headers().get(ORIGIN).cloned() else { return service.call(request.map(Body::from)).await };
     let asks_first = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if asks_first {
         let mut response = Response::new(Body::empty());
@@ -25,7 +24,7 @@ pub(crate) async fn answer(service: S3Service, request: Request<Incoming>) -> Re
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         response
     } else {
-        service.call(request).await?
+        service.call(request.map(Body::from)).await?
     };
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag"));

@@ -6,4 +6,5 @@
 
 mod http;
 mod hybrid;
+mod library;
 mod settings;
