@@ -6,7 +6,7 @@ use axum::routing::get;
 use pipeline::bucket::BucketSettings;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-const FILES: [(&str, &str, &str); 18] = [
+const FILES: [(&str, &str, &str); 22] = [
     ("/", "text/html; charset=utf-8", include_str!("../ui/index.html")),
     ("/ui/app.js", "text/javascript; charset=utf-8", include_str!("../ui/app.js")),
     ("/ui/address.js", "text/javascript; charset=utf-8", include_str!("../ui/address.js")),
@@ -15,14 +15,18 @@ const FILES: [(&str, &str, &str); 18] = [
     ("/ui/filters.js", "text/javascript; charset=utf-8", include_str!("../ui/filters.js")),
     ("/ui/grid.js", "text/javascript; charset=utf-8", include_str!("../ui/grid.js")),
     ("/ui/message.js", "text/javascript; charset=utf-8", include_str!("../ui/message.js")),
+    ("/ui/preferences.js", "text/javascript; charset=utf-8", include_str!("../ui/preferences.js")),
+    ("/ui/question.js", "text/javascript; charset=utf-8", include_str!("../ui/question.js")),
     ("/ui/said.js", "text/javascript; charset=utf-8", include_str!("../ui/said.js")),
     ("/ui/search.js", "text/javascript; charset=utf-8", include_str!("../ui/search.js")),
     ("/ui/server.js", "text/javascript; charset=utf-8", include_str!("../ui/server.js")),
+    ("/ui/sharing.js", "text/javascript; charset=utf-8", include_str!("../ui/sharing.js")),
     ("/ui/tuning.js", "text/javascript; charset=utf-8", include_str!("../ui/tuning.js")),
     ("/ui/viewer.js", "text/javascript; charset=utf-8", include_str!("../ui/viewer.js")),
+    ("/ui/views.js", "text/javascript; charset=utf-8", include_str!("../ui/views.js")),
     ("/ui/words.js", "text/javascript; charset=utf-8", include_str!("../ui/words.js")),
-    ("/ui/style.css", "text/css; charset=utf-8", include_str!("../ui/style.css")),
     ("/ui/filters.css", "text/css; charset=utf-8", include_str!("../ui/filters.css")),
+    ("/ui/style.css", "text/css; charset=utf-8", include_str!("../ui/style.css")),
     ("/ui/viewer.css", "text/css; charset=utf-8", include_str!("../ui/viewer.css")),
     ("/ui/favicon.svg", "image/svg+xml", include_str!("../ui/favicon.svg")),
 ];

@@ -1,5 +1,6 @@
 // The address says all that is searched, so links can be shared and Back works:
-//   ?q=words or ?like=image_id     what hits should be like; without either, the keywords they are narrowed to
+//   ?view=                         another view than the search; what else its address says is its own affair
+//   ?q=words &like=image_id …      what hits should be like; without either, the keywords they are narrowed to
 //   &keyword= &format= …           what they are narrowed to, see FILTERS
 //   &weights=pictures,captions,words &fusion= &relevant= &sort=     how they are ordered, where not as usual
 //   #image=image_id                which picture is open
@@ -7,8 +8,10 @@
 
 export const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'bmp', 'tiff', 'jxl', 'heic', 'avif'];
 export const SIGNALS = ['image', 'caption_vector', 'text'];
+export const VIEWS = ['library', 'upload', 'operations'];
+export const MOST_EXAMPLES = 8; // words included
 
-const pictures = []; // uploaded pictures; history.state.picture is a place in this list
+const pictures = []; // uploaded pictures; history.state.pictures are places in this list
 let react = () => {};
 
 /** `follow({ reuse })` is called at every change of the address; `reuse` when the reader went back or forward. */
@@ -46,16 +49,19 @@ function readWeights(text) {
   return Object.fromEntries(SIGNALS.map((signal, place) => [signal, values[place]]));
 }
 
+/** What the address says under this name, null where it says nothing. */
+export const saidInAddress = (name) => new URLSearchParams(location.search).get(name);
+
+export const viewInAddress = () => oneOf(VIEWS, saidInAddress('view')) ?? 'search';
+
 /** What the address asks for. Whatever makes no sense there is left out. */
 export function readAddress() {
   const said = new URLSearchParams(location.search);
-  const imageId = said.get('like');
-  const words = imageId ? null : said.get('q')?.trim() || null;
   const relevant = said.get('relevant');
   return {
-    words,
-    imageId,
-    picture: (words || imageId ? null : pictures[history.state?.picture]) ?? null,
+    words: said.get('q')?.trim() || null,
+    imageIds: unique(said.getAll('like')).slice(0, MOST_EXAMPLES),
+    pictures: (history.state?.pictures ?? []).map((place) => pictures[place]).filter(Boolean),
     keywords: unique(said.getAll('keyword')),
     formats: FORMATS.filter((format) => said.getAll('format').includes(format)),
     ...Object.fromEntries(FILTERS.map(([name, inAddress, read]) => [name, read(said.get(inAddress))])),
@@ -70,8 +76,8 @@ export function readAddress() {
 export function addressOf(asked) {
   const said = new URLSearchParams();
   const say = (name, value) => { if (value) said.append(name, value); };
-  say('like', asked.imageId);
-  if (!asked.imageId) say('q', asked.words);
+  say('q', asked.words);
+  asked.imageIds.forEach((id) => say('like', id));
   asked.keywords.forEach((keyword) => say('keyword', keyword));
   asked.formats.forEach((format) => say('format', format));
   FILTERS.forEach(([name, inAddress]) => say(inAddress, asked[name]));
@@ -82,20 +88,27 @@ export function addressOf(asked) {
   return said.size ? `/?${said}` : '/';
 }
 
+const placesOf = (asked) => asked.pictures.map((picture) => pictures.indexOf(picture));
+
+/** What stands beside the address in the history, so that uploaded pictures are found again. */
+export const stateOf = (asked) => (asked.pictures.length ? { pictures: placesOf(asked) } : {});
+
 /** Two searches with the same id have the same hits. */
-export const idOf = (asked) => `${asked.picture ? `picture ${pictures.indexOf(asked.picture)} ` : ''}${addressOf(asked)}`;
+export const idOf = (asked) => `${asked.pictures.length ? `pictures ${placesOf(asked)} ` : ''}${addressOf(asked)}`;
+
+export const hasExamples = ({ imageIds, pictures: own }) => imageIds.length + own.length > 0;
 
 /** Whether there is anything hits could be like: filters alone are no search. */
-export const isSearch = ({ words, imageId, picture, keywords }) => Boolean(words || imageId || picture || keywords.length);
+export const isSearch = (asked) => Boolean(asked.words || hasExamples(asked) || asked.keywords.length);
 
-/** Whether weak matches are left out: as usual only of what was found by words. */
-export const isRelevantOnly = ({ relevant, words }) => relevant ?? Boolean(words);
+/** Whether weak matches are left out: as usual only of what was found by words alone. */
+export const isRelevantOnly = (asked) => asked.relevant ?? Boolean(asked.words && !hasExamples(asked));
 
 export const hasFilters = (asked) => (
   Boolean(asked.keywords.length || asked.formats.length || FILTERS.some(([name]) => asked[name])));
 
 export function go(address, state = {}, { replace = false } = {}) {
-  const same = address === location.pathname + location.search && state.picture === history.state?.picture;
+  const same = address === location.pathname + location.search && String(state.pictures) === String(history.state?.pictures);
   history[replace || same ? 'replaceState' : 'pushState'](state, '', address);
   react({ reuse: false });
 }
@@ -106,12 +119,13 @@ export function go(address, state = {}, { replace = false } = {}) {
  */
 export function change(part, step) {
   const asked = { ...readAddress(), ...part };
-  const state = { step };
-  if (asked.picture) state.picture = pictures.indexOf(asked.picture);
-  go(addressOf(asked), state, { replace: step && history.state?.step === step });
+  go(addressOf(asked), { ...stateOf(asked), step }, { replace: step && history.state?.step === step });
 }
 
-/** Searches by a picture of the reader's. */
-export function goToPicture(file) {
-  go('/', { picture: pictures.push(file) - 1 });
+/** Searches by pictures of the reader's; examples that are there already stay. */
+export function addPictures(files) {
+  const asked = readAddress();
+  pictures.push(...files);
+  if (viewInAddress() === 'search' && hasExamples(asked)) return change({ pictures: [...asked.pictures, ...files].slice(-MOST_EXAMPLES) });
+  go('/', stateOf({ pictures: files.slice(0, MOST_EXAMPLES) }));
 }

@@ -1,5 +1,7 @@
 // Parts of the page by their id, and new ones. Text from elsewhere is set as text only: nothing is ever read as HTML.
 
+import { translate } from './words.js';
+
 export const element = (id) => document.getElementById(id);
 export const on = (id, type, react) => element(id).addEventListener(type, react);
 
@@ -8,4 +10,28 @@ export function make(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
   return made;
+}
+
+/** A cross for a button that takes something away. */
+export const closingCross = () => element('viewer-close').querySelector('svg').cloneNode(true);
+
+/** A copy of what the template with this id holds, in the page's language. */
+export function copyOf(id) {
+  const copy = document.importNode(element(id).content.firstElementChild, true);
+  translate(copy);
+  return copy;
+}
+
+/** Makes `list` show `items` in their order. A child is kept as long as its item's key: focus and pictures stay. */
+export function drawList(list, items, keyOf, build, draw) {
+  const known = new Map([...list.children].map((child) => [child.dataset.key, child]));
+  items.forEach((item, place) => {
+    const key = String(keyOf(item));
+    const child = known.get(key) ?? build(item);
+    child.dataset.key = key;
+    known.delete(key);
+    draw(child, item);
+    if (list.children[place] !== child) list.insertBefore(child, list.children[place] ?? null);
+  });
+  for (const gone of known.values()) gone.remove();
 }

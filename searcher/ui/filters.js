@@ -1,7 +1,7 @@
 // What a search is narrowed to: chips under the search box, and the panel they are made in.
 
 import { FILTERS, FORMATS, change, readAddress } from './address.js';
-import { element, make, on } from './elements.js';
+import { closingCross, element, make, on } from './elements.js';
 import { suggestKeywords } from './grid.js';
 import { say } from './words.js';
 
@@ -33,8 +33,6 @@ function chip([text, removal]) {
   });
   return make('li', {}, button);
 }
-
-const closingCross = () => element('chip-clear').querySelector('svg').cloneNode(true);
 
 function drawFormatBoxes() {
   element('formats').append(...FORMATS.map((format) => {

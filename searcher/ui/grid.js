@@ -1,10 +1,14 @@
 // The pictures found, as tiles.
 
-import { element, make } from './elements.js';
+import { MOST_EXAMPLES, addressOf, isSearch } from './address.js';
+import { copyOf, element, make, on } from './elements.js';
 import { captionOf } from './said.js';
-import { results, running } from './search.js';
+import { fetchMore, results, running, trouble } from './search.js';
 import { loadWhenNear } from './server.js';
-import { translate } from './words.js';
+import { say } from './words.js';
+
+// So many come by themselves while the reader scrolls; more of them only make the page slow.
+const MOST_BY_THEMSELVES = 1200;
 
 const grid = element('grid');
 let drawn = null; // results the tiles are of
@@ -15,36 +19,56 @@ export function drawGrid({ again = false } = {}) {
   if (running && !results.answer && !again) return;
   if (again || drawn !== results) grid.replaceChildren();
   drawn = results;
-  grid.append(...results.hits.slice(grid.childElementCount).map(tile));
+  grid.append(...results.hits.slice(grid.childElementCount).map(foundTile));
+  // Observed anew, it tells at once whether the end of the grid is in sight still.
+  nearEnd.unobserve(element('more'));
+  nearEnd.observe(element('more'));
 }
+
+const nearEnd = new IntersectionObserver((entries) => {
+  if (entries.at(-1).isIntersecting && !trouble && results.hits.length < MOST_BY_THEMSELVES) fetchMore();
+}, { rootMargin: '800px' });
 
 export function focusTile(id) {
   grid.querySelector(`[data-image="${CSS.escape(id)}"]`)?.focus();
 }
 
-/** Fetches more by `fetch` and goes on to the first new tile. */
-export async function growGrid(fetch) {
+export const listenToGrid = () => on('more', 'click', async () => {
   const last = grid.lastElementChild;
-  await fetch();
+  await fetchMore();
   last?.nextElementSibling?.querySelector('.open').focus({ preventScroll: true });
-}
+});
 
-function tile(hit) {
-  const item = element('tile').content.firstElementChild.cloneNode(true);
-  const [open, image, name, score, similar] = ['.open', 'img', '.name', '.score', '.similar'].map((part) => item.querySelector(part));
+/** A picture that leads to its large view and to those like it. */
+export function tile(hit) {
+  const item = copyOf('tile');
+  const [open, image, name, similar] = ['.open', 'img', '.name', '.similar'].map((part) => item.querySelector(part));
   const ratio = hit.width && hit.height ? hit.width / hit.height : 1;
   const described = captionOf(hit)?.text ?? hit.key;
   item.style.setProperty('--ratio', Math.min(Math.max(ratio, 0.6), 2.4).toFixed(3));
-  translate(item);
-  open.href = `${location.pathname}${location.search}#image=${hit.image_id}`;
+  open.href = `#image=${hit.image_id}`;
   open.dataset.image = hit.image_id;
   open.title = described;
   name.textContent = hit.key.split('/').at(-1);
-  score.textContent = hit.score.toFixed(3);
   similar.href = `/?like=${encodeURIComponent(hit.image_id)}`;
   image.alt = described;
   image.addEventListener('error', () => item.classList.add('missing'));
   loadWhenNear(image, hit.thumbnail_url);
+  return item;
+}
+
+/** As above, with its score and a way to search by it too. */
+function foundTile(hit) {
+  const item = tile(hit);
+  const { asked } = results;
+  item.append(make('span', { className: 'score', textContent: hit.score.toFixed(3) }));
+  const room = asked.imageIds.length + asked.pictures.length + (asked.words ? 1 : 0) < MOST_EXAMPLES;
+  if (!room || !isSearch(asked) || asked.imageIds.includes(hit.image_id)) return item;
+  const href = addressOf({ ...asked, imageIds: [...asked.imageIds, hit.image_id] });
+  const label = say('addToSearch');
+  const add = make('a', { className: 'add', href, title: label, ariaLabel: label, textContent: '+' });
+  add.dataset.sameSearch = 'yes';
+  item.append(add);
   return item;
 }
 

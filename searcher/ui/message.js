@@ -1,9 +1,10 @@
 // What is going on, in words: count, summary, messages, what was left out, and the button for more.
 
-import { addressOf, hasFilters, isSearch } from './address.js';
+import { addressOf, hasFilters, isSearch, viewInAddress } from './address.js';
 import { element } from './elements.js';
 import { isCursorGone, keyIsMissing, results, running, status, trouble } from './search.js';
 import { hasKey } from './server.js';
+import { canShare } from './sharing.js';
 import { say } from './words.js';
 
 const rows = () => status?.tables?.images?.rows ?? 0;
@@ -27,6 +28,7 @@ function drawSummary() {
   const found = hits.length ? say(name, hits.length, answer.took_ms, answer.model) : '';
   element('summary').textContent = running ? say('searching') : found;
   element('summary').title = found && say('summaryTitle', answer.table_version);
+  element('share').hidden = !hits.length || !canShare(asked);
   element('degraded').hidden = !answer?.degraded;
   element('degraded').textContent = answer?.degraded ? say('degraded', answer.degraded) : '';
 }
@@ -53,6 +55,8 @@ function drawMessage() {
 function messageWords() {
   if (keyIsMissing()) return [say(hasKey() ? 'keyRefused' : 'keyNeeded'), say('keyNeededDetail')];
   if (trouble?.status === 0) return [say('unreachable'), say('unreachableDetail')];
+  // Other views tell of their own troubles; the two above keep the whole page from working.
+  if (viewInAddress() !== 'search' && trouble?.status !== 415) return [];
   if (isCursorGone()) return [say('outdated')];
   if (trouble) return [trouble.title ?? say('failed'), trouble.detail ?? (trouble.status ? say('badAnswer', trouble.status) : '')];
   if (running || results.hits.length) return [];

@@ -1,30 +1,42 @@
 // What the page asks of the server. A failure is thrown as { status, title, detail }; status 0: no answer.
 
-import { hasFilters, isRelevantOnly } from './address.js';
+import { hasExamples, hasFilters, isRelevantOnly } from './address.js';
 
 const PAGE_SIZE = 60;
 
+const KEPT_BLOBS = 500;
+
+// Two keys, for as long as the tab is open: one to search, one to operate.
 const STORED_KEY = 'bucketlens.api-key';
-const blobAddresses = new Map(); // path → promise of a blob: address, only with an API key
+const STORED_OPERATORS_KEY = 'bucketlens.operators-key';
+const blobAddresses = new Map(); // path → promise of a blob: address, only with an API key; the oldest first
 
 export const hasKey = () => sessionStorage.getItem(STORED_KEY) !== null;
+export const hasOperatorsKey = () => sessionStorage.getItem(STORED_OPERATORS_KEY) !== null;
 
-/** From now on every request carries this API key, as long as the tab is open. */
+/** From now on every request but an operator's carries this API key. */
 export function useKey(key) {
   sessionStorage.setItem(STORED_KEY, key);
   blobAddresses.clear();
 }
 
-async function ask(path, options = {}) {
+export const useOperatorsKey = (key) => sessionStorage.setItem(STORED_OPERATORS_KEY, key);
+
+export async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
-  if (hasKey()) headers.set('Authorization', `Bearer ${sessionStorage.getItem(STORED_KEY)}`);
+  const key = sessionStorage.getItem(path.startsWith('/v1/ops/') ? STORED_OPERATORS_KEY : STORED_KEY);
+  if (key !== null) headers.set('Authorization', `Bearer ${key}`);
   const response = await fetch(path, { ...options, headers }).catch(() => { throw { status: 0 }; });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   throw { ...problem, status: response.status };
 }
 
-const askJson = async (path, options) => (await ask(path, options)).json();
+export const askJson = async (path, options) => (await ask(path, options)).json();
+
+/** Sends JSON, and reads what is answered. */
+export const sendJson = (path, body, options) => askJson(path, {
+  method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), ...options });
 
 export const askStatus = () => askJson('/v1/status');
 
@@ -45,23 +57,24 @@ function filterOf(asked) {
 
 /** Hits for what `readAddress` gives, from `cursor` on; null for the first page. */
 export function askHits(asked, cursor, signal) {
-  const { words, imageId, picture, keywords, weights, fusion, sort } = asked;
+  const { words, imageIds, pictures, keywords, weights, fusion, sort } = asked;
   const question = { top_k: PAGE_SIZE, fusion, sort, cutoff: isRelevantOnly(asked) ? 'auto' : 'none' };
   if (hasFilters(asked)) question.filter = filterOf(asked);
   if (weights) question.weights = weights;
   if (cursor) question.cursor = cursor;
-  if (imageId) question.image_id = imageId;
-  else if (!picture) question.text = words ?? keywords.join(' ');
-  const body = picture ? formOf({ ...question, image: picture }) : JSON.stringify(question);
-  const headers = picture ? {} : { 'Content-Type': 'application/json' };
-  return askJson('/v1/search', { method: 'POST', headers, body, signal });
+  if (words || !hasExamples(asked)) question.text = words ?? keywords.join(' ');
+  if (pictures.length) return askJson('/v1/search', { method: 'POST', body: formOf(question, asked), signal });
+  if (imageIds.length) question.examples = imageIds.map((id) => ({ image_id: id }));
+  return sendJson('/v1/search', question, { signal });
 }
 
-function formOf(question) {
+function formOf(question, { imageIds, pictures }) {
   const form = new FormData();
   for (const [name, value] of Object.entries(question)) {
     form.set(name, name === 'filter' || name === 'weights' ? JSON.stringify(value) : value);
   }
+  imageIds.forEach((id) => form.append('image_id', id));
+  pictures.forEach((picture) => form.append('image', picture));
   return form;
 }
 
@@ -81,8 +94,16 @@ export async function loadable(path) {
     // A failure is not remembered: the next look may succeed.
     address.catch(() => blobAddresses.delete(path));
     blobAddresses.set(path, address);
+    if (blobAddresses.size > KEPT_BLOBS) forgetOldestBlob();
   }
   return blobAddresses.get(path);
+}
+
+/** A library is scrolled through for hours. What is shown already does not need its address any more. */
+function forgetOldestBlob() {
+  const [path, address] = blobAddresses.entries().next().value;
+  blobAddresses.delete(path);
+  address.then(URL.revokeObjectURL, () => {});
 }
 
 export function load(image, path) {

@@ -1,13 +1,14 @@
-// One picture, large, with all that is known of it. Which one is said by the address.
+// One picture, large, with all that is known of it. Which one is said by the address; which lie beside it, by the album.
 
-import { change, go, imageInAddress } from './address.js';
+import { MOST_EXAMPLES, addressOf, go, imageInAddress, isSearch, readAddress, viewInAddress } from './address.js';
 import { drawCaptioning } from './captioning.js';
 import { element, make, on } from './elements.js';
 import { focusTile } from './grid.js';
 import { captionOf, drawSaid, drawSignals } from './said.js';
 import { fetchMore, keyIsMissing, results } from './search.js';
 import { askFacts, askOriginal, imagePath, loadable } from './server.js';
-import { instant, say } from './words.js';
+import { listenToSharing } from './sharing.js';
+import { bytes, instant, say } from './words.js';
 
 const SWIPE_PX = 60;
 
@@ -18,8 +19,29 @@ let shown = null; // the hit in sight
 
 export const viewerIsOpen = () => viewer.open;
 
+const placeOf = (id) => results.hits.findIndex((hit) => hit.image_id === id);
+
+/** The pictures of a search, as an album: what is known of one, and which lie beside it. */
+const found = {
+  find: (id) => results.hits[placeOf(id)],
+  has(id, distance) {
+    const place = placeOf(id);
+    return place >= 0 && place + distance >= 0 && (place + distance < results.hits.length || Boolean(results.cursor));
+  },
+  async beside(id, distance) {
+    const place = placeOf(id) + distance;
+    if (place === results.hits.length) await fetchMore();
+    return results.hits[place];
+  },
+  focus: focusTile,
+};
+let album = found;
+
+/** From now on pictures lie beside each other as in this album; without one, as in the search. */
+export const useAlbum = (other = found) => { album = other; };
+
 function hitOf(id) {
-  const known = results.hits.find((hit) => hit.image_id === id) ?? pictures.get(id);
+  const known = album.find(id) ?? pictures.get(id);
   if (known) return known;
   const stub = { image_id: id, thumbnail_url: imagePath(id, 'thumbnail'), url: imagePath(id, 'original') };
   pictures.set(id, stub);
@@ -38,9 +60,8 @@ export function followImage({ again = false } = {}) {
   const id = imageInAddress();
   if (!id || keyIsMissing()) return viewer.close();
   const hit = hitOf(id);
-  const place = results.hits.indexOf(hit);
-  element('previous').disabled = place <= 0;
-  element('next').disabled = place < 0 || (place === results.hits.length - 1 && !results.cursor);
+  element('previous').disabled = !album.has(id, -1);
+  element('next').disabled = !album.has(id, 1);
   if (again || !viewer.open || shown !== hit) draw(hit);
   if (viewer.open) return;
   viewer.showModal();
@@ -51,8 +72,18 @@ function draw(hit) {
   shown = hit;
   viewer.querySelector('aside').scrollTop = 0;
   element('viewer-similar').href = `/?like=${encodeURIComponent(hit.image_id)}`;
+  drawAdding(hit.image_id);
   drawFacts(hit);
   if (picture.dataset.image !== hit.image_id) drawOriginal(hit);
+}
+
+/** Offers to search by this picture too, beside what is searched by already. */
+function drawAdding(id) {
+  const asked = readAddress();
+  const count = asked.imageIds.length + asked.pictures.length + (asked.words ? 1 : 0);
+  const add = element('viewer-add');
+  add.hidden = viewInAddress() !== 'search' || !isSearch(asked) || count >= MOST_EXAMPLES || asked.imageIds.includes(id);
+  add.href = addressOf({ ...asked, imageIds: [...asked.imageIds, id] });
 }
 
 function drawFacts(hit) {
@@ -66,7 +97,9 @@ function drawFacts(hit) {
 function factLines(hit) {
   const facts = {
     size: hit.width && `${hit.width} × ${hit.height}`,
+    file: hit.size_bytes && [hit.format?.toUpperCase(), bytes(hit.size_bytes)].filter(Boolean).join(' · '),
     takenAt: hit.taken_at && instant(hit.taken_at),
+    storedAt: hit.last_modified && instant(hit.last_modified),
     scoreLabel: hit.score?.toFixed(4),
     model: hit.signals && results.answer?.model,
     bucket: hit.bucket,
@@ -84,12 +117,17 @@ async function drawOriginal(hit) {
   picture.alt = captionOf(hit)?.text ?? hit.key ?? '';
   for (const side of ['width', 'height']) picture.setAttribute(side, hit[side] ?? '');
   element('viewer-original').href = hit.url;
+  const download = `${hit.url}?download=yes`;
+  element('viewer-download').href = download;
   element('viewer-note').hidden = true;
   await loadable(hit.thumbnail_url).then(show, () => {});
   try {
     const original = new Image();
     original.src = await askOriginal(hit.url);
-    if (isCurrent()) element('viewer-original').href = original.src;
+    const saved = await askOriginal(download);
+    if (!isCurrent()) return;
+    element('viewer-original').href = original.src;
+    element('viewer-download').href = saved;
     await original.decode();
     show(original.src);
   } catch {
@@ -98,9 +136,9 @@ async function drawOriginal(hit) {
 }
 
 export async function step(distance) {
-  const target = results.hits.findIndex((hit) => hit.image_id === imageInAddress()) + distance;
-  if (target === results.hits.length) await fetchMore();
-  if (results.hits[target] && viewer.open) go(`#image=${results.hits[target].image_id}`, history.state, { replace: true });
+  const id = imageInAddress();
+  const hit = album.has(id, distance) && await album.beside(id, distance);
+  if (hit && viewer.open && imageInAddress() === id) go(`#image=${hit.image_id}`, history.state, { replace: true });
 }
 
 /** The viewer was closed by Esc or a button: takes the picture out of the address and returns to its tile. */
@@ -110,14 +148,15 @@ function leaveImage() {
   shown = null;
   if (!id || keyIsMissing()) return;
   if (history.state?.opened) history.back();
-  else change({});
-  focusTile(id);
+  else go(location.pathname + location.search, history.state);
+  album.focus(id);
 }
 
 export function listenToViewer() {
   let touchedAt = 0;
   on('viewer', 'close', leaveImage);
   on('viewer-close', 'click', () => viewer.close());
+  listenToSharing();
   on('previous', 'click', () => step(-1));
   on('next', 'click', () => step(1));
   on('stage', 'touchstart', (event) => { touchedAt = event.touches[0].clientX; });

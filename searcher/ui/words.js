@@ -9,7 +9,26 @@ const sentences = {
   choosePicture: ['Search by a picture', '以图搜图'],
   dropHere: ['Drop the picture to find similar ones', '松开鼠标，查找相似图片'],
   similarTo: ['Similar to this picture', '与此图相似'],
-  clear: ['Clear the search', '清除搜索'],
+  examples: ['Pictures searched by', '搜索所用的图片'],
+  removeExample: ['Search without this picture', '搜索时去掉这张图片'],
+  refine: ['Add words', '添加文字'],
+  addToSearch: ['Search by this too', '加入搜索'],
+  view_search: ['Search', '搜索'],
+  view_library: ['Library', '图库'],
+  view_upload: ['Upload', '上传'],
+  view_operations: ['Operations', '运维'],
+  views: ['Views', '视图'],
+  theme: [(name) => `Colours: ${name}`, (name) => `颜色：${name}`],
+  theme_auto: ['as the system', '跟随系统'],
+  theme_light: ['light', '浅色'],
+  theme_dark: ['dark', '深色'],
+  showScores: ['Scores on pictures', '在图片上显示分数'],
+  share: ['Copy link', '复制链接'],
+  linkCopied: ['Link copied', '已复制链接'],
+  linkNotCopied: ['Not copied', '未能复制'],
+  download: ['Download', '下载'],
+  file: ['File', '文件'],
+  storedAt: ['Stored', '存入时间'],
   demo: ['demo model: knows only drawn scenes', '演示模型：只认识绘制的场景'],
   indexed: [(count) => `${number(count)} ${count === 1 ? 'picture' : 'pictures'} indexed`, (count) => `已收录 ${number(count)} 张图片`],
   searching: ['Searching…', '正在搜索…'],
@@ -120,6 +139,9 @@ const sentences = {
   captionRefused: [(detail) => `It cannot be captioned now. ${detail}`, (detail) => `现在无法生成描述。${detail}`],
 };
 
+/** Sentences of a view that is loaded later. */
+export const addSentences = (more) => Object.assign(sentences, more);
+
 const STORED_LANGUAGE = 'bucketlens.language';
 const chosen = localStorage.getItem(STORED_LANGUAGE) ?? navigator.language;
 let language = chosen.startsWith('zh') ? 'zh' : 'en';
@@ -129,6 +151,19 @@ export const pageLanguage = () => language;
 
 export const number = (value, options) => new Intl.NumberFormat(language, options).format(value);
 export const percent = (share) => number(share, { style: 'percent' });
+
+/** A size of a file, in the unit that suits it. */
+export function bytes(count) {
+  const place = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), 4);
+  const unit = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'][place];
+  return number(count / 1000 ** place, { style: 'unit', unit, maximumFractionDigits: place > 1 ? 1 : 0 });
+}
+
+/** A time span in its largest unit, roughly. */
+export function span(seconds) {
+  const [unit, length] = [['day', 86_400], ['hour', 3600], ['minute', 60]].find(([, least]) => seconds >= 2 * least) ?? ['second', 1];
+  return number(Math.round(seconds / length), { style: 'unit', unit, unitDisplay: 'long' });
+}
 
 /** A day, written `2025-07-03`. */
 const date = (day) => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeZone: 'UTC' }).format(new Date(day));

@@ -1,0 +1,82 @@
+// The views beside the search. Code, words, markup and style of each are loaded when it is first looked at, so that
+// searching stays light. A view is a folder with a module of its name, which has
+//   start(root)        once, when it is first shown
+//   show({ reuse })    the reader came here, or its address changed; `reuse` when they went back or forward
+//   hide()             the reader left
+//   draw()             the language changed
+//   retry()            there is a key now, or the server answers again
+
+import { viewInAddress } from './address.js';
+import { element, make } from './elements.js';
+import { complain } from './search.js';
+import { say, translate } from './words.js';
+
+const loaded = new Map(); // view → promise of { module, root }
+let current = null; // { module, root } in sight, null for the search
+
+/** Shows the view the address says. */
+export async function followView({ reuse }) {
+  const view = viewInAddress();
+  drawNavigation();
+  const next = view === 'search' ? null : await load(view).catch(() => undefined);
+  if (viewInAddress() !== view) return;
+  if (next === undefined) complain({ status: 0 });
+  const came = next !== current;
+  if (came) {
+    current?.module.hide();
+    current?.root.remove();
+    current = next ?? null;
+    if (next) element('view').append(next.root);
+  }
+  if (next) await next.module.show({ reuse, came });
+}
+
+async function load(view) {
+  if (!loaded.has(view)) {
+    const loading = begin(view);
+    loading.catch(() => loaded.delete(view));
+    loaded.set(view, loading);
+  }
+  return loaded.get(view);
+}
+
+async function begin(view) {
+  const place = `/ui/${view}/${view}`;
+  const style = make('link', { rel: 'stylesheet', href: `${place}.css` });
+  const styled = new Promise((resolve, reject) => { Object.assign(style, { onload: resolve, onerror: reject }); });
+  document.head.append(style);
+  const markup = fetch(`${place}.html`).then((response) => (response.ok ? response.text() : Promise.reject(response)));
+  const [module, text] = await Promise.all([import(`${place}.js`), markup, styled]);
+  // A page file of ours, parsed where nothing in it runs.
+  const root = make('div', {}, ...new DOMParser().parseFromString(text, 'text/html').body.children);
+  translate(root);
+  // Templates are found by their id, so they must be in the document.
+  document.body.append(...root.querySelectorAll('template'));
+  module.start(root);
+  return { module, root };
+}
+
+/** Which view is in sight, for the eye and for the screen reader. */
+export function drawNavigation() {
+  const view = viewInAddress();
+  document.body.dataset.view = view;
+  for (const link of element('views').children) {
+    if (link.dataset.view === view) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  element('search-view').hidden = view !== 'search';
+  element('view').hidden = view === 'search';
+  if (view !== 'search') document.title = `${say(`view_${view}`)} – bucketlens`;
+}
+
+export function drawView() {
+  drawNavigation();
+  if (!current) return;
+  translate(current.root);
+  current.module.draw();
+}
+
+export function retryView() {
+  if (current) current.module.retry();
+  else if (viewInAddress() !== 'search') followView({ reuse: false });
+}
