@@ -30,7 +30,7 @@ const nearEnd = new IntersectionObserver((entries) => {
 }, { rootMargin: '800px' });
 
 export function focusTile(id) {
-  grid.querySelector(`[data-image="${CSS.escape(id)}"]`)?.focus();
+  document.querySelector(`.tile [data-image="${CSS.escape(id)}"]`)?.focus();
 }
 
 export const listenToGrid = () => on('more', 'click', async () => {

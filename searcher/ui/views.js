@@ -1,15 +1,15 @@
 // The views beside the search. Code, words, markup and style of each are loaded when it is first looked at, so that
 // searching stays light. A view is a folder with a module of its name, which has
-//   start(root)        once, when it is first shown
+//   start()            once, before it is first shown
 //   show({ reuse })    the reader came here, or its address changed; `reuse` when they went back or forward
 //   hide()             the reader left
-//   draw()             the language changed
+//   draw()             in the page's language, before `show` and whenever it changed
 //   retry()            there is a key now, or the server answers again
 
 import { viewInAddress } from './address.js';
 import { element, make } from './elements.js';
 import { complain } from './search.js';
-import { say, translate } from './words.js';
+import { pageLanguage, say, translate } from './words.js';
 
 const loaded = new Map(); // view → promise of { module, root }
 let current = null; // { module, root } in sight, null for the search
@@ -28,6 +28,7 @@ export async function followView({ reuse }) {
     current = next ?? null;
     if (next) element('view').append(next.root);
   }
+  if (next && next.language !== pageLanguage()) drawView();
   if (next) await next.module.show({ reuse, came });
 }
 
@@ -49,11 +50,12 @@ async function begin(view) {
   const [module, text] = await Promise.all([import(`${place}.js`), markup, styled]);
   // A page file of ours, parsed where nothing in it runs.
   const root = make('div', {}, ...new DOMParser().parseFromString(text, 'text/html').body.children);
-  translate(root);
-  // Templates are found by their id, so they must be in the document.
+  // Templates are found by their id, so they stay in the document, and so is the rest for a start.
   document.body.append(...root.querySelectorAll('template'));
-  module.start(root);
-  return { module, root };
+  element('view').append(root);
+  module.start();
+  root.remove();
+  return { module, root, language: null };
 }
 
 /** Which view is in sight, for the eye and for the screen reader. */
@@ -72,6 +74,7 @@ export function drawNavigation() {
 export function drawView() {
   drawNavigation();
   if (!current) return;
+  current.language = pageLanguage();
   translate(current.root);
   current.module.draw();
 }
