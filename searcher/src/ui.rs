@@ -6,7 +6,7 @@ use axum::routing::get;
 use pipeline::bucket::BucketSettings;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-const FILES: [(&str, &str, &str); 22] = [
+const FILES: [(&str, &str, &str); 35] = [
     ("/", "text/html; charset=utf-8", include_str!("../ui/index.html")),
     ("/ui/app.js", "text/javascript; charset=utf-8", include_str!("../ui/app.js")),
     ("/ui/address.js", "text/javascript; charset=utf-8", include_str!("../ui/address.js")),
@@ -29,6 +29,19 @@ const FILES: [(&str, &str, &str); 22] = [
     ("/ui/style.css", "text/css; charset=utf-8", include_str!("../ui/style.css")),
     ("/ui/viewer.css", "text/css; charset=utf-8", include_str!("../ui/viewer.css")),
     ("/ui/favicon.svg", "image/svg+xml", include_str!("../ui/favicon.svg")),
+    ("/ui/library/library.js", "text/javascript; charset=utf-8", include_str!("../ui/library/library.js")),
+    ("/ui/library/months.js", "text/javascript; charset=utf-8", include_str!("../ui/library/months.js")),
+    ("/ui/library/pages.js", "text/javascript; charset=utf-8", include_str!("../ui/library/pages.js")),
+    ("/ui/library/words.js", "text/javascript; charset=utf-8", include_str!("../ui/library/words.js")),
+    ("/ui/library/library.html", "text/html; charset=utf-8", include_str!("../ui/library/library.html")),
+    ("/ui/library/library.css", "text/css; charset=utf-8", include_str!("../ui/library/library.css")),
+    ("/ui/upload/arrival.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/arrival.js")),
+    ("/ui/upload/files.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/files.js")),
+    ("/ui/upload/transfer.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/transfer.js")),
+    ("/ui/upload/upload.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/upload.js")),
+    ("/ui/upload/words.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/words.js")),
+    ("/ui/upload/upload.html", "text/html; charset=utf-8", include_str!("../ui/upload/upload.html")),
+    ("/ui/upload/upload.css", "text/css; charset=utf-8", include_str!("../ui/upload/upload.css")),
 ];
 
 /// The page and its files, with headers that keep everything else out.
