@@ -6,7 +6,7 @@ use axum::routing::get;
 use pipeline::bucket::BucketSettings;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-const FILES: [(&str, &str, &str); 35] = [
+const FILES: [(&str, &str, &str); 44] = [
     ("/", "text/html; charset=utf-8", include_str!("../ui/index.html")),
     ("/ui/app.js", "text/javascript; charset=utf-8", include_str!("../ui/app.js")),
     ("/ui/address.js", "text/javascript; charset=utf-8", include_str!("../ui/address.js")),
@@ -35,6 +35,15 @@ const FILES: [(&str, &str, &str); 35] = [
     ("/ui/library/words.js", "text/javascript; charset=utf-8", include_str!("../ui/library/words.js")),
     ("/ui/library/library.html", "text/html; charset=utf-8", include_str!("../ui/library/library.html")),
     ("/ui/library/library.css", "text/css; charset=utf-8", include_str!("../ui/library/library.css")),
+    ("/ui/operations/ask.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/ask.js")),
+    ("/ui/operations/dead.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/dead.js")),
+    ("/ui/operations/letters.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/letters.js")),
+    ("/ui/operations/models.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/models.js")),
+    ("/ui/operations/operations.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/operations.js")),
+    ("/ui/operations/stages.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/stages.js")),
+    ("/ui/operations/words.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/words.js")),
+    ("/ui/operations/operations.html", "text/html; charset=utf-8", include_str!("../ui/operations/operations.html")),
+    ("/ui/operations/operations.css", "text/css; charset=utf-8", include_str!("../ui/operations/operations.css")),
     ("/ui/upload/arrival.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/arrival.js")),
     ("/ui/upload/files.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/files.js")),
     ("/ui/upload/transfer.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/transfer.js")),

@@ -1,0 +1,51 @@
+// Asking the operator before something happens, and telling when it did not.
+
+import { element, make } from '../elements.js';
+import { sendJson } from '../server.js';
+import { say } from '../words.js';
+
+/** Shows a question; true if it was answered with `yes` (words of the button; without them there is nothing to answer). */
+export function ask(title, detail, yes) {
+  const dialog = element('ask');
+  element('ask-title').textContent = title;
+  element('ask-detail').replaceChildren(detail);
+  element('ask-yes').hidden = !yes;
+  element('ask-yes').textContent = yes ?? '';
+  dialog.returnValue = 'no';
+  dialog.showModal();
+  dialog.scrollTop = 0;
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+  });
+}
+
+/** What the work gives; where it fails, the operator is told why and it is undefined. */
+export async function attempt(work) {
+  try {
+    return await work;
+  } catch ({ detail, status }) {
+    await ask(say('failedTo'), detail ?? (status ? say('badAnswer', status) : say('unreachable')));
+    return undefined;
+  }
+}
+
+/** Asks ingest to do something. */
+export const order = (what, body = {}) => attempt(sendJson(`/v1/ops/${what}`, body));
+
+/** A button that keeps still while its work is under way. */
+export function button(name, work) {
+  const made = make('button', { type: 'button', className: 'quiet-button', textContent: say(name) });
+  made.dataset.words = name;
+  made.addEventListener('click', async () => {
+    made.disabled = true;
+    await work();
+    made.disabled = false;
+  });
+  return made;
+}
+
+/** Fills a card's numbers: [name of the sentence, value, whether it is loud]. */
+export function drawNumbers(list, facts) {
+  list.replaceChildren(...facts.map(([name, value, loud]) => make('div', { className: loud ? 'loud' : '' },
+    make('dt', {}, say(name)), make('dd', {}, value))));
+}

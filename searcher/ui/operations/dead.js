@@ -1,0 +1,125 @@
+// What failed for good, in groups that failed alike; to be looked at, replayed or dropped.
+
+import { drawList, element, make, on } from '../elements.js';
+import { askJson, sendJson } from '../server.js';
+import { instant, number, say } from '../words.js';
+import { ask, attempt, button, order } from './ask.js';
+import { drawLetters, showThumbnail } from './letters.js';
+
+const LISTED = 100;
+const MOST_LISTED = 1000;
+
+const form = () => element('dead-filter').elements;
+let found = { groups: [], total: 0 };
+let stageNames = [];
+let differs = 0; // how often in a row the queues told another number than what is shown
+let isReading = false;
+
+export function listen() {
+  let pause;
+  on('dead-filter', 'submit', (event) => event.preventDefault());
+  on('dead-filter', 'input', () => {
+    clearTimeout(pause);
+    pause = setTimeout(read, 300);
+  });
+  element('dead-all').append(
+    make('span', { className: 'muted' }),
+    button('replay', () => shift('replay', filter())),
+    button('drop', () => shift('drop', filter())),
+  );
+}
+
+const filter = () => Object.fromEntries(['stage', 'class', 'key'].map((name) => [name, form()[name].value.trim()]).filter(([, value]) => value));
+
+/** Reads the groups anew. */
+export async function read() {
+  if (isReading) return;
+  isReading = true;
+  try {
+    found = await askJson(`/v1/ops/dead/groups?${new URLSearchParams(filter())}`);
+    element('dead-wrong').textContent = '';
+  } catch (problem) {
+    if (problem.status !== 401) element('dead-wrong').textContent = problem.detail ?? say('unreachable');
+  }
+  isReading = false;
+  drawGroups();
+}
+
+/** Looking into a queue takes its letters out for a moment, so it is done only when their number is another one for good. */
+export function notice(stages, anew) {
+  stageNames = stages.map(({ stage }) => stage);
+  const count = stages.reduce((sum, { dead }) => sum + (dead ?? 0), 0);
+  differs = count === found.total ? 0 : differs + 1;
+  if (!anew && differs < 2) return;
+  differs = 0;
+  read();
+}
+
+export function draw() {
+  drawChoice(form().stage, stageNames);
+  drawChoice(form().class, [...new Set(found.groups.map((group) => group.class))]);
+  drawGroups();
+}
+
+/** Never without what is chosen, even if there is none of it any more. */
+function drawChoice(select, names) {
+  const chosen = select.value;
+  const values = ['', ...new Set([...names, chosen].filter(Boolean))];
+  if (select.length === values.length && values.every((value, place) => select[place].value === value)) return;
+  select.replaceChildren(...values.map((value) => make('option', { value, textContent: value || say('any') })));
+  select.value = chosen;
+}
+
+function drawGroups() {
+  const count = found.groups.reduce((sum, group) => sum + group.count, 0);
+  const [words, ...buttons] = element('dead-all').children;
+  words.textContent = found.total ? say('deadCount', count, found.total) : say('noDead');
+  for (const one of buttons) Object.assign(one, { hidden: !count, textContent: say(one.dataset.words) });
+  drawList(element('groups'), found.groups, ({ id }) => id, build, drawGroup);
+}
+
+function build(group) {
+  const summary = make('summary', {}, make('span', { className: 'thumb' }), make('span'), make('strong'), make('span', { className: 'muted' }));
+  const details = make('details', { className: 'group' }, summary, make('div'));
+  details.addEventListener('toggle', () => { if (details.open) open(details.lastChild, group); });
+  showThumbnail(summary.firstChild, { id: group.sample_id, key: group.sample_key });
+  return make('li', {}, details);
+}
+
+function drawGroup(row, { stage, class: kind, reason, count, replayed, last_failed: last }) {
+  const [, words, total, facts] = row.querySelector('summary').children;
+  words.textContent = reason || kind;
+  total.textContent = number(count);
+  facts.textContent = [kind, stage, last && instant(last), replayed && say('replayed', replayed)].filter(Boolean).join(' · ');
+}
+
+/** Lists the letters of a group. What is done concerns those that are ticked, or all. */
+async function open(place, { id, stage }, limit = LISTED) {
+  const answer = await attempt(askJson(`/v1/ops/dead?${new URLSearchParams({ ...filter(), stage, group: id, limit })}`));
+  if (!answer) return;
+  const ticked = () => [...place.querySelectorAll(':checked')].map(({ value }) => value);
+  const meant = () => ({ stage, ...(ticked().length ? { ids: ticked() } : { ...filter(), stage, group: id }) });
+  const words = make('span', { className: 'muted' });
+  const tell = () => { words.textContent = say('selectedOf', ticked().length, answer.matching); };
+  const doing = make('p', { className: 'doing' }, words, button('replay', () => shift('replay', meant())), button('drop', () => shift('drop', meant())));
+  if (answer.matching > answer.letters.length && limit < MOST_LISTED) {
+    doing.append(button('moreLetters', () => open(place, { id, stage }, MOST_LISTED)));
+  }
+  const list = make('ul', { className: 'letters' });
+  drawLetters(list, answer.letters, shift);
+  list.addEventListener('change', tell);
+  place.replaceChildren(doing, list);
+  tell();
+}
+
+/** Replays or drops letters, after telling what has become of their objects. One operation works on one stage. */
+async function shift(what, selection) {
+  const everything = Object.keys(selection).length ? selection : { all: true };
+  const trial = await attempt(sendJson(`/v1/ops/dead/${what}`, { ...everything, dry_run: true }));
+  if (!trial) return;
+  const { present, overwritten, gone, unknown } = trial.objects;
+  const detail = say('survey', present, overwritten, gone, unknown);
+  if (!await ask(say(what === 'replay' ? 'askReplay' : 'askDrop', trial.selected), detail, trial.selected && say(what))) return;
+  const stages = selection.stage ? [selection.stage] : [...new Set(found.groups.map((group) => group.stage))];
+  for (const stage of stages) await order(`dead/${what}`, { ...selection, stage });
+}
