@@ -14,7 +14,6 @@ export const MOST_EXAMPLES = 8; // words included
 const pictures = []; // uploaded pictures; history.state.pictures are places in this list
 let react = () => {};
 
-/** `follow({ reuse })` is called at every change of the address; `reuse` when the reader went back or forward. */
 export function whenMoved(follow) {
   react = follow;
   addEventListener('popstate', () => follow({ reuse: true }));
@@ -49,7 +48,6 @@ function readWeights(text) {
   return Object.fromEntries(SIGNALS.map((signal, place) => [signal, values[place]]));
 }
 
-/** What the address says under this name, null where it says nothing. */
 export const saidInAddress = (name) => new URLSearchParams(location.search).get(name);
 
 export const viewInAddress = () => oneOf(VIEWS, saidInAddress('view')) ?? 'search';
@@ -72,7 +70,6 @@ export function readAddress() {
   };
 }
 
-/** The address that asks for this; what is as usual does not stand in it. */
 export function addressOf(asked) {
   const said = new URLSearchParams();
   const say = (name, value) => { if (value) said.append(name, value); };
@@ -90,10 +87,8 @@ export function addressOf(asked) {
 
 const placesOf = (asked) => asked.pictures.map((picture) => pictures.indexOf(picture));
 
-/** What stands beside the address in the history, so that uploaded pictures are found again. */
 export const stateOf = (asked) => (asked.pictures.length ? { pictures: placesOf(asked) } : {});
 
-/** Two searches with the same id have the same hits. */
 export const idOf = (asked) => `${asked.pictures.length ? `pictures ${placesOf(asked)} ` : ''}${addressOf(asked)}`;
 
 export const hasExamples = ({ imageIds, pictures: own }) => imageIds.length + own.length > 0;
@@ -122,7 +117,6 @@ export function change(part, step) {
   go(addressOf(asked), { ...stateOf(asked), step }, { replace: step && history.state?.step === step });
 }
 
-/** Searches by pictures of the reader's; examples that are there already stay. */
 export function addPictures(files) {
   const asked = readAddress();
   pictures.push(...files);

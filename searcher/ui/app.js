@@ -9,7 +9,7 @@ import { drawGrid, listenToGrid } from './grid.js';
 import { drawState } from './message.js';
 import { drawPreferences, listenToPreferences } from './preferences.js';
 import { drawQuestion, focusWords, listenToPictures, listenToWords } from './question.js';
-import { keyIsMissing, readStatus, results, retry, search, trouble, whenChanged } from './search.js';
+import { complain, keyIsMissing, readStatus, results, retry, search, trouble, whenChanged } from './search.js';
 import { useKey } from './server.js';
 import { drawTuning, listenToTuning } from './tuning.js';
 import { followImage, listenToViewer, step, viewerIsOpen } from './viewer.js';
@@ -21,11 +21,9 @@ const STATUS_PERIOD_MS = 15_000;
 const inSearch = () => viewInAddress() === 'search';
 let wasInSearch = false;
 
-// ---- what follows from the address ----
-
-/** Makes the page show what the address says. Back reuses the results already fetched. */
 function followAddress({ reuse }) {
   if (wasInSearch) results.scroll = scrollY;
+  if (wasInSearch !== inSearch() && !keyIsMissing()) complain(null);
   followView({ reuse });
   if (inSearch()) followSearch({ reuse });
   else drawQuestion();
@@ -40,7 +38,6 @@ function followSearch({ reuse }) {
   if (isOther) search(asked, { reuse });
   if (isOther || !wasInSearch) drawQuestion();
   if (isOther || !wasInSearch) scrollTo(0, results.scroll);
-  // The way back from another view leads to the same pictures.
   element('to-search').href = addressOf(asked);
 }
 
@@ -68,9 +65,6 @@ async function refreshStatus() {
   drawState();
 }
 
-// ---- what the reader does ----
-
-/** Links within the page change the address without loading the page again. */
 function followLink(event) {
   const link = event.target.closest('a[href]');
   if (!link || link.target || link.hasAttribute('download')) return;
@@ -105,8 +99,11 @@ function submitKey(event) {
 }
 
 function retryAll() {
-  retry();
-  retryView();
+  if (inSearch()) retry();
+  else {
+    complain(null);
+    retryView();
+  }
   refreshStatus();
 }
 

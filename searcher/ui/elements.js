@@ -5,17 +5,14 @@ import { translate } from './words.js';
 export const element = (id) => document.getElementById(id);
 export const on = (id, type, react) => element(id).addEventListener(type, react);
 
-/** A new element; `properties` are those of the DOM (className, textContent, href …). */
 export function make(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
   return made;
 }
 
-/** A cross for a button that takes something away. */
 export const closingCross = () => element('viewer-close').querySelector('svg').cloneNode(true);
 
-/** A copy of what the template with this id holds, in the page's language. */
 export function copyOf(id) {
   const copy = document.importNode(element(id).content.firstElementChild, true);
   translate(copy);

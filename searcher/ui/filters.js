@@ -3,22 +3,25 @@
 import { FILTERS, FORMATS, change, readAddress } from './address.js';
 import { closingCross, element, make, on } from './elements.js';
 import { suggestKeywords } from './grid.js';
-import { say } from './words.js';
+import { date, say } from './words.js';
 
 const panel = element('filter');
 const fields = element('filter-form').elements;
 const without = (list, gone) => list.filter((entry) => entry !== gone);
 
-/** Every active filter: what its chip says, and the change that takes it away. */
 function activeFilters({ keywords, formats, ...asked }) {
   return [
     ...keywords.map((keyword) => [say('chip_keyword', keyword), { keywords: without(keywords, keyword) }]),
     ...formats.map((format) => [format.toUpperCase(), { formats: without(formats, format) }]),
-    ...FILTERS.filter(([name]) => asked[name]).map(([name]) => [say(`chip_${name}`, asked[name]), { [name]: null }]),
+    ...FILTERS.filter(([name]) => asked[name]).map(([name]) => [say(`chip_${name}`, readable(name, asked[name])), { [name]: null }]),
   ];
 }
 
-/** Shows the filters of this search, as chips and in the panel. */
+const readable = (name, value) => {
+  if (name === 'orientation') return say(value);
+  return name === 'from' || name === 'to' ? date(value) : value;
+};
+
 export function drawFilters(asked) {
   element('chips').replaceChildren(...activeFilters(asked).map(chip));
   for (const [name] of FILTERS) fields[name].value = asked[name] ?? '';
@@ -41,7 +44,6 @@ function drawFormatBoxes() {
   }));
 }
 
-/** What the panel says; a field that makes no sense (yet) changes nothing. */
 function readPanel() {
   const part = { formats: [...fields.formats].filter((box) => box.checked).map((box) => box.value) };
   for (const [name, , read] of FILTERS) {

@@ -13,7 +13,6 @@ const MOST_BY_THEMSELVES = 1200;
 const grid = element('grid');
 let drawn = null; // results the tiles are of
 
-/** Draws what is new; `again` draws all. Former tiles stay in sight until the first answer is there. */
 export function drawGrid({ again = false } = {}) {
   grid.setAttribute('aria-busy', Boolean(running));
   if (running && !results.answer && !again) return;
@@ -39,7 +38,6 @@ export const listenToGrid = () => on('more', 'click', async () => {
   last?.nextElementSibling?.querySelector('.open').focus({ preventScroll: true });
 });
 
-/** A picture that leads to its large view and to those like it. */
 export function tile(hit) {
   const item = copyOf('tile');
   const [open, image, name, similar] = ['.open', 'img', '.name', '.similar'].map((part) => item.querySelector(part));
@@ -57,7 +55,6 @@ export function tile(hit) {
   return item;
 }
 
-/** As above, with its score and a way to search by it too. */
 function foundTile(hit) {
   const item = tile(hit);
   const { asked } = results;
@@ -72,7 +69,6 @@ function foundTile(hit) {
   return item;
 }
 
-/** Keywords of the pictures found, as suggestions for a filter. */
 export function suggestKeywords(list) {
   const keywords = new Set(results.hits.flatMap((hit) => hit.keywords ?? []));
   list.replaceChildren(...[...keywords].slice(0, 100).map((keyword) => make('option', { value: keyword })));

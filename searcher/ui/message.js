@@ -55,12 +55,13 @@ function drawMessage() {
 function messageWords() {
   if (keyIsMissing()) return [say(hasKey() ? 'keyRefused' : 'keyNeeded'), say('keyNeededDetail')];
   if (trouble?.status === 0) return [say('unreachable'), say('unreachableDetail')];
-  // Other views tell of their own troubles; the two above keep the whole page from working.
-  if (viewInAddress() !== 'search' && trouble?.status !== 415) return [];
   if (isCursorGone()) return [say('outdated')];
-  if (trouble) return [trouble.title ?? say('failed'), trouble.detail ?? (trouble.status ? say('badAnswer', trouble.status) : '')];
-  if (running || results.hits.length) return [];
+  if (trouble) return [trouble.title ?? say('failed'), trouble.detail ?? say('badAnswer', trouble.status)];
+  const { asked, hits, answer } = results;
+  const view = viewInAddress();
+  if ((view === 'search' && (running || hits.length)) || view === 'upload' || view === 'operations') return [];
   if (status && rows() === 0) return [say('empty'), say('emptyDetail')];
-  if (results.answer) return leftOut() ? [say('nothingRelevant')] : [say('nothing'), say(hasFilters(results.asked) ? 'nothingFiltered' : 'nothingDetail')];
-  return results.asked && !isSearch(results.asked) && hasFilters(results.asked) ? [say('onlyFilters'), say('onlyFiltersDetail')] : [];
+  if (view === 'library') return [];
+  if (answer) return leftOut() ? [say('nothingRelevant')] : [say('nothing'), say(hasFilters(asked) ? 'nothingFiltered' : 'nothingDetail')];
+  return asked && !isSearch(asked) && hasFilters(asked) ? [say('onlyFilters'), say('onlyFiltersDetail')] : [];
 }

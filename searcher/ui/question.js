@@ -57,7 +57,6 @@ function example(show, removal) {
 
 const searchWords = (step) => change({ words: wordsInput.value.trim() || null }, step);
 
-/** Searches by the pictures among these files. */
 function searchPictures({ files }) {
   if (!files.length) return;
   const pictures = [...files].filter(({ type }) => !type || type.startsWith('image/'));

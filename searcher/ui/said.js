@@ -16,7 +16,6 @@ export function captionOf(hit) {
   return { language, text: hit.caption };
 }
 
-/** Fills the part of the viewer that tells what was said about a picture. */
 export function drawSaid(hit) {
   const shown = captionOf(hit);
   const others = Object.entries(hit.captions ?? {}).filter(([language, text]) => text && language !== shown?.language);
@@ -57,7 +56,6 @@ function drawKeywords(hit) {
   element('viewer-keywords').replaceChildren(...ordered.map((keyword) => make('li', {}, link(keyword))));
 }
 
-/** Shows each signal's share of the score; nothing where a search looked at one signal only. */
 export function drawSignals(hit, isHybrid) {
   const said = SIGNALS.filter((signal) => hit.signals?.[signal]);
   element('viewer-why').hidden = !isHybrid || !said.length;
@@ -70,7 +68,7 @@ function signalLine(signal, hit, whole) {
   const share = whole > 0 ? contribution / whole : 0;
   const bar = make('span', { className: 'share' });
   bar.style.setProperty('--share', share.toFixed(3));
-  const found = signal === 'text' && hit.matched?.length ? `${say('wordsFound', hit.matched)} · ` : '';
+  const found = signal === 'text' && hit.matched?.length ? `${say('wordsFound', hit.matched.join(', '))} · ` : '';
   const detail = `${found}${say(signal === 'text' ? 'wordScore' : 'similarity', score)} · ${say('rank', rank)}`;
   const line = [make('span', {}, say(`signal_${signal}`)), make('strong', {}, percent(share)), bar, make('small', {}, detail)];
   return make('li', {}, ...line);

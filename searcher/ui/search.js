@@ -29,7 +29,6 @@ export function search(asked, { reuse = false } = {}) {
   if (!kept && isSearch(asked)) fetchHits();
 }
 
-/** Fetches the next page of hits; the former ones stay in sight meanwhile. */
 export async function fetchHits() {
   const wanted = results;
   const control = new AbortController();

@@ -34,7 +34,6 @@ export async function ask(path, options = {}) {
 
 export const askJson = async (path, options) => (await ask(path, options)).json();
 
-/** Sends JSON, and reads what is answered. */
 export const sendJson = (path, body, options) => askJson(path, {
   method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), ...options });
 
@@ -55,7 +54,6 @@ function filterOf(asked) {
   };
 }
 
-/** Hits for what `readAddress` gives, from `cursor` on; null for the first page. */
 export function askHits(asked, cursor, signal) {
   const { words, imageIds, pictures, keywords, weights, fusion, sort } = asked;
   const question = { top_k: PAGE_SIZE, fusion, sort, cutoff: isRelevantOnly(asked) ? 'auto' : 'none' };
@@ -78,10 +76,8 @@ function formOf(question, { imageIds, pictures }) {
   return form;
 }
 
-/** All that is known of one picture. */
 export const askFacts = (id) => askJson(`/v1/images/${encodeURIComponent(id)}`);
 
-/** Asks for a caption; the answer only says that it will be written. */
 export const askForCaption = (id) => ask(imagePath(id, 'caption'), { method: 'POST' });
 
 export const imagePath = (id, part) => `/v1/images/${encodeURIComponent(id)}/${part}`;

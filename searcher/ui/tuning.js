@@ -19,7 +19,6 @@ export function drawTuning() {
   element('reset-weights').disabled = !asked.weights;
   element('advanced').classList.toggle('changed', Boolean(asked.weights || asked.fusion !== 'weighted'
     || asked.sort !== 'relevance' || asked.relevant !== null));
-  // Not under the reader's hand.
   if (form.querySelector('input[type="range"]:active')) return;
   for (const signal of SIGNALS) {
     slider(signal).disabled = !weights || (signal === 'text' && !asked.words && !asked.keywords.length);
@@ -36,7 +35,6 @@ function drawValues() {
   element('no-weights').hidden = !isWeightless();
 }
 
-/** Whether nothing that can be asked counts: there would be nothing to search by. */
 const isWeightless = () => {
   const usable = SIGNALS.map(slider).filter(({ disabled }) => !disabled);
   return usable.length > 0 && usable.every(({ value }) => Number(value) === 0);

@@ -21,7 +21,6 @@ export const viewerIsOpen = () => viewer.open;
 
 const placeOf = (id) => results.hits.findIndex((hit) => hit.image_id === id);
 
-/** The pictures of a search, as an album: what is known of one, and which lie beside it. */
 const found = {
   find: (id) => results.hits[placeOf(id)],
   has(id, distance) {
@@ -77,7 +76,6 @@ function draw(hit) {
   if (picture.dataset.image !== hit.image_id) drawOriginal(hit);
 }
 
-/** Offers to search by this picture too, beside what is searched by already. */
 function drawAdding(id) {
   const asked = readAddress();
   const count = asked.imageIds.length + asked.pictures.length + (asked.words ? 1 : 0);
@@ -108,7 +106,6 @@ function factLines(hit) {
   return lines.flatMap(([name, value]) => [make('dt', {}, say(name)), make('dd', {}, value)]);
 }
 
-/** Shows the thumbnail at once, then the original in its place. */
 async function drawOriginal(hit) {
   const isCurrent = () => picture.dataset.image === hit.image_id;
   const show = (address) => { if (isCurrent()) picture.src = address; };

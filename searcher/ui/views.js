@@ -14,7 +14,6 @@ import { pageLanguage, say, translate } from './words.js';
 const loaded = new Map(); // view → promise of { module, root }
 let current = null; // { module, root } in sight, null for the search
 
-/** Shows the view the address says. */
 export async function followView({ reuse }) {
   const view = viewInAddress();
   drawNavigation();
@@ -58,7 +57,6 @@ async function begin(view) {
   return { module, root, language: null };
 }
 
-/** Which view is in sight, for the eye and for the screen reader. */
 export function drawNavigation() {
   const view = viewInAddress();
   document.body.dataset.view = view;

@@ -24,9 +24,6 @@ export function headingOf(day) {
   return month && month.count < FEWEST_FOR_DAYS ? monthName(month.month) : dayName(day);
 }
 
-/** The next newer month that has pictures. */
-export const newerThan = (month) => months.findLast((known) => known.month > month)?.month;
-
 const addressOf = (month) => `/?view=library${month ? `&to=${month}` : ''}`;
 
 export function drawMonths(shown) {
@@ -45,7 +42,6 @@ function link({ month, count }) {
   return made;
 }
 
-/** Shows which month is in sight. */
 export function markMonth(month) {
   for (const old of element('months').querySelectorAll('[aria-current]')) old.removeAttribute('aria-current');
   const current = month && element('months').querySelector(`[data-month="${month}"]`);

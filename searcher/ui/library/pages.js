@@ -16,7 +16,6 @@ let until = null;
 let growing = null;
 let grown = () => {};
 
-/** `react(answer, problem)` is called whenever pages have come, or could not. */
 export const whenGrown = (react) => { grown = react; };
 
 const near = new IntersectionObserver((entries) => {
@@ -29,7 +28,6 @@ const near = new IntersectionObserver((entries) => {
 
 const nearEnd = new IntersectionObserver((entries) => { if (entries.at(-1).isIntersecting) grow(); }, { rootMargin: NEAR });
 
-/** Begins anew, with the pictures until the end of a month. */
 export function begin(month) {
   until = month;
   pages = [];
@@ -39,7 +37,6 @@ export function begin(month) {
   element('pages').replaceChildren();
 }
 
-/** Adds the next page. */
 export async function grow() {
   const last = pages.at(-1);
   if (growing || (last && !last.next)) return;
@@ -48,7 +45,6 @@ export async function grow() {
   pages.push(page);
   element('pages').append(page.element);
   const answer = await fill(page).catch((problem) => ({ problem }));
-  // Another month was asked for meanwhile.
   if (growing !== page) return;
   growing = null;
   if (answer.problem) {
@@ -57,7 +53,6 @@ export async function grow() {
   }
   near.observe(page.element);
   grown(answer);
-  // Observed anew, it tells at once whether the end is near still.
   nearEnd.unobserve(element('pages-end'));
   nearEnd.observe(element('pages-end'));
 }
@@ -127,10 +122,8 @@ function empty(page) {
   page.pictures = null;
 }
 
-/** Draws anew what is drawn: another language. */
 export const redraw = () => pages.filter((page) => page.pictures).forEach(draw);
 
-/** Finds out anew which pages are near. */
 export function lookAgain() {
   for (const page of pages) {
     near.unobserve(page.element);
@@ -138,7 +131,6 @@ export function lookAgain() {
   }
 }
 
-/** The month at the upper edge of the window. */
 export function monthInSight() {
   const parts = element('pages').querySelectorAll('[data-month]');
   const top = document.querySelector('header').offsetHeight + 60;
@@ -150,7 +142,6 @@ function placeOf(id) {
   return { page, place: page ? page.pictures.findIndex((picture) => picture.image_id === id) : -1 };
 }
 
-/** What lies beside an open picture. */
 export const album = {
   find: (id) => placeOf(id).page?.pictures[placeOf(id).place],
   has(id, distance) {

@@ -1,5 +1,3 @@
-// Asking the operator before something happens, and telling when it did not.
-
 import { element, make } from '../elements.js';
 import { sendJson } from '../server.js';
 import { say } from '../words.js';
@@ -29,7 +27,6 @@ export async function attempt(work) {
   }
 }
 
-/** Asks ingest to do something. */
 export const order = (what, body = {}) => attempt(sendJson(`/v1/ops/${what}`, body));
 
 /** A button that keeps still while its work is under way. */
@@ -44,7 +41,6 @@ export function button(name, work) {
   return made;
 }
 
-/** Fills a card's numbers: [name of the sentence, value, whether it is loud]. */
 export function drawNumbers(list, facts) {
   list.replaceChildren(...facts.map(([name, value, loud]) => make('div', { className: loud ? 'loud' : '' },
     make('dt', {}, say(name)), make('dd', {}, value))));

@@ -31,7 +31,6 @@ export function listen() {
 
 const filter = () => Object.fromEntries(['stage', 'class', 'key'].map((name) => [name, form()[name].value.trim()]).filter(([, value]) => value));
 
-/** Reads the groups anew. */
 export async function read() {
   if (isReading) return;
   isReading = true;
@@ -93,14 +92,13 @@ function drawGroup(row, { stage, class: kind, reason, count, replayed, last_fail
   facts.textContent = [kind, stage, last && instant(last), replayed && say('replayed', replayed)].filter(Boolean).join(' · ');
 }
 
-/** Lists the letters of a group. What is done concerns those that are ticked, or all. */
 async function open(place, { id, stage }, limit = LISTED) {
   const answer = await attempt(askJson(`/v1/ops/dead?${new URLSearchParams({ ...filter(), stage, group: id, limit })}`));
   if (!answer) return;
   const ticked = () => [...place.querySelectorAll(':checked')].map(({ value }) => value);
   const meant = () => ({ stage, ...(ticked().length ? { ids: ticked() } : { ...filter(), stage, group: id }) });
   const words = make('span', { className: 'muted' });
-  const tell = () => { words.textContent = say('selectedOf', ticked().length, answer.matching); };
+  const tell = () => { words.textContent = ticked().length ? say('someLetters', ticked().length) : say('allLetters', answer.matching); };
   const doing = make('p', { className: 'doing' }, words, button('replay', () => shift('replay', meant())), button('drop', () => shift('drop', meant())));
   if (answer.matching > answer.letters.length && limit < MOST_LISTED) {
     doing.append(button('moreLetters', () => open(place, { id, stage }, MOST_LISTED)));

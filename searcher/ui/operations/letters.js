@@ -43,7 +43,6 @@ export function drawLetters(list, letters, shift) {
   }));
 }
 
-/** Everything the letter says, by the names the interface gives it. */
 async function showLetter(id, shift) {
   const answer = await attempt(askJson(`/v1/ops/dead/${encodeURIComponent(id)}`));
   if (!answer) return;

@@ -17,7 +17,11 @@ export async function read() {
 }
 
 export function draw() {
-  if (model) element('provider').textContent = say('provider', model.id, model.placement.image);
+  if (model) {
+    const { active: provider, requested, reason } = model.placement.image;
+    const instead = reason ? [say('providerInstead', requested, reason)] : [];
+    element('provider').textContent = [say('provider', model.id, provider), ...instead].join(' ');
+  }
   drawList(element('models'), models, ({ id }) => id, build, drawModel);
 }
 

@@ -3,7 +3,7 @@
 import { saidInAddress } from '../address.js';
 import { drawList, element, make, on } from '../elements.js';
 import { askJson, hasOperatorsKey, useOperatorsKey } from '../server.js';
-import { number, say, span } from '../words.js';
+import { number, percent, say, span } from '../words.js';
 import { attempt } from './ask.js';
 import * as dead from './dead.js';
 import * as models from './models.js';
@@ -46,7 +46,6 @@ export function retry() {
   return look({ anew: true });
 }
 
-/** Looks again every two seconds while somebody can see it. */
 async function look({ anew = false } = {}) {
   const mine = setTimeout(() => {});
   timer = mine;
@@ -98,7 +97,6 @@ function drawHealth() {
   const { store, broker, sweep, active } = known.health ?? {};
   const facts = { store, broker, sweep, active: known.health && { ok: active, detail: say(active ? 'isActive' : 'isStandby') } };
   element('health').replaceChildren(...Object.entries(facts).filter(([, fact]) => fact).map(([name, { ok, detail, age_seconds: age }]) => {
-    // What is well needs no words.
     const words = !ok ? `: ${detail}` : age === undefined || age === null ? '' : `: ${say('ago', span(age))}`;
     return make('li', { className: ok ? '' : 'bad', title: detail, textContent: say(`health_${name}`) + words });
   }));
@@ -124,9 +122,8 @@ function drawOperation(row, { kind, subject, state, progress, error }) {
   else bar.removeAttribute('value');
 }
 
-/** The numbers of a progress, as its fields are called; what is none of them does not matter. */
 function told(progress) {
-  if (progress.mean !== undefined && progress.mean !== null) return say('overlap', progress.mean, progress.samples);
+  if (progress.mean !== undefined && progress.mean !== null) return say('overlap', percent(progress.mean), progress.samples);
   const numbers = Object.entries(progress).filter(([name, value]) => value > 0 && Number.isInteger(value) && name !== 'listing_ms');
   const all = numbers.map(([name, value]) => `${name.replaceAll('_', ' ')} ${number(value)}`);
   return [progress.dry_run === true && say('dryRun'), ...all, ...(progress.failures ?? [])].filter(Boolean).join(', ');

@@ -1,8 +1,4 @@
-// Sentences for operators, in English and in Chinese.
-
-import { addSentences, number, percent, say } from '../words.js';
-
-const letters = (count) => `${number(count)} ${count === 1 ? 'letter' : 'letters'}`;
+import { addSentences } from '../words.js';
 
 addSentences({
   part_stages: ['Progress', '进度'],
@@ -35,11 +31,11 @@ addSentences({
   maintain: ['Maintain tables', '维护数据表'],
   cancel: ['Cancel', '取消'],
   working: ['Working', '运行中'],
-  paused: [(by) => `Paused ${by}`, (by) => `已暂停（${by}）`],
+  paused: ['Paused {0}', '已暂停（{0}）'],
   pause: ['Pause', '暂停'],
   resume: ['Resume', '继续'],
   cancelBackfill: ['Cancel backfill', '取消回填'],
-  cancelBackfillAsk: [(stage) => `Cancel the backfill of ${stage}?`, (stage) => `取消 ${stage} 的回填？`],
+  cancelBackfillAsk: ['Cancel the backfill of {0}?', '取消 {0} 的回填？'],
   cancelBackfillDetail: ['Jobs in its bulk queue are taken away. A sweep with “release” brings them back.', '将清空其批量队列中的任务；可通过带 “release” 的巡检恢复。'],
   indexedOf: ['indexed', '已索引'],
   total: ['in the bucket', '存储桶中'],
@@ -55,34 +51,33 @@ addSentences({
   class: ['Class', '类别'],
   keyGlob: ['Key', '键'],
   any: ['any', '不限'],
-  deadCount: [(shown, total) => `${letters(shown)} of ${number(total)}`, (shown, total) => `${number(shown)}/${number(total)} 封死信`],
+  deadCount: ['{0} {0:letter|letters} of {1}', '{0}/{1} 封死信'],
   noDead: ['No dead letters', '没有死信'],
   replay: ['Replay', '重放'],
-  replayed: [(count) => `${number(count)} replayed before`, (count) => `${number(count)} 封曾重放`],
+  replayed: ['{0} replayed before', '{0} 封曾重放'],
   drop: ['Drop', '丢弃'],
-  selectedOf: [(count, of) => (count ? `${number(count)} selected` : `all ${number(of)}`), (count, of) => (count ? `已选 ${number(count)}` : `全部 ${number(of)}`)],
+  allLetters: ['all {0}', '全部 {0}'],
+  someLetters: ['{0} selected', '已选 {0}'],
   moreLetters: ['Show up to 1,000', '最多显示 1000 封'],
-  askReplay: [(count) => `Replay ${letters(count)}?`, (count) => `重放 ${number(count)} 封死信？`],
-  askDrop: [(count) => `Drop ${letters(count)} for good?`, (count) => `永久丢弃 ${number(count)} 封死信？`],
+  askReplay: ['Replay {0} {0:letter|letters}?', '重放 {0} 封死信？'],
+  askDrop: ['Drop {0} {0:letter|letters} for good?', '永久丢弃 {0} 封死信？'],
   survey: [
-    (there, other, gone, unknown) => `Dry run: ${number(there)} objects are as they were, ${number(other)} were replaced since, ${number(gone)} are gone${unknown ? `, ${number(unknown)} unknown` : ''}.`,
-    (there, other, gone, unknown) => `试运行：${number(there)} 个对象未变，${number(other)} 个已被替换，${number(gone)} 个已不存在${unknown ? `，${number(unknown)} 个未知` : ''}。`,
+    'Dry run: {0} objects are as they were, {1} were replaced since, {2} are gone, {3} unknown.',
+    '试运行：{0} 个对象未变，{1} 个已被替换，{2} 个已不存在，{3} 个未知。',
   ],
   activate: ['Activate', '启用'],
   activateAnyway: ['Activate anyway', '仍然启用'],
-  notActivated: [(id) => `${id} was not activated`, (id) => `未启用 ${id}`],
-  activateAsk: [(id) => `Answer searches with ${id}?`, (id) => `改用 ${id} 回答搜索？`],
+  notActivated: ['{0} was not activated', '未启用 {0}'],
+  activateAsk: ['Answer searches with {0}?', '改用 {0} 回答搜索？'],
   activeModel: ['Active: answers searches', '当前使用：回答搜索'],
   previousModel: ['Active before', '上一个使用的模型'],
   otherModel: ['Not active', '未启用'],
   compare: ['Compare with the active one', '与当前模型对比'],
-  overlap: [(mean, samples) => `${percent(mean)} of neighbours in common, ${number(samples)} samples`, (mean, samples) => `${percent(mean)} 的近邻相同，样本 ${number(samples)}`],
-  provider: [
-    (model, { active, requested, reason }) => `This searcher runs ${model} on ${active}${active === requested ? '' : `, although ${requested} was asked for: ${reason}`}.`,
-    (model, { active, requested, reason }) => `此 searcher 在 ${active} 上运行 ${model}${active === requested ? '' : `（要求的是 ${requested}：${reason}）`}。`,
-  ],
+  overlap: ['{0} of neighbours in common, {1} samples', '{0} 的近邻相同，样本 {1}'],
+  provider: ['This searcher runs {0} on {1}.', '此 searcher 在 {1} 上运行 {0}。'],
+  providerInstead: ['{0} was asked for: {1}.', '要求的是 {0}：{1}。'],
   failedTo: ['That did not work', '操作失败'],
   now: ['now', '现在'],
-  ago: [(span) => `${span} ago`, (span) => `${span}前`],
+  ago: ['{0} ago', '{0}前'],
 });
 

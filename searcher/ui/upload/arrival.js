@@ -12,7 +12,6 @@ const arriving = []; // the one to be looked for next first
 let arrived = () => {};
 let timer = null;
 
-/** `react(file)` is called when a file became searchable, or will not soon. */
 export const whenArrived = (react) => { arrived = react; };
 
 export function awaitArrival(file) {

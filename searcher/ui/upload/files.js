@@ -1,5 +1,7 @@
 // The files that were chosen or dropped, and which of them are taken.
 
+import { bytes } from '../words.js';
+
 /** Everything in a drop, folders included: [{ name, file }]. The list must be asked for while the drop is handled. */
 export async function droppedFiles({ items, files }) {
   const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
@@ -7,7 +9,6 @@ export async function droppedFiles({ items, files }) {
   return (await Promise.all(entries.map(filesBelow))).flat();
 }
 
-/** What an <input> gave, with its path below the chosen folder. */
 export const chosenFiles = (files) => [...files].map((file) => ({ name: file.webkitRelativePath || file.name, file }));
 
 async function filesBelow(entry) {
@@ -40,7 +41,7 @@ export function sift(files, { types, max_bytes: most }) {
     const type = typeOf(name, types);
     if (!file) skipped.push({ name, why: ['skippedUnreadable'] });
     else if (!type) skipped.push({ name, why: ['skippedType'] });
-    else if (file.size > most) skipped.push({ name, why: ['skippedSize', most] });
+    else if (file.size > most) skipped.push({ name, why: ['skippedSize', bytes(most)] });
     else if (!file.size) skipped.push({ name, why: ['skippedEmpty'] });
     else taken.push({ name, file, type, state: 'waiting', sent: 0 });
   }

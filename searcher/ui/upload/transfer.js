@@ -41,7 +41,6 @@ export function cancel() {
   }
 }
 
-/** Sends one file, then the next. */
 async function work(file) {
   sending.add(file);
   const end = await sendPatiently(file).catch((problem) => ({ problem }));
@@ -84,7 +83,6 @@ function pause(file, length) {
   });
 }
 
-/** The status of the store's answer; 0 for none. */
 async function sendOnce(file) {
   try {
     while (!file.link) await askForLinks(file);
@@ -99,7 +97,6 @@ async function sendOnce(file) {
   return status;
 }
 
-/** Asks for links to this file and to some that come after it. */
 async function askForLinks(file) {
   if (askingForLinks) return askingForLinks;
   const batch = [file, ...waiting.filter(({ link }) => !link)].slice(0, mostFiles);

@@ -74,7 +74,6 @@ function react(file) {
   drawSoon();
 }
 
-/** Many files tell much; the eye needs it a few times a second. */
 function drawSoon() {
   drawing ??= setTimeout(() => {
     drawing = null;
@@ -87,8 +86,7 @@ function drawSoon() {
 function remember() {
   const open = left();
   if (!open.length) return localStorage.removeItem(STORED_UNFINISHED);
-  const folder = open[0].name.includes('/') ? open[0].name.split('/')[0] : '';
-  localStorage.setItem(STORED_UNFINISHED, JSON.stringify({ folder, left: open.length }));
+  localStorage.setItem(STORED_UNFINISHED, JSON.stringify({ name: open[0].name.split('/')[0], left: open.length }));
 }
 
 export function draw() {
@@ -99,10 +97,10 @@ export function draw() {
   if (!taken) return;
   const suffixes = Object.values(taken.types).flat();
   element('files').accept = suffixes.join();
-  element('upload-takes').textContent = say('uploadTakes', suffixes.map((suffix) => suffix.slice(1).toUpperCase()).join(', '), taken.max_bytes);
+  element('upload-takes').textContent = say('uploadTakes', suffixes.map((suffix) => suffix.slice(1).toUpperCase()).join(', '), bytes(taken.max_bytes));
   const before = all.length ? null : unfinished();
   element('unfinished').hidden = !before;
-  if (before) element('unfinished-words').textContent = say('unfinished', before.folder, before.left);
+  if (before) element('unfinished-words').textContent = say('unfinished', before.left, before.name);
   drawTotal();
   drawSkipped();
   drawList(element('transfers'), begun, (file) => all.indexOf(file), build, drawRow);
@@ -117,7 +115,7 @@ function drawTotal() {
     + of('sending').reduce((sum, file) => sum + Math.min(file.sent, file.file.size), 0);
   element('upload-total').hidden = !all.length;
   element('upload-counts').textContent = say('uploadCounts', stored.length, wanted.length, searchable.length);
-  element('upload-bytes').textContent = say('uploadBytes', sent, whole);
+  element('upload-bytes').textContent = say('uploadBytes', bytes(sent), bytes(whole));
   element('upload-progress').value = whole ? sent / whole : 0;
   element('upload-retry').hidden = !failed.length;
   element('upload-cancel').hidden = !isSending();
@@ -148,7 +146,7 @@ function drawRow(row, file) {
   const share = Math.min(sent / size, 1);
   row.className = `transfer ${state}`;
   row.querySelector('.state').textContent = problem ? reason(problem)
-    : state === 'waiting' ? bytes(size) : say(`file_${state}`, size, share);
+    : state === 'waiting' ? bytes(size) : say(`file_${state}`, bytes(size), percent(share));
   row.querySelector('.again').hidden = state !== 'failed';
   row.querySelector('progress').hidden = !['sending', 'pausing'].includes(state);
   row.querySelector('progress').value = share;
