@@ -1,10 +1,9 @@
-// The address says all that is searched, so links can be shared and Back works:
-//   ?view=                         another view than the search; what else its address says is its own affair
-//   ?q=words &like=image_id …      what hits should be like; without either, the keywords they are narrowed to
-//   &keyword= &format= …           what they are narrowed to, see FILTERS
-//   &weights=pictures,captions,words &fusion= &relevant= &sort=     how they are ordered, where not as usual
-//   #image=image_id                which picture is open
-// An uploaded picture has no address: it lives until the tab is closed.
+// The address says all that is shown, so links can be shared and Back works:
+//   ?view=                                    another view than the search; the rest is its own affair
+//   ?q=words &like=image_id …                 what hits should be like, and filters, see FILTERS
+//   &weights=pictures,captions,words …        how they are ordered, where not as usual
+//   #image=image_id                           which picture is open
+// A picture of the reader's has no address: it lives until the tab is closed.
 
 export const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'bmp', 'tiff', 'jxl', 'heic', 'avif'];
 export const SIGNALS = ['image', 'caption_vector', 'text'];
@@ -25,14 +24,14 @@ const oneOf = (known, value) => (known.includes(value) ? value : null);
 const unique = (values) => [...new Set(values.map((value) => value.trim()).filter(Boolean))];
 const positive = (text) => (Number(text) > 0 && Number(text) < 1e9 ? Number(text) : null);
 
-/** A day as `<input type="date">` writes it; null for what is none, such as a year that is still being typed. */
+// Null for what is none, such as a year that is still being typed.
 function day(text) {
   if (!/^(19|2\d)\d\d-\d\d-\d\d$/.test(text ?? '')) return null;
   const date = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text) ? text : null;
 }
 
-/** Filters with one value: its name here, its name in the address, and how it is read; what makes no sense is null. */
+// Filters with one value: its name here, its name in the address, and how it is read.
 export const FILTERS = [
   ['orientation', 'orientation', (text) => oneOf(['landscape', 'portrait', 'square'], text)],
   ['from', 'from', day],
@@ -52,7 +51,7 @@ export const saidInAddress = (name) => new URLSearchParams(location.search).get(
 
 export const viewInAddress = () => oneOf(VIEWS, saidInAddress('view')) ?? 'search';
 
-/** What the address asks for. Whatever makes no sense there is left out. */
+// Whatever makes no sense is left out.
 export function readAddress() {
   const said = new URLSearchParams(location.search);
   const relevant = said.get('relevant');
@@ -108,10 +107,7 @@ export function go(address, state = {}, { replace = false } = {}) {
   react({ reuse: false });
 }
 
-/**
- * Asks for the same with `part` changed. Changes of one kind that follow each other (`step`: typing, moving a slider) are one
- * step for Back.
- */
+// Changes of one kind that follow each other (`step`: typing, moving a slider) are one step for Back.
 export function change(part, step) {
   const asked = { ...readAddress(), ...part };
   go(addressOf(asked), { ...stateOf(asked), step }, { replace: step && history.state?.step === step });

@@ -7,7 +7,6 @@ import { element, on } from './elements.js';
 import { listenToFilters } from './filters.js';
 import { drawGrid, listenToGrid } from './grid.js';
 import { drawState } from './message.js';
-import { drawPreferences, listenToPreferences } from './preferences.js';
 import { drawQuestion, focusWords, listenToPictures, listenToWords } from './question.js';
 import { complain, keyIsMissing, readStatus, results, retry, search, trouble, whenChanged } from './search.js';
 import { useKey } from './server.js';
@@ -50,7 +49,6 @@ function drawAnswer() {
 
 function drawPage() {
   translate(document);
-  drawPreferences();
   drawQuestion();
   drawGrid({ again: true });
   drawTuning();
@@ -114,13 +112,12 @@ listenToTuning();
 listenToViewer();
 listenToCaptioning();
 listenToGrid();
-listenToPreferences();
 on('retry', 'click', retryAll);
 on('key-form', 'submit', submitKey);
 on('language', 'click', switchLanguage);
 on('language', 'click', drawPage);
-document.addEventListener('click', followLink);
-document.addEventListener('keydown', reactToKey);
+on(document, 'click', followLink);
+on(document, 'keydown', reactToKey);
 setInterval(() => document.hidden || trouble || refreshStatus(), STATUS_PERIOD_MS);
 
 history.scrollRestoration = 'manual';

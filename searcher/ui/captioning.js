@@ -10,11 +10,10 @@ const PAUSES_MS = [2000, 3000, 5000, 10_000, 20_000, 40_000];
 const notes = new Map(); // id → what came of asking, as the name of a sentence and its values
 let current = null; // { hit, drawHit } in sight
 
-/** Shows the button for a picture that nothing was said about, as far as is known; `drawHit` is called when that changes. */
 export function drawCaptioning(hit, drawHit) {
   current = { hit, drawHit };
   const note = notes.get(hit.image_id) ?? ['captionMissing'];
-  element('captioning').hidden = !hit.key || Boolean(hit.caption);
+  element('captioning').hidden = Boolean(hit.caption) || (hit.score === undefined && !hit.isWhole);
   element('caption-now').disabled = ['captionAsking', 'captionSoon'].includes(note[0]);
   element('caption-note').textContent = say(...note);
 }

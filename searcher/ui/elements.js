@@ -3,10 +3,15 @@
 import { translate } from './words.js';
 
 export const element = (id) => document.getElementById(id);
-export const on = (id, type, react) => element(id).addEventListener(type, react);
+/** `target` is an element, or the id of one. */
+export const on = (target, type, react, options) => (
+  (typeof target === 'string' ? element(target) : target).addEventListener(type, react, options));
 
-export function make(tag, properties = {}, ...children) {
+/** A new element: `make('p.note', { textContent: … }, child …)`. */
+export function make(kind, properties = {}, ...children) {
+  const [tag, ...classes] = kind.split('.');
   const made = Object.assign(document.createElement(tag), properties);
+  made.classList.add(...classes);
   made.append(...children);
   return made;
 }

@@ -30,7 +30,7 @@ export function drawFilters(asked) {
 
 function chip([text, removal]) {
   const button = make('button', { type: 'button', ariaLabel: say('removeFilter', text) }, make('span', {}, text), closingCross());
-  button.addEventListener('click', () => {
+  on(button, 'click', () => {
     change(removal);
     (element('chips').querySelector('button') ?? panel.querySelector('summary')).focus();
   });
@@ -40,7 +40,7 @@ function chip([text, removal]) {
 function drawFormatBoxes() {
   element('formats').append(...FORMATS.map((format) => {
     const box = make('input', { type: 'checkbox', name: 'formats', value: format });
-    return make('label', { className: 'choice' }, box, make('span', {}, format.toUpperCase()));
+    return make('label.choice', {}, box, make('span', {}, format.toUpperCase()));
   }));
 }
 
@@ -78,6 +78,6 @@ export function listenToFilters() {
     addKeyword();
   });
   // On the way down, because a chip that was clicked on is gone on the way up.
-  document.addEventListener('click', closePanels, { capture: true });
-  document.addEventListener('keydown', (event) => { if (event.key === 'Escape') closePanels(event); });
+  on(document, 'click', closePanels, { capture: true });
+  on(document, 'keydown', (event) => { if (event.key === 'Escape') closePanels(event); });
 }

@@ -1,11 +1,10 @@
 // The pictures found, as tiles.
 
-import { MOST_EXAMPLES, addressOf, isSearch } from './address.js';
+import { MOST_EXAMPLES, addressOf, isSearch, readAddress, viewInAddress } from './address.js';
 import { copyOf, element, make, on } from './elements.js';
 import { captionOf } from './said.js';
 import { fetchMore, results, running, trouble } from './search.js';
 import { loadWhenNear } from './server.js';
-import { say } from './words.js';
 
 // So many come by themselves while the reader scrolls; more of them only make the page slow.
 const MOST_BY_THEMSELVES = 1200;
@@ -18,7 +17,7 @@ export function drawGrid({ again = false } = {}) {
   if (running && !results.answer && !again) return;
   if (again || drawn !== results) grid.replaceChildren();
   drawn = results;
-  grid.append(...results.hits.slice(grid.childElementCount).map(foundTile));
+  grid.append(...results.hits.slice(grid.childElementCount).map(tile));
   // Observed anew, it tells at once whether the end of the grid is in sight still.
   nearEnd.unobserve(element('more'));
   nearEnd.observe(element('more'));
@@ -40,7 +39,7 @@ export const listenToGrid = () => on('more', 'click', async () => {
 
 export function tile(hit) {
   const item = copyOf('tile');
-  const [open, image, name, similar] = ['.open', 'img', '.name', '.similar'].map((part) => item.querySelector(part));
+  const [open, image, name, score, add, similar] = ['.open', 'img', '.name', '.score', '.add', '.similar'].map((part) => item.querySelector(part));
   const ratio = hit.width && hit.height ? hit.width / hit.height : 1;
   const described = captionOf(hit)?.text ?? hit.key;
   item.style.setProperty('--ratio', Math.min(Math.max(ratio, 0.6), 2.4).toFixed(3));
@@ -48,25 +47,21 @@ export function tile(hit) {
   open.dataset.image = hit.image_id;
   open.title = described;
   name.textContent = hit.key.split('/').at(-1);
-  similar.href = `/?like=${encodeURIComponent(hit.image_id)}`;
+  score.textContent = hit.score?.toFixed(3) ?? '';
+  linkAdding(add, hit.image_id);
+  similar.href = `/?like=${hit.image_id}`;
   image.alt = described;
-  image.addEventListener('error', () => item.classList.add('missing'));
+  on(image, 'error', () => item.classList.add('missing'));
   loadWhenNear(image, hit.thumbnail_url);
   return item;
 }
 
-function foundTile(hit) {
-  const item = tile(hit);
-  const { asked } = results;
-  item.append(make('span', { className: 'score', textContent: hit.score.toFixed(3) }));
-  const room = asked.imageIds.length + asked.pictures.length + (asked.words ? 1 : 0) < MOST_EXAMPLES;
-  if (!room || !isSearch(asked) || asked.imageIds.includes(hit.image_id)) return item;
-  const href = addressOf({ ...asked, imageIds: [...asked.imageIds, hit.image_id] });
-  const label = say('addToSearch');
-  const add = make('a', { className: 'add', href, title: label, ariaLabel: label, textContent: '+' });
-  add.dataset.sameSearch = 'yes';
-  item.append(add);
-  return item;
+/** Makes a link search by this picture too, or hides it where there is nothing to add it to, or no room. */
+export function linkAdding(link, id) {
+  const asked = readAddress();
+  const count = asked.imageIds.length + asked.pictures.length + (asked.words ? 1 : 0);
+  link.hidden = viewInAddress() !== 'search' || !isSearch(asked) || count >= MOST_EXAMPLES || asked.imageIds.includes(id);
+  link.href = addressOf({ ...asked, imageIds: [...asked.imageIds, id] });
 }
 
 export function suggestKeywords(list) {

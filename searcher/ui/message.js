@@ -47,7 +47,7 @@ function drawMessage() {
   element('message-title').textContent = title ?? '';
   element('message-detail').textContent = detail ?? '';
   element('message-detail').hidden = !detail;
-  element('retry').hidden = !trouble || [401, 415].includes(trouble.status);
+  element('retry').hidden = !trouble || [401, 403, 415].includes(trouble.status);
   element('key-form').hidden = !keyIsMissing();
   if (keyIsMissing()) element('key').focus();
 }

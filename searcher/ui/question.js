@@ -46,8 +46,8 @@ function drawExamples({ imageIds, pictures }) {
 function example(show, removal) {
   const image = make('img', { alt: say('similarTo'), title: say('similarTo') });
   const button = make('button', { type: 'button', className: 'plain', ariaLabel: say('removeExample'), title: say('removeExample') }, closingCross());
-  image.addEventListener('error', () => image.removeAttribute('src'));
-  button.addEventListener('click', () => {
+  on(image, 'error', () => image.removeAttribute('src'));
+  on(button, 'click', () => {
     change(removal);
     wordsInput.focus();
   });
@@ -88,13 +88,13 @@ export function listenToPictures() {
     searchPictures(event.target);
     event.target.value = '';
   });
-  document.addEventListener('paste', (event) => { if (event.clipboardData.files.length) takeDropped(event.clipboardData); });
-  document.addEventListener('dragover', (event) => {
+  on(document, 'paste', (event) => { if (event.clipboardData.files.length) takeDropped(event.clipboardData); });
+  on(document, 'dragover', (event) => {
     if (carriesFile(event)) event.preventDefault();
     element('drop').hidden = !carriesFile(event);
   });
-  document.addEventListener('dragleave', (event) => { element('drop').hidden = !event.relatedTarget; });
-  document.addEventListener('drop', (event) => {
+  on(document, 'dragleave', (event) => { element('drop').hidden = !event.relatedTarget; });
+  on(document, 'drop', (event) => {
     element('drop').hidden = true;
     if (!carriesFile(event)) return;
     event.preventDefault();

@@ -7,7 +7,7 @@ import { pageLanguage, percent, say, sayLanguage } from './words.js';
 const isHan = (text) => /\p{Script=Han}/u.test(text);
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** The caption in the page's language, else the main one: { language, text }; undefined where there is none. */
+/** The caption in the page's language, else the main one: { language, text }. */
 export function captionOf(hit) {
   const own = hit.captions?.[pageLanguage()];
   if (own) return { language: pageLanguage(), text: own };
@@ -25,7 +25,7 @@ export function drawSaid(hit) {
   caption.lang = shown?.language ?? '';
   caption.replaceChildren(...(shown ? marked(shown.text, matched) : []));
   element('viewer-captions').replaceChildren(...others.map(([lang, text]) => make('p', { lang },
-    make('span', { className: 'language', lang: '' }, sayLanguage(lang)), ' ', ...marked(text, matched))));
+    make('span.language', { lang: '' }, sayLanguage(lang)), ' ', ...marked(text, matched))));
   drawKeywords(hit);
   element('viewer-captioner').textContent = hit.captioner ? say('writtenBy', hit.captioner) : '';
   element('viewer-captioner').hidden = !hit.captioner;
@@ -46,7 +46,7 @@ function drawKeywords(hit) {
   const own = keywords.filter(isOwn);
   const matched = new Set((hit.matched ?? []).map((word) => word.toLowerCase()));
   const link = (keyword) => {
-    const made = make('a', { className: 'keyword', textContent: keyword });
+    const made = make('a.keyword', { textContent: keyword });
     made.href = `/?${new URLSearchParams({ keyword })}`;
     made.classList.toggle('other', own.length > 0 && !isOwn(keyword));
     made.classList.toggle('matched', matched.has(keyword.toLowerCase()));
@@ -66,7 +66,7 @@ export function drawSignals(hit, isHybrid) {
 function signalLine(signal, hit, whole) {
   const { score, rank, contribution } = hit.signals[signal];
   const share = whole > 0 ? contribution / whole : 0;
-  const bar = make('span', { className: 'share' });
+  const bar = make('span.share');
   bar.style.setProperty('--share', share.toFixed(3));
   const found = signal === 'text' && hit.matched?.length ? `${say('wordsFound', hit.matched.join(', '))} · ` : '';
   const detail = `${found}${say(signal === 'text' ? 'wordScore' : 'similarity', score)} · ${say('rank', rank)}`;

@@ -39,7 +39,7 @@ export const sendJson = (path, body, options) => askJson(path, {
 
 export const askStatus = () => askJson('/v1/status');
 
-/** The day after, as the first instant that is no longer meant; cameras' clocks are read as UTC. */
+// The first instant that is no longer meant; cameras' clocks are read as UTC.
 const endOf = (day) => new Date(Date.parse(day) + 86_400_000).toISOString();
 
 function filterOf(asked) {
@@ -82,12 +82,11 @@ export const askForCaption = (id) => ask(imagePath(id, 'caption'), { method: 'PO
 
 export const imagePath = (id, part) => `/v1/images/${encodeURIComponent(id)}/${part}`;
 
-/** An address an <img> can load. An <img> cannot send the API key: with one, the picture is fetched as a blob. */
+// An <img> cannot send the API key: with one, the picture is fetched as a blob.
 export async function loadable(path) {
   if (!hasKey()) return path;
   if (!blobAddresses.has(path)) {
     const address = ask(path).then((response) => response.blob()).then((blob) => URL.createObjectURL(blob));
-    // A failure is not remembered: the next look may succeed.
     address.catch(() => blobAddresses.delete(path));
     blobAddresses.set(path, address);
     if (blobAddresses.size > KEPT_BLOBS) forgetOldestBlob();
@@ -95,7 +94,7 @@ export async function loadable(path) {
   return blobAddresses.get(path);
 }
 
-/** A library is scrolled through for hours. What is shown already does not need its address any more. */
+// What is shown already does not need its address any more.
 function forgetOldestBlob() {
   const [path, address] = blobAddresses.entries().next().value;
   blobAddresses.delete(path);
@@ -113,13 +112,13 @@ const nearWindow = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: '600px' });
 
-/** Loads the picture when it comes near the window; loading="lazy" cannot wait for a blob. */
+// loading="lazy" cannot wait for a blob.
 export function loadWhenNear(image, path) {
   image.dataset.path = path;
   nearWindow.observe(image);
 }
 
-/** As `loadable`, for an original. A script may not follow the redirect to the store: the link is asked for as JSON. */
+// A script may not follow the redirect to the store: the link is asked for as JSON.
 export async function askOriginal(path) {
   if (!hasKey()) return path;
   const { url } = await askJson(path, { headers: { Accept: 'application/json' }, redirect: 'manual' });

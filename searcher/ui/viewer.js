@@ -1,9 +1,9 @@
 // One picture, large, with all that is known of it. Which one is said by the address; which lie beside it, by the album.
 
-import { MOST_EXAMPLES, addressOf, go, imageInAddress, isSearch, readAddress, viewInAddress } from './address.js';
+import { go, imageInAddress } from './address.js';
 import { drawCaptioning } from './captioning.js';
 import { element, make, on } from './elements.js';
-import { focusTile } from './grid.js';
+import { focusTile, linkAdding } from './grid.js';
 import { captionOf, drawSaid, drawSignals } from './said.js';
 import { fetchMore, keyIsMissing, results } from './search.js';
 import { askFacts, askOriginal, imagePath, loadable } from './server.js';
@@ -36,18 +36,21 @@ const found = {
 };
 let album = found;
 
-/** From now on pictures lie beside each other as in this album; without one, as in the search. */
+/** From now on pictures lie beside each other as in this album, without one as in the search. */
 export const useAlbum = (other = found) => { album = other; };
 
+/** What is known of a picture. Only hits come with everything. */
 function hitOf(id) {
-  const known = album.find(id) ?? pictures.get(id);
-  if (known) return known;
   const stub = { image_id: id, thumbnail_url: imagePath(id, 'thumbnail'), url: imagePath(id, 'original') };
-  pictures.set(id, stub);
-  askFacts(id).then((facts) => drawIfShown(Object.assign(stub, facts)), (problem) => {
-    if (problem.status !== 404) pictures.delete(id);
-  });
-  return stub;
+  const hit = album.find(id) ?? pictures.get(id) ?? stub;
+  if (hit === stub) pictures.set(id, stub);
+  if (hit.score !== undefined || hit.isAsked) return hit;
+  hit.isAsked = true;
+  askFacts(id).then(
+    (facts) => drawIfShown(Object.assign(hit, facts, { isWhole: true })),
+    (problem) => { hit.isAsked = problem.status === 404; },
+  );
+  return hit;
 }
 
 function drawIfShown(hit) {
@@ -70,18 +73,10 @@ export function followImage({ again = false } = {}) {
 function draw(hit) {
   shown = hit;
   viewer.querySelector('aside').scrollTop = 0;
-  element('viewer-similar').href = `/?like=${encodeURIComponent(hit.image_id)}`;
-  drawAdding(hit.image_id);
+  element('viewer-similar').href = `/?like=${hit.image_id}`;
+  linkAdding(element('viewer-add'), hit.image_id);
   drawFacts(hit);
   if (picture.dataset.image !== hit.image_id) drawOriginal(hit);
-}
-
-function drawAdding(id) {
-  const asked = readAddress();
-  const count = asked.imageIds.length + asked.pictures.length + (asked.words ? 1 : 0);
-  const add = element('viewer-add');
-  add.hidden = viewInAddress() !== 'search' || !isSearch(asked) || count >= MOST_EXAMPLES || asked.imageIds.includes(id);
-  add.href = addressOf({ ...asked, imageIds: [...asked.imageIds, id] });
 }
 
 function drawFacts(hit) {
@@ -138,7 +133,7 @@ export async function step(distance) {
   if (hit && viewer.open && imageInAddress() === id) go(`#image=${hit.image_id}`, history.state, { replace: true });
 }
 
-/** The viewer was closed by Esc or a button: takes the picture out of the address and returns to its tile. */
+// The viewer was closed by Esc or a button.
 function leaveImage() {
   const id = imageInAddress();
   delete picture.dataset.image;

@@ -1,10 +1,9 @@
-// The views beside the search. Code, words, markup and style of each are loaded when it is first looked at, so that
-// searching stays light. A view is a folder with a module of its name, which has
-//   start()            once, before it is first shown
-//   show({ reuse })    the reader came here, or its address changed; `reuse` when they went back or forward
-//   hide()             the reader left
-//   draw()             in the page's language, before `show` and whenever it changed
-//   retry()            there is a key now, or the server answers again
+// The views beside the search, each loaded when it is first looked at. A view is a folder with a module of its name:
+//   start()                  once, before it is first shown
+//   show({ reuse, came })    its address was gone to; `reuse` by Back or Forward, `came` from another view
+//   hide()                   the reader left
+//   draw()                   in the page's language, before `show` and whenever it changed
+//   retry()                  there is a key now, or the server answers again
 
 import { viewInAddress } from './address.js';
 import { element, make } from './elements.js';
@@ -47,9 +46,8 @@ async function begin(view) {
   document.head.append(style);
   const markup = fetch(`${place}.html`).then((response) => (response.ok ? response.text() : Promise.reject(response)));
   const [module, text] = await Promise.all([import(`${place}.js`), markup, styled]);
-  // A page file of ours, parsed where nothing in it runs.
   const root = make('div', {}, ...new DOMParser().parseFromString(text, 'text/html').body.children);
-  // Templates are found by their id, so they stay in the document, and so is the rest for a start.
+  // Templates are found by their id, so they stay in the document.
   document.body.append(...root.querySelectorAll('template'));
   element('view').append(root);
   module.start();

@@ -18,14 +18,8 @@ const sentences = {
   view_upload: ['Upload', '上传'],
   view_operations: ['Operations', '运维'],
   views: ['Views', '视图'],
-  theme: ['Colours: {0}', '颜色：{0}'],
-  theme_auto: ['as the system', '跟随系统'],
-  theme_light: ['light', '浅色'],
-  theme_dark: ['dark', '深色'],
-  showScores: ['Scores on pictures', '在图片上显示分数'],
   share: ['Copy link', '复制链接'],
   linkCopied: ['Link copied', '已复制链接'],
-  linkNotCopied: ['Not copied', '未能复制'],
   download: ['Download', '下载'],
   file: ['File', '文件'],
   storedAt: ['Stored', '存入时间'],
@@ -133,7 +127,6 @@ const STORED_LANGUAGE = 'bucketlens.language';
 const chosen = localStorage.getItem(STORED_LANGUAGE) ?? navigator.language;
 let language = chosen.startsWith('zh') ? 'zh' : 'en';
 
-/** The language of the page, as captions name it: `en` or `zh`. */
 export const pageLanguage = () => language;
 
 export const number = (value, options) => new Intl.NumberFormat(language, options).format(value);
@@ -152,7 +145,6 @@ export function span(seconds) {
 
 export const date = (day) => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeZone: 'UTC' }).format(new Date(day));
 
-/** The name of a language by its code, or the code where it has no known name. */
 export function sayLanguage(code) {
   try {
     return new Intl.DisplayNames(language, { type: 'language' }).of(code) ?? code;
@@ -171,22 +163,19 @@ export function say(name, ...values) {
   });
 }
 
-/**
- * A date and time as the server has it, in UTC. Most cameras write no time zone and their clock is read as UTC:
- * shifting it to the reader's zone would make it wrong.
- */
+// In UTC: most cameras write no time zone and their clock is read as UTC. The reader's zone would make it wrong.
 export function instant(text) {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return String(text);
   return `${new Intl.DateTimeFormat(language, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(date)} UTC`;
 }
 
-/** Fills every element under `root` that names its words: text by data-words, accessible name by data-label. */
+/** Fills every element that names its words: text by data-words, accessible name by data-label. */
 export function translate(root) {
   for (const element of root.querySelectorAll('[data-words]')) element.textContent = say(element.dataset.words);
   for (const element of root.querySelectorAll('[data-label]')) {
     element.setAttribute('aria-label', say(element.dataset.label));
-    if (element.matches('button')) element.title = say(element.dataset.label);
+    if (element.matches('button, a')) element.title = say(element.dataset.label);
   }
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
 }

@@ -1,5 +1,5 @@
-// The library's pictures, page by page. Only pages near the window hold pictures; of the others nothing is kept but where
-// they begin and how high they are, so that a hundred thousand pictures can be scrolled through.
+// The library's pictures, page by page. Of pages far from the window nothing is kept but where they begin and how high
+// they are, so that a hundred thousand pictures can be scrolled through.
 
 import { element, make } from '../elements.js';
 import { focusTile, tile } from '../grid.js';
@@ -9,8 +9,8 @@ import { headingOf } from './months.js';
 const PAGE_SIZE = 100;
 const NEAR = '1500px';
 
-// A page: where it begins (`cursor`), where the next does, the pictures that came from the page before and how many went to
-// the next one (so that no row but the last is short), and its pictures while it is near.
+// A page: where it begins, where the next one does, which pictures the page before left to it and which it left to the next
+// (so that no row but the last is short), and its pictures while it is near.
 let pages = [];
 let until = null;
 let growing = null;
@@ -40,7 +40,7 @@ export function begin(month) {
 export async function grow() {
   const last = pages.at(-1);
   if (growing || (last && !last.next)) return;
-  const page = { cursor: last?.next ?? null, next: null, carried: last?.given ?? [], given: [], pictures: null, element: make('section', { className: 'page waiting' }) };
+  const page = { cursor: last?.next ?? null, next: null, carried: last?.given ?? [], given: [], pictures: null, element: make('section.page.waiting') };
   growing = page;
   pages.push(page);
   element('pages').append(page.element);
@@ -103,8 +103,8 @@ function draw(page) {
     groups.get(heading).push(picture);
   }
   const parts = [...groups].flatMap(([heading, pictures]) => {
-    const grid = make('ul', { className: 'grid' }, ...pictures.map(tile));
-    const head = make('h2', { className: 'day', textContent: heading });
+    const grid = make('ul.grid', {}, ...pictures.map(tile));
+    const head = make('h2.day', { textContent: heading });
     for (const part of [grid, head]) part.dataset.month = pictures[0].date.slice(0, 7);
     return heading === before ? [grid] : [head, grid];
   });

@@ -1,8 +1,8 @@
-import { element, make } from '../elements.js';
+import { element, make, on } from '../elements.js';
 import { sendJson } from '../server.js';
 import { say } from '../words.js';
 
-/** Shows a question; true if it was answered with `yes` (words of the button; without them there is nothing to answer). */
+/** True if the question was answered with `yes`; without it there is nothing to answer. */
 export function ask(title, detail, yes) {
   const dialog = element('ask');
   element('ask-title').textContent = title;
@@ -13,11 +13,11 @@ export function ask(title, detail, yes) {
   dialog.showModal();
   dialog.scrollTop = 0;
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+    on(dialog, 'close', () => resolve(dialog.returnValue === 'yes'), { once: true });
   });
 }
 
-/** What the work gives; where it fails, the operator is told why and it is undefined. */
+/** What the work gives; undefined where it failed, after telling why. */
 export async function attempt(work) {
   try {
     return await work;
@@ -33,7 +33,7 @@ export const order = (what, body = {}) => attempt(sendJson(`/v1/ops/${what}`, bo
 export function button(name, work) {
   const made = make('button', { type: 'button', className: 'quiet-button', textContent: say(name) });
   made.dataset.words = name;
-  made.addEventListener('click', async () => {
+  on(made, 'click', async () => {
     made.disabled = true;
     await work();
     made.disabled = false;

@@ -23,7 +23,7 @@ export function listen() {
     pause = setTimeout(read, 300);
   });
   element('dead-all').append(
-    make('span', { className: 'muted' }),
+    make('span.muted'),
     button('replay', () => shift('replay', filter())),
     button('drop', () => shift('drop', filter())),
   );
@@ -47,7 +47,8 @@ export async function read() {
 /** Looking into a queue takes its letters out for a moment, so it is done only when their number is another one for good. */
 export function notice(stages, anew) {
   stageNames = stages.map(({ stage }) => stage);
-  const count = stages.reduce((sum, { dead }) => sum + (dead ?? 0), 0);
+  const chosen = form().stage.value;
+  const count = stages.reduce((sum, { stage, dead }) => sum + (!chosen || stage === chosen ? dead ?? 0 : 0), 0);
   differs = count === found.total ? 0 : differs + 1;
   if (!anew && differs < 2) return;
   differs = 0;
@@ -64,7 +65,8 @@ export function draw() {
 function drawChoice(select, names) {
   const chosen = select.value;
   const values = ['', ...new Set([...names, chosen].filter(Boolean))];
-  if (select.length === values.length && values.every((value, place) => select[place].value === value)) return;
+  // Not while somebody chooses.
+  if (document.activeElement === select) return;
   select.replaceChildren(...values.map((value) => make('option', { value, textContent: value || say('any') })));
   select.value = chosen;
 }
@@ -78,17 +80,21 @@ function drawGroups() {
 }
 
 function build(group) {
-  const summary = make('summary', {}, make('span', { className: 'thumb' }), make('span'), make('strong'), make('span', { className: 'muted' }));
-  const details = make('details', { className: 'group' }, summary, make('div'));
-  details.addEventListener('toggle', () => { if (details.open) open(details.lastChild, group); });
+  const summary = make('summary', {}, make('span.thumb'), make('span'), make('strong'), make('span.muted'));
+  const details = make('details.group', {}, summary, make('div'));
+  on(details, 'toggle', () => { if (details.open) open(details.lastChild, group); });
   showThumbnail(summary.firstChild, { id: group.sample_id, key: group.sample_key });
   return make('li', {}, details);
 }
 
-function drawGroup(row, { stage, class: kind, reason, count, replayed, last_failed: last }) {
+function drawGroup(row, group) {
+  const { stage, class: kind, reason, count, replayed, last_failed: last } = group;
   const [, words, total, facts] = row.querySelector('summary').children;
+  const details = row.firstChild;
   words.textContent = reason || kind;
   total.textContent = number(count);
+  if (details.open && row.dataset.count !== String(count)) open(details.lastChild, group);
+  row.dataset.count = count;
   facts.textContent = [kind, stage, last && instant(last), replayed && say('replayed', replayed)].filter(Boolean).join(' · ');
 }
 
@@ -97,15 +103,15 @@ async function open(place, { id, stage }, limit = LISTED) {
   if (!answer) return;
   const ticked = () => [...place.querySelectorAll(':checked')].map(({ value }) => value);
   const meant = () => ({ stage, ...(ticked().length ? { ids: ticked() } : { ...filter(), stage, group: id }) });
-  const words = make('span', { className: 'muted' });
+  const words = make('span.muted');
   const tell = () => { words.textContent = ticked().length ? say('someLetters', ticked().length) : say('allLetters', answer.matching); };
-  const doing = make('p', { className: 'doing' }, words, button('replay', () => shift('replay', meant())), button('drop', () => shift('drop', meant())));
+  const doing = make('p.doing', {}, words, button('replay', () => shift('replay', meant())), button('drop', () => shift('drop', meant())));
   if (answer.matching > answer.letters.length && limit < MOST_LISTED) {
     doing.append(button('moreLetters', () => open(place, { id, stage }, MOST_LISTED)));
   }
-  const list = make('ul', { className: 'letters' });
+  const list = make('ul.letters');
   drawLetters(list, answer.letters, shift);
-  list.addEventListener('change', tell);
+  on(list, 'change', tell);
   place.replaceChildren(doing, list);
   tell();
 }

@@ -1,6 +1,6 @@
 // Dead letters, each with the picture it is about, and all that is known of one.
 
-import { make } from '../elements.js';
+import { make, on } from '../elements.js';
 import { askJson, imagePath, load } from '../server.js';
 import { say } from '../words.js';
 import { ask, attempt } from './ask.js';
@@ -22,7 +22,7 @@ export function showThumbnail(place, { id, key }) {
 async function fillThumbnail(place) {
   const { id, key } = place.dataset;
   const image = make('img', { alt: '' });
-  image.addEventListener('load', () => place.replaceChildren(image));
+  on(image, 'load', () => place.replaceChildren(image));
   const object = await askJson(`/v1/objects?${new URLSearchParams({ key })}`).catch(() => null);
   if (object?.indexed) return load(image, imagePath(object.image_id, 'thumbnail'));
   if (!object) return undefined;
@@ -35,9 +35,9 @@ export function drawLetters(list, letters, shift) {
   list.replaceChildren(...letters.map((letter) => {
     const { message_id: id, object } = letter;
     const key = object?.key;
-    const thumb = make('span', { className: 'thumb' });
+    const thumb = make('span.thumb');
     const open = make('button', { type: 'button', title: key ?? id }, key ?? id);
-    open.addEventListener('click', () => showLetter(id, shift));
+    on(open, 'click', () => showLetter(id, shift));
     showThumbnail(thumb, { id, key });
     return make('li', {}, make('input', { type: 'checkbox', value: id, ariaLabel: key ?? id }), thumb, open);
   }));

@@ -103,8 +103,8 @@ function drawHealth() {
 }
 
 function buildOperation({ id }) {
-  const cancel = make('button', { className: 'quiet-button' });
-  cancel.addEventListener('click', () => attempt(askJson(`/v1/ops/operations/${id}`, { method: 'DELETE' })));
+  const cancel = make('button.quiet-button');
+  on(cancel, 'click', () => attempt(askJson(`/v1/ops/operations/${id}`, { method: 'DELETE' })));
   return make('li', {}, make('span'), cancel, make('progress', { max: 1 }));
 }
 

@@ -3,12 +3,9 @@
 import { askJson } from '../server.js';
 
 const PERIOD_MS = 1000;
-const FEWEST_AT_ONCE = 8;
-const MOST_AT_ONCE = 32;
-// What takes longer is looked for less and less often: it may never come.
-const SOON_MS = 120_000;
+const AT_ONCE = 16;
 
-const arriving = []; // the one to be looked for next first
+const arriving = [];
 let arrived = () => {};
 let timer = null;
 
@@ -20,21 +17,16 @@ export function awaitArrival(file) {
 }
 
 async function lookAround() {
-  const now = Date.now();
-  const due = arriving.filter(({ lookAt }) => lookAt <= now);
-  const count = Math.min(Math.max(FEWEST_AT_ONCE, Math.round(due.length / 8)), MOST_AT_ONCE);
-  if (!document.hidden) await Promise.all(due.slice(0, count).map(look));
+  const due = document.hidden ? [] : arriving.filter(({ lookAt }) => lookAt <= Date.now());
+  await Promise.all(due.slice(0, AT_ONCE).map(look));
   timer = arriving.length ? setTimeout(lookAround, PERIOD_MS) : null;
 }
 
 async function look(file) {
-  const place = arriving.indexOf(file);
-  arriving.splice(place, 1);
   const { indexed, image_id: imageId } = await askJson(`/v1/objects?${new URLSearchParams({ key: file.link.key })}`).catch(() => ({}));
+  arriving.splice(arriving.indexOf(file), 1);
   if (indexed) return arrived(Object.assign(file, { state: 'searchable', imageId }));
-  const age = Date.now() - file.storedAt;
-  file.lookAt = age > SOON_MS ? Date.now() + age / 4 : 0;
-  arriving.push(file);
-  if (age > SOON_MS && file.state !== 'slow') arrived(Object.assign(file, { state: 'slow' }));
-  return undefined;
+  // Looked for less and less often: it may never come.
+  file.lookAt = Date.now() + (Date.now() - file.storedAt) / 4;
+  return arriving.push(file);
 }

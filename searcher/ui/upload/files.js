@@ -2,7 +2,7 @@
 
 import { bytes } from '../words.js';
 
-/** Everything in a drop, folders included: [{ name, file }]. The list must be asked for while the drop is handled. */
+/** Everything in a drop, folders included; to be called while the drop is handled. */
 export async function droppedFiles({ items, files }) {
   const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return chosenFiles(files);
@@ -27,13 +27,12 @@ async function filesBelow(entry) {
   return below;
 }
 
-/** The type this name stands for, by what the server takes: browsers do not know all of them. */
+// By what the server takes: browsers do not know all types.
 function typeOf(name, types) {
   const lower = name.toLowerCase();
   return Object.keys(types).find((type) => types[type].some((suffix) => lower.endsWith(suffix)));
 }
 
-/** Parts files into those that are `taken`, with their type, and those `skipped`, with the sentence that says why. */
 export function sift(files, { types, max_bytes: most }) {
   const taken = [];
   const skipped = [];

@@ -1,9 +1,9 @@
-// Sending files to the store: a few at a time, each by a link of its own, again and again while the network fails.
+// Sending files to the store, a few at a time, again and again while the network fails.
 
 import { askJson, sendJson } from '../server.js';
 
 const AT_ONCE = 4;
-// Links last for minutes only, so no more of them are asked for than are soon used.
+// They last for minutes only.
 const LINKS_AT_ONCE = 20;
 const PAUSES_MS = [1000, 2000, 4000, 8000, 16_000];
 
@@ -16,13 +16,12 @@ let asksFirst = false;
 let changed = () => {};
 let stored = () => {};
 
-/** `whenStored(file)` is called for each file that is in the store, `whenChanged(file)` for any other news of one. */
 export function follow(whenChanged, whenStored) {
   changed = whenChanged;
   stored = whenStored;
 }
 
-/** Sends these too; `resumes` if some of them may have been sent in an earlier visit. */
+/** `resumes`: some of them may have been sent in an earlier visit. */
 export function send(files, { atMost = LINKS_AT_ONCE, resumes = false } = {}) {
   mostFiles = Math.min(LINKS_AT_ONCE, atMost);
   asksFirst ||= resumes;

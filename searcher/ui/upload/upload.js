@@ -58,7 +58,7 @@ function take(files) {
   const sifted = sift(files, rules());
   const resumes = unfinished() !== null && !isSending();
   skipped.push(...sifted.skipped);
-  all.push(...sifted.taken);
+  for (const file of sifted.taken) file.place = all.push(file);
   send(sifted.taken, { atMost: rules().max_files, resumes });
   drawSoon();
 }
@@ -93,8 +93,7 @@ export function draw() {
   const taken = rules();
   element('drop-zone').hidden = !taken;
   element('drop-zone').classList.toggle('begun', all.length > 0);
-  element('upload-off').hidden = !status || Boolean(taken);
-  if (!taken) return;
+  if (!taken) return status && complain({ status: 403, title: say('uploadOff'), detail: say('uploadOffDetail') });
   const suffixes = Object.values(taken.types).flat();
   element('files').accept = suffixes.join();
   element('upload-takes').textContent = say('uploadTakes', suffixes.map((suffix) => suffix.slice(1).toUpperCase()).join(', '), bytes(taken.max_bytes));
@@ -103,19 +102,18 @@ export function draw() {
   if (before) element('unfinished-words').textContent = say('unfinished', before.left, before.name);
   drawTotal();
   drawSkipped();
-  drawList(element('transfers'), begun, (file) => all.indexOf(file), build, drawRow);
+  drawList(element('transfers'), begun, ({ place }) => place, build, drawRow);
 }
 
 function drawTotal() {
   const wanted = all.filter(({ state }) => state !== 'cancelled' && state !== 'refused');
   const of = (...states) => wanted.filter(({ state }) => states.includes(state));
-  const [stored, searchable, failed] = [of('stored', 'slow', 'searchable'), of('searchable'), of('failed')];
+  const [stored, searchable, failed] = [of('stored', 'searchable'), of('searchable'), of('failed')];
   const whole = wanted.reduce((sum, { file }) => sum + file.size, 0);
   const sent = stored.reduce((sum, { file }) => sum + file.size, 0)
     + of('sending').reduce((sum, file) => sum + Math.min(file.sent, file.file.size), 0);
   element('upload-total').hidden = !all.length;
   element('upload-counts').textContent = say('uploadCounts', stored.length, wanted.length, searchable.length);
-  element('upload-bytes').textContent = say('uploadBytes', bytes(sent), bytes(whole));
   element('upload-progress').value = whole ? sent / whole : 0;
   element('upload-retry').hidden = !failed.length;
   element('upload-cancel').hidden = !isSending();
@@ -137,7 +135,7 @@ function build(file) {
   const row = copyOf('transfer');
   row.querySelector('.name').textContent = file.name;
   row.querySelector('.name').title = file.name;
-  row.querySelector('.again').addEventListener('click', () => send([file]));
+  on(row.querySelector('.again'), 'click', () => send([file]));
   return row;
 }
 
