@@ -19,10 +19,12 @@ const STATUS_PERIOD_MS = 15_000;
 
 const inSearch = () => viewInAddress() === 'search';
 let wasInSearch = false;
+let lastView = null;
 
 function followAddress({ reuse }) {
   if (wasInSearch) results.scroll = scrollY;
-  if (wasInSearch !== inSearch() && !keyIsMissing()) complain(null);
+  if (lastView !== viewInAddress() && (trouble?.isOperators || !keyIsMissing())) complain(null);
+  lastView = viewInAddress();
   followView({ reuse });
   if (inSearch()) followSearch({ reuse });
   else drawQuestion();
@@ -92,7 +94,8 @@ function focusNeighbour(from, distance) {
 
 function submitKey(event) {
   event.preventDefault();
-  useKey(element('key').value);
+  useKey(element('key').value, trouble?.isOperators);
+  event.target.reset();
   retryAll();
 }
 

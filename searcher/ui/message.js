@@ -49,11 +49,13 @@ function drawMessage() {
   element('message-detail').hidden = !detail;
   element('retry').hidden = !trouble || [401, 403, 415].includes(trouble.status);
   element('key-form').hidden = !keyIsMissing();
-  if (keyIsMissing()) element('key').focus();
+  if (!keyIsMissing()) return;
+  element('key-label').textContent = say(trouble.isOperators ? 'operatorsKey' : 'keyLabel');
+  element('key').focus();
 }
 
 function messageWords() {
-  if (keyIsMissing()) return [say(hasKey() ? 'keyRefused' : 'keyNeeded'), say('keyNeededDetail')];
+  if (keyIsMissing()) return [say(hasKey(trouble.isOperators) ? 'keyRefused' : 'keyNeeded'), say('keyNeededDetail')];
   if (trouble?.status === 0) return [say('unreachable'), say('unreachableDetail')];
   if (isCursorGone()) return [say('outdated')];
   if (trouble) return [trouble.title ?? say('failed'), trouble.detail ?? say('badAnswer', trouble.status)];

@@ -18,7 +18,7 @@ export const focusWords = () => wordsInput.select();
 /** From now on `take(dataTransfer)` gets what is dropped or pasted, said by the sentence `name`; without it, the search does. */
 export function takeDrops(take = searchPictures, name = 'dropHere') {
   takeDropped = take;
-  element('drop-words').dataset.words = name;
+  element('drop-words').dataset.say = name;
   element('drop-words').textContent = say(name);
 }
 

@@ -7,24 +7,20 @@ const PAGE_SIZE = 60;
 const KEPT_BLOBS = 500;
 
 // Two keys, for as long as the tab is open: one to search, one to operate.
-const STORED_KEY = 'bucketlens.api-key';
-const STORED_OPERATORS_KEY = 'bucketlens.operators-key';
+const keyFor = (isOperators) => (isOperators ? 'bucketlens.operators-key' : 'bucketlens.api-key');
 const blobAddresses = new Map(); // path → promise of a blob: address, only with an API key; the oldest first
 
-export const hasKey = () => sessionStorage.getItem(STORED_KEY) !== null;
-export const hasOperatorsKey = () => sessionStorage.getItem(STORED_OPERATORS_KEY) !== null;
+export const hasKey = (isOperators) => sessionStorage.getItem(keyFor(isOperators)) !== null;
 
-/** From now on every request but an operator's carries this API key. */
-export function useKey(key) {
-  sessionStorage.setItem(STORED_KEY, key);
+/** From now on every request of that kind carries this key. */
+export function useKey(key, isOperators) {
+  sessionStorage.setItem(keyFor(isOperators), key);
   blobAddresses.clear();
 }
 
-export const useOperatorsKey = (key) => sessionStorage.setItem(STORED_OPERATORS_KEY, key);
-
 export async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
-  const key = sessionStorage.getItem(path.startsWith('/v1/ops/') ? STORED_OPERATORS_KEY : STORED_KEY);
+  const key = sessionStorage.getItem(keyFor(path.startsWith('/v1/ops/')));
   if (key !== null) headers.set('Authorization', `Bearer ${key}`);
   const response = await fetch(path, { ...options, headers }).catch(() => { throw { status: 0 }; });
   if (response.ok) return response;

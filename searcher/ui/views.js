@@ -16,27 +16,23 @@ let current = null; // { module, root } in sight, null for the search
 export async function followView({ reuse }) {
   const view = viewInAddress();
   drawNavigation();
-  const next = view === 'search' ? null : await load(view).catch(() => undefined);
+  const next = view === 'search' ? null : await load(view);
   if (viewInAddress() !== view) return;
   if (next === undefined) complain({ status: 0 });
   const came = next !== current;
-  if (came) {
-    current?.module.hide();
-    current?.root.remove();
-    current = next ?? null;
-    if (next) element('view').append(next.root);
+  if (came && current) {
+    current.root.hidden = true;
+    current.module.hide();
   }
+  current = next ?? null;
+  if (next) next.root.hidden = false;
   if (next && next.language !== pageLanguage()) drawView();
   if (next) await next.module.show({ reuse, came });
 }
 
 async function load(view) {
-  if (!loaded.has(view)) {
-    const loading = begin(view);
-    loading.catch(() => loaded.delete(view));
-    loaded.set(view, loading);
-  }
-  return loaded.get(view);
+  if (!loaded.has(view)) loaded.set(view, begin(view));
+  return loaded.get(view).catch(() => { loaded.delete(view); });
 }
 
 async function begin(view) {
@@ -46,12 +42,9 @@ async function begin(view) {
   document.head.append(style);
   const markup = fetch(`${place}.html`).then((response) => (response.ok ? response.text() : Promise.reject(response)));
   const [module, text] = await Promise.all([import(`${place}.js`), markup, styled]);
-  const root = make('div', {}, ...new DOMParser().parseFromString(text, 'text/html').body.children);
-  // Templates are found by their id, so they stay in the document.
-  document.body.append(...root.querySelectorAll('template'));
+  const root = make('div', { hidden: true }, ...new DOMParser().parseFromString(text, 'text/html').body.children);
   element('view').append(root);
   module.start();
-  root.remove();
   return { module, root, language: null };
 }
 

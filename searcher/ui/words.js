@@ -43,9 +43,10 @@ const sentences = {
   notPicture: ['This is not a picture', '这不是图片'],
   notPictureDetail: ['The file “{0}” is not an image.', '文件“{0}”不是图片。'],
   retry: ['Try again', '重试'],
-  keyNeeded: ['An API key is needed', '需要 API 密钥'],
+  keyNeeded: ['A key is needed', '需要密钥'],
   keyNeededDetail: ['It is kept in this tab only, until the tab is closed.', '密钥只保存在当前标签页，关闭后即清除。'],
-  keyRefused: ['This API key was not accepted', 'API 密钥无效'],
+  keyRefused: ['This key was not accepted', '密钥无效'],
+  operatorsKey: ['Operator’s key', '运维密钥'],
   keyLabel: ['API key', 'API 密钥'],
   keySubmit: ['Continue', '继续'],
   previous: ['Previous picture', '上一张'],
@@ -170,9 +171,9 @@ export function instant(text) {
   return `${new Intl.DateTimeFormat(language, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(date)} UTC`;
 }
 
-/** Fills every element that names its words: text by data-words, accessible name by data-label. */
+/** Fills every element that names its words: text by data-say, accessible name by data-label. */
 export function translate(root) {
-  for (const element of root.querySelectorAll('[data-words]')) element.textContent = say(element.dataset.words);
+  for (const element of root.querySelectorAll('[data-say]')) element.textContent = say(element.dataset.say);
   for (const element of root.querySelectorAll('[data-label]')) {
     element.setAttribute('aria-label', say(element.dataset.label));
     if (element.matches('button, a')) element.title = say(element.dataset.label);

@@ -29,9 +29,8 @@ const addressOf = (month) => `/?view=library${month ? `&to=${month}` : ''}`;
 export function drawMonths(shown) {
   const years = Object.entries(Object.groupBy(months, ({ month }) => month.slice(0, 4))).reverse();
   element('months').replaceChildren(...years.flatMap(([year, of]) => [make('h2', {}, format(year, { year: 'numeric' })), ...of.map(link)]));
-  const option = ({ month, count }) => make('option', { value: month, textContent: say('monthCount', monthName(month), count) });
-  const groups = years.map(([label, of]) => make('optgroup', { label }, ...of.map(option)));
-  element('month-choice').replaceChildren(make('option', { value: '', textContent: say('newest') }), ...groups);
+  const options = [['', say('newest')], ...months.map(({ month, count }) => [month, say('monthCount', monthName(month), count)])];
+  element('month-choice').replaceChildren(...options.map(([value, textContent]) => make('option', { value, textContent })));
   markMonth(shown);
 }
 

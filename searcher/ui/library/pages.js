@@ -59,7 +59,7 @@ export async function grow() {
 
 const lastDay = (month) => new Date(Date.UTC(...month.split('-').map(Number), 0)).toISOString().slice(0, 10);
 
-async function fill(page) {
+function fill(page) {
   page.filling ??= ask(page).finally(() => { page.filling = null; });
   return page.filling;
 }
@@ -75,7 +75,7 @@ async function ask(page) {
   page.next = answer.next_cursor;
   page.pictures = [...page.carried, ...answer.pictures.slice(0, answer.pictures.length - page.given.length)];
   draw(page);
-  if (isNew && page.next) handOver(page);
+  if (isNew && page.next && page.element.offsetHeight) handOver(page);
   return answer;
 }
 
@@ -115,7 +115,7 @@ function draw(page) {
 }
 
 function empty(page) {
-  // While the view is not in the document nothing is near, and nothing has a height.
+  // While another view is shown nothing is near, and nothing has a height.
   if (!page.pictures || page.filling || !page.element.offsetHeight) return;
   page.element.style.height = `${page.element.offsetHeight}px`;
   page.element.replaceChildren();

@@ -31,8 +31,8 @@ export const order = (what, body = {}) => attempt(sendJson(`/v1/ops/${what}`, bo
 
 /** A button that keeps still while its work is under way. */
 export function button(name, work) {
-  const made = make('button', { type: 'button', className: 'quiet-button', textContent: say(name) });
-  made.dataset.words = name;
+  const made = make('button', { type: 'button', className: 'small-button', textContent: say(name) });
+  made.dataset.say = name;
   on(made, 'click', async () => {
     made.disabled = true;
     await work();

@@ -75,7 +75,7 @@ function drawGroups() {
   const count = found.groups.reduce((sum, group) => sum + group.count, 0);
   const [words, ...buttons] = element('dead-all').children;
   words.textContent = found.total ? say('deadCount', count, found.total) : say('noDead');
-  for (const one of buttons) Object.assign(one, { hidden: !count, textContent: say(one.dataset.words) });
+  for (const one of buttons) one.hidden = !count;
   drawList(element('groups'), found.groups, ({ id }) => id, build, drawGroup);
 }
 

@@ -2,7 +2,7 @@
 
 import { copyOf, drawList, element } from '../elements.js';
 import { askJson, askStatus, sendJson } from '../server.js';
-import { number, percent, say } from '../words.js';
+import { number, percent, say, translate } from '../words.js';
 import { ask, attempt, button, drawNumbers, order } from './ask.js';
 
 let models = [];
@@ -49,15 +49,12 @@ async function activate(id) {
 }
 
 function drawModel(card, { id, active: isActive, previous, rows, coverage, queues, space, removed }) {
-  const [first, second] = card.querySelectorAll('button');
   card.querySelector('h2').textContent = id;
   card.querySelector('p').textContent = [say(isActive ? 'activeModel' : previous ? 'previousModel' : 'otherModel'), space].filter(Boolean).join(' · ');
   card.querySelector('progress').value = (coverage ?? 0) / 100;
   card.querySelector('progress').ariaLabel = say('coverage');
-  for (const one of [first, second]) {
-    one.hidden = isActive || Boolean(removed);
-    one.textContent = say(one.dataset.words);
-  }
+  card.querySelector('.doing').hidden = isActive || Boolean(removed);
+  translate(card);
   const waiting = queues && (queues.work ?? 0) + (queues.bulk ?? 0);
   drawNumbers(card.querySelector('dl'), [
     ['coverage', coverage === null ? '–' : percent(coverage / 100)],

@@ -2,7 +2,8 @@
 
 import { saidInAddress } from '../address.js';
 import { drawList, element, make, on } from '../elements.js';
-import { askJson, hasOperatorsKey, useOperatorsKey } from '../server.js';
+import { complain, keyIsMissing, trouble } from '../search.js';
+import { askJson } from '../server.js';
 import { number, percent, say, span } from '../words.js';
 import { attempt } from './ask.js';
 import * as dead from './dead.js';
@@ -16,17 +17,11 @@ const ENDED_SHOWN_MS = 60_000;
 const parts = { stages, dead, models };
 const partInAddress = () => (Object.hasOwn(parts, saidInAddress('part') ?? '') ? saidInAddress('part') : 'stages');
 let known = { stages: [], operations: [], health: null };
-let trouble = null;
 let timer = null;
 
 export function start() {
   stages.listen();
   dead.listen();
-  on('operators-key-form', 'submit', (event) => {
-    event.preventDefault();
-    useOperatorsKey(element('operators-key').value);
-    retry();
-  });
 }
 
 export function show({ came }) {
@@ -53,14 +48,15 @@ async function look({ anew = false } = {}) {
     try {
       const [progress, running, health] = await Promise.all(['progress', 'operations', 'health'].map((what) => askJson(`/v1/ops/${what}`)));
       known = { stages: progress.stages, operations: running.operations, health };
-      trouble = null;
+      if (trouble?.isOperators) complain(null);
       dead.notice(known.stages, anew);
     } catch (problem) {
-      trouble = problem;
+      if (timer === mine) complain({ ...problem, title: say('operationsAway'), isOperators: true });
     }
     // Left or begun anew meanwhile.
     if (timer !== mine) return;
     draw();
+    if (keyIsMissing()) return;
   }
   timer = setTimeout(look, PERIOD_MS);
 }
@@ -75,22 +71,11 @@ export function draw() {
   const count = known.stages.reduce((sum, stage) => sum + (stage.dead ?? 0), 0);
   element('dead-mark').hidden = !count;
   element('dead-mark').textContent = number(count);
-  drawTrouble();
+  element('desk').hidden = keyIsMissing();
   drawHealth();
   const recent = ({ ended_at: at }) => !at || Date.now() - Date.parse(at) < ENDED_SHOWN_MS;
   drawList(element('running'), known.operations.filter(recent).slice(0, 8), ({ id }) => id, buildOperation, drawOperation);
   parts[part].draw(known);
-}
-
-function drawTrouble() {
-  const isKey = trouble?.status === 401;
-  const title = isKey ? (hasOperatorsKey() ? 'operatorsKeyRefused' : 'operatorsKeyNeeded') : 'operationsAway';
-  element('operations-message').hidden = !trouble;
-  element('desk').hidden = isKey;
-  element('operators-key-form').hidden = !isKey;
-  if (!trouble) return;
-  element('operations-title').textContent = say(title);
-  element('operations-detail').textContent = isKey ? say('keyNeededDetail') : trouble.detail ?? '';
 }
 
 function drawHealth() {
@@ -103,7 +88,7 @@ function drawHealth() {
 }
 
 function buildOperation({ id }) {
-  const cancel = make('button.quiet-button');
+  const cancel = make('button.small-button');
   on(cancel, 'click', () => attempt(askJson(`/v1/ops/operations/${id}`, { method: 'DELETE' })));
   return make('li', {}, make('span'), cancel, make('progress', { max: 1 }));
 }

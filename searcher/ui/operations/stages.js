@@ -1,7 +1,7 @@
 // How far each stage is, and the switches of its work.
 
 import { copyOf, drawList, element, on } from '../elements.js';
-import { number, say, span } from '../words.js';
+import { number, say, span, translate } from '../words.js';
 import { ask, button, drawNumbers, order } from './ask.js';
 
 const shown = (value, options) => (value === null || value === undefined ? '–' : number(value, options));
@@ -25,7 +25,7 @@ function build({ stage }) {
 }
 
 function drawStage(card, { stage, paused, objects, indexed, rows_per_second: rate, seconds_left: left, ...counts }) {
-  const [pause, resume, cancel] = card.querySelectorAll('button');
+  const [pause, resume] = card.querySelectorAll('button');
   const bar = card.querySelector('progress');
   card.querySelector('h2').textContent = stage;
   card.querySelector('p').textContent = paused ? say('paused', paused) : say('working');
@@ -34,7 +34,7 @@ function drawStage(card, { stage, paused, objects, indexed, rows_per_second: rat
   bar.value = objects ? Math.min(indexed / objects, 1) : 0;
   pause.hidden = Boolean(paused);
   resume.hidden = !paused;
-  for (const one of [pause, resume, cancel]) one.textContent = say(one.dataset.words);
+  translate(card);
   drawNumbers(card.querySelector('dl'), [
     ['indexedOf', shown(indexed)],
     ['total', shown(objects)],

@@ -1,10 +1,11 @@
 // Putting pictures into the bucket from here. What was begun goes on while the reader looks at another view.
 
-import { element, copyOf, drawList, make, on } from '../elements.js';
+import { viewInAddress } from '../address.js';
+import { copyOf, element, drawList, make, on } from '../elements.js';
 import { takeDrops } from '../question.js';
 import { complain, readStatus, status } from '../search.js';
 import { imagePath, load } from '../server.js';
-import { bytes, percent, say } from '../words.js';
+import { bytes, percent, say, translate } from '../words.js';
 import { awaitArrival, whenArrived } from './arrival.js';
 import { chosenFiles, droppedFiles, sift } from './files.js';
 import { cancel, follow, isSending, send } from './transfer.js';
@@ -93,7 +94,7 @@ export function draw() {
   const taken = rules();
   element('drop-zone').hidden = !taken;
   element('drop-zone').classList.toggle('begun', all.length > 0);
-  if (!taken) return status && complain({ status: 403, title: say('uploadOff'), detail: say('uploadOffDetail') });
+  if (!taken) return status && viewInAddress() === 'upload' && complain({ status: 403, title: say('uploadOff'), detail: say('uploadOffDetail') });
   const suffixes = Object.values(taken.types).flat();
   element('files').accept = suffixes.join();
   element('upload-takes').textContent = say('uploadTakes', suffixes.map((suffix) => suffix.slice(1).toUpperCase()).join(', '), bytes(taken.max_bytes));
@@ -124,40 +125,34 @@ function drawTotal() {
 function drawSkipped() {
   element('skipped').hidden = !skipped.length;
   element('skipped-count').textContent = say('skippedCount', skipped.length);
-  const lines = skipped.slice(0, MOST_ROWS).map(({ name, why }) => `${name}: ${say(...why)}`);
-  if (skipped.length > MOST_ROWS) lines.push(say('moreFiles', skipped.length - MOST_ROWS));
-  if (element('skipped-files').textContent !== lines.join('')) {
-    element('skipped-files').replaceChildren(...lines.map((textContent) => make('li', { textContent })));
-  }
+  drawList(element('skipped-files'), skipped.slice(0, MOST_ROWS), ({ name }) => name, () => make('li'), (line, { name, why }) => {
+    line.textContent = `${name}: ${say(...why)}`;
+  });
 }
 
 function build(file) {
   const row = copyOf('transfer');
-  row.querySelector('.name').textContent = file.name;
-  row.querySelector('.name').title = file.name;
+  Object.assign(row.querySelector('.name'), { textContent: file.name, title: file.name });
   on(row.querySelector('.again'), 'click', () => send([file]));
   return row;
 }
 
 function drawRow(row, file) {
   const { state, sent, file: { size }, problem, imageId } = file;
+  const [open, image, told, similar, again, bar] = ['.open', 'img', '.state', '.similar', '.again', 'progress'].map((part) => row.querySelector(part));
   const share = Math.min(sent / size, 1);
   row.className = `transfer ${state}`;
-  row.querySelector('.state').textContent = problem ? reason(problem)
-    : state === 'waiting' ? bytes(size) : say(`file_${state}`, bytes(size), percent(share));
-  row.querySelector('.again').hidden = state !== 'failed';
-  row.querySelector('progress').hidden = !['sending', 'pausing'].includes(state);
-  row.querySelector('progress').value = share;
-  row.querySelector('.similar').textContent = say('similar');
-  row.querySelector('.again').textContent = say('retry');
-  if (!imageId || row.querySelector('.similar').href) return;
-  row.querySelector('.similar').hidden = false;
-  row.querySelector('.similar').href = `/?like=${imageId}`;
-  row.querySelector('.open').href = `#image=${imageId}`;
-  row.querySelector('.open').ariaLabel = file.name;
-  row.querySelector('.open').dataset.image = imageId;
-  row.querySelector('img').hidden = false;
-  load(row.querySelector('img'), imagePath(imageId, 'thumbnail'));
+  told.textContent = problem ? reason(problem) : say(`file_${state}`, bytes(size), percent(share));
+  again.hidden = state !== 'failed';
+  bar.hidden = !['sending', 'pausing'].includes(state);
+  bar.value = share;
+  translate(row);
+  if (!imageId || similar.href) return;
+  similar.hidden = false;
+  similar.href = `/?like=${imageId}`;
+  Object.assign(open, { href: `#image=${imageId}`, ariaLabel: file.name }).dataset.image = imageId;
+  image.hidden = false;
+  load(image, imagePath(imageId, 'thumbnail'));
 }
 
 function reason({ status: code, detail }) {

@@ -23,6 +23,7 @@ addSentences({
   skippedSize: ['larger than {0}', '大于 {0}'],
   skippedEmpty: ['empty', '空文件'],
   skippedUnreadable: ['cannot be read', '无法读取'],
+  file_waiting: ['{0}', '{0}'],
   file_sending: ['{0} · {1}', '{0} · {1}'],
   file_pausing: ['No answer. Trying again…', '没有响应，正在重试…'],
   file_stored: ['Stored. Becoming searchable…', '已存入，正在编入索引…'],
@@ -30,5 +31,4 @@ addSentences({
   file_cancelled: ['Cancelled', '已取消'],
   noAnswer: ['No answer, again and again.', '多次尝试均无响应。'],
   storeRefused: ['The store refused it with status {0}.', '存储拒绝了此文件，状态码 {0}。'],
-  moreFiles: ['and {0} more', '另有 {0} 个'],
 });
