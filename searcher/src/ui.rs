@@ -6,7 +6,7 @@ use axum::routing::get;
 use pipeline::bucket::BucketSettings;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-const FILES: [(&str, &str, &str); 44] = [
+const FILES: [(&str, &str, &str); 43] = [
     ("/", "text/html; charset=utf-8", include_str!("../ui/index.html")),
     ("/ui/app.js", "text/javascript; charset=utf-8", include_str!("../ui/app.js")),
     ("/ui/address.js", "text/javascript; charset=utf-8", include_str!("../ui/address.js")),
@@ -15,7 +15,6 @@ const FILES: [(&str, &str, &str); 44] = [
     ("/ui/filters.js", "text/javascript; charset=utf-8", include_str!("../ui/filters.js")),
     ("/ui/grid.js", "text/javascript; charset=utf-8", include_str!("../ui/grid.js")),
     ("/ui/message.js", "text/javascript; charset=utf-8", include_str!("../ui/message.js")),
-    ("/ui/preferences.js", "text/javascript; charset=utf-8", include_str!("../ui/preferences.js")),
     ("/ui/question.js", "text/javascript; charset=utf-8", include_str!("../ui/question.js")),
     ("/ui/said.js", "text/javascript; charset=utf-8", include_str!("../ui/said.js")),
     ("/ui/search.js", "text/javascript; charset=utf-8", include_str!("../ui/search.js")),

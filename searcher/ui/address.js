@@ -24,7 +24,6 @@ const oneOf = (known, value) => (known.includes(value) ? value : null);
 const unique = (values) => [...new Set(values.map((value) => value.trim()).filter(Boolean))];
 const positive = (text) => (Number(text) > 0 && Number(text) < 1e9 ? Number(text) : null);
 
-// Null for what is none, such as a year that is still being typed.
 function day(text) {
   if (!/^(19|2\d)\d\d-\d\d-\d\d$/.test(text ?? '')) return null;
   const date = new Date(`${text}T00:00:00Z`);
@@ -51,7 +50,6 @@ export const saidInAddress = (name) => new URLSearchParams(location.search).get(
 
 export const viewInAddress = () => oneOf(VIEWS, saidInAddress('view')) ?? 'search';
 
-// Whatever makes no sense is left out.
 export function readAddress() {
   const said = new URLSearchParams(location.search);
   const relevant = said.get('relevant');
@@ -92,10 +90,8 @@ export const idOf = (asked) => `${asked.pictures.length ? `pictures ${placesOf(a
 
 export const hasExamples = ({ imageIds, pictures: own }) => imageIds.length + own.length > 0;
 
-/** Whether there is anything hits could be like: filters alone are no search. */
 export const isSearch = (asked) => Boolean(asked.words || hasExamples(asked) || asked.keywords.length);
 
-/** Whether weak matches are left out: as usual only of what was found by words alone. */
 export const isRelevantOnly = (asked) => asked.relevant ?? Boolean(asked.words && !hasExamples(asked));
 
 export const hasFilters = (asked) => (

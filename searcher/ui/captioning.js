@@ -1,5 +1,3 @@
-// Asking for a caption where there is none, and telling what came of it.
-
 import { element, on } from './elements.js';
 import { askFacts, askForCaption } from './server.js';
 import { say } from './words.js';

@@ -1,5 +1,3 @@
-// What a search is narrowed to: chips under the search box, and the panel they are made in.
-
 import { FILTERS, FORMATS, change, readAddress } from './address.js';
 import { closingCross, element, make, on } from './elements.js';
 import { suggestKeywords } from './grid.js';
@@ -60,7 +58,6 @@ function addKeyword() {
   change({ keywords: [...without(readAddress().keywords, keyword), keyword] });
 }
 
-/** A panel closes with Esc and by a click elsewhere. */
 function closePanels(event) {
   for (const open of document.querySelectorAll('details.panel[open]')) {
     if (event.type === 'click' && open.contains(event.target)) continue;

@@ -1,12 +1,9 @@
-// The pictures found, as tiles.
-
 import { MOST_EXAMPLES, addressOf, isSearch, readAddress, viewInAddress } from './address.js';
 import { copyOf, element, make, on } from './elements.js';
 import { captionOf } from './said.js';
 import { fetchMore, results, running, trouble } from './search.js';
 import { loadWhenNear } from './server.js';
 
-// So many come by themselves while the reader scrolls; more of them only make the page slow.
 const MOST_BY_THEMSELVES = 1200;
 
 const grid = element('grid');

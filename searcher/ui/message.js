@@ -1,5 +1,3 @@
-// What is going on, in words: count, summary, messages, what was left out, and the button for more.
-
 import { addressOf, hasFilters, isSearch, viewInAddress } from './address.js';
 import { element } from './elements.js';
 import { isCursorGone, keyIsMissing, results, running, status, trouble } from './search.js';

@@ -1,5 +1,3 @@
-// What is asked: the words in the box, and beside them the pictures that hits should be like.
-
 import { addPictures, change, hasExamples, isSearch, readAddress, viewInAddress } from './address.js';
 import { closingCross, element, make, on } from './elements.js';
 import { drawFilters } from './filters.js';
@@ -15,7 +13,7 @@ let takeDropped = searchPictures; // where what is dropped or pasted goes
 
 export const focusWords = () => wordsInput.select();
 
-/** From now on `take(dataTransfer)` gets what is dropped or pasted, said by the sentence `name`; without it, the search does. */
+/** From now on `take(dataTransfer)` gets what is dropped or pasted; without it, the search does. */
 export function takeDrops(take = searchPictures, name = 'dropHere') {
   takeDropped = take;
   element('drop-words').dataset.say = name;

@@ -39,7 +39,6 @@ function marked(text, words) {
     .map((part, place) => (place % 2 ? make('mark', {}, part) : part));
 }
 
-/** Those in the page's script come first; where there are such, the others are quieter. */
 function drawKeywords(hit) {
   const keywords = hit.keywords ?? [];
   const isOwn = (keyword) => isHan(keyword) === (pageLanguage() === 'zh');

@@ -12,7 +12,6 @@ const blobAddresses = new Map(); // path → promise of a blob: address, only wi
 
 export const hasKey = (isOperators) => sessionStorage.getItem(keyFor(isOperators)) !== null;
 
-/** From now on every request of that kind carries this key. */
 export function useKey(key, isOperators) {
   sessionStorage.setItem(keyFor(isOperators), key);
   blobAddresses.clear();
@@ -35,7 +34,6 @@ export const sendJson = (path, body, options) => askJson(path, {
 
 export const askStatus = () => askJson('/v1/status');
 
-// The first instant that is no longer meant; cameras' clocks are read as UTC.
 const endOf = (day) => new Date(Date.parse(day) + 86_400_000).toISOString();
 
 function filterOf(asked) {

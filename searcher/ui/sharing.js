@@ -1,5 +1,3 @@
-// Handing on a link to what is in sight.
-
 import { element, on } from './elements.js';
 import { say } from './words.js';
 

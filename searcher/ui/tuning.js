@@ -1,5 +1,3 @@
-// How hits are ordered: what pictures, captions and words count, how they are put together, and where hits end.
-
 import { SIGNALS, change, isRelevantOnly, readAddress } from './address.js';
 import { element, on } from './elements.js';
 import { results } from './search.js';
@@ -9,7 +7,6 @@ const form = element('tuning-form');
 const { fusion, sort, relevant } = form.elements;
 const slider = (signal) => form.elements[signal];
 
-/** Without weights in the address the sliders show those the server used, as soon as it told. */
 export function drawTuning() {
   const asked = results.asked ?? readAddress();
   const weights = asked.weights ?? results.answer?.weights;

@@ -39,7 +39,6 @@ let album = found;
 /** From now on pictures lie beside each other as in this album, without one as in the search. */
 export const useAlbum = (other = found) => { album = other; };
 
-/** What is known of a picture. Only hits come with everything. */
 function hitOf(id) {
   const stub = { image_id: id, thumbnail_url: imagePath(id, 'thumbnail'), url: imagePath(id, 'original') };
   const hit = album.find(id) ?? pictures.get(id) ?? stub;
@@ -133,7 +132,6 @@ export async function step(distance) {
   if (hit && viewer.open && imageInAddress() === id) go(`#image=${hit.image_id}`, history.state, { replace: true });
 }
 
-// The viewer was closed by Esc or a button.
 function leaveImage() {
   const id = imageInAddress();
   delete picture.dataset.image;

@@ -1,5 +1,3 @@
-// Every sentence of the page, in English and in Chinese.
-
 const sentences = {
   otherLanguage: ['中文', 'English'],
   switchLanguage: ['切换到中文', 'Switch to English'],
@@ -171,7 +169,6 @@ export function instant(text) {
   return `${new Intl.DateTimeFormat(language, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(date)} UTC`;
 }
 
-/** Fills every element that names its words: text by data-say, accessible name by data-label. */
 export function translate(root) {
   for (const element of root.querySelectorAll('[data-say]')) element.textContent = say(element.dataset.say);
   for (const element of root.querySelectorAll('[data-label]')) {

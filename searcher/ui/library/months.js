@@ -1,5 +1,3 @@
-// The months there are pictures of: a list at the side, a choice on a phone.
-
 import { go } from '../address.js';
 import { element, make, on } from '../elements.js';
 import { askJson } from '../server.js';
@@ -46,7 +44,6 @@ export function markMonth(month) {
   const current = month && element('months').querySelector(`[data-month="${month}"]`);
   current?.setAttribute('aria-current', 'true');
   const aside = current?.closest('aside');
-  // Only the list moves, never the page.
   if (current && !aside.matches(':hover')) aside.scrollTop = current.offsetTop - aside.clientHeight / 2;
   if (document.activeElement !== element('month-choice')) element('month-choice').value = month ?? '';
 }

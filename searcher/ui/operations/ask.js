@@ -2,7 +2,6 @@ import { element, make, on } from '../elements.js';
 import { sendJson } from '../server.js';
 import { say } from '../words.js';
 
-/** True if the question was answered with `yes`; without it there is nothing to answer. */
 export function ask(title, detail, yes) {
   const dialog = element('ask');
   element('ask-title').textContent = title;
@@ -17,7 +16,6 @@ export function ask(title, detail, yes) {
   });
 }
 
-/** What the work gives; undefined where it failed, after telling why. */
 export async function attempt(work) {
   try {
     return await work;

@@ -1,5 +1,3 @@
-// What failed for good, in groups that failed alike; to be looked at, replayed or dropped.
-
 import { drawList, element, make, on } from '../elements.js';
 import { askJson, sendJson } from '../server.js';
 import { instant, number, say } from '../words.js';
@@ -44,7 +42,7 @@ export async function read() {
   drawGroups();
 }
 
-/** Looking into a queue takes its letters out for a moment, so it is done only when their number is another one for good. */
+// Looking takes the letters out of the queue for a moment: only when their number is another one for good.
 export function notice(stages, anew) {
   stageNames = stages.map(({ stage }) => stage);
   const chosen = form().stage.value;
@@ -61,11 +59,9 @@ export function draw() {
   drawGroups();
 }
 
-/** Never without what is chosen, even if there is none of it any more. */
 function drawChoice(select, names) {
   const chosen = select.value;
   const values = ['', ...new Set([...names, chosen].filter(Boolean))];
-  // Not while somebody chooses.
   if (document.activeElement === select) return;
   select.replaceChildren(...values.map((value) => make('option', { value, textContent: value || say('any') })));
   select.value = chosen;
@@ -116,7 +112,7 @@ async function open(place, { id, stage }, limit = LISTED) {
   tell();
 }
 
-/** Replays or drops letters, after telling what has become of their objects. One operation works on one stage. */
+// One operation works on one stage.
 async function shift(what, selection) {
   const everything = Object.keys(selection).length ? selection : { all: true };
   const trial = await attempt(sendJson(`/v1/ops/dead/${what}`, { ...everything, dry_run: true }));

@@ -1,5 +1,3 @@
-// Dead letters, each with the picture it is about, and all that is known of one.
-
 import { make, on } from '../elements.js';
 import { askJson, imagePath, load } from '../server.js';
 import { say } from '../words.js';
@@ -12,7 +10,6 @@ const near = new IntersectionObserver((entries) => {
   }
 });
 
-/** Shows the picture a letter is about once it is in sight; where there is none or it cannot be read, a sign. */
 export function showThumbnail(place, { id, key }) {
   place.textContent = '?';
   Object.assign(place.dataset, { id, key: key ?? '' });

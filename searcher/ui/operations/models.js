@@ -1,5 +1,3 @@
-// The models: how much each covers, and which one answers searches.
-
 import { copyOf, drawList, element } from '../elements.js';
 import { askJson, askStatus, sendJson } from '../server.js';
 import { number, percent, say, translate } from '../words.js';
@@ -41,7 +39,6 @@ async function activate(id) {
   try {
     await sendJson('/v1/ops/models/activate', { model: id });
   } catch (problem) {
-    // What is refused may be forced, everything else is told.
     if (problem.status !== 409) await attempt(Promise.reject(problem));
     else if (await ask(say('notActivated', id), problem.detail, say('activateAnyway'))) await order('models/activate', { model: id, force: true });
   }

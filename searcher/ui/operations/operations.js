@@ -1,5 +1,3 @@
-// For operators: how far each stage is, what failed, and which model answers. The address says which part: &part=dead.
-
 import { saidInAddress } from '../address.js';
 import { drawList, element, make, on } from '../elements.js';
 import { complain, keyIsMissing, trouble } from '../search.js';

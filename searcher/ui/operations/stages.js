@@ -1,5 +1,3 @@
-// How far each stage is, and the switches of its work.
-
 import { copyOf, drawList, element, on } from '../elements.js';
 import { number, say, span, translate } from '../words.js';
 import { ask, button, drawNumbers, order } from './ask.js';

@@ -1,5 +1,3 @@
-// Waiting for what was stored to become searchable.
-
 import { askJson } from '../server.js';
 
 const PERIOD_MS = 1000;

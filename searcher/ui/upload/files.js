@@ -1,8 +1,5 @@
-// The files that were chosen or dropped, and which of them are taken.
-
 import { bytes } from '../words.js';
 
-/** Everything in a drop, folders included; to be called while the drop is handled. */
 export async function droppedFiles({ items, files }) {
   const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return chosenFiles(files);
@@ -16,7 +13,6 @@ async function filesBelow(entry) {
   if (entry.isFile) return [{ name, file: await new Promise((resolve) => { entry.file(resolve, () => resolve(null)); }) }];
   const reader = entry.createReader();
   const all = [];
-  // A folder is told in parts; an empty one is the end.
   for (;;) {
     const part = await new Promise((resolve) => { reader.readEntries(resolve, () => resolve([])); });
     if (!part.length) break;

@@ -21,7 +21,6 @@ export function follow(whenChanged, whenStored) {
   stored = whenStored;
 }
 
-/** `resumes`: some of them may have been sent in an earlier visit. */
 export function send(files, { atMost = LINKS_AT_ONCE, resumes = false } = {}) {
   mostFiles = Math.min(LINKS_AT_ONCE, atMost);
   asksFirst ||= resumes;
@@ -57,7 +56,6 @@ function tell(file, state) {
   changed(file);
 }
 
-/** Answers {} once the file is there, or { problem } with what will not change by itself. */
 async function sendPatiently(file) {
   for (let failures = 0; file.state !== 'cancelled'; failures += 1) {
     tell(file, 'sending');
