@@ -15,7 +15,7 @@ test('a paused stage lets work wait, and goes on', () => withPage('/?view=operat
   const stage = card(page, '#stages', EMBED);
   await button(stage, 'Pause').click();
   await says(stage, /Paused by/);
-  const key = 'waiting/paused.jpg';
+  const key = 'uploads/paused.jpg';
   put(key, picture(truth()[5].key));
   await says(stage, /queued\s+1\b/);
   const answer = await context.request.get(`/v1/objects?${new URLSearchParams({ key })}`);

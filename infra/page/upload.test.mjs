@@ -40,7 +40,7 @@ test('names and keys that look like HTML are shown as text', () => withPage('/',
   const [sample] = truth(folder).filter(({ key }) => key.endsWith('.jpg'));
   copyFileSync(picture(sample.key, folder), join(own, 'x'));
   renameSync(join(own, 'x'), file);
-  const key = `odd/${HOSTILE}"'.jpg`;
+  const key = `uploads/odd/${HOSTILE}"'.jpg`;
   put(key, picture(truth()[0].key));
   await indexed(page, key);
   await upload(page, [file]);

@@ -11,6 +11,7 @@ const leftOut = () => (isComplete() && !trouble ? results.answer.dropped_below_c
 
 export function drawState() {
   element('count').textContent = status ? say('indexed', rows()) : '';
+  element('to-operations').hidden = status?.operations === false;
   element('demo').hidden = !status?.model?.demo;
   element('progress').hidden = !running;
   element('more').hidden = !results.cursor || !results.hits.length;
@@ -23,7 +24,7 @@ export function drawState() {
 function drawSummary() {
   const { hits, answer, asked } = results;
   const name = asked?.sort === 'taken_at' ? 'summaryLatest' : 'summary';
-  const found = hits.length ? say(name, hits.length, answer.took_ms, answer.model) : '';
+  const found = hits.length ? say(name, hits.length, answer.took_ms, answer.model ?? '–') : '';
   element('summary').textContent = running ? say('searching') : found;
   element('summary').title = found && say('summaryTitle', answer.table_version);
   element('share').hidden = !hits.length || !canShare(asked);

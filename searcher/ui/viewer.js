@@ -1,4 +1,4 @@
-// One picture, large, with all that is known of it. Which one is said by the address; which lie beside it, by the album.
+// One picture, large. Which one is said by the address; which lie beside it, by the album.
 
 import { go, imageInAddress } from './address.js';
 import { drawCaptioning } from './captioning.js';

@@ -1,4 +1,4 @@
-// The views beside the search, each loaded when it is first looked at. A view is a folder with a module of its name:
+// The views beside the search, loaded when first looked at. Each is a folder with a module of its name:
 //   start()                  once, before it is first shown
 //   show({ reuse, came })    its address was gone to; `reuse` by Back or Forward, `came` from another view
 //   hide()                   the reader left

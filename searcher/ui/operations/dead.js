@@ -79,7 +79,7 @@ function build(group) {
   const summary = make('summary', {}, make('span.thumb'), make('span'), make('strong'), make('span.muted'));
   const details = make('details.group', {}, summary, make('div'));
   on(details, 'toggle', () => { if (details.open) open(details.lastChild, group); });
-  showThumbnail(summary.firstChild, { id: group.sample_id, key: group.sample_key });
+  showThumbnail(summary.firstChild, { id: group.sample_id });
   return make('li', {}, details);
 }
 

@@ -3,6 +3,9 @@ import { askJson, imagePath, load } from '../server.js';
 import { say } from '../words.js';
 import { ask, attempt } from './ask.js';
 
+const pictured = new WeakMap(); // place of a thumbnail → whose it is
+let linking = Promise.resolve();
+
 const near = new IntersectionObserver((entries) => {
   for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
     near.unobserve(target);
@@ -10,32 +13,35 @@ const near = new IntersectionObserver((entries) => {
   }
 });
 
-export function showThumbnail(place, { id, key }) {
+// Where there is no picture, or none that can be read, a sign stays.
+export function showThumbnail(place, letter) {
   place.textContent = '?';
-  Object.assign(place.dataset, { id, key: key ?? '' });
+  pictured.set(place, letter);
   near.observe(place);
 }
 
 async function fillThumbnail(place) {
-  const { id, key } = place.dataset;
+  const { id, imageId, stage } = pictured.get(place);
   const image = make('img', { alt: '' });
   on(image, 'load', () => place.replaceChildren(image));
-  const object = await askJson(`/v1/objects?${new URLSearchParams({ key })}`).catch(() => null);
-  if (object?.indexed) return load(image, imagePath(object.image_id, 'thumbnail'));
-  if (!object) return undefined;
-  const { url } = await askJson(`/v1/ops/dead/${id}/link`).catch(() => ({}));
-  if (url) image.src = url;
-  return undefined;
+  // What failed in another stage than embedding has a small picture already.
+  if (imageId && !stage.startsWith('embed')) return load(image, imagePath(imageId, 'thumbnail'));
+  // Each link is a look into the whole queue, so they are asked for one after the other.
+  linking = linking.then(async () => {
+    const { url } = place.isConnected ? await askJson(`/v1/ops/dead/${id}/link`).catch(() => ({})) : {};
+    if (url) image.src = url;
+  });
+  return linking;
 }
 
 export function drawLetters(list, letters, shift) {
   list.replaceChildren(...letters.map((letter) => {
-    const { message_id: id, object } = letter;
+    const { message_id: id, object, image_id: imageId, stage } = letter;
     const key = object?.key;
     const thumb = make('span.thumb');
     const open = make('button', { type: 'button', title: key ?? id }, key ?? id);
     on(open, 'click', () => showLetter(id, shift));
-    showThumbnail(thumb, { id, key });
+    showThumbnail(thumb, { id, imageId, stage });
     return make('li', {}, make('input', { type: 'checkbox', value: id, ariaLabel: key ?? id }), thumb, open);
   }));
 }

@@ -1,4 +1,4 @@
-// Putting pictures into the bucket from here. What was begun goes on while the reader looks at another view.
+// Putting pictures into the bucket. What was begun goes on while another view is shown.
 
 import { viewInAddress } from '../address.js';
 import { copyOf, element, drawList, make, on } from '../elements.js';
@@ -83,7 +83,7 @@ function drawSoon() {
   }, DRAW_PERIOD_MS);
 }
 
-/** Kept for after a reload: which folder it was and how much is missing. The files themselves say what is done. */
+// Kept for after a reload. What is done, the files themselves say.
 function remember() {
   const open = left();
   if (!open.length) return localStorage.removeItem(STORED_UNFINISHED);
