@@ -1,5 +1,4 @@
-// The page. The address says which view is shown, what is searched and which picture is open (see address.js);
-// everything shown follows from it, so links can be shared and Back works.
+// The page: everything shown follows from the address, see address.js.
 
 import { addressOf, go, idOf, isSearch, readAddress, stateOf, viewInAddress, whenMoved } from './address.js';
 import { listenToCaptioning } from './captioning.js';

@@ -1,5 +1,5 @@
-// The library's pictures, page by page. Of pages far from the window nothing is kept but where they begin and how high
-// they are, so that a hundred thousand pictures can be scrolled through.
+// The library, page by page. Of pages far from the window nothing is kept but where they begin and how high they are,
+// so that a hundred thousand pictures can be scrolled through.
 
 import { element, make } from '../elements.js';
 import { focusTile, tile } from '../grid.js';
