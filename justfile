@@ -70,6 +70,11 @@ test *arguments: setup
 test-faults *arguments: setup
     @BUCKETLENS_FAULTS=long infra/test --test storm {{ arguments }} -- --nocapture
 
+# Drive the web page with a headless Chromium over a fresh stack of its own; arguments are test files of infra/page.
+test-page *files: setup
+    @npm ci --prefix infra/page --silent --no-audit --no-fund
+    @.dev/venv/bin/python infra/page/run.py {{ files }}
+
 # Measure the chain and what its computing costs alone: `--profile dev`, `--images N`, `--quick`.
 bench *arguments: setup
     @.dev/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/bench/requirements.txt

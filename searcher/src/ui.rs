@@ -6,7 +6,7 @@ use axum::routing::get;
 use pipeline::bucket::BucketSettings;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-const FILES: [(&str, &str, &str); 18] = [
+const FILES: [(&str, &str, &str); 43] = [
     ("/", "text/html; charset=utf-8", include_str!("../ui/index.html")),
     ("/ui/app.js", "text/javascript; charset=utf-8", include_str!("../ui/app.js")),
     ("/ui/address.js", "text/javascript; charset=utf-8", include_str!("../ui/address.js")),
@@ -15,16 +15,41 @@ const FILES: [(&str, &str, &str); 18] = [
     ("/ui/filters.js", "text/javascript; charset=utf-8", include_str!("../ui/filters.js")),
     ("/ui/grid.js", "text/javascript; charset=utf-8", include_str!("../ui/grid.js")),
     ("/ui/message.js", "text/javascript; charset=utf-8", include_str!("../ui/message.js")),
+    ("/ui/question.js", "text/javascript; charset=utf-8", include_str!("../ui/question.js")),
     ("/ui/said.js", "text/javascript; charset=utf-8", include_str!("../ui/said.js")),
     ("/ui/search.js", "text/javascript; charset=utf-8", include_str!("../ui/search.js")),
     ("/ui/server.js", "text/javascript; charset=utf-8", include_str!("../ui/server.js")),
+    ("/ui/sharing.js", "text/javascript; charset=utf-8", include_str!("../ui/sharing.js")),
     ("/ui/tuning.js", "text/javascript; charset=utf-8", include_str!("../ui/tuning.js")),
     ("/ui/viewer.js", "text/javascript; charset=utf-8", include_str!("../ui/viewer.js")),
+    ("/ui/views.js", "text/javascript; charset=utf-8", include_str!("../ui/views.js")),
     ("/ui/words.js", "text/javascript; charset=utf-8", include_str!("../ui/words.js")),
-    ("/ui/style.css", "text/css; charset=utf-8", include_str!("../ui/style.css")),
     ("/ui/filters.css", "text/css; charset=utf-8", include_str!("../ui/filters.css")),
+    ("/ui/style.css", "text/css; charset=utf-8", include_str!("../ui/style.css")),
     ("/ui/viewer.css", "text/css; charset=utf-8", include_str!("../ui/viewer.css")),
     ("/ui/favicon.svg", "image/svg+xml", include_str!("../ui/favicon.svg")),
+    ("/ui/library/library.js", "text/javascript; charset=utf-8", include_str!("../ui/library/library.js")),
+    ("/ui/library/months.js", "text/javascript; charset=utf-8", include_str!("../ui/library/months.js")),
+    ("/ui/library/pages.js", "text/javascript; charset=utf-8", include_str!("../ui/library/pages.js")),
+    ("/ui/library/words.js", "text/javascript; charset=utf-8", include_str!("../ui/library/words.js")),
+    ("/ui/library/library.html", "text/html; charset=utf-8", include_str!("../ui/library/library.html")),
+    ("/ui/library/library.css", "text/css; charset=utf-8", include_str!("../ui/library/library.css")),
+    ("/ui/operations/ask.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/ask.js")),
+    ("/ui/operations/dead.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/dead.js")),
+    ("/ui/operations/letters.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/letters.js")),
+    ("/ui/operations/models.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/models.js")),
+    ("/ui/operations/operations.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/operations.js")),
+    ("/ui/operations/stages.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/stages.js")),
+    ("/ui/operations/words.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/words.js")),
+    ("/ui/operations/operations.html", "text/html; charset=utf-8", include_str!("../ui/operations/operations.html")),
+    ("/ui/operations/operations.css", "text/css; charset=utf-8", include_str!("../ui/operations/operations.css")),
+    ("/ui/upload/arrival.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/arrival.js")),
+    ("/ui/upload/files.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/files.js")),
+    ("/ui/upload/transfer.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/transfer.js")),
+    ("/ui/upload/upload.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/upload.js")),
+    ("/ui/upload/words.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/words.js")),
+    ("/ui/upload/upload.html", "text/html; charset=utf-8", include_str!("../ui/upload/upload.html")),
+    ("/ui/upload/upload.css", "text/css; charset=utf-8", include_str!("../ui/upload/upload.css")),
 ];
 
 /// The page and its files, with headers that keep everything else out.

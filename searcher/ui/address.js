@@ -1,17 +1,18 @@
-// The address says all that is searched, so links can be shared and Back works:
-//   ?q=words or ?like=image_id     what hits should be like; without either, the keywords they are narrowed to
-//   &keyword= &format= …           what they are narrowed to, see FILTERS
-//   &weights=pictures,captions,words &fusion= &relevant= &sort=     how they are ordered, where not as usual
-//   #image=image_id                which picture is open
-// An uploaded picture has no address: it lives until the tab is closed.
+// The address says all that is shown, so links can be shared and Back works:
+//   ?view=                                    another view than the search; the rest is its own affair
+//   ?q=words &like=image_id …                 what hits should be like, and filters, see FILTERS
+//   &weights=pictures,captions,words …        how they are ordered, where not as usual
+//   #image=image_id                           which picture is open
+// A picture of the reader's has no address: it lives until the tab is closed.
 
 export const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'bmp', 'tiff', 'jxl', 'heic', 'avif'];
 export const SIGNALS = ['image', 'caption_vector', 'text'];
+export const VIEWS = ['library', 'upload', 'operations'];
+export const MOST_EXAMPLES = 8; // words included
 
-const pictures = []; // uploaded pictures; history.state.picture is a place in this list
+const pictures = []; // uploaded pictures; history.state.pictures are places in this list
 let react = () => {};
 
-/** `follow({ reuse })` is called at every change of the address; `reuse` when the reader went back or forward. */
 export function whenMoved(follow) {
   react = follow;
   addEventListener('popstate', () => follow({ reuse: true }));
@@ -23,14 +24,13 @@ const oneOf = (known, value) => (known.includes(value) ? value : null);
 const unique = (values) => [...new Set(values.map((value) => value.trim()).filter(Boolean))];
 const positive = (text) => (Number(text) > 0 && Number(text) < 1e9 ? Number(text) : null);
 
-/** A day as `<input type="date">` writes it; null for what is none, such as a year that is still being typed. */
 function day(text) {
   if (!/^(19|2\d)\d\d-\d\d-\d\d$/.test(text ?? '')) return null;
   const date = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text) ? text : null;
 }
 
-/** Filters with one value: its name here, its name in the address, and how it is read; what makes no sense is null. */
+// Filters with one value: its name here, its name in the address, and how it is read.
 export const FILTERS = [
   ['orientation', 'orientation', (text) => oneOf(['landscape', 'portrait', 'square'], text)],
   ['from', 'from', day],
@@ -46,16 +46,17 @@ function readWeights(text) {
   return Object.fromEntries(SIGNALS.map((signal, place) => [signal, values[place]]));
 }
 
-/** What the address asks for. Whatever makes no sense there is left out. */
+export const saidInAddress = (name) => new URLSearchParams(location.search).get(name);
+
+export const viewInAddress = () => oneOf(VIEWS, saidInAddress('view')) ?? 'search';
+
 export function readAddress() {
   const said = new URLSearchParams(location.search);
-  const imageId = said.get('like');
-  const words = imageId ? null : said.get('q')?.trim() || null;
   const relevant = said.get('relevant');
   return {
-    words,
-    imageId,
-    picture: (words || imageId ? null : pictures[history.state?.picture]) ?? null,
+    words: said.get('q')?.trim() || null,
+    imageIds: unique(said.getAll('like')).slice(0, MOST_EXAMPLES),
+    pictures: (history.state?.pictures ?? []).map((place) => pictures[place]).filter(Boolean),
     keywords: unique(said.getAll('keyword')),
     formats: FORMATS.filter((format) => said.getAll('format').includes(format)),
     ...Object.fromEntries(FILTERS.map(([name, inAddress, read]) => [name, read(said.get(inAddress))])),
@@ -66,12 +67,11 @@ export function readAddress() {
   };
 }
 
-/** The address that asks for this; what is as usual does not stand in it. */
 export function addressOf(asked) {
   const said = new URLSearchParams();
   const say = (name, value) => { if (value) said.append(name, value); };
-  say('like', asked.imageId);
-  if (!asked.imageId) say('q', asked.words);
+  say('q', asked.words);
+  asked.imageIds.forEach((id) => say('like', id));
   asked.keywords.forEach((keyword) => say('keyword', keyword));
   asked.formats.forEach((format) => say('format', format));
   FILTERS.forEach(([name, inAddress]) => say(inAddress, asked[name]));
@@ -82,36 +82,36 @@ export function addressOf(asked) {
   return said.size ? `/?${said}` : '/';
 }
 
-/** Two searches with the same id have the same hits. */
-export const idOf = (asked) => `${asked.picture ? `picture ${pictures.indexOf(asked.picture)} ` : ''}${addressOf(asked)}`;
+const placesOf = (asked) => asked.pictures.map((picture) => pictures.indexOf(picture));
 
-/** Whether there is anything hits could be like: filters alone are no search. */
-export const isSearch = ({ words, imageId, picture, keywords }) => Boolean(words || imageId || picture || keywords.length);
+export const stateOf = (asked) => (asked.pictures.length ? { pictures: placesOf(asked) } : {});
 
-/** Whether weak matches are left out: as usual only of what was found by words. */
-export const isRelevantOnly = ({ relevant, words }) => relevant ?? Boolean(words);
+export const idOf = (asked) => `${asked.pictures.length ? `pictures ${placesOf(asked)} ` : ''}${addressOf(asked)}`;
+
+export const hasExamples = ({ imageIds, pictures: own }) => imageIds.length + own.length > 0;
+
+export const isSearch = (asked) => Boolean(asked.words || hasExamples(asked) || asked.keywords.length);
+
+export const isRelevantOnly = (asked) => asked.relevant ?? Boolean(asked.words && !hasExamples(asked));
 
 export const hasFilters = (asked) => (
   Boolean(asked.keywords.length || asked.formats.length || FILTERS.some(([name]) => asked[name])));
 
 export function go(address, state = {}, { replace = false } = {}) {
-  const same = address === location.pathname + location.search && state.picture === history.state?.picture;
+  const same = address === location.pathname + location.search && String(state.pictures) === String(history.state?.pictures);
   history[replace || same ? 'replaceState' : 'pushState'](state, '', address);
   react({ reuse: false });
 }
 
-/**
- * Asks for the same with `part` changed. Changes of one kind that follow each other (`step`: typing, moving a slider) are one
- * step for Back.
- */
+// Changes of one kind that follow each other (`step`: typing, moving a slider) are one step for Back.
 export function change(part, step) {
   const asked = { ...readAddress(), ...part };
-  const state = { step };
-  if (asked.picture) state.picture = pictures.indexOf(asked.picture);
-  go(addressOf(asked), state, { replace: step && history.state?.step === step });
+  go(addressOf(asked), { ...stateOf(asked), step }, { replace: step && history.state?.step === step });
 }
 
-/** Searches by a picture of the reader's. */
-export function goToPicture(file) {
-  go('/', { picture: pictures.push(file) - 1 });
+export function addPictures(files) {
+  const asked = readAddress();
+  pictures.push(...files);
+  if (viewInAddress() === 'search' && hasExamples(asked)) return change({ pictures: [...asked.pictures, ...files].slice(-MOST_EXAMPLES) });
+  go('/', stateOf({ pictures: files.slice(0, MOST_EXAMPLES) }));
 }

@@ -1,37 +1,44 @@
-// The search page. The address says what is searched and which picture is open (see address.js); everything shown
-// follows from it, so links can be shared and Back works.
+// The page: everything shown follows from the address, see address.js.
 
-import { change, go, goToPicture, idOf, readAddress, whenMoved } from './address.js';
+import { addressOf, go, idOf, isSearch, readAddress, stateOf, viewInAddress, whenMoved } from './address.js';
 import { listenToCaptioning } from './captioning.js';
 import { element, on } from './elements.js';
-import { drawFilters, listenToFilters } from './filters.js';
-import { drawGrid, growGrid } from './grid.js';
+import { listenToFilters } from './filters.js';
+import { drawGrid, listenToGrid } from './grid.js';
 import { drawState } from './message.js';
-import {
-  complain, fetchMore, keyIsMissing, readStatus, results, retry, running, search, trouble, whenChanged,
-} from './search.js';
-import { imagePath, load, useKey } from './server.js';
+import { drawQuestion, focusWords, listenToPictures, listenToWords } from './question.js';
+import { complain, keyIsMissing, readStatus, results, retry, search, trouble, whenChanged } from './search.js';
+import { useKey } from './server.js';
 import { drawTuning, listenToTuning } from './tuning.js';
 import { followImage, listenToViewer, step, viewerIsOpen } from './viewer.js';
-import { say, switchLanguage, translate } from './words.js';
+import { drawView, followView, retryView } from './views.js';
+import { switchLanguage, translate } from './words.js';
 
-const TYPING_PAUSE_MS = 350;
 const STATUS_PERIOD_MS = 15_000;
 
-const wordsInput = element('words');
+const inSearch = () => viewInAddress() === 'search';
+let wasInSearch = false;
+let lastView = null;
 
-// ---- what follows from the address ----
-
-/** Makes the page show what the address says. Back reuses the results already fetched. */
 function followAddress({ reuse }) {
-  const asked = readAddress();
-  if (idOf(asked) !== results.id) {
-    results.scroll = scrollY;
-    search(asked, { reuse });
-    drawQuestion();
-    scrollTo(0, results.scroll);
-  }
+  if (wasInSearch) results.scroll = scrollY;
+  if (lastView !== viewInAddress() && (trouble?.isOperators || !keyIsMissing())) complain(null);
+  lastView = viewInAddress();
+  followView({ reuse });
+  if (inSearch()) followSearch({ reuse });
+  else drawQuestion();
+  wasInSearch = inSearch();
+  drawState();
   followImage();
+}
+
+function followSearch({ reuse }) {
+  const asked = readAddress();
+  const isOther = idOf(asked) !== results.id;
+  if (isOther) search(asked, { reuse });
+  if (isOther || !wasInSearch) drawQuestion();
+  if (isOther || !wasInSearch) scrollTo(0, results.scroll);
+  element('to-search').href = addressOf(asked);
 }
 
 function drawAnswer() {
@@ -41,27 +48,13 @@ function drawAnswer() {
   followImage();
 }
 
-/** What is asked. Drawn when a search begins, never while its answer comes: the reader may be typing the next one. */
-function drawQuestion() {
-  const asked = results.asked ?? readAddress();
-  const { words, picture, imageId } = asked;
-  const isPicture = Boolean(picture ?? imageId);
-  document.body.classList.toggle('idle', !(words || isPicture || asked.keywords.length));
-  document.title = words ? `${words} – bucketlens` : 'bucketlens';
-  if (wordsInput.value.trim() !== (words ?? '')) wordsInput.value = words ?? '';
-  wordsInput.placeholder = isPicture ? '' : say('placeholder');
-  element('chip').hidden = !isPicture;
-  if (picture) element('chip-picture').src = URL.createObjectURL(picture);
-  if (imageId) load(element('chip-picture'), imagePath(imageId, 'thumbnail'));
-  drawFilters(asked);
-}
-
 function drawPage() {
   translate(document);
   drawQuestion();
   drawGrid({ again: true });
   drawTuning();
   drawState();
+  drawView();
   followImage({ again: true });
 }
 
@@ -71,86 +64,46 @@ async function refreshStatus() {
   drawState();
 }
 
-// ---- what the reader does ----
-
-const searchWords = (step) => change({ words: wordsInput.value.trim() || null, imageId: null, picture: null }, step);
-
-function searchPicture(file) {
-  if (!file) return;
-  if (!file.type || file.type.startsWith('image/')) goToPicture(file);
-  else complain({ status: 415, title: say('notPicture'), detail: say('notPictureDetail', file.name) });
-}
-
-/** Links within the page change the address without loading the page again. */
 function followLink(event) {
   const link = event.target.closest('a[href]');
-  if (!link || link.target || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!link || link.target || link.hasAttribute('download')) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   const { image, sameSearch } = link.dataset;
-  const state = sameSearch ? { picture: history.state?.picture } : {};
+  const state = sameSearch && results.asked ? stateOf(results.asked) : {};
   go(link.getAttribute('href'), image ? { ...history.state, opened: true } : state);
 }
 
-function listenToWords() {
-  let pause;
-  const searchSoon = (event) => {
-    clearTimeout(pause);
-    if (!event.isComposing) pause = setTimeout(searchWords, TYPING_PAUSE_MS, 'typing');
-  };
-  on('words', 'input', searchSoon);
-  on('words', 'compositionend', searchSoon);
-  on('search-form', 'submit', (event) => {
-    event.preventDefault();
-    clearTimeout(pause);
-    const before = results;
-    searchWords();
-    if (results === before && !running) search(results.asked);
-  });
-}
-
-function listenToPictures() {
-  const carriesFile = (event) => event.dataTransfer?.types.includes('Files');
-  on('choose', 'click', () => element('picture-file').click());
-  on('picture-file', 'change', (event) => {
-    searchPicture(event.target.files[0]);
-    event.target.value = '';
-  });
-  document.addEventListener('paste', (event) => searchPicture(event.clipboardData.files[0]));
-  document.addEventListener('dragover', (event) => {
-    if (carriesFile(event)) event.preventDefault();
-    element('drop').hidden = !carriesFile(event);
-  });
-  document.addEventListener('dragleave', (event) => { element('drop').hidden = !event.relatedTarget; });
-  document.addEventListener('drop', (event) => {
-    element('drop').hidden = true;
-    if (carriesFile(event)) event.preventDefault();
-    searchPicture(event.dataTransfer.files[0]);
-  });
-}
-
 function reactToKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input, select')) return;
-  const [distance, neighbour] = { ArrowLeft: [-1, 'previousElementSibling'], ArrowRight: [1, 'nextElementSibling'] }[event.key] ?? [];
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input, select, textarea')) return;
+  const distance = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (distance && viewerIsOpen()) step(distance);
-  else if (distance) event.target.closest('.tile')?.[neighbour]?.querySelector('.open').focus();
-  if (event.key !== '/' || viewerIsOpen()) return;
+  else if (distance) focusNeighbour(event.target, distance);
+  if (event.key !== '/' || document.querySelector('dialog[open]')) return;
   event.preventDefault();
-  wordsInput.select();
+  if (!inSearch()) element('to-search').click();
+  focusWords();
 }
 
-function clearPicture() {
-  change({ imageId: null, picture: null });
-  wordsInput.focus();
+function focusNeighbour(from, distance) {
+  const all = [...document.querySelectorAll('.tile .open')];
+  const place = all.indexOf(from.closest('.tile')?.querySelector('.open'));
+  if (place >= 0) all[place + distance]?.focus();
 }
 
 function submitKey(event) {
   event.preventDefault();
-  useKey(element('key').value);
+  useKey(element('key').value, trouble?.isOperators);
+  event.target.reset();
   retryAll();
 }
 
 function retryAll() {
-  retry();
+  if (inSearch()) retry();
+  else {
+    complain(null);
+    retryView();
+  }
   refreshStatus();
 }
 
@@ -160,15 +113,13 @@ listenToFilters();
 listenToTuning();
 listenToViewer();
 listenToCaptioning();
-on('more', 'click', () => growGrid(fetchMore));
+listenToGrid();
 on('retry', 'click', retryAll);
-on('chip-clear', 'click', clearPicture);
-on('chip-picture', 'error', (event) => event.target.removeAttribute('src'));
 on('key-form', 'submit', submitKey);
 on('language', 'click', switchLanguage);
 on('language', 'click', drawPage);
-document.addEventListener('click', followLink);
-document.addEventListener('keydown', reactToKey);
+on(document, 'click', followLink);
+on(document, 'keydown', reactToKey);
 setInterval(() => document.hidden || trouble || refreshStatus(), STATUS_PERIOD_MS);
 
 history.scrollRestoration = 'manual';
@@ -177,4 +128,4 @@ whenMoved(followAddress);
 drawPage();
 followAddress({ reuse: false });
 refreshStatus();
-if (document.body.classList.contains('idle') && matchMedia('(hover: hover)').matches) wordsInput.focus();
+if (document.body.classList.contains('idle') && matchMedia('(hover: hover)').matches) focusWords();

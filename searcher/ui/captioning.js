@@ -1,5 +1,3 @@
-// Asking for a caption where there is none, and telling what came of it.
-
 import { element, on } from './elements.js';
 import { askFacts, askForCaption } from './server.js';
 import { say } from './words.js';
@@ -10,11 +8,10 @@ const PAUSES_MS = [2000, 3000, 5000, 10_000, 20_000, 40_000];
 const notes = new Map(); // id → what came of asking, as the name of a sentence and its values
 let current = null; // { hit, drawHit } in sight
 
-/** Shows the button for a picture that nothing was said about, as far as is known; `drawHit` is called when that changes. */
 export function drawCaptioning(hit, drawHit) {
   current = { hit, drawHit };
   const note = notes.get(hit.image_id) ?? ['captionMissing'];
-  element('captioning').hidden = !hit.key || Boolean(hit.caption);
+  element('captioning').hidden = Boolean(hit.caption) || (hit.score === undefined && !hit.isWhole);
   element('caption-now').disabled = ['captionAsking', 'captionSoon'].includes(note[0]);
   element('caption-note').textContent = say(...note);
 }

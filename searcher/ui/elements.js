@@ -1,11 +1,39 @@
 // Parts of the page by their id, and new ones. Text from elsewhere is set as text only: nothing is ever read as HTML.
 
-export const element = (id) => document.getElementById(id);
-export const on = (id, type, react) => element(id).addEventListener(type, react);
+import { translate } from './words.js';
 
-/** A new element; `properties` are those of the DOM (className, textContent, href …). */
-export function make(tag, properties = {}, ...children) {
+export const element = (id) => document.getElementById(id);
+/** `target` is an element, or the id of one. */
+export const on = (target, type, react, options) => (
+  (typeof target === 'string' ? element(target) : target).addEventListener(type, react, options));
+
+/** A new element: `make('p.note', { textContent: … }, child …)`. */
+export function make(kind, properties = {}, ...children) {
+  const [tag, ...classes] = kind.split('.');
   const made = Object.assign(document.createElement(tag), properties);
+  made.classList.add(...classes);
   made.append(...children);
   return made;
+}
+
+export const closingCross = () => element('viewer-close').querySelector('svg').cloneNode(true);
+
+export function copyOf(id) {
+  const copy = document.importNode(element(id).content.firstElementChild, true);
+  translate(copy);
+  return copy;
+}
+
+/** Makes `list` show `items` in their order. A child is kept as long as its item's key: focus and pictures stay. */
+export function drawList(list, items, keyOf, build, draw) {
+  const known = new Map([...list.children].map((child) => [child.dataset.key, child]));
+  items.forEach((item, place) => {
+    const key = String(keyOf(item));
+    const child = known.get(key) ?? build(item);
+    child.dataset.key = key;
+    known.delete(key);
+    draw(child, item);
+    if (list.children[place] !== child) list.insertBefore(child, list.children[place] ?? null);
+  });
+  for (const gone of known.values()) gone.remove();
 }

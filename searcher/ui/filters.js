@@ -1,24 +1,25 @@
-// What a search is narrowed to: chips under the search box, and the panel they are made in.
-
 import { FILTERS, FORMATS, change, readAddress } from './address.js';
-import { element, make, on } from './elements.js';
+import { closingCross, element, make, on } from './elements.js';
 import { suggestKeywords } from './grid.js';
-import { say } from './words.js';
+import { date, say } from './words.js';
 
 const panel = element('filter');
 const fields = element('filter-form').elements;
 const without = (list, gone) => list.filter((entry) => entry !== gone);
 
-/** Every active filter: what its chip says, and the change that takes it away. */
 function activeFilters({ keywords, formats, ...asked }) {
   return [
     ...keywords.map((keyword) => [say('chip_keyword', keyword), { keywords: without(keywords, keyword) }]),
     ...formats.map((format) => [format.toUpperCase(), { formats: without(formats, format) }]),
-    ...FILTERS.filter(([name]) => asked[name]).map(([name]) => [say(`chip_${name}`, asked[name]), { [name]: null }]),
+    ...FILTERS.filter(([name]) => asked[name]).map(([name]) => [say(`chip_${name}`, readable(name, asked[name])), { [name]: null }]),
   ];
 }
 
-/** Shows the filters of this search, as chips and in the panel. */
+const readable = (name, value) => {
+  if (name === 'orientation') return say(value);
+  return name === 'from' || name === 'to' ? date(value) : value;
+};
+
 export function drawFilters(asked) {
   element('chips').replaceChildren(...activeFilters(asked).map(chip));
   for (const [name] of FILTERS) fields[name].value = asked[name] ?? '';
@@ -27,23 +28,20 @@ export function drawFilters(asked) {
 
 function chip([text, removal]) {
   const button = make('button', { type: 'button', ariaLabel: say('removeFilter', text) }, make('span', {}, text), closingCross());
-  button.addEventListener('click', () => {
+  on(button, 'click', () => {
     change(removal);
     (element('chips').querySelector('button') ?? panel.querySelector('summary')).focus();
   });
   return make('li', {}, button);
 }
 
-const closingCross = () => element('chip-clear').querySelector('svg').cloneNode(true);
-
 function drawFormatBoxes() {
   element('formats').append(...FORMATS.map((format) => {
     const box = make('input', { type: 'checkbox', name: 'formats', value: format });
-    return make('label', { className: 'choice' }, box, make('span', {}, format.toUpperCase()));
+    return make('label.choice', {}, box, make('span', {}, format.toUpperCase()));
   }));
 }
 
-/** What the panel says; a field that makes no sense (yet) changes nothing. */
 function readPanel() {
   const part = { formats: [...fields.formats].filter((box) => box.checked).map((box) => box.value) };
   for (const [name, , read] of FILTERS) {
@@ -60,7 +58,6 @@ function addKeyword() {
   change({ keywords: [...without(readAddress().keywords, keyword), keyword] });
 }
 
-/** A panel closes with Esc and by a click elsewhere. */
 function closePanels(event) {
   for (const open of document.querySelectorAll('details.panel[open]')) {
     if (event.type === 'click' && open.contains(event.target)) continue;
@@ -78,6 +75,6 @@ export function listenToFilters() {
     addKeyword();
   });
   // On the way down, because a chip that was clicked on is gone on the way up.
-  document.addEventListener('click', closePanels, { capture: true });
-  document.addEventListener('keydown', (event) => { if (event.key === 'Escape') closePanels(event); });
+  on(document, 'click', closePanels, { capture: true });
+  on(document, 'keydown', (event) => { if (event.key === 'Escape') closePanels(event); });
 }

@@ -1,54 +1,66 @@
-// The pictures found, as tiles.
-
-import { element, make } from './elements.js';
+import { MOST_EXAMPLES, addressOf, isSearch, readAddress, viewInAddress } from './address.js';
+import { copyOf, element, make, on } from './elements.js';
 import { captionOf } from './said.js';
-import { results, running } from './search.js';
+import { fetchMore, results, running, trouble } from './search.js';
 import { loadWhenNear } from './server.js';
-import { translate } from './words.js';
+
+const MOST_BY_THEMSELVES = 1200;
 
 const grid = element('grid');
 let drawn = null; // results the tiles are of
 
-/** Draws what is new; `again` draws all. Former tiles stay in sight until the first answer is there. */
 export function drawGrid({ again = false } = {}) {
   grid.setAttribute('aria-busy', Boolean(running));
   if (running && !results.answer && !again) return;
   if (again || drawn !== results) grid.replaceChildren();
   drawn = results;
   grid.append(...results.hits.slice(grid.childElementCount).map(tile));
+  // Observed anew, it tells at once whether the end of the grid is in sight still.
+  nearEnd.unobserve(element('more'));
+  nearEnd.observe(element('more'));
 }
+
+const nearEnd = new IntersectionObserver((entries) => {
+  if (entries.at(-1).isIntersecting && !trouble && results.hits.length < MOST_BY_THEMSELVES) fetchMore();
+}, { rootMargin: '800px' });
 
 export function focusTile(id) {
-  grid.querySelector(`[data-image="${CSS.escape(id)}"]`)?.focus();
+  document.querySelector(`.tile [data-image="${CSS.escape(id)}"]`)?.focus();
 }
 
-/** Fetches more by `fetch` and goes on to the first new tile. */
-export async function growGrid(fetch) {
+export const listenToGrid = () => on('more', 'click', async () => {
   const last = grid.lastElementChild;
-  await fetch();
+  await fetchMore();
   last?.nextElementSibling?.querySelector('.open').focus({ preventScroll: true });
-}
+});
 
-function tile(hit) {
-  const item = element('tile').content.firstElementChild.cloneNode(true);
-  const [open, image, name, score, similar] = ['.open', 'img', '.name', '.score', '.similar'].map((part) => item.querySelector(part));
+export function tile(hit) {
+  const item = copyOf('tile');
+  const [open, image, name, score, add, similar] = ['.open', 'img', '.name', '.score', '.add', '.similar'].map((part) => item.querySelector(part));
   const ratio = hit.width && hit.height ? hit.width / hit.height : 1;
   const described = captionOf(hit)?.text ?? hit.key;
   item.style.setProperty('--ratio', Math.min(Math.max(ratio, 0.6), 2.4).toFixed(3));
-  translate(item);
-  open.href = `${location.pathname}${location.search}#image=${hit.image_id}`;
+  open.href = `#image=${hit.image_id}`;
   open.dataset.image = hit.image_id;
   open.title = described;
   name.textContent = hit.key.split('/').at(-1);
-  score.textContent = hit.score.toFixed(3);
-  similar.href = `/?like=${encodeURIComponent(hit.image_id)}`;
+  score.textContent = hit.score?.toFixed(3) ?? '';
+  linkAdding(add, hit.image_id);
+  similar.href = `/?like=${hit.image_id}`;
   image.alt = described;
-  image.addEventListener('error', () => item.classList.add('missing'));
+  on(image, 'error', () => item.classList.add('missing'));
   loadWhenNear(image, hit.thumbnail_url);
   return item;
 }
 
-/** Keywords of the pictures found, as suggestions for a filter. */
+/** Makes a link search by this picture too, or hides it where there is nothing to add it to, or no room. */
+export function linkAdding(link, id) {
+  const asked = readAddress();
+  const count = asked.imageIds.length + asked.pictures.length + (asked.words ? 1 : 0);
+  link.hidden = viewInAddress() !== 'search' || !isSearch(asked) || count >= MOST_EXAMPLES || asked.imageIds.includes(id);
+  link.href = addressOf({ ...asked, imageIds: [...asked.imageIds, id] });
+}
+
 export function suggestKeywords(list) {
   const keywords = new Set(results.hits.flatMap((hit) => hit.keywords ?? []));
   list.replaceChildren(...[...keywords].slice(0, 100).map((keyword) => make('option', { value: keyword })));

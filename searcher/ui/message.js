@@ -1,9 +1,8 @@
-// What is going on, in words: count, summary, messages, what was left out, and the button for more.
-
-import { addressOf, hasFilters, isSearch } from './address.js';
+import { addressOf, hasFilters, isSearch, viewInAddress } from './address.js';
 import { element } from './elements.js';
 import { isCursorGone, keyIsMissing, results, running, status, trouble } from './search.js';
 import { hasKey } from './server.js';
+import { canShare } from './sharing.js';
 import { say } from './words.js';
 
 const rows = () => status?.tables?.images?.rows ?? 0;
@@ -12,6 +11,7 @@ const leftOut = () => (isComplete() && !trouble ? results.answer.dropped_below_c
 
 export function drawState() {
   element('count').textContent = status ? say('indexed', rows()) : '';
+  element('to-operations').hidden = status?.operations === false;
   element('demo').hidden = !status?.model?.demo;
   element('progress').hidden = !running;
   element('more').hidden = !results.cursor || !results.hits.length;
@@ -24,9 +24,10 @@ export function drawState() {
 function drawSummary() {
   const { hits, answer, asked } = results;
   const name = asked?.sort === 'taken_at' ? 'summaryLatest' : 'summary';
-  const found = hits.length ? say(name, hits.length, answer.took_ms, answer.model) : '';
+  const found = hits.length ? say(name, hits.length, answer.took_ms, answer.model ?? '–') : '';
   element('summary').textContent = running ? say('searching') : found;
   element('summary').title = found && say('summaryTitle', answer.table_version);
+  element('share').hidden = !hits.length || !canShare(asked);
   element('degraded').hidden = !answer?.degraded;
   element('degraded').textContent = answer?.degraded ? say('degraded', answer.degraded) : '';
 }
@@ -45,18 +46,23 @@ function drawMessage() {
   element('message-title').textContent = title ?? '';
   element('message-detail').textContent = detail ?? '';
   element('message-detail').hidden = !detail;
-  element('retry').hidden = !trouble || [401, 415].includes(trouble.status);
+  element('retry').hidden = !trouble || [401, 403, 415].includes(trouble.status);
   element('key-form').hidden = !keyIsMissing();
-  if (keyIsMissing()) element('key').focus();
+  if (!keyIsMissing()) return;
+  element('key-label').textContent = say(trouble.isOperators ? 'operatorsKey' : 'keyLabel');
+  element('key').focus();
 }
 
 function messageWords() {
-  if (keyIsMissing()) return [say(hasKey() ? 'keyRefused' : 'keyNeeded'), say('keyNeededDetail')];
+  if (keyIsMissing()) return [say(hasKey(trouble.isOperators) ? 'keyRefused' : 'keyNeeded'), say('keyNeededDetail')];
   if (trouble?.status === 0) return [say('unreachable'), say('unreachableDetail')];
   if (isCursorGone()) return [say('outdated')];
-  if (trouble) return [trouble.title ?? say('failed'), trouble.detail ?? (trouble.status ? say('badAnswer', trouble.status) : '')];
-  if (running || results.hits.length) return [];
+  if (trouble) return [trouble.title ?? say('failed'), trouble.detail ?? say('badAnswer', trouble.status)];
+  const { asked, hits, answer } = results;
+  const view = viewInAddress();
+  if ((view === 'search' && (running || hits.length)) || view === 'upload' || view === 'operations') return [];
   if (status && rows() === 0) return [say('empty'), say('emptyDetail')];
-  if (results.answer) return leftOut() ? [say('nothingRelevant')] : [say('nothing'), say(hasFilters(results.asked) ? 'nothingFiltered' : 'nothingDetail')];
-  return results.asked && !isSearch(results.asked) && hasFilters(results.asked) ? [say('onlyFilters'), say('onlyFiltersDetail')] : [];
+  if (view === 'library') return [];
+  if (answer) return leftOut() ? [say('nothingRelevant')] : [say('nothing'), say(hasFilters(asked) ? 'nothingFiltered' : 'nothingDetail')];
+  return asked && !isSearch(asked) && hasFilters(asked) ? [say('onlyFilters'), say('onlyFiltersDetail')] : [];
 }

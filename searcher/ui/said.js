@@ -7,7 +7,7 @@ import { pageLanguage, percent, say, sayLanguage } from './words.js';
 const isHan = (text) => /\p{Script=Han}/u.test(text);
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** The caption in the page's language, else the main one: { language, text }; undefined where there is none. */
+/** The caption in the page's language, else the main one: { language, text }. */
 export function captionOf(hit) {
   const own = hit.captions?.[pageLanguage()];
   if (own) return { language: pageLanguage(), text: own };
@@ -16,7 +16,6 @@ export function captionOf(hit) {
   return { language, text: hit.caption };
 }
 
-/** Fills the part of the viewer that tells what was said about a picture. */
 export function drawSaid(hit) {
   const shown = captionOf(hit);
   const others = Object.entries(hit.captions ?? {}).filter(([language, text]) => text && language !== shown?.language);
@@ -26,7 +25,7 @@ export function drawSaid(hit) {
   caption.lang = shown?.language ?? '';
   caption.replaceChildren(...(shown ? marked(shown.text, matched) : []));
   element('viewer-captions').replaceChildren(...others.map(([lang, text]) => make('p', { lang },
-    make('span', { className: 'language', lang: '' }, sayLanguage(lang)), ' ', ...marked(text, matched))));
+    make('span.language', { lang: '' }, sayLanguage(lang)), ' ', ...marked(text, matched))));
   drawKeywords(hit);
   element('viewer-captioner').textContent = hit.captioner ? say('writtenBy', hit.captioner) : '';
   element('viewer-captioner').hidden = !hit.captioner;
@@ -40,14 +39,13 @@ function marked(text, words) {
     .map((part, place) => (place % 2 ? make('mark', {}, part) : part));
 }
 
-/** Those in the page's script come first; where there are such, the others are quieter. */
 function drawKeywords(hit) {
   const keywords = hit.keywords ?? [];
   const isOwn = (keyword) => isHan(keyword) === (pageLanguage() === 'zh');
   const own = keywords.filter(isOwn);
   const matched = new Set((hit.matched ?? []).map((word) => word.toLowerCase()));
   const link = (keyword) => {
-    const made = make('a', { className: 'keyword', textContent: keyword });
+    const made = make('a.keyword', { textContent: keyword });
     made.href = `/?${new URLSearchParams({ keyword })}`;
     made.classList.toggle('other', own.length > 0 && !isOwn(keyword));
     made.classList.toggle('matched', matched.has(keyword.toLowerCase()));
@@ -57,7 +55,6 @@ function drawKeywords(hit) {
   element('viewer-keywords').replaceChildren(...ordered.map((keyword) => make('li', {}, link(keyword))));
 }
 
-/** Shows each signal's share of the score; nothing where a search looked at one signal only. */
 export function drawSignals(hit, isHybrid) {
   const said = SIGNALS.filter((signal) => hit.signals?.[signal]);
   element('viewer-why').hidden = !isHybrid || !said.length;
@@ -68,9 +65,9 @@ export function drawSignals(hit, isHybrid) {
 function signalLine(signal, hit, whole) {
   const { score, rank, contribution } = hit.signals[signal];
   const share = whole > 0 ? contribution / whole : 0;
-  const bar = make('span', { className: 'share' });
+  const bar = make('span.share');
   bar.style.setProperty('--share', share.toFixed(3));
-  const found = signal === 'text' && hit.matched?.length ? `${say('wordsFound', hit.matched)} · ` : '';
+  const found = signal === 'text' && hit.matched?.length ? `${say('wordsFound', hit.matched.join(', '))} · ` : '';
   const detail = `${found}${say(signal === 'text' ? 'wordScore' : 'similarity', score)} · ${say('rank', rank)}`;
   const line = [make('span', {}, say(`signal_${signal}`)), make('strong', {}, percent(share)), bar, make('small', {}, detail)];
   return make('li', {}, ...line);

@@ -5,7 +5,7 @@ import { askHits, askStatus } from './server.js';
 
 const KEPT_RESULTS = 30;
 
-/** What the grid shows, or is about to show. `asked` as `readAddress` gives it; `cursor` is null where there is no more. */
+// What the grid shows, or is about to show; `cursor` is null where there is no more.
 const resultsOf = (asked) => ({ asked, id: asked && idOf(asked), hits: [], cursor: null, answer: null, scroll: 0 });
 
 export let results = resultsOf(null);
@@ -18,7 +18,6 @@ let changed = () => {};
 export const whenChanged = (react) => { changed = react; };
 export const keyIsMissing = () => trouble?.status === 401;
 
-/** Begins a search; `reuse` takes what it found before, if that is still known. */
 export function search(asked, { reuse = false } = {}) {
   running?.abort();
   running = null;
@@ -29,7 +28,6 @@ export function search(asked, { reuse = false } = {}) {
   if (!kept && isSearch(asked)) fetchHits();
 }
 
-/** Fetches the next page of hits; the former ones stay in sight meanwhile. */
 export async function fetchHits() {
   const wanted = results;
   const control = new AbortController();
@@ -71,7 +69,7 @@ export function complain(problem) {
   changed();
 }
 
-/** Tries again what failed. A cursor whose versions of the tables are gone leads nowhere: that search begins anew. */
+// A cursor whose versions of the tables are gone leads nowhere: that search begins anew.
 export function retry() {
   if (isCursorGone()) return search(results.asked);
   trouble = null;

@@ -1,34 +1,39 @@
 // What the page asks of the server. A failure is thrown as { status, title, detail }; status 0: no answer.
 
-import { hasFilters, isRelevantOnly } from './address.js';
+import { hasExamples, hasFilters, isRelevantOnly } from './address.js';
 
 const PAGE_SIZE = 60;
 
-const STORED_KEY = 'bucketlens.api-key';
-const blobAddresses = new Map(); // path → promise of a blob: address, only with an API key
+const KEPT_BLOBS = 500;
 
-export const hasKey = () => sessionStorage.getItem(STORED_KEY) !== null;
+// Two keys, for as long as the tab is open: one to search, one to operate.
+const keyFor = (isOperators) => (isOperators ? 'bucketlens.operators-key' : 'bucketlens.api-key');
+const blobAddresses = new Map(); // path → promise of a blob: address, only with an API key; the oldest first
 
-/** From now on every request carries this API key, as long as the tab is open. */
-export function useKey(key) {
-  sessionStorage.setItem(STORED_KEY, key);
+export const hasKey = (isOperators) => sessionStorage.getItem(keyFor(isOperators)) !== null;
+
+export function useKey(key, isOperators) {
+  sessionStorage.setItem(keyFor(isOperators), key);
   blobAddresses.clear();
 }
 
-async function ask(path, options = {}) {
+export async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
-  if (hasKey()) headers.set('Authorization', `Bearer ${sessionStorage.getItem(STORED_KEY)}`);
+  const key = sessionStorage.getItem(keyFor(path.startsWith('/v1/ops/')));
+  if (key !== null) headers.set('Authorization', `Bearer ${key}`);
   const response = await fetch(path, { ...options, headers }).catch(() => { throw { status: 0 }; });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   throw { ...problem, status: response.status };
 }
 
-const askJson = async (path, options) => (await ask(path, options)).json();
+export const askJson = async (path, options) => (await ask(path, options)).json();
+
+export const sendJson = (path, body, options) => askJson(path, {
+  method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), ...options });
 
 export const askStatus = () => askJson('/v1/status');
 
-/** The day after, as the first instant that is no longer meant; cameras' clocks are read as UTC. */
 const endOf = (day) => new Date(Date.parse(day) + 86_400_000).toISOString();
 
 function filterOf(asked) {
@@ -43,46 +48,51 @@ function filterOf(asked) {
   };
 }
 
-/** Hits for what `readAddress` gives, from `cursor` on; null for the first page. */
 export function askHits(asked, cursor, signal) {
-  const { words, imageId, picture, keywords, weights, fusion, sort } = asked;
+  const { words, imageIds, pictures, keywords, weights, fusion, sort } = asked;
   const question = { top_k: PAGE_SIZE, fusion, sort, cutoff: isRelevantOnly(asked) ? 'auto' : 'none' };
   if (hasFilters(asked)) question.filter = filterOf(asked);
   if (weights) question.weights = weights;
   if (cursor) question.cursor = cursor;
-  if (imageId) question.image_id = imageId;
-  else if (!picture) question.text = words ?? keywords.join(' ');
-  const body = picture ? formOf({ ...question, image: picture }) : JSON.stringify(question);
-  const headers = picture ? {} : { 'Content-Type': 'application/json' };
-  return askJson('/v1/search', { method: 'POST', headers, body, signal });
+  if (words || !hasExamples(asked)) question.text = words ?? keywords.join(' ');
+  if (pictures.length) return askJson('/v1/search', { method: 'POST', body: formOf(question, asked), signal });
+  if (imageIds.length) question.examples = imageIds.map((id) => ({ image_id: id }));
+  return sendJson('/v1/search', question, { signal });
 }
 
-function formOf(question) {
+function formOf(question, { imageIds, pictures }) {
   const form = new FormData();
   for (const [name, value] of Object.entries(question)) {
     form.set(name, name === 'filter' || name === 'weights' ? JSON.stringify(value) : value);
   }
+  imageIds.forEach((id) => form.append('image_id', id));
+  pictures.forEach((picture) => form.append('image', picture));
   return form;
 }
 
-/** All that is known of one picture. */
 export const askFacts = (id) => askJson(`/v1/images/${encodeURIComponent(id)}`);
 
-/** Asks for a caption; the answer only says that it will be written. */
 export const askForCaption = (id) => ask(imagePath(id, 'caption'), { method: 'POST' });
 
 export const imagePath = (id, part) => `/v1/images/${encodeURIComponent(id)}/${part}`;
 
-/** An address an <img> can load. An <img> cannot send the API key: with one, the picture is fetched as a blob. */
+// An <img> cannot send the API key: with one, the picture is fetched as a blob.
 export async function loadable(path) {
   if (!hasKey()) return path;
   if (!blobAddresses.has(path)) {
     const address = ask(path).then((response) => response.blob()).then((blob) => URL.createObjectURL(blob));
-    // A failure is not remembered: the next look may succeed.
     address.catch(() => blobAddresses.delete(path));
     blobAddresses.set(path, address);
+    if (blobAddresses.size > KEPT_BLOBS) forgetOldestBlob();
   }
   return blobAddresses.get(path);
+}
+
+// What is shown already does not need its address any more.
+function forgetOldestBlob() {
+  const [path, address] = blobAddresses.entries().next().value;
+  blobAddresses.delete(path);
+  address.then(URL.revokeObjectURL, () => {});
 }
 
 export function load(image, path) {
@@ -96,13 +106,13 @@ const nearWindow = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: '600px' });
 
-/** Loads the picture when it comes near the window; loading="lazy" cannot wait for a blob. */
+// loading="lazy" cannot wait for a blob.
 export function loadWhenNear(image, path) {
   image.dataset.path = path;
   nearWindow.observe(image);
 }
 
-/** As `loadable`, for an original. A script may not follow the redirect to the store: the link is asked for as JSON. */
+// A script may not follow the redirect to the store: the link is asked for as JSON.
 export async function askOriginal(path) {
   if (!hasKey()) return path;
   const { url } = await askJson(path, { headers: { Accept: 'application/json' }, redirect: 'manual' });

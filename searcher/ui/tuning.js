@@ -1,5 +1,3 @@
-// How hits are ordered: what pictures, captions and words count, how they are put together, and where hits end.
-
 import { SIGNALS, change, isRelevantOnly, readAddress } from './address.js';
 import { element, on } from './elements.js';
 import { results } from './search.js';
@@ -9,7 +7,6 @@ const form = element('tuning-form');
 const { fusion, sort, relevant } = form.elements;
 const slider = (signal) => form.elements[signal];
 
-/** Without weights in the address the sliders show those the server used, as soon as it told. */
 export function drawTuning() {
   const asked = results.asked ?? readAddress();
   const weights = asked.weights ?? results.answer?.weights;
@@ -19,7 +16,6 @@ export function drawTuning() {
   element('reset-weights').disabled = !asked.weights;
   element('advanced').classList.toggle('changed', Boolean(asked.weights || asked.fusion !== 'weighted'
     || asked.sort !== 'relevance' || asked.relevant !== null));
-  // Not under the reader's hand.
   if (form.querySelector('input[type="range"]:active')) return;
   for (const signal of SIGNALS) {
     slider(signal).disabled = !weights || (signal === 'text' && !asked.words && !asked.keywords.length);
@@ -36,7 +32,6 @@ function drawValues() {
   element('no-weights').hidden = !isWeightless();
 }
 
-/** Whether nothing that can be asked counts: there would be nothing to search by. */
 const isWeightless = () => {
   const usable = SIGNALS.map(slider).filter(({ disabled }) => !disabled);
   return usable.length > 0 && usable.every(({ value }) => Number(value) === 0);

@@ -1,13 +1,14 @@
-// One picture, large, with all that is known of it. Which one is said by the address.
+// One picture, large. Which one is said by the address; which lie beside it, by the album.
 
-import { change, go, imageInAddress } from './address.js';
+import { go, imageInAddress } from './address.js';
 import { drawCaptioning } from './captioning.js';
 import { element, make, on } from './elements.js';
-import { focusTile } from './grid.js';
+import { focusTile, linkAdding } from './grid.js';
 import { captionOf, drawSaid, drawSignals } from './said.js';
 import { fetchMore, keyIsMissing, results } from './search.js';
 import { askFacts, askOriginal, imagePath, loadable } from './server.js';
-import { instant, say } from './words.js';
+import { listenToSharing } from './sharing.js';
+import { bytes, instant, say } from './words.js';
 
 const SWIPE_PX = 60;
 
@@ -18,15 +19,37 @@ let shown = null; // the hit in sight
 
 export const viewerIsOpen = () => viewer.open;
 
+const placeOf = (id) => results.hits.findIndex((hit) => hit.image_id === id);
+
+const found = {
+  find: (id) => results.hits[placeOf(id)],
+  has(id, distance) {
+    const place = placeOf(id);
+    return place >= 0 && place + distance >= 0 && (place + distance < results.hits.length || Boolean(results.cursor));
+  },
+  async beside(id, distance) {
+    const place = placeOf(id) + distance;
+    if (place === results.hits.length) await fetchMore();
+    return results.hits[place];
+  },
+  focus: focusTile,
+};
+let album = found;
+
+/** From now on pictures lie beside each other as in this album, without one as in the search. */
+export const useAlbum = (other = found) => { album = other; };
+
 function hitOf(id) {
-  const known = results.hits.find((hit) => hit.image_id === id) ?? pictures.get(id);
-  if (known) return known;
   const stub = { image_id: id, thumbnail_url: imagePath(id, 'thumbnail'), url: imagePath(id, 'original') };
-  pictures.set(id, stub);
-  askFacts(id).then((facts) => drawIfShown(Object.assign(stub, facts)), (problem) => {
-    if (problem.status !== 404) pictures.delete(id);
-  });
-  return stub;
+  const hit = album.find(id) ?? pictures.get(id) ?? stub;
+  if (hit === stub) pictures.set(id, stub);
+  if (hit.score !== undefined || hit.isAsked) return hit;
+  hit.isAsked = true;
+  askFacts(id).then(
+    (facts) => drawIfShown(Object.assign(hit, facts, { isWhole: true })),
+    (problem) => { hit.isAsked = problem.status === 404; },
+  );
+  return hit;
 }
 
 function drawIfShown(hit) {
@@ -38,9 +61,8 @@ export function followImage({ again = false } = {}) {
   const id = imageInAddress();
   if (!id || keyIsMissing()) return viewer.close();
   const hit = hitOf(id);
-  const place = results.hits.indexOf(hit);
-  element('previous').disabled = place <= 0;
-  element('next').disabled = place < 0 || (place === results.hits.length - 1 && !results.cursor);
+  element('previous').disabled = !album.has(id, -1);
+  element('next').disabled = !album.has(id, 1);
   if (again || !viewer.open || shown !== hit) draw(hit);
   if (viewer.open) return;
   viewer.showModal();
@@ -50,7 +72,8 @@ export function followImage({ again = false } = {}) {
 function draw(hit) {
   shown = hit;
   viewer.querySelector('aside').scrollTop = 0;
-  element('viewer-similar').href = `/?like=${encodeURIComponent(hit.image_id)}`;
+  element('viewer-similar').href = `/?like=${hit.image_id}`;
+  linkAdding(element('viewer-add'), hit.image_id);
   drawFacts(hit);
   if (picture.dataset.image !== hit.image_id) drawOriginal(hit);
 }
@@ -66,7 +89,9 @@ function drawFacts(hit) {
 function factLines(hit) {
   const facts = {
     size: hit.width && `${hit.width} × ${hit.height}`,
+    file: hit.size_bytes && [hit.format?.toUpperCase(), bytes(hit.size_bytes)].filter(Boolean).join(' · '),
     takenAt: hit.taken_at && instant(hit.taken_at),
+    storedAt: hit.last_modified && instant(hit.last_modified),
     scoreLabel: hit.score?.toFixed(4),
     model: hit.signals && results.answer?.model,
     bucket: hit.bucket,
@@ -75,7 +100,6 @@ function factLines(hit) {
   return lines.flatMap(([name, value]) => [make('dt', {}, say(name)), make('dd', {}, value)]);
 }
 
-/** Shows the thumbnail at once, then the original in its place. */
 async function drawOriginal(hit) {
   const isCurrent = () => picture.dataset.image === hit.image_id;
   const show = (address) => { if (isCurrent()) picture.src = address; };
@@ -84,12 +108,17 @@ async function drawOriginal(hit) {
   picture.alt = captionOf(hit)?.text ?? hit.key ?? '';
   for (const side of ['width', 'height']) picture.setAttribute(side, hit[side] ?? '');
   element('viewer-original').href = hit.url;
+  const download = `${hit.url}?download=yes`;
+  element('viewer-download').href = download;
   element('viewer-note').hidden = true;
   await loadable(hit.thumbnail_url).then(show, () => {});
   try {
     const original = new Image();
     original.src = await askOriginal(hit.url);
-    if (isCurrent()) element('viewer-original').href = original.src;
+    const saved = await askOriginal(download);
+    if (!isCurrent()) return;
+    element('viewer-original').href = original.src;
+    element('viewer-download').href = saved;
     await original.decode();
     show(original.src);
   } catch {
@@ -98,26 +127,26 @@ async function drawOriginal(hit) {
 }
 
 export async function step(distance) {
-  const target = results.hits.findIndex((hit) => hit.image_id === imageInAddress()) + distance;
-  if (target === results.hits.length) await fetchMore();
-  if (results.hits[target] && viewer.open) go(`#image=${results.hits[target].image_id}`, history.state, { replace: true });
+  const id = imageInAddress();
+  const hit = album.has(id, distance) && await album.beside(id, distance);
+  if (hit && viewer.open && imageInAddress() === id) go(`#image=${hit.image_id}`, history.state, { replace: true });
 }
 
-/** The viewer was closed by Esc or a button: takes the picture out of the address and returns to its tile. */
 function leaveImage() {
   const id = imageInAddress();
   delete picture.dataset.image;
   shown = null;
   if (!id || keyIsMissing()) return;
   if (history.state?.opened) history.back();
-  else change({});
-  focusTile(id);
+  else go(location.pathname + location.search, history.state);
+  album.focus(id);
 }
 
 export function listenToViewer() {
   let touchedAt = 0;
   on('viewer', 'close', leaveImage);
   on('viewer-close', 'click', () => viewer.close());
+  listenToSharing();
   on('previous', 'click', () => step(-1));
   on('next', 'click', () => step(1));
   on('stage', 'touchstart', (event) => { touchedAt = event.touches[0].clientX; });

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { answered, idsOf, keyOf, picture, truth, withPage } from './browser.mjs';
+
+const samples = truth().filter((_, place) => place % 60 === 0);
+
+for (const language of ['en', 'zh']) {
+  test(`words find pictures: ${language}`, () => withPage('/', async (page) => {
+    for (const sample of samples) {
+      await page.fill('#words', sample[language]);
+      await answered(page);
+      const first = (await idsOf(page)).slice(0, 5);
+      const keys = await Promise.all(first.map((id) => keyOf(page, id)));
+      const same = truth().filter((other) => other.en === sample.en).map(({ key }) => key);
+      assert.ok(keys.some((key) => same.includes(key)), `${sample[language]}: ${keys}`);
+    }
+  }));
+}
+
+test('a picture finds itself, and one more example narrows the search', () => withPage('/', async (page) => {
+  const { key } = samples[1];
+  await page.setInputFiles('#picture-file', picture(key));
+  await answered(page);
+  assert.equal(await keyOf(page, (await idsOf(page))[0]), key);
+  await page.hover('#grid .tile:nth-child(3)');
+  await page.click('#grid .tile:nth-child(3) .add');
+  await answered(page);
+  assert.equal(await page.locator('#examples li').count(), 2);
+  assert.match(page.url(), /\?like=[0-9a-f]{32}$/);
+}));
+
+test('a link to a search and an open picture shows the same', () => withPage('/', async (page, context) => {
+  await page.fill('#words', samples[2].en);
+  await answered(page);
+  await page.click('#filter summary');
+  await page.locator('.choice', { hasText: 'JPEG' }).click();
+  await answered(page);
+  const ids = await idsOf(page);
+  await page.keyboard.press('Escape');
+  await page.locator('#grid .open').nth(1).click();
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await answered(other);
+  assert.deepEqual(await idsOf(other), ids);
+  assert.equal(await other.innerText('#viewer-key'), await page.innerText('#viewer-key'));
+  assert.equal(await other.locator('#chips li').count(), 1);
+}));
+
+test('scrolling brings every picture once', () => withPage('/?q=boat&relevant=no', async (page) => {
+  await answered(page);
+  let before = 0;
+  for (let count = await page.locator('#grid .tile').count(); count > before; count = await page.locator('#grid .tile').count()) {
+    before = count;
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await answered(page);
+  }
+  const ids = await idsOf(page);
+  assert.equal(new Set(ids).size, ids.length);
+  assert.ok(ids.length >= truth().length, `${ids.length} pictures`);
+}));
+
+test('the first picture is painted soon after the answer', () => withPage('/', async (page) => {
+  await page.evaluate(() => {
+    const grid = document.getElementById('grid');
+    new MutationObserver((_, observer) => {
+      observer.disconnect();
+      requestAnimationFrame(() => setTimeout(() => { globalThis.paintedAt = performance.now(); }));
+    }).observe(grid, { childList: true });
+  });
+  await page.fill('#words', samples[0].en);
+  await answered(page);
+  const took = await page.evaluate(() => {
+    const asked = performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/v1/search'));
+    return Math.round(globalThis.paintedAt - asked.responseEnd);
+  });
+  console.log(`painted ${took} ms after the answer`);
+}));
+
+test('the keyboard alone searches, opens, goes on and closes', () => withPage('/', async (page) => {
+  await page.keyboard.press('/');
+  await page.keyboard.type(samples[0].en);
+  await page.keyboard.press('Enter');
+  await answered(page);
+  const [first, second] = await idsOf(page);
+  for (let steps = 0; !await page.evaluate(() => document.activeElement.matches('#grid .open')); steps += 1) {
+    assert.ok(steps < 20, 'no picture is reached by Tab');
+    await page.keyboard.press('Tab');
+  }
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#viewer[open]');
+  assert.ok(page.url().endsWith(`#image=${first}`));
+  await page.keyboard.press('ArrowRight');
+  await page.waitForURL(`**#image=${second}`);
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('#viewer', { state: 'hidden' });
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.image), second);
+}));

@@ -1,0 +1,62 @@
+import { copyOf, drawList, element } from '../elements.js';
+import { askJson, askStatus, sendJson } from '../server.js';
+import { number, percent, say, translate } from '../words.js';
+import { ask, attempt, button, drawNumbers, order } from './ask.js';
+
+let models = [];
+let model = null; // what the searcher says of its own
+
+export async function read() {
+  [{ models }, { model }] = await Promise.all([
+    askJson('/v1/ops/models').catch(() => ({ models })),
+    askStatus().catch(() => ({ model })),
+  ]);
+  draw();
+}
+
+export function draw() {
+  if (model) {
+    const { active: provider, requested, reason } = model.placement.image;
+    const instead = reason ? [say('providerInstead', requested, reason)] : [];
+    element('provider').textContent = [say('provider', model.id, provider), ...instead].join(' ');
+  }
+  drawList(element('models'), models, ({ id }) => id, build, drawModel);
+}
+
+const active = () => models.find((one) => one.active)?.id;
+
+function build({ id }) {
+  const card = copyOf('card');
+  card.querySelector('.doing').append(
+    button('activate', () => activate(id)),
+    button('compare', () => order('models/overlap', { a: active(), b: id })),
+  );
+  return card;
+}
+
+async function activate(id) {
+  if (!await ask(say('activateAsk', id), '', say('activate'))) return;
+  try {
+    await sendJson('/v1/ops/models/activate', { model: id });
+  } catch (problem) {
+    if (problem.status !== 409) await attempt(Promise.reject(problem));
+    else if (await ask(say('notActivated', id), problem.detail, say('activateAnyway'))) await order('models/activate', { model: id, force: true });
+  }
+  await read();
+}
+
+function drawModel(card, { id, active: isActive, previous, rows, coverage, queues, space, removed }) {
+  card.querySelector('h2').textContent = id;
+  card.querySelector('p').textContent = [say(isActive ? 'activeModel' : previous ? 'previousModel' : 'otherModel'), space].filter(Boolean).join(' · ');
+  card.querySelector('progress').value = (coverage ?? 0) / 100;
+  card.querySelector('progress').ariaLabel = say('coverage');
+  card.querySelector('.doing').hidden = isActive || Boolean(removed);
+  translate(card);
+  const waiting = queues && (queues.work ?? 0) + (queues.bulk ?? 0);
+  drawNumbers(card.querySelector('dl'), [
+    ['coverage', coverage === null ? '–' : percent(coverage / 100)],
+    ['rows', number(rows ?? 0)],
+    ['queued', queues ? number(waiting) : '–'],
+    ['dead', queues ? number(queues.dead ?? 0) : '–', queues?.dead > 0],
+  ]);
+}
