@@ -1,5 +1,5 @@
-"""How long searches take in a large bucket: by pictures, by words, by all, beside what the table library alone takes for the
-nearest ten vectors. Run it through `just bench-search-latency`.
+"""How long searches by pictures, by words, by all and pages of the library take in a large bucket, beside what the table
+library alone takes for the nearest ten vectors. Run it through `just bench-search-latency`.
 
     infra/bench/search_latency.py [--profile release|dev] [--rows N] [--queries N]
 
@@ -36,6 +36,11 @@ MODES = {
     "hybrid": {},
     "hybrid, only relevant": {"cutoff": "auto"},
 }
+LIBRARY = {
+    "library, the newest 100": ("/v1/library", {"limit": 100}),
+    "library, 100 of long ago": ("/v1/library", {"limit": 100, "to": "1975-06-30"}),
+    "library, pictures per month": ("/v1/library/months", {}),
+}
 WORDS = (
     ("red", "orange", "yellow", "green", "blue", "purple", "white", "black"),
     ("car", "house", "tree", "cat", "fish", "boat", "balloon", "flower", "star", "ball"),
@@ -61,13 +66,15 @@ def measure(arguments):
     filled_s = time.monotonic() - begun
     search = Search(chain.run("searcher"))
     expect(search, arguments.rows)
-    took = {name: [] for name in ("the table library alone", *MODES)}
+    took = {name: [] for name in ("the table library alone", *MODES, *LIBRARY)}
     # In turns, so that what else the machine does falls on all of them.
     for turn in range(ROUNDS):
         say(f"round {turn + 1} of {ROUNDS}")
         took["the table library alone"] += json.loads(rows(chain, "ask", arguments.queries))
         for name, more in MODES.items():
             took[name] += ask(search, arguments.queries, more)
+        for name, (path, query) in LIBRARY.items():
+            took[name] += browse(search, arguments.queries, path, query)
     about = {"processor": usage.processor(), "cores": usage.cores(), "profile": arguments.profile, "rows": arguments.rows}
     about |= {"queries": arguments.queries * ROUNDS, "date": datetime.date.today().isoformat(), "filled_s": filled_s}
     return {"about": about, "p50_s": shares(took, 0.5), "p99_s": shares(took, 0.99)}
@@ -117,6 +124,18 @@ def ask(search, count, more):
         waited.append(time.monotonic() - begun)
         if answer["degraded"] or not (answer["hits"] or "cutoff" in more):
             processes.fail(f"the search for '{text}' was answered with {answer['degraded']} and {len(answer['hits'])} hits")
+    return waited[WARM_UP:]
+
+
+def browse(search, count, path, query):
+    """Seconds per page of the library, one after the other; some before do not count."""
+    waited = []
+    for _ in range(WARM_UP + count):
+        begun = time.monotonic()
+        answer = search.get(path, **query)
+        waited.append(time.monotonic() - begun)
+        if not answer["total"] or len(answer.get("pictures", range(100))) != 100:
+            processes.fail(f"{path} was answered with {answer['total']} pictures in all")
     return waited[WARM_UP:]
 
 

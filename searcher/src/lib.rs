@@ -230,14 +230,17 @@ impl OperationsSettings {
 /// The socket cannot be used, or the model or the tables are not what they must be.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
-    health.expect(&["choice", "model", "store"]);
+    health.expect(&["choice", "model", "store", "routes"]);
     let listener = service::bind(&settings.http).await?;
     // Health is answered while the model is loaded, and everything else with "not yet".
     let (front, routes) = watch::channel(None);
     let closed = front::router(routes, "the searcher is starting; /readyz says what it waits for");
     let http = tokio::spawn(service::serve(listener, closed, health.clone(), shutdown.clone()));
-    match open(settings, health, &shutdown).await {
-        Ok(router) => drop(front.send_replace(router)),
+    match open(settings, health.clone(), &shutdown).await {
+        Ok(router) => {
+            front.send_replace(router);
+            health.ok("routes");
+        }
         Err(error) => {
             shutdown.cancel();
             http.await??;

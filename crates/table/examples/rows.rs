@@ -20,14 +20,18 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use table::captions::{CaptionRow, Captions, Said};
 use table::embeddings::{self, Embeddings};
+use table::images::Images;
 use table::location::{Access, Location};
 use table::maintain::{MaintainSettings, compact, index};
-use table::schema::{EmbeddingRow, Facts, Space};
+use table::schema::{EmbeddingRow, Facts, ImageRow, Space};
 
 /// Rows of one commit.
 const BATCH: usize = 10_000;
 /// Directions around which vectors lie, as pictures of some kinds do.
 const KINDS: usize = 500;
+const THUMBNAIL_BYTES: usize = 4000;
+/// Pictures are taken over so many seconds since 1970, in no order.
+const TAKEN_WITHIN: i64 = 50 * 365 * 24 * 3600;
 
 const COLOURS: [&str; 8] = ["red", "orange", "yellow", "green", "blue", "purple", "white", "black"];
 const THINGS: [&str; 10] = ["car", "house", "tree", "cat", "fish", "boat", "balloon", "flower", "star", "ball"];
@@ -55,6 +59,7 @@ async fn fill(location: &Location, space: Space, captioner: &str, rows: usize) -
     let database = location.connect(Access::writer()).await?;
     let embeddings = Embeddings::open_or_create(&database, space.clone()).await?;
     let captions = Captions::open_or_create(&database, captioner, space.clone()).await?;
+    let images = Images::open_or_create(&database).await?;
     let mut random = StdRng::seed_from_u64(7);
     let kinds: Vec<Vec<f32>> = (0..KINDS).map(|_| direction(&mut random, space.dim)).collect();
     for first in (0..rows).step_by(BATCH) {
@@ -68,9 +73,11 @@ async fn fill(location: &Location, space: Space, captioner: &str, rows: usize) -
             CaptionRow { facts: facts.clone(), said, vector }
         });
         captions.append(&said.collect::<Vec<_>>(), "generated").await?;
+        let thumbnails = facts.into_iter().map(|facts| ImageRow { facts, thumbnail: vec![0; THUMBNAIL_BYTES] });
+        images.append(&thumbnails.collect::<Vec<_>>(), "generated").await?;
     }
     let settings = MaintainSettings::default();
-    for ledger in [embeddings.ledger(), captions.ledger()] {
+    for ledger in [embeddings.ledger(), captions.ledger(), images.ledger()] {
         compact(ledger, &settings).await?;
         index(ledger, &settings).await?;
     }
@@ -124,7 +131,7 @@ fn facts(random: &mut StdRng, number: usize) -> Facts {
         width: 4000,
         height: 3000,
         orientation: 1,
-        taken_at: None,
+        taken_at: Timestamp::from_second(random.random_range(0..TAKEN_WITHIN)).ok(),
         taken_offset_minutes: None,
         camera: None,
         latitude: None,
