@@ -9,6 +9,7 @@ Reading is safe at any time. Writing is not: only workers append, only ingest de
 
 import os
 import sys
+from datetime import UTC, datetime
 
 import lancedb
 
@@ -22,7 +23,8 @@ STORE = {
     "allow_http": "true",
     "virtual_hosted_style_request": "false",
 }
-FACTS = ["image_id", "bucket", "key", "written_at", "width", "height", "format", "taken_at"]
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+IDENTITY = ["image_id", "bucket", "key", "last_modified", "written_at"]
 
 
 def main():
@@ -34,7 +36,7 @@ def main():
         columns = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
         print(f"\n{name}, version {table.version}, {table.count_rows()} rows\n  {columns}")
 
-    pictures = newest(database.open_table("images").search().select(FACTS).limit(None).to_list())
+    pictures = newest(database.open_table("images").search().select([*IDENTITY, "width", "height", "format"]).limit(None).to_list())
     print(f"\n{len(pictures)} objects; the three written last:")
     for row in sorted(pictures.values(), key=lambda row: row["written_at"], reverse=True)[:3]:
         print(f"  {row['written_at']:%F %T}  {row['width']}x{row['height']} {row['format']}  {row['key']}")
@@ -49,15 +51,15 @@ def main():
 
 def newest(rows):
     """One row per object. A key that was written again has a row for each version until maintenance removes the old ones,
-    and a job that was delivered twice has two alike: the one written last is what counts."""
+    and a job that was delivered twice has two alike: the latest write of the object counts, and of that the latest row."""
     kept = {}
-    for row in sorted(rows, key=lambda row: row["written_at"]):
+    for row in sorted(rows, key=lambda row: (row["last_modified"] or LONG_AGO, row["written_at"])):
         kept[row["bucket"], row["key"]] = row
     return kept
 
 
 def captions_by_id(table):
-    rows = table.search().select(["image_id", "bucket", "key", "written_at", "caption"]).limit(None).to_list()
+    rows = table.search().select([*IDENTITY, "caption"]).limit(None).to_list()
     return {row["image_id"]: row["caption"] for row in newest(rows).values()}
 
 
