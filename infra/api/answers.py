@@ -10,14 +10,24 @@ FOREIGN = [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")]
 
 
 def is_json_text(answer, *statuses):
-    """Neither the declared type nor a guess of the browser may make a page of it."""
+    """Its declared type makes no page of it; nothing_is_guessed sees to what browsers might guess."""
     assert answer.status in statuses, f"{answer.status or answer.closed} {answer.body[:200]!r}"
     kind = answer.headers.get("content-type", "")
     assert kind.split(";")[0] in ("application/json", "application/problem+json"), f"content type '{kind}'"
     json.loads(answer.body)
-    options = answer.headers.get("x-content-type-options")
-    assert options == "nosniff", f"{answer.status} {kind} without 'X-Content-Type-Options: nosniff' (it is {options!r})"
     return answer
+
+
+def nothing_is_guessed(world):
+    """No browser may take an answer for a page, whatever stands in it."""
+    lacking = []
+    for target in ("/v1/search?q=red", "/v1/search", "/v1/library", "/v1/library/months", "/v1/status", f"/v1/images/{world.image_id()}",
+                   f"/v1/images/{world.image_id()}/original", "/v1/images/x", "/v1/objects?key=uploads/a", "/v1/ops/progress", "/v1/ops/dead",
+                   "/v1/ops/none", "/v1/none", "/none", "/metrics", "/readyz", "/healthz"):  # fmt: skip
+        answer = wire.ask(world.base, target)
+        if answer.headers.get("x-content-type-options") != "nosniff":
+            lacking.append(f"{target} ({answer.status} {answer.headers.get('content-type')})")
+    assert not lacking, "without 'X-Content-Type-Options: nosniff': " + ", ".join(lacking)
 
 
 def markup_in_keys(world):
@@ -114,6 +124,7 @@ def pages_keep_others_out(world):
 
 
 CHECKS = {
+    "no answer lets a browser guess its type": nothing_is_guessed,
     "markup in keys and EXIF comes back as JSON": markup_in_keys,
     "links of such keys lead to these objects": links_of_such_keys,
     "markup in questions comes back as JSON": markup_in_questions,

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Tests the HTTP interface from outside: examples, description, hostile requests. Run it through `just test-api`.
 
-    infra/api/run.py [--only TEXT] [--programs DIR] [--home DIR] [--list]
+    infra/api/run.py [--only TEXT] [--programs DIR] [--home DIR] [--keep] [--list]
 
 --only TEXT     only checks whose name holds it
 --programs DIR  use these programs and build none
+--keep          go on with what an earlier run has kept, and leave everything running at the end
 Starts a store, a broker and every process in a folder of its own, and stops them again.
 """
 
@@ -26,6 +27,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--programs", type=Path)
     parser.add_argument("--home", type=Path, default=stack.DEV / "test-api")
+    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--list", action="store_true")
     arguments = parser.parse_args()
     parts = {part.removesuffix("_run"): importlib.import_module(part) for part in PARTS}
@@ -38,13 +40,16 @@ def main():
     world = World(arguments.home.resolve(), arguments.programs and arguments.programs.resolve())
     report = Report(arguments.only)
     try:
+        if not (arguments.keep and world.base):
+            world.clear()
         world.start()
         for part, module in parts.items():
             report.run(part, module.CHECKS, world)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        world.stop()
+        if not arguments.keep:
+            world.stop()
     # After everything that is said about stopping: the count is the last line.
     sys.exit(report.end())
 

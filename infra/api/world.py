@@ -31,9 +31,12 @@ class World:
             stack.build = lambda: programs
         stack.PAGE_PORT, stack.STORE_PORT = PAGE_PORT, STORE_PORT
 
-    def start(self):
-        stack.down(self.home)
+    def clear(self):
+        self.stop()
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def start(self):
+        """Starts what is not running, and returns once every picture is indexed or given up."""
         folder = self.home / "pictures"
         script = INFRA / "demo" / "pictures.py"
         drawing = subprocess.Popen([sys.executable, script, folder, "--count", str(PICTURES)], stdout=subprocess.DEVNULL)
