@@ -75,6 +75,12 @@ test-page *files: setup
     @npm ci --prefix infra/page --silent --no-audit --no-fund
     @.dev/venv/bin/python infra/page/run.py {{ files }}
 
+# Test the HTTP interface from outside: examples, description, hostile requests: `--only TEXT`, `--list`.
+test-api *arguments: setup
+    @test -x .dev/api/bin/pip || python3 -m venv .dev/api
+    @.dev/api/bin/pip install --quiet --disable-pip-version-check --requirement infra/api/requirements.txt
+    @.dev/api/bin/python infra/api/run.py {{ arguments }}
+
 # Measure the chain and what its computing costs alone: `--profile dev`, `--images N`, `--quick`.
 bench *arguments: setup
     @.dev/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/bench/requirements.txt

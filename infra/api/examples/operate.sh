@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Shows how far every stage is and what failed, then lets a stage rest for a moment: ingest's interface, through the searcher.
+#   BASE=http://127.0.0.1:8080 [OPS_KEY=...] ./operate.sh [STAGE]
+# OPS_KEY is ops.api_key of ingest, where that is set (API_KEY, the one for searches, is not asked for here).
+# The searcher must have operations.url. BASE may also be the address of ingest itself.
+set -euo pipefail
+base=${BASE:-http://127.0.0.1:8080}
+
+ask() {
+    local method=$1 path=$2
+    curl --silent --show-error --fail-with-body --request "$method" "$base/v1/ops/$path" \
+        ${OPS_KEY:+--header "Authorization: Bearer $OPS_KEY"} || { echo >&2; exit 1; }
+}
+
+progress=$(ask GET progress)
+python3 -c '
+import json, sys
+for stage in json.load(sys.stdin)["stages"]:
+    number = lambda name: "?" if stage[name] is None else stage[name]
+    print("%-24s %s of %s done, %s queued, %s retrying, %s dead%s" % (
+        stage["stage"], stage["indexed"], number("objects"), number("queued"), number("retrying"), number("dead"),
+        ", paused " + stage["paused"] if stage["paused"] else ""))
+' <<< "$progress"
+
+groups=$(ask GET dead/groups)
+python3 -c '
+import json, sys
+answer = json.load(sys.stdin)
+print("%s dead letters in %s groups" % (answer["total"], len(answer["groups"])))
+for group in answer["groups"]:
+    print("  %5d  %s  %s: %s (such as %s)" % (group["count"], group["id"], group["class"], group["reason"], group["sample_key"]))
+' <<< "$groups"
+
+stage=${1:-$(python3 -c 'import json, sys; print(json.load(sys.stdin)["stages"][0]["stage"])' <<< "$progress")}
+echo "pausing $stage: $(ask POST "stages/$stage/pause")"
+# Whatever happens now, the stage shall not stay paused.
+trap 'ask POST "stages/$stage/resume" > /dev/null' EXIT
+sleep 1
+echo "resuming $stage: $(ask POST "stages/$stage/resume")"
+trap - EXIT

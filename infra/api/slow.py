@@ -1,0 +1,113 @@
+"""Clients that take their time: others are answered meanwhile, and the slow ones do not stay for ever."""
+
+import json
+import select
+import time
+
+import wire
+
+SECONDS = 40
+# What a search may take while slow ones are there. It takes a second where the programs are not optimised and do nothing else.
+PATIENCE_SECONDS = 10
+
+
+def crowd(world, count, opening):
+    connections = []
+    for _ in range(count):
+        connection = wire.connect(world.base)
+        connection.sendall(opening)
+        connections.append(connection)
+    return connections
+
+
+def ended(connection):
+    """Whether the other side has answered or closed."""
+    if not select.select([connection], [], [], 0)[0]:
+        return False
+    return True
+
+
+def drip(world, connections, drop, seconds=SECONDS, ask="/v1/search?q=red&top_k=1"):
+    """A byte per second on each; meanwhile a search every few seconds. Returns how many are left and the longest search."""
+    longest, begun, left = 0.0, time.monotonic(), list(connections)
+    while time.monotonic() - begun < seconds and left:
+        second = time.monotonic()
+        for connection in left:
+            try:
+                connection.send(drop)
+            except OSError:
+                pass
+        left = [connection for connection in left if not ended(connection)]
+        answer = wire.ask(world.base, ask, seconds=60)
+        longest = max(longest, time.monotonic() - second)
+        assert answer.status == 200, f"others are answered {answer.status or answer.closed} {answer.body[:200]!r} after {longest:.1f} s"
+        time.sleep(max(0.0, second + 1 - time.monotonic()))
+    return left, longest
+
+
+def check(world, count, opening, drop, **options):
+    begun = time.monotonic()
+    connections = crowd(world, count, opening)
+    try:
+        left, longest = drip(world, connections, drop, **options)
+        lasted = time.monotonic() - begun
+        assert longest < PATIENCE_SECONDS, f"meanwhile others waited up to {longest:.1f} s"
+        assert not left, f"{len(left)} of {count} slow connections are still open after {lasted:.0f} s"
+    finally:
+        for connection in connections:
+            connection.close()
+    world.searches()
+    return f"all closed within {lasted:.0f} s; others waited at most {longest:.1f} s"
+
+
+def slow_headers(world):
+    return check(world, 300, b"GET /v1/search?q=red HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"x")
+
+
+def silent(world):
+    """Connects and says nothing."""
+    return check(world, 300, b"", b"")
+
+
+def slow_body(target):
+    """More of them than requests are worked on at a time."""
+
+    def send(world, target=target):
+        head = wire.head(world.base, "POST", target, [("Content-Type", "application/json"), ("Content-Length", 100_000)])
+        ask = "/v1/ops/operations" if "/ops/" in target else "/v1/search?q=red&top_k=1"
+        return check(world, 40, head + b"{", b" ", ask=ask)
+
+    return send
+
+
+def slow_readers(world):
+    """Ask for much and read nothing of it."""
+    image_id = world.image_id()
+    request = wire.head(world.base, "GET", "/v1/library?limit=500") + wire.head(world.base, "GET", f"/v1/images/{image_id}/thumbnail")
+    connections = crowd(world, 100, request * 200)
+    try:
+        begun = time.monotonic()
+        world.searches()
+        assert time.monotonic() - begun < PATIENCE_SECONDS * 3, f"a search took {time.monotonic() - begun:.1f} s meanwhile"
+    finally:
+        for connection in connections:
+            connection.close()
+    world.searches()
+
+
+def still_there(world):
+    """After all of it the page and the status are what they were."""
+    assert wire.ask(world.base, "/").status == 200
+    assert json.loads(wire.ask(world.base, "/readyz").body)["ready"]
+    world.searches()
+
+
+CHECKS = {
+    "300 connections with a header byte per second": slow_headers,
+    "300 connections that say nothing": silent,
+    "40 searches with a body byte per second": slow_body("/v1/search"),
+    "40 requests for links with a body byte per second": slow_body("/v1/uploads"),
+    "40 operations with a body byte per second": slow_body("/v1/ops/sweep"),
+    "100 clients that ask and do not read": slow_readers,
+    "all is well afterwards": still_there,
+}
