@@ -5,7 +5,9 @@ use axum::http::{HeaderValue, header};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, Info, License, OpenApi, Ref, Response, ResponseBuilder, SecurityRequirement};
+use utoipa::openapi::{
+    Components, ContentBuilder, Info, License, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement,
+};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api;
@@ -42,6 +44,13 @@ pub(crate) fn description() -> OpenApi {
 
 fn complete(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
+    for response in responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = "as asked".to_owned();
+        }
+    }
     for (status, reason) in BEFORE_HANDLERS {
         responses.entry(status.to_owned()).or_insert_with(|| problem(reason).into());
     }
@@ -57,6 +66,5 @@ pub(crate) fn pages() -> Router {
     let set = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     Router::from(SwaggerUi::new("/docs").url("/v1/openapi.json", description()))
         .layer(set(header::CONTENT_SECURITY_POLICY, POLICY))
-        .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::REFERRER_POLICY, "no-referrer"))
 }

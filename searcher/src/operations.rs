@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Router, middleware};
 use tower::limit::GlobalConcurrencyLimitLayer;
+use url::Url;
 
 use crate::api;
 use crate::problem::Problem;
@@ -43,6 +44,14 @@ pub(crate) fn router(url: &str) -> anyhow::Result<Router> {
         .with_state(ingest))
 }
 
+/// The address of a path at ingest; `None` where it would lead out of the operations by steps upwards, however written.
+fn within_operations(ingest: &str, path: &str) -> Option<Url> {
+    let inside = Url::parse(&format!("{ingest}/v1/ops/")).ok()?;
+    let to = Url::parse(&format!("{ingest}{path}")).ok()?;
+    let same = (inside.scheme(), inside.host(), inside.port()) == (to.scheme(), to.host(), to.port());
+    (same && to.username().is_empty() && to.path().starts_with(inside.path())).then_some(to)
+}
+
 async fn forward(
     State(ingest): State<Ingest>,
     method: Method,
@@ -55,7 +64,9 @@ async fn forward(
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut request = ingest.http.request(method, format!("{}{path}", ingest.url)).body(body);
+    let to =
+        within_operations(&ingest.url, path).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no such resource"))?;
+    let mut request = ingest.http.request(method, to).body(body);
     for name in PASSED_ON {
         if let Some(value) = headers.get(&name) {
             request = request.header(name, value);
@@ -69,4 +80,26 @@ async fn forward(
     response.headers_mut().extend(asks.map(|asks| (header::WWW_AUTHENTICATE, asks)));
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_leads_out_of_the_operations() {
+        let to = |path: &str| within_operations("http://127.0.0.1:8081", path).map(String::from);
+        assert_eq!(to("/v1/ops/dead?key=a/../b").as_deref(), Some("http://127.0.0.1:8081/v1/ops/dead?key=a/../b"));
+        assert_eq!(to("/v1/ops/a%2Fb").as_deref(), Some("http://127.0.0.1:8081/v1/ops/a%2Fb"));
+        for out in [
+            "/v1/ops/../../metrics",
+            "/v1/ops/%2e%2e/%2E./metrics",
+            "/v1/ops/..\\../metrics",
+            "@other/v1/ops/",
+            "//other/v1/ops/x",
+        ] {
+            assert_eq!(to(out), None, "{out}");
+        }
+        assert_eq!(within_operations("http://a/below", "/v1/ops/../../../v1/ops/x"), None);
+    }
 }

@@ -99,8 +99,7 @@ pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axu
 ))]
 pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result<Response, Problem> {
     let bytes = images(&app, &id).await?.thumbnail(&id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(&id))?;
-    let headers =
-        [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER)];
     Ok((headers, bytes).into_response())
 }
 

@@ -71,7 +71,6 @@ pub(crate) fn router(bucket: &BucketSettings, uploads: bool) -> Router {
     let set = |name, value| SetResponseHeaderLayer::overriding(name, value);
     router
         .layer(set(header::CONTENT_SECURITY_POLICY, policy))
-        .layer(set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
 }
 

@@ -8,6 +8,31 @@ use utoipa::ToSchema;
 
 use crate::connection::BrokerError;
 
+const MOST_FIELD_CHARACTERS: usize = 100;
+const MOST_DETAIL_CHARACTERS: usize = 1000;
+// What frameworks say of themselves is a line.
+const MOST_PLAIN_BYTES: usize = 4096;
+
+fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Gives what a framework refuses on its own, in plain text or without a word, the shape of all other errors.
+pub async fn instead_of_plain(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !(status.is_client_error() || status.is_server_error()) || kind.is_some_and(|kind| !kind.starts_with("text/plain")) {
+        return response;
+    }
+    let text = axum::body::to_bytes(response.into_body(), MOST_PLAIN_BYTES).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let detail = if text.trim().is_empty() { status.canonical_reason().unwrap_or("it failed") } else { text.trim() };
+    Problem::new(status, detail).into_response()
+}
+
 /// What went wrong with a request, as it is answered.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemBody {
@@ -89,6 +114,9 @@ impl From<BrokerError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { status, field, detail } = self;
+        // Both may repeat what was sent.
+        let field = field.map(|field| cut(field, MOST_FIELD_CHARACTERS));
+        let detail = cut(detail, MOST_DETAIL_CHARACTERS);
         let title = status.canonical_reason().unwrap_or("Error");
         let body = ProblemBody { r#type: "about:blank", title, status: status.as_u16(), detail, field };
         let body = serde_json::to_vec(&body).unwrap_or_default();

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::Backoff;
 use crate::connections;
 use crate::health::Health;
+use crate::problem;
 use crate::reload;
 use crate::settings::{self, Settings, SettingsError};
 use crate::telemetry::{self, LogSettings};
@@ -218,6 +220,7 @@ pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdo
         "/metrics",
         get(|| std::future::ready(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render()))),
     );
+    let router = router.layer(map_response(problem::instead_of_plain)).layer(map_response(nosniff));
     let upkeep = shutdown.clone();
     tokio::spawn(async move {
         while tokio::time::timeout(Duration::from_secs(5), upkeep.cancelled()).await.is_err() {
@@ -226,6 +229,12 @@ pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdo
     });
     connections::serve(listener, router, shutdown).await;
     Ok(())
+}
+
+/// No browser may take an answer for something else than it says it is.
+async fn nosniff(mut response: Response) -> Response {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 fn readiness(health: &Health) -> Response {

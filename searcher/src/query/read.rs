@@ -1,7 +1,8 @@
 //! Reading a search from a query string, JSON or a form.
 
 use axum::body::Bytes;
-use axum::extract::multipart::{Field, Multipart};
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
@@ -214,7 +215,7 @@ impl Query {
     /// Reads a form: the same fields, `image` as files, `filter` and `weights` as JSON.
     pub(crate) async fn from_form(mut form: Multipart) -> Result<Self, Problem> {
         let (mut examples, mut body) = (Vec::new(), Body { top_k: ten(), ..Body::default() });
-        while let Some(field) = form.next_field().await.map_err(|error| Problem::field("body", error.body_text()))? {
+        while let Some(field) = form.next_field().await.map_err(|error| unreadable("body", &error))? {
             let name = field.name().unwrap_or_default().to_owned();
             match name.as_str() {
                 "image" => examples.push((Example::Image(bytes(field, &name).await?), 1.0)),
@@ -266,12 +267,20 @@ fn digest(query: &Query) -> String {
     hasher.finalize().to_hex()[..16].to_owned()
 }
 
+/// Too large, or no form.
+fn unreadable(field: &str, error: &MultipartError) -> Problem {
+    match error.status() {
+        StatusCode::BAD_REQUEST => Problem::field(field, error.body_text()),
+        status => Problem::new(status, error.body_text()),
+    }
+}
+
 async fn bytes(field: Field<'_>, name: &str) -> Result<Bytes, Problem> {
-    field.bytes().await.map_err(|error| Problem::field(name, error.body_text()))
+    field.bytes().await.map_err(|error| unreadable(name, &error))
 }
 
 async fn text(field: Field<'_>, name: &str) -> Result<String, Problem> {
-    field.text().await.map_err(|error| Problem::field(name, error.body_text()))
+    field.text().await.map_err(|error| unreadable(name, &error))
 }
 
 async fn number<T: std::str::FromStr>(field: Field<'_>, name: &str) -> Result<T, Problem>
