@@ -35,6 +35,10 @@ impl Following {
 /// Follows until dropped.
 pub(crate) async fn run(app: Arc<App>, shelf: Shelf, mut decided: watch::Receiver<Option<Models>>, health: Health) {
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
+    // Until it is read again, what was known at the start holds.
+    if decided.wait_for(Option::is_some).await.is_err() {
+        return;
+    }
     loop {
         let wanted = decided.borrow_and_update().as_ref().and_then(|decided| decided.active.clone());
         let served = app.engine.served();
