@@ -85,6 +85,6 @@ export async function upload(page, files) {
   await page.goto('/?view=upload');
   await page.waitForSelector('#drop-zone:not([hidden])');
   await page.setInputFiles(typeof files === 'string' ? '#folder' : '#files', files);
-  await page.waitForFunction(() => document.getElementById('upload-counts').textContent && document.getElementById('upload-cancel').hidden);
+  await page.waitForFunction(() => ['upload-total', 'upload-cancel'].map((id) => document.getElementById(id).hidden).join() === 'false,true');
   return answers;
 }

@@ -9,16 +9,14 @@ const expected = /404 .*\/v1\/objects/;
 const VIEWS = ['/', `/?q=${encodeURIComponent(truth()[0].en)}`, '/?view=library', '/?view=upload', '/?view=operations',
   '/?view=operations&part=dead', '/?view=operations&part=models'];
 
-for (const width of [360, 800, 1400]) {
-  for (const colorScheme of ['light', 'dark']) {
-    test(`nothing is wider than the window: ${width}, ${colorScheme}`, () => withPage('/', async (page) => {
-      for (const view of VIEWS) {
-        await page.goto(view);
-        await page.waitForTimeout(1000);
-        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width, view);
-      }
-    }, { width, colorScheme, expected }));
-  }
+for (const [width, colorScheme] of [[360, 'light'], [800, 'dark'], [1400, 'light']]) {
+  test(`nothing is wider than the window: ${width}, ${colorScheme}`, () => withPage('/', async (page) => {
+    for (const view of VIEWS) {
+      await page.goto(view);
+      await page.waitForTimeout(1000);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width, view);
+    }
+  }, { width, colorScheme, expected }));
 }
 
 test('all views together are light', () => withPage('/', async (page) => {
@@ -31,7 +29,7 @@ test('all views together are light', () => withPage('/', async (page) => {
   await page.reload();
   for (const view of ['library', 'upload', 'operations']) {
     await page.click(`#views [data-view="${view}"]`);
-    await page.waitForTimeout(1000);
+    await page.waitForSelector(`#view .${view}`);
   }
   await Promise.all(reading);
   const bytes = [...sizes.values()].reduce((sum, size) => sum + size);

@@ -81,8 +81,9 @@ def start():
             sys.exit(f"error: {manifest} does not say {before}")
         text = text.replace(before, after)
     manifest.write_text(text, encoding="utf-8")
-    os.environ["BUCKETLENS__STAGES__MODELS"] = f"demo-clip,{SECOND}"
-    os.environ["BUCKETLENS__MODELS__FOLDER"] = str(models)
+    stack.SERVED["BUCKETLENS__STAGES__MODELS"] = f"demo-clip,{SECOND}"
+    # By default models lie in the folder "models" of where a process was started.
+    os.chdir(HOME)
     env = stack.up(HOME, embedders=1)
     served = {**env, "BUCKETLENS__MODELS__SERVE": SECOND}
     stack.start_service(HOME, stack.build(), "embedder", served, name=f"embedder-{SECOND}")

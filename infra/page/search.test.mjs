@@ -31,7 +31,8 @@ test('a picture finds itself, and one more example narrows the search', () => wi
 }));
 
 test('a link to a search and an open picture shows the same', () => withPage('/', async (page, context) => {
-  await page.fill('#words', samples[2].en);
+  // A word finds many pictures, a sentence one.
+  await page.fill('#words', samples[2].object);
   await answered(page);
   await page.click('#filter summary');
   await page.locator('.choice', { hasText: 'JPEG' }).click();
@@ -79,7 +80,7 @@ test('the first picture is painted soon after the answer', () => withPage('/', a
 
 test('the keyboard alone searches, opens, goes on and closes', () => withPage('/', async (page) => {
   await page.keyboard.press('/');
-  await page.keyboard.type(samples[0].en);
+  await page.keyboard.type(samples[0].object);
   await page.keyboard.press('Enter');
   await answered(page);
   const [first, second] = await idsOf(page);

@@ -138,7 +138,7 @@ function leaveImage() {
   shown = null;
   if (!id || keyIsMissing()) return;
   if (history.state?.opened) history.back();
-  else go(location.pathname + location.search, history.state);
+  else go(location.pathname + location.search, history.state ?? {});
   album.focus(id);
 }
 
