@@ -4,6 +4,17 @@ import time
 import traceback
 
 
+def each(cases, check):
+    """Checks every case (a name and what the check takes) and names all that fail."""
+    wrong = []
+    for name, *case in cases:
+        try:
+            check(*case)
+        except AssertionError as error:
+            wrong.append(f"{name}: {error}")
+    assert not wrong, "\n".join(wrong)
+
+
 class Report:
     def __init__(self, only=""):
         self.only, self.passed, self.failed = only, 0, []

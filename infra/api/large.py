@@ -92,8 +92,8 @@ def many_at_once(world):
             thread.join()
     for answer in answers:
         wire.problem(answer, 400, 413, 429, 503)
-    # search.max_concurrent bodies, and as much again for what is read of them.
-    most = 2 * 16 * size + MEMORY_BYTES
+    # search.max_concurrent of them.
+    most = 16 * size + MEMORY_BYTES
     assert watch.grown() < most, f"memory grew by {watch.grown() >> 20} MiB"
     world.searches()
     return f"memory {watch.grown() >> 20:+} MiB"
