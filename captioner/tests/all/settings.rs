@@ -26,3 +26,8 @@ fn a_wrong_setting_exits_with_code_2_and_names_the_key() {
 fn the_settings_command_prints_what_the_program_starts_with() {
     testkit::prints_settings(env!("CARGO_BIN_EXE_captioner"), &["[bucket]", "[amqp]", "text_model", "[openai]"]);
 }
+
+#[test]
+fn it_tells_shells_and_man_about_itself() {
+    testkit::prints_paper(env!("CARGO_BIN_EXE_captioner"), "captioner");
+}

@@ -20,7 +20,7 @@ pub use broker::Broker;
 pub use burial::Burial;
 pub use pictures::{broken, draw_scenes, solid_jpeg};
 pub use process::Process;
-pub use settings::{prints_settings, refuses_settings};
+pub use settings::{prints_paper, prints_settings, refuses_settings};
 pub use store::Store;
 pub use store_proxy::{Fault, Rule, StoreProxy};
 pub use supervisor::{Fortune, Supervisor};

@@ -24,3 +24,18 @@ pub fn prints_settings(program: &str, expected: &[&str]) {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
 }
+
+/// Checks that a program says its version, and what makes shells complete its arguments, and writes manual pages.
+pub fn prints_paper(program: &str, name: &str) {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().expect("the program runs");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert!(run(&["--version"]).starts_with(&format!("{name} 0.")));
+    assert!(run(&["completions", "bash"]).contains(&format!("_{name}()")));
+    let folder = tempfile::tempdir().expect("a folder");
+    run(&["man", folder.path().to_str().expect("a path")]);
+    let page = std::fs::read_to_string(folder.path().join(format!("{name}-run.1"))).expect("a manual page");
+    assert!(page.contains(".TH"), "{page}");
+}

@@ -22,3 +22,8 @@ fn a_wrong_setting_exits_with_code_2_and_names_the_key() {
 fn the_settings_command_prints_what_the_program_starts_with() {
     testkit::prints_settings(env!("CARGO_BIN_EXE_searcher"), &["[bucket]", "[amqp]", "link_lifetime"]);
 }
+
+#[test]
+fn it_tells_shells_and_man_about_itself() {
+    testkit::prints_paper(env!("CARGO_BIN_EXE_searcher"), "searcher");
+}
