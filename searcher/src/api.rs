@@ -9,13 +9,12 @@ use axum::extract::multipart::Multipart;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Query as QueryString, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::middleware;
+use axum::response::IntoResponse;
 use axum::routing::any;
 use pipeline::access;
 use pipeline::bucket::Bucket;
 use secrecy::SecretString;
-use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,6 +23,7 @@ use crate::answer::SearchAnswer;
 use crate::caption_now::{self, Desk};
 use crate::engine::Engine;
 use crate::follow::Following;
+use crate::intake::{self, Intake};
 use crate::problem::{Problem, ProblemBody};
 use crate::query::{Body, Form, Query, Words};
 use crate::ranking;
@@ -51,15 +51,16 @@ pub(crate) struct App {
 
 /// All routes under `/v1`.
 pub(crate) fn router(app: Arc<App>, settings: &SearchSettings, api_key: SecretString) -> Router {
-    let timeout = settings.timeout;
+    let max_body_bytes = settings.max_image_bytes / 3 * 4 + ENVELOPE_BYTES;
+    let intake = Intake::new(settings.max_concurrent, max_body_bytes, settings.timeout);
     described()
         .split_for_parts()
         .0
         .route("/v1/{*rest}", any(unknown))
         .method_not_allowed_fallback(not_allowed)
-        .layer(DefaultBodyLimit::max(settings.max_image_bytes / 3 * 4 + ENVELOPE_BYTES))
-        .layer(GlobalConcurrencyLimitLayer::new(settings.max_concurrent))
-        .layer(middleware::from_fn(move |request, next| within(timeout, request, next)))
+        // What came in is within its limit already.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(intake, intake::admit))
         .layer(middleware::from_fn_with_state(Arc::new(api_key), access::check))
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the request hit a defect").into_response()
@@ -80,14 +81,6 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(upload::uploads))
         .routes(routes!(upload::object))
         .routes(routes!(status::status))
-}
-
-/// Answers in time, or says that it cannot.
-pub(crate) async fn within(limit: Duration, request: Request, next: Next) -> Response {
-    let late = |_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("not answered within {limit:?}; try again later")).into_response()
-    };
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(late)
 }
 
 /// The answer to any address that leads nowhere.

@@ -6,6 +6,7 @@ mod caption_now;
 mod encoders;
 mod engine;
 mod follow;
+mod intake;
 mod library;
 mod openapi;
 mod operations;

@@ -17,9 +17,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Whatever a handler does, these may be answered before it is asked.
-const BEFORE_HANDLERS: [(&str, &str); 3] = [
+const BEFORE_HANDLERS: [(&str, &str); 5] = [
     ("401", "a key is set, and none or another one was sent"),
     ("403", "the request came from another web site, or what it asks for is switched off"),
+    ("408", "the request came too slowly"),
+    ("413", "the request is too large"),
     ("503", "not answered in time, or something this server needs is away"),
 ];
 

@@ -4,15 +4,14 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Router, middleware};
-use tower::limit::GlobalConcurrencyLimitLayer;
 use url::Url;
 
-use crate::api;
+use crate::intake::{self, Intake};
 use crate::problem::Problem;
 
 const MAX_BODY_BYTES: usize = 64 << 10;
@@ -37,10 +36,7 @@ pub(crate) fn router(url: &str) -> anyhow::Result<Router> {
     let ingest = Ingest { url: url.trim_end_matches('/').to_owned(), http };
     Ok(Router::new()
         .route("/v1/ops/{*rest}", any(forward))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(GlobalConcurrencyLimitLayer::new(AT_ONCE))
-        // A request that comes too slowly must not keep a place.
-        .layer(middleware::from_fn(|request, next| api::within(TIMEOUT, request, next)))
+        .layer(middleware::from_fn_with_state(Intake::new(AT_ONCE, MAX_BODY_BYTES, TIMEOUT), intake::admit))
         .with_state(ingest))
 }
 

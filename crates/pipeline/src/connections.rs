@@ -14,14 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 /// More than these wait to be accepted. Below the usual limit of open files, which the store and the broker need too.
 const MOST_AT_ONCE: usize = 768;
-/// All headers of a request must have come within this time, and the first request of a connection too.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// All headers of a request must have come within this time, whether it is the first of its connection or not.
+const HEADERS_WITHIN: Duration = Duration::from_secs(30);
 // Out of open files, most likely: trying again at once would only spin.
 const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// Serves until shutdown, and then until the requests that have begun are answered.
 pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let mut http = Builder::new(TokioExecutor::new());
+    // Of HTTP/1 alone: the builder waits without a limit for the first bytes, to tell it from HTTP/2.
+    let mut http = Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
     let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MOST_AT_ONCE)));
     loop {
