@@ -66,7 +66,7 @@ async function refreshStatus() {
 
 function followLink(event) {
   const link = event.target.closest('a[href]');
-  if (!link || link.target || link.hasAttribute('download')) return;
+  if (!link || link.target) return;
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   const { image, sameSearch } = link.dataset;
