@@ -1,6 +1,8 @@
 //! What lets requests in: bodies are read before they take a turn, so that slow senders hold up nobody else; as many requests as
 //! can be worked on have a turn, some wait for one, and the rest is turned away at once instead of being answered too late.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::problem::Problem;
 const SMALL_BYTES: u64 = 64 << 10;
 /// Time in which a small one must have come.
 const SMALL_WITHIN: Duration = Duration::from_secs(10);
+/// Of a body that is too large so much is taken and thrown away.
+const MOST_DRAINED_BYTES: usize = 64 << 20;
 /// Requests that wait, for each one that is worked on.
 const WAITING_PER_TURN: usize = 8;
 
@@ -64,6 +68,7 @@ async fn admitted(intake: &Intake, request: Request, next: Next) -> Result<Respo
     let (parts, body) = request.into_parts();
     let announced = body.size_hint().exact();
     if announced.is_some_and(|bytes| bytes > intake.max_body_bytes as u64) {
+        let _ = timeout(SMALL_WITHIN, drain(body)).await;
         return Err(refused(intake.too_large()));
     }
     // Held until the answer is ready: it stands for the memory of the body.
@@ -82,6 +87,16 @@ async fn admitted(intake: &Intake, request: Request, next: Next) -> Result<Respo
         let detail = format!("not answered within {:?}; try again later", intake.limit);
         refused(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
     })
+}
+
+/// Takes some of a body that nobody wants: many clients read no answer before they have sent what they have.
+async fn drain(body: Body) {
+    let (mut body, mut drained) = (pin!(body), 0);
+    while drained < MOST_DRAINED_BYTES
+        && let Some(Ok(frame)) = poll_fn(|context| body.as_mut().poll_frame(context)).await
+    {
+        drained += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 fn overloaded() -> Response {

@@ -2,6 +2,7 @@
 
 mod failures;
 mod server;
+mod worker;
 
 use std::time::Duration;
 
