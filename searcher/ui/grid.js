@@ -15,7 +15,6 @@ export function drawGrid({ again = false } = {}) {
   if (again || drawn !== results) grid.replaceChildren();
   drawn = results;
   grid.append(...results.hits.slice(grid.childElementCount).map(tile));
-  // Observed anew, it tells at once whether the end of the grid is in sight still.
   nearEnd.unobserve(element('more'));
   nearEnd.observe(element('more'));
 }

@@ -55,7 +55,6 @@ export async function retry() {
   total = null;
   begin(until);
   drawSummary();
-  // Which headings pictures get depends on how many a month has.
   await askMonths().catch(() => {});
   drawMonths(until);
   await grow();

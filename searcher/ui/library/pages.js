@@ -21,8 +21,11 @@ export const whenGrown = (react) => { grown = react; };
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const page = pages.find((known) => known.element === target);
-    if (page && isIntersecting) fill(page).catch((problem) => grown(null, problem));
-    else if (page) empty(page);
+    if (!page) continue;
+    page.isNear = isIntersecting;
+    // It may be far again by then.
+    if (isIntersecting) fill(page).then(() => page.isNear || empty(page), (problem) => grown(null, problem));
+    else empty(page);
   }
 }, { rootMargin: NEAR });
 

@@ -3,7 +3,6 @@
 import { askJson, sendJson } from '../server.js';
 
 const AT_ONCE = 4;
-// They last for minutes only.
 const LINKS_AT_ONCE = 20;
 const PAUSES_MS = [1000, 2000, 4000, 8000, 16_000];
 
