@@ -176,7 +176,7 @@ async fn link(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<R
     let key = letter.object.ok_or_else(gone)?.key;
     let away = |error: &dyn std::fmt::Display| Problem::unavailable("the bucket cannot be asked", error);
     desk.bucket.head(&key).await.map_err(|error| away(&error))?.ok_or_else(gone)?;
-    let url = desk.bucket.presigned_get(&key, LINK_LIFETIME).await.map_err(|error| away(&error))?;
+    let url = desk.bucket.presigned_get(&key, LINK_LIFETIME, false).await.map_err(|error| away(&error))?;
     Ok(Json(json!({ "url": url })).into_response())
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pipeline::ImageId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use table::images::Images;
 use table::schema::Facts;
 use utoipa::{IntoParams, ToSchema};
@@ -66,6 +67,17 @@ pub(crate) struct PictureFacts {
     said: Captioned,
 }
 
+/// What is to become of an original.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wish {
+    /// A browser saves it instead of showing it.
+    #[serde(default)]
+    #[param(required = false, default = false)]
+    download: bool,
+}
+
 /// Where an original is to be found for a while.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Original {
@@ -105,16 +117,22 @@ pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result
 
 /// A link to the original, that works for a while: a redirect, or JSON where that is asked for.
 // A script that must send an API key cannot follow a redirect to another origin.
-#[utoipa::path(get, path = "/v1/images/{id}/original", tag = "pictures", params(IdInPath), responses(
+#[utoipa::path(get, path = "/v1/images/{id}/original", tag = "pictures", params(IdInPath, Wish), responses(
     (status = 200, body = Original, description = "where `Accept: application/json` was sent"),
     (status = 302, description = "to the store", headers(("location" = String))),
     (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id is none"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
 ))]
-pub(crate) async fn original(State(app): State<Arc<App>>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn original(
+    State(app): State<Arc<App>>,
+    Id(id): Id,
+    wish: Result<Query<Wish>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(Wish { download }) = wish.map_err(|rejection| Problem::field("download", rejection.body_text()))?;
     let facts = known(&app, &id).await?;
-    let link = app.bucket.presigned_get(&facts.key, app.link_lifetime).await;
+    let link = app.bucket.presigned_get(&facts.key, app.link_lifetime, download).await;
     let link = link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;
     let no_store = (header::CACHE_CONTROL, "no-store");
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();

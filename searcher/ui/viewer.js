@@ -108,7 +108,7 @@ async function drawOriginal(hit) {
   picture.alt = captionOf(hit)?.text ?? hit.key ?? '';
   for (const side of ['width', 'height']) picture.setAttribute(side, hit[side] ?? '');
   element('viewer-original').href = hit.url;
-  const download = `${hit.url}?download=yes`;
+  const download = `${hit.url}?download=true`;
   element('viewer-download').href = download;
   element('viewer-note').hidden = true;
   await loadable(hit.thumbnail_url).then(show, () => {});

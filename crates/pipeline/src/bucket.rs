@@ -11,6 +11,7 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -325,13 +326,17 @@ impl Bucket {
         deleted.map(|_| ()).map_err(|error| self.error("DELETE", key, &error))
     }
 
-    /// A link with which anyone may download `key` for `lifetime`. Makes no request.
+    /// A link with which anyone may download `key` for `lifetime`; a browser saves it under its own name instead of showing it
+    /// where `saves` says so. Makes no request.
     ///
     /// # Errors
     /// No credentials to sign with, or a lifetime the protocol does not allow (over 7 days).
-    pub async fn presigned_get(&self, key: &str, lifetime: Duration) -> Result<String, BucketError> {
+    pub async fn presigned_get(&self, key: &str, lifetime: Duration, saves: bool) -> Result<String, BucketError> {
         let config = PresigningConfig::expires_in(lifetime).map_err(|error| self.broken("presign", key, &error.to_string()))?;
-        let request = self.presigner.get_object().bucket(&self.name).key(key).presigned(config).await;
+        let name = utf8_percent_encode(key.rsplit('/').next().unwrap_or(key), NON_ALPHANUMERIC);
+        let get = self.presigner.get_object().bucket(&self.name).key(key);
+        let get = get.set_response_content_disposition(saves.then(|| format!("attachment; filename*=UTF-8''{name}")));
+        let request = get.presigned(config).await;
         request.map(|signed| signed.uri().to_owned()).map_err(|error| self.error("presign", key, &error))
     }
 

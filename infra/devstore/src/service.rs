@@ -132,6 +132,7 @@ impl S3 for Devstore {
         let buffer = length.clamp(1, READ_BUFFER_BYTES) as usize;
         answer(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
+            content_disposition: input.response_content_disposition,
             body: Some(StreamingBlob::wrap(ReaderStream::with_capacity(file.take(length), buffer))),
             content_length: Some(length as i64),
             content_range: input.range.map(|_| content_range),

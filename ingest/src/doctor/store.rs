@@ -109,7 +109,7 @@ async fn writes(settings: &BucketSettings, state: &State) -> Check {
 
 /// Whether links for browsers can be made, and lead anywhere.
 async fn links(settings: &BucketSettings, bucket: &Bucket) -> Check {
-    let link = match bucket.presigned_get("doctor", Duration::from_secs(60)).await {
+    let link = match bucket.presigned_get("doctor", Duration::from_secs(60), false).await {
         Ok(link) => link,
         Err(error) => return Check::fail("store.links", error.to_string(), "give credentials that can sign: a key and a secret"),
     };

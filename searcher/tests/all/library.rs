@@ -59,6 +59,15 @@ async fn an_upload_is_searchable_and_the_library_shows_it_first() {
     let (_, found) = world.post(&format!("{base}/v1/search"), json!({ "image_id": image_id, "top_k": 1 })).await;
     assert_eq!(found["hits"][0]["key"], key.as_str(), "{found}");
     assert_eq!(world.get(&object, &[("key", "old-1.jpg")]).await.0, 400, "nothing is told of other folders");
+    let original = format!("{base}/v1/images/{image_id}/original");
+    for (query, saves) in [("", false), ("?download=true", true)] {
+        let link = world.http().get(format!("{original}{query}")).header("accept", "application/json").send().await.unwrap();
+        let link = link.json::<Value>().await.unwrap()["url"].as_str().unwrap().to_owned();
+        let answer = world.http().get(link).send().await.unwrap();
+        let disposition = answer.headers().get("content-disposition").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(disposition.is_some_and(|text| text.starts_with("attachment; filename*=UTF-8''a%20%3Cb%3E%2D")), saves);
+        assert_eq!(answer.bytes().await.unwrap(), picture);
+    }
 
     // It stands first; the pages that were begun before go on where they were.
     let (_, newest) = world.get(&library, &[("limit", "1")]).await;
