@@ -21,7 +21,7 @@ const SMALL_BYTES: u64 = 64 << 10;
 /// Time in which a small one must have come.
 const SMALL_WITHIN: Duration = Duration::from_secs(10);
 /// Of a body that is too large so much is taken and thrown away.
-const MOST_DRAINED_BYTES: usize = 64 << 20;
+const MOST_DRAINED_BYTES: usize = 16 << 20;
 /// Requests that wait, for each one that is worked on.
 const WAITING_PER_TURN: usize = 8;
 
