@@ -76,11 +76,11 @@ async fn admitted(intake: &Intake, request: Request, next: Next) -> Result<Respo
     let body = if announced.is_some_and(|bytes| bytes <= SMALL_BYTES) {
         timeout(SMALL_WITHIN, intake.read(body)).await.map_err(late)?.map_err(refused)?
     } else {
-        of_large = Some(timeout(intake.limit, Arc::clone(&intake.large).acquire_owned()).await.map_err(|_| overloaded())?);
+        of_large = Some(timeout(intake.limit / 2, Arc::clone(&intake.large).acquire_owned()).await.map_err(|_| overloaded())?);
         timeout(intake.limit, intake.read(body)).await.map_err(late)?.map_err(refused)?
     };
     let _place = intake.places.try_acquire().map_err(|_| overloaded())?;
-    let _turn = intake.turns.acquire().await;
+    let _turn = timeout(intake.limit / 2, intake.turns.acquire()).await.map_err(|_| overloaded())?;
     let answer = timeout(intake.limit, next.run(Request::from_parts(parts, body.into()))).await;
     drop(of_large);
     answer.map_err(|_| {
