@@ -47,18 +47,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
         let service = TowerToHyperService::new(router.clone());
-        let (http, watcher, shutdown) = (http.clone(), graceful.watcher(), shutdown.clone());
+        let connection = http.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
+        let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            let _place = place;
-            // The library's own limit begins with the first byte.
-            tokio::select! {
-                said = tokio::time::timeout(HEADERS_WITHIN, socket.readable()) => if said.is_err() { return },
-                () = shutdown.cancelled() => return,
-            }
-            let connection = http.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
-            if let Err(error) = watcher.watch(connection).await {
+            if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }
+            drop(place);
         });
     }
     drop(listener);
