@@ -227,7 +227,7 @@ pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdo
             telemetry::upkeep();
         }
     });
-    connections::serve(listener, router, shutdown).await;
+    connections::serve(listener, router, connections::HEADERS_WITHIN, shutdown).await;
     Ok(())
 }
 
