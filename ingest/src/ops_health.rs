@@ -14,10 +14,8 @@ use serde::Serialize;
 
 use crate::active::{Parts, SWEEP_STATE};
 use crate::ops::within;
-use crate::report::Report;
+use crate::report::{Report, is_late};
 
-// Listings come when events have been missed and by schedule; one that takes this long beyond its schedule is late.
-const LATE: Duration = Duration::from_secs(3600);
 const STORE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is asked.
@@ -83,10 +81,10 @@ async fn broker(pulse: &Pulse) -> Condition {
 async fn sweep(pulse: &Pulse) -> anyhow::Result<Sweep> {
     let last = pulse.parts.state.get::<Report>(SWEEP_STATE).await?.and_then(|(report, _)| report.finished_at);
     let age_seconds = last.map(|at| Timestamp::now().as_second() - at.as_second());
-    let late = (pulse.parts.settings.watch.poll_interval * 2 + LATE).as_secs();
+    let settings = &pulse.parts.settings;
     let (ok, detail) = match (pulse.parts.health.troubles().remove("listing"), last, age_seconds) {
         (Some(trouble), ..) => (false, trouble),
-        (None, Some(at), Some(age)) if age.unsigned_abs() > late => (false, format!("the last full one ended at {at:.0}")),
+        (None, Some(at), _) if is_late(at, settings) => (false, format!("the last full one ended at {at:.0}")),
         (None, Some(at), _) => (true, format!("the last full one ended at {at:.0}")),
         (None, None, _) => (true, "the first one has not ended yet".to_owned()),
     };

@@ -1,10 +1,22 @@
 //! What a sweep is asked to do, and what it found and did.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pipeline::job::{StageKind, StageName};
 use serde::{Deserialize, Serialize};
+
+use crate::Settings;
+
+/// A full sweep takes its time, and one may be missed; beyond that and two of its intervals it is late.
+const TAKES: Duration = Duration::from_secs(3600);
+
+/// Whether the last full sweep ended too long ago.
+pub(crate) fn is_late(finished_at: Timestamp, settings: &Settings) -> bool {
+    let late = settings.watch.poll_interval * 2 + TAKES;
+    Timestamp::now().duration_since(finished_at).as_secs() > late.as_secs().cast_signed()
+}
 
 /// What a sweep is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,8 @@ pub const VERSION: u32 = 1;
 pub const MESSAGE_TYPE: &str = "bucketlens.job.v1";
 
 /// A kind of work. The first part of a stage's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum StageKind {
     /// Pixels to vectors: `embed-<model id>`.
     Embed,

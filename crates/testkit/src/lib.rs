@@ -7,6 +7,7 @@
 mod broker;
 mod gate;
 mod burial;
+mod model;
 mod pictures;
 mod process;
 mod settings;
@@ -18,6 +19,7 @@ mod world;
 
 pub use broker::Broker;
 pub use burial::Burial;
+pub use model::copy_demo_model;
 pub use pictures::{broken, draw_scenes, solid_jpeg};
 pub use process::Process;
 pub use settings::{prints_paper, prints_settings, refuses_settings};

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pipeline::state::State;
 use serde::Deserialize;
 
 use super::{Check, Report};
 use crate::Settings;
-
-// A sweep takes its time, so one may be missed.
-const OLD: SignedDuration = SignedDuration::from_hours(48);
+use crate::report::is_late;
 
 /// The part of the state object `stages` that matters here.
 #[derive(Deserialize)]
@@ -33,9 +31,8 @@ pub(crate) async fn run(state: &State, settings: &Settings) -> Report {
         Ok(stages) => paused(&stages.map(|(stages, _)| stages).unwrap_or_default()),
         Err(error) => Check::fail("stages.paused", error.to_string(), "remove the object if nothing is paused"),
     });
-    let old = OLD.max(SignedDuration::try_from(settings.watch.poll_interval * 2).unwrap_or(OLD));
     report.push(match state.get::<Sweep>("sweep").await {
-        Ok(sweep) => age(sweep.map(|(sweep, _)| Timestamp::now().duration_since(sweep.finished_at)), old),
+        Ok(sweep) => age(sweep.map(|(sweep, _)| sweep.finished_at), settings),
         Err(error) => Check::warn("sweep.age", error.to_string(), "the next sweep writes it anew"),
     });
     report
@@ -54,13 +51,14 @@ fn paused(stages: &BTreeMap<String, Stage>) -> Check {
     Check::warn("stages.paused", format!("paused: {}", names.join(", ")), "`ingest resume` lets its workers work again")
 }
 
-fn age(age: Option<SignedDuration>, old: SignedDuration) -> Check {
+fn age(finished_at: Option<Timestamp>, settings: &Settings) -> Check {
     let advice = "see that ingest runs, or start one with `ingest sweep`";
-    match age {
+    match finished_at {
         None => Check::warn("sweep.age", "no full sweep has finished yet", advice),
-        Some(age) => {
+        Some(at) => {
+            let age = Timestamp::now().duration_since(at);
             let seen = format!("the last full sweep finished {} minutes ago", age.as_mins().max(0));
-            if age > old { Check::warn("sweep.age", seen, advice) } else { Check::ok("sweep.age", seen) }
+            if is_late(at, settings) { Check::warn("sweep.age", seen, advice) } else { Check::ok("sweep.age", seen) }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use pipeline::depths::Queues;
 use pipeline::health::Health;
+use pipeline::job::StageKind;
 use pipeline::models::Removal;
 use tokio_util::sync::CancellationToken;
 
@@ -122,7 +123,7 @@ fn table(rows: &[Row]) -> String {
         };
         vec![
             row.id.clone(),
-            row.kind.to_owned(),
+            does(row.kind).to_owned(),
             state(row),
             row.space.clone().unwrap_or_else(|| "-".to_owned()),
             row.rows.map_or_else(|| "-".to_owned(), |rows| rows.to_string()),
@@ -135,13 +136,20 @@ fn table(rows: &[Row]) -> String {
     columns::table(&names, lines).trim_end().to_owned()
 }
 
+fn does(kind: StageKind) -> &'static str {
+    match kind {
+        StageKind::Embed => "embeds",
+        StageKind::Caption => "captions",
+    }
+}
+
 fn state(row: &Row) -> String {
     match &row.removed {
         Some(Removal { dropped_at: Some(at), .. }) => format!("dropped {at:.0}"),
         Some(Removal { drop_at, .. }) => format!("removed, table goes {drop_at:.0}"),
         None if row.active => "active".to_owned(),
         None if row.previous => "previous".to_owned(),
-        None if row.set && row.kind == "caption" => "in use".to_owned(),
+        None if row.set && row.kind == StageKind::Caption => "in use".to_owned(),
         None if row.set => "in the background".to_owned(),
         None => "not in settings".to_owned(),
     }

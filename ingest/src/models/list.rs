@@ -16,8 +16,8 @@ use crate::served::{self, active_of, table_of};
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Row {
     pub(crate) id: String,
-    /// What it does: `embed` or `caption`.
-    pub(crate) kind: &'static str,
+    /// What it does.
+    pub(crate) kind: StageKind,
     /// Whether it answers searches. A captioner's captions are searched by the searchers whose settings name it.
     pub(crate) active: bool,
     /// Whether it did before the active one.
@@ -49,7 +49,7 @@ pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<R
         model.or_else(|| captions::captioner_of(name).map(StageName::caption))
     });
     let mut others: Vec<_> = found.chain(decided.all_removals().map(|(stage, _)| stage)).collect();
-    others.sort_by_key(|stage| (stage.kind() != StageKind::Embed, stage.id().to_owned()));
+    others.sort();
     others.dedup();
     others.retain(|stage| !set.contains(stage));
     let mut rows = Vec::new();
@@ -64,7 +64,7 @@ pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<R
             |objects: usize| if objects == 0 { 100.0 } else { 100.0 * count.unwrap_or(0).min(objects) as f64 / objects as f64 };
         rows.push(Row {
             id: id.to_owned(),
-            kind: if embeds { "embed" } else { "caption" },
+            kind,
             active: embeds && active_of(&parts.settings.stages.models, &decided) == id,
             previous: embeds && decided.previous.as_deref() == Some(id),
             set: set.contains(stage),

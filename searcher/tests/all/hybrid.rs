@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use table::captions::{CaptionRow, Captions, Said};
 use table::embeddings::Embeddings;
 use table::location::Access;
 use table::schema::{EmbeddingRow, Facts, Space};
-use testkit::{World, eventually};
+use testkit::{World, copy_demo_model, eventually};
 
 const DIM: usize = 128;
 const COLOURS: [(&str, &str); 4] = [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")];
@@ -351,9 +350,7 @@ async fn what_an_answer_lacks_is_said() {
     assert!(status["model"].is_null() && status["problem"].is_string() && status["wanted"] == "late", "{status}");
     let (status, problem) = world.post(&format!("{base}/v1/search"), json!({ "vector": vec![1.0; 64] })).await;
     assert_eq!(status, 503, "{problem}");
-    assert!(Command::new("cp").arg("-r").arg(&model).arg(&late).status().unwrap().success());
-    let manifest = std::fs::read_to_string(late.join("model.toml")).unwrap();
-    std::fs::write(late.join("model.toml"), manifest.replace("id = \"demo-clip\"", "id = \"late\"")).unwrap();
+    copy_demo_model(&late, &[("\nid = \"demo-clip\"", "\nid = \"late\"")]);
     eventually("the model is loaded", Duration::from_secs(90), || async {
         (world.get(&format!("{base}/v1/status"), &[]).await.1["model"]["id"] == "late").then_some(())
     })

@@ -1,11 +1,9 @@
 //! The embedder as a process: it waits for what it needs, and runs its model only on what it has not seen.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use testkit::{Process, World, eventually, solid_jpeg};
+use testkit::{Process, World, copy_demo_model, eventually, solid_jpeg};
 
 /// Waits until the process lives, is not ready, and says why in this condition.
 async fn waits_for(world: &World, process: &mut Process, condition: &str, part: &str) {
@@ -33,8 +31,7 @@ async fn a_model_that_is_missing_is_waited_for() {
     let (status, body) = world.get(&format!("{base}/v1/search"), &[("q", "a red ball")]).await;
     assert_eq!(status, 503, "{body}");
 
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../inference/models/demo-clip");
-    assert!(Command::new("cp").arg("-r").arg(demo).arg(&model).status().unwrap().success());
+    copy_demo_model(&model, &[]);
     for process in [&mut embedder, &mut searcher] {
         process.ready().await;
     }

@@ -1,15 +1,13 @@
 //! Several models: filled side by side, compared, switched under load, removed; and settings that change while jobs flow.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Through, World, eventually, solid_jpeg, within};
+use testkit::{Through, World, copy_demo_model, eventually, solid_jpeg, within};
 
 const LIMIT: Duration = Duration::from_secs(300);
 const SOON: Duration = Duration::from_secs(120);
@@ -19,16 +17,12 @@ const BOTH: &str = "demo-clip,second";
 /// are others and its space is its own.
 fn second_model() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../inference/models/demo-clip");
-    let second = folder.path().join("second");
-    assert!(Command::new("cp").arg("-r").arg(demo).arg(&second).status().unwrap().success());
-    let manifest = std::fs::read_to_string(second.join("model.toml")).unwrap();
-    let changed = manifest
-        .replace("id = \"demo-clip\"", "id = \"second\"")
-        .replace("space = \"demo-clip\"", "space = \"second-space\"")
-        .replace("mean = [0.5, 0.5, 0.5]", "mean = [0.2, 0.5, 0.8]");
-    assert!(changed.contains("id = \"second\"") && changed.contains("second-space") && changed.contains("0.2, 0.5"), "{changed}");
-    std::fs::write(second.join("model.toml"), changed).unwrap();
+    let changes = [
+        ("\nid = \"demo-clip\"", "\nid = \"second\""),
+        ("space = \"demo-clip\"", "space = \"second-space\""),
+        ("mean = [0.5, 0.5, 0.5]", "mean = [0.2, 0.5, 0.8]"),
+    ];
+    copy_demo_model(&folder.path().join("second"), &changes);
     folder
 }
 
