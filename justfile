@@ -103,6 +103,11 @@ bench-search *arguments: setup
 bench-search-latency *arguments: setup
     @.dev/venv/bin/python infra/bench/search_latency.py {{ arguments }}
 
+# See whether the page's library stays light while a browser scrolls through 100,000 pictures: `--profile dev`, `--rows N`.
+bench-library *arguments: setup
+    @npm ci --prefix infra/page --silent --no-audit --no-fund
+    @.dev/venv/bin/python infra/bench/library.py {{ arguments }}
+
 # Feed a fuzz target for so many seconds: jpeg, png, webp, gif, tiff, bmp, jxl, exif, events.
 fuzz target seconds="60": setup
     @infra/fuzz/run {{ target }} {{ seconds }}

@@ -80,8 +80,8 @@ def measure(arguments):
     return {"about": about, "p50_s": shares(took, 0.5), "p99_s": shares(took, 0.99)}
 
 
-def rows(chain, what, count):
-    """Runs the program that writes rows and asks the table library; returns what it printed."""
+def rows(chain, what, count, thumbnail=None):
+    """Runs the program that writes rows, all with this file as thumbnail, and asks the table library; returns what it printed."""
     digest = hashlib.sha256(MANIFEST.read_bytes()).hexdigest()
     env = chain.env
     bucket, prefix = env["BUCKETLENS__BUCKET__NAME"], ".bucketlens/"
@@ -96,7 +96,7 @@ def rows(chain, what, count):
     command = [chain.programs / "examples" / "rows", f"s3://{bucket}/{prefix}tables", MODEL.id, MODEL.id, digest, DIM, CAPTIONER]
     done = subprocess.run(
         [*map(str, command), what, str(count)],
-        env={**os.environ, "TABLE_OPTIONS": json.dumps(options)},
+        env={**os.environ, "TABLE_OPTIONS": json.dumps(options), "TABLE_THUMBNAIL": str(thumbnail or "")},
         stdout=subprocess.PIPE,
         text=True,
         check=False,

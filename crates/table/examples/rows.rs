@@ -3,7 +3,8 @@
 //!     rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER fill ROWS
 //!     rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER ask QUERIES
 //!
-//! Options of the store come from the environment variable TABLE_OPTIONS, as a JSON object.
+//! Options of the store come from the environment variable TABLE_OPTIONS, as a JSON object; all pictures get the file that
+//! TABLE_THUMBNAIL names as their thumbnail, or some bytes that are none.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -60,6 +61,10 @@ async fn fill(location: &Location, space: Space, captioner: &str, rows: usize) -
     let embeddings = Embeddings::open_or_create(&database, space.clone()).await?;
     let captions = Captions::open_or_create(&database, captioner, space.clone()).await?;
     let images = Images::open_or_create(&database).await?;
+    let thumbnail = match std::env::var("TABLE_THUMBNAIL").unwrap_or_default().as_str() {
+        "" => vec![0; THUMBNAIL_BYTES],
+        file => std::fs::read(file).with_context(|| format!("TABLE_THUMBNAIL '{file}' cannot be read"))?,
+    };
     let mut random = StdRng::seed_from_u64(7);
     let kinds: Vec<Vec<f32>> = (0..KINDS).map(|_| direction(&mut random, space.dim)).collect();
     for first in (0..rows).step_by(BATCH) {
@@ -73,7 +78,7 @@ async fn fill(location: &Location, space: Space, captioner: &str, rows: usize) -
             CaptionRow { facts: facts.clone(), said, vector }
         });
         captions.append(&said.collect::<Vec<_>>(), "generated").await?;
-        let thumbnails = facts.into_iter().map(|facts| ImageRow { facts, thumbnail: vec![0; THUMBNAIL_BYTES] });
+        let thumbnails = facts.into_iter().map(|facts| ImageRow { facts, thumbnail: thumbnail.clone() });
         images.append(&thumbnails.collect::<Vec<_>>(), "generated").await?;
     }
     let settings = MaintainSettings::default();
