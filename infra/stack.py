@@ -35,6 +35,7 @@ KNOWN = (
     "red orange yellow green blue purple white black car house tree cat fish boat balloon flower star ball "
     "beach forest city mountain desert daytime sunset night"
 )
+PAGE = {"BUCKETLENS__UPLOAD__ENABLED": "true", "BUCKETLENS__IMAGE_URLS__ENABLED": "true"}
 TAGGED = {"BUCKETLENS__KEYWORDS__KNOWN": KNOWN.replace(" ", ","), "BUCKETLENS__KEYWORDS__THRESHOLD": "2.0"}
 START_ORDER = ("ingest", "embedder", "captioner", "searcher")
 
@@ -69,7 +70,7 @@ def up(home, embedders=2):
     for number in range(1, embedders + 1):
         start_service(home, programs, "embedder", env, name=f"embedder-{number}")
     start_service(home, programs, "captioner", {**TAGGED, **env})
-    page = {"BUCKETLENS__UPLOAD__ENABLED": "true", "BUCKETLENS__OPERATIONS__URL": address(home, "ingest"), **env}
+    page = {**PAGE, "BUCKETLENS__OPERATIONS__URL": address(home, "ingest"), **env}
     start_service(home, programs, "searcher", page, preferred_port=PAGE_PORT)
     for name in services(home):
         url = address(home, name)

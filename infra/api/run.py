@@ -19,7 +19,7 @@ from checks import Report
 from world import World, stack
 
 # In this order: what is flooded may be slow for a while, and the last one starts ingest anew.
-PARTS = ("examples_run", "description", "answers", "limits", "uploads", "forwarding", "large", "flood", "slow", "keys")
+PARTS = ("examples_run", "description", "answers", "limits", "uploads", "forwarding", "addresses", "large", "flood", "slow", "keys")
 
 
 def main():

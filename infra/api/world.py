@@ -22,6 +22,8 @@ PICTURES = 60
 STALLED_SECONDS = 180
 # Ports of their own, so that what `just up` started is not in the way of whoever looks.
 PAGE_PORT, STORE_PORT = 8180, 9100
+# Another site that the searcher may ask, besides the public internet.
+SITE = "127.0.0.2"
 
 
 class World:
@@ -30,6 +32,7 @@ class World:
         if programs:
             stack.build = lambda: programs
         stack.PAGE_PORT, stack.STORE_PORT = PAGE_PORT, STORE_PORT
+        stack.PAGE["BUCKETLENS__IMAGE_URLS__ALLOW"] = f"{SITE}/32"
 
     def clear(self):
         self.stop()

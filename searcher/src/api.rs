@@ -95,8 +95,7 @@ async fn not_allowed() -> Problem {
 /// Searches by words; those with a minus before them must not occur.
 #[utoipa::path(get, path = "/v1/search", tag = "search", params(Words), responses(
     (status = 200, body = SearchAnswer),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "a parameter is wrong: `field` names it"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the model or the tables cannot be used now"),
+    (status = 400, body = ProblemBody, description = "a parameter is wrong: `field` names it"),
 ))]
 async fn search_words(
     State(app): State<Arc<App>>,
@@ -112,11 +111,9 @@ async fn search_words(
     request_body(description = "at least one example", content((Body = "application/json"), (Form = "multipart/form-data"))),
     responses(
         (status = 200, body = SearchAnswer),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "something is wrong: `field` names it"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "the example is not indexed"),
-        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "the picture is too large"),
-        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "neither JSON nor a form"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the model or the tables cannot be used now"),
+        (status = 400, body = ProblemBody, description = "something is wrong: `field` names it"),
+        (status = 404, body = ProblemBody, description = "the example is not indexed"),
+        (status = 415, body = ProblemBody, description = "neither JSON nor a form"),
     ))]
 async fn search_example(State(app): State<Arc<App>>, request: Request) -> Result<axum::Json<SearchAnswer>, Problem> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

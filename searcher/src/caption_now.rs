@@ -80,10 +80,9 @@ impl Desk {
 /// caption keeps it, unless it is to be said again.
 #[utoipa::path(post, path = "/v1/images/{id}/caption", tag = "pictures", params(IdInPath, Ask), responses(
     (status = 202, body = Asked, description = "it is on its way"),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id or a parameter is wrong"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
-    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "no captioner is set"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables or the broker cannot be used now"),
+    (status = 400, body = ProblemBody, description = "the id or a parameter is wrong"),
+    (status = 404, body = ProblemBody, description = "no such picture is indexed"),
+    (status = 409, body = ProblemBody, description = "no captioner is set"),
 ))]
 pub(crate) async fn caption(
     State(app): State<Arc<App>>,

@@ -78,33 +78,33 @@ impl Shelf {
     pub(crate) async fn load(&self, id: Option<&str>) -> anyhow::Result<Encoders> {
         let known = id.and_then(|id| self.names.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned());
         let name = known.unwrap_or_else(|| id.unwrap_or(&self.settings.active).to_owned());
-        match self.named(name.clone()).await {
-            Ok(encoders) if id.is_none_or(|id| encoders.manifest.id == id) => {
-                let id = encoders.manifest.id.clone();
-                self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(id, name);
-                Ok(encoders)
-            }
+        let loaded = match (self.named(name.clone(), id).await, id) {
+            (Ok(encoders), _) => Ok((encoders, name)),
             // Settings may name it by a path.
-            other => match (id, self.named(self.settings.active.clone()).await) {
-                (Some(id), Ok(encoders)) if encoders.manifest.id == id => Ok(encoders),
-                _ => match other {
-                    Ok(encoders) => {
-                        let (found, wanted) = (&encoders.manifest.id, id.unwrap_or_default());
-                        anyhow::bail!("the model found under the name '{wanted}' has the id '{found}': name folders like ids")
-                    }
-                    Err(error) => Err(error),
-                },
-            },
-        }
+            (Err(error), Some(_)) => {
+                let name = self.settings.active.clone();
+                self.named(name.clone(), id).await.map(|encoders| (encoders, name)).map_err(|_| error)
+            }
+            (Err(error), None) => Err(error),
+        };
+        let (encoders, name) = loaded?;
+        let id = encoders.manifest.id.clone();
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(id, name);
+        Ok(encoders)
     }
 
-    async fn named(&self, name: String) -> anyhow::Result<Encoders> {
-        let (settings, runtime) = (self.settings.clone(), self.runtime.clone());
+    /// Loads the model of a name, if it has this id: one that is not wanted costs no more than reading its manifest.
+    async fn named(&self, name: String, id: Option<&str>) -> anyhow::Result<Encoders> {
+        let (settings, runtime, wanted) = (self.settings.clone(), self.runtime.clone(), id.map(str::to_owned));
         let load = move || {
             let model = Model::find(&name, Path::new(&settings.folder))?;
+            let found = &model.manifest.id;
+            if let Some(wanted) = wanted.filter(|wanted| wanted != found) {
+                anyhow::bail!("the model found under the name '{wanted}' has the id '{found}': name folders like ids");
+            }
             gate::passed(&model)?;
-            Encoders::load(&model, &Runtime::start(&runtime)?)
+            Ok(Encoders::load(&model, &Runtime::start(&runtime)?)?)
         };
-        Ok(tokio::task::spawn_blocking(load).await??)
+        tokio::task::spawn_blocking(load).await?
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use inference::{Budget, Detail, Embedding, ModelError, PictureLimits};
 use table::captions::{self, Captions};
@@ -14,6 +15,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::SearchSettings;
 use crate::encoders::Encoders;
+use crate::linked::Fetcher;
 use crate::problem::{self, Problem};
 use crate::query::{Example, Query};
 use crate::ranking::Backdrop;
@@ -75,6 +77,8 @@ pub(crate) struct Engine {
     images: OnceCell<Images>,
     captioner: String,
     captions: OnceCell<Captions>,
+    /// Pictures of other sites.
+    pub(crate) fetcher: Fetcher,
     limits: PictureLimits,
     in_flight: Budget,
     // Compare all rows at every search.
@@ -90,6 +94,7 @@ impl Engine {
         database: Database,
         encoders: Result<Encoders, Absent>,
         captioner: String,
+        fetcher: Fetcher,
         settings: &SearchSettings,
     ) -> Self {
         let max_bytes = settings.max_image_bytes as u64;
@@ -101,6 +106,7 @@ impl Engine {
             images: OnceCell::new(),
             captioner,
             captions: OnceCell::new(),
+            fetcher,
             limits,
             in_flight: Budget::new(settings.max_decoded_in_flight),
             exact: settings.exact,
@@ -240,21 +246,28 @@ impl Engine {
                 })
                 .await
             }
-            Example::Image(bytes) => {
-                let (served, limits, in_flight) = (Arc::clone(served), self.limits.clone(), self.in_flight.clone());
-                self.in_turn(move || {
-                    let encoder = &served.loaded()?.image;
-                    let detail = Detail::ShortSide(encoder.side());
-                    let decoded = inference::decode_within(&in_flight, &bytes, &limits, detail);
-                    let picture = decoded.map_err(|error| Problem::field("image", error))?;
-                    let pixels = encoder.prepare(&picture);
-                    // They may be hundreds of megabytes; the model needs neither.
-                    drop((picture, bytes));
-                    first(encoder.encode(&[pixels]), "image")
-                })
-                .await
+            Example::ImageUrl(url) => {
+                let bytes = self.fetcher.fetch(&url).await?;
+                self.vector_of_file(served, bytes, "image_url").await
             }
+            Example::Image(bytes) => self.vector_of_file(served, bytes, "image").await,
         }
+    }
+
+    /// The vector of a picture's file; `field` is what is named where it is none.
+    async fn vector_of_file(&self, served: &Arc<Served>, bytes: Bytes, field: &'static str) -> Result<Vec<f32>, Problem> {
+        let (served, limits, in_flight) = (Arc::clone(served), self.limits.clone(), self.in_flight.clone());
+        self.in_turn(move || {
+            let encoder = &served.loaded()?.image;
+            let detail = Detail::ShortSide(encoder.side());
+            let decoded = inference::decode_within(&in_flight, &bytes, &limits, detail);
+            let picture = decoded.map_err(|error| Problem::field(field, error))?;
+            let pixels = encoder.prepare(&picture);
+            // They may be hundreds of megabytes; the model needs neither.
+            drop((picture, bytes));
+            first(encoder.encode(&[pixels]), field)
+        })
+        .await
     }
 
     /// Work for a processor, on a thread of its own and at most as much at once as there are processors.

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
+use table::images::Images;
 use table::schema::Facts;
 use table::timeline::{Moment, Timeline};
 use utoipa::{IntoParams, ToSchema};
@@ -92,18 +93,16 @@ pub(crate) struct Month {
     count: usize,
 }
 
-async fn timeline(app: &App) -> Result<Arc<Timeline>, Problem> {
-    match app.engine.images().await.map_err(problem::tables)? {
-        Some(images) => app.timelines.newest(images.ledger()).await.map_err(problem::tables),
-        None => Ok(Arc::default()),
-    }
+/// The table of pictures and its timeline; no table and an empty one until a worker has made it.
+async fn pictures(app: &App) -> Result<(Option<&Images>, Arc<Timeline>), Problem> {
+    let Some(images) = app.engine.images().await.map_err(problem::tables)? else { return Ok((None, Arc::default())) };
+    Ok((Some(images), app.timelines.newest(images.ledger()).await.map_err(problem::tables)?))
 }
 
 /// Pictures by date, newest first. A cursor goes on after the picture that was shown last, whatever was added meanwhile.
 #[utoipa::path(get, path = "/v1/library", tag = "library", params(Part), responses(
     (status = 200, body = Page),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "a parameter is wrong"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
+    (status = 400, body = ProblemBody, description = "a parameter is wrong"),
 ))]
 pub(crate) async fn library(
     State(app): State<Arc<App>>,
@@ -117,13 +116,13 @@ pub(crate) async fn library(
     let from = part.from.as_deref().map(|text| moment("from", text, false)).transpose()?;
     let before = part.to.as_deref().map(|text| moment("to", text, true)).transpose()?;
     let after = part.cursor.as_deref().map(read_cursor).transpose()?;
-    let timeline = timeline(&app).await?;
+    let (images, timeline) = pictures(&app).await?;
     let range = timeline.between(from, before);
     let begin = after.map_or(range.start, |after| timeline.after(after).clamp(range.start, range.end));
     let end = range.end.min(begin + limit);
     let moments = timeline.slice(begin..end);
     let ids: Vec<_> = moments.iter().map(|moment| format!("{:032x}", moment.image_id)).collect();
-    let mut facts = match app.engine.images().await.map_err(problem::tables)? {
+    let mut facts = match images {
         Some(images) if !ids.is_empty() => images.ledger().facts(&ids).await.map_err(problem::tables)?,
         _ => Default::default(),
     };
@@ -136,10 +135,9 @@ pub(crate) async fn library(
 /// How many pictures there are of each month, to jump to one.
 #[utoipa::path(get, path = "/v1/library/months", tag = "library", responses(
     (status = 200, body = Months),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
 ))]
 pub(crate) async fn months(State(app): State<Arc<App>>) -> Result<Json<Months>, Problem> {
-    let timeline = timeline(&app).await?;
+    let (_, timeline) = pictures(&app).await?;
     let month = |(first, count): (Date, usize)| Month { month: first.strftime("%Y-%m").to_string(), count };
     let total = timeline.between(None, None).len();
     Ok(Json(Months { months: timeline.months().into_iter().map(month).collect(), total, table_version: timeline.version }))

@@ -16,6 +16,8 @@ use crate::api;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const PROBLEM: &str = "application/problem+json";
+
 /// Whatever a handler does, these may be answered before it is asked.
 const BEFORE_HANDLERS: [(&str, &str); 5] = [
     ("401", "a key is set, and none or another one was sent"),
@@ -46,11 +48,15 @@ pub(crate) fn description() -> OpenApi {
 
 fn complete(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
-    for response in responses.values_mut() {
-        if let RefOr::T(response) = response
-            && response.description.is_empty()
-        {
+    for (status, response) in responses.iter_mut() {
+        let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
             response.description = "as asked".to_owned();
+        }
+        if status.starts_with(['4', '5'])
+            && let Some(body) = response.content.shift_remove("application/json")
+        {
+            response.content.insert(PROBLEM.to_owned(), body);
         }
     }
     for (status, reason) in BEFORE_HANDLERS {
@@ -60,7 +66,7 @@ fn complete(operation: &mut Operation) {
 
 fn problem(reason: &str) -> Response {
     let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build();
-    ResponseBuilder::new().description(reason).content("application/problem+json", body).build()
+    ResponseBuilder::new().description(reason).content(PROBLEM, body).build()
 }
 
 /// `/v1/openapi.json`, and `/docs`.

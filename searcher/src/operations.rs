@@ -11,6 +11,7 @@ use axum::routing::any;
 use axum::{Router, middleware};
 use url::Url;
 
+use crate::api;
 use crate::intake::{self, Intake};
 use crate::problem::Problem;
 
@@ -60,8 +61,7 @@ async fn forward(
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let to =
-        within_operations(&ingest.url, path).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no such resource"))?;
+    let Some(to) = within_operations(&ingest.url, path) else { return Err(api::unknown().await) };
     let mut request = ingest.http.request(method, to).body(body);
     for name in PASSED_ON {
         if let Some(value) = headers.get(&name) {

@@ -87,9 +87,8 @@ pub(crate) struct Original {
 /// Everything known about a picture, and what was said of it.
 #[utoipa::path(get, path = "/v1/images/{id}", tag = "pictures", params(IdInPath), responses(
     (status = 200, body = PictureFacts),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id is none"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
+    (status = 400, body = ProblemBody, description = "the id is none"),
+    (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
 pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axum::Json<PictureFacts>, Problem> {
     let facts = known(&app, &id).await?;
@@ -105,9 +104,8 @@ pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axu
 /// A small JPEG of a picture.
 #[utoipa::path(get, path = "/v1/images/{id}/thumbnail", tag = "pictures", params(IdInPath), responses(
     (status = 200, content_type = "image/jpeg", body = Vec<u8>),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id is none"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
+    (status = 400, body = ProblemBody, description = "the id is none"),
+    (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
 pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result<Response, Problem> {
     let bytes = images(&app, &id).await?.thumbnail(&id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(&id))?;
@@ -120,9 +118,8 @@ pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result
 #[utoipa::path(get, path = "/v1/images/{id}/original", tag = "pictures", params(IdInPath, Wish), responses(
     (status = 200, body = Original, description = "where `Accept: application/json` was sent"),
     (status = 302, description = "to the store", headers(("location" = String))),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the id is none"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "no such picture is indexed"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
+    (status = 400, body = ProblemBody, description = "the id is none"),
+    (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
 pub(crate) async fn original(
     State(app): State<Arc<App>>,

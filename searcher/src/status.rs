@@ -9,14 +9,13 @@ use serde_json::{Map, Value, json};
 use crate::UploadSettings;
 use crate::api::App;
 use crate::encoders::Encoders;
-use crate::problem::{self, Problem, ProblemBody};
+use crate::problem::{self, Problem};
 use crate::upload::{MOST_FILES, TYPES};
 
 /// The answer of `/v1/status`. A broker that is away makes `queues` null and says why; searching goes on without it. A model that cannot
 /// be loaded makes `model` null, and `problem` says why.
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses(
     (status = 200, body = Value, description = "version, model, tables, queues, what may be uploaded"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the tables cannot be read"),
 ))]
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Value>, Problem> {
     let served = app.engine.served();
@@ -36,6 +35,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Val
         "version": pipeline::paper::VERSION,
         "model": served.encoders().map(model),
         "upload": upload(&app.upload),
+        "image_urls": app.engine.fetcher.is_enabled(),
         "operations": app.operations,
         "wanted": wanted,
         "problem": problem,

@@ -1,56 +1,89 @@
 //! The web page, embedded in the program. No build step, no request to anywhere but this server and the store.
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use pipeline::bucket::BucketSettings;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-const FILES: [(&str, &str, &str); 43] = [
-    ("/", "text/html; charset=utf-8", include_str!("../ui/index.html")),
-    ("/ui/app.js", "text/javascript; charset=utf-8", include_str!("../ui/app.js")),
-    ("/ui/address.js", "text/javascript; charset=utf-8", include_str!("../ui/address.js")),
-    ("/ui/captioning.js", "text/javascript; charset=utf-8", include_str!("../ui/captioning.js")),
-    ("/ui/elements.js", "text/javascript; charset=utf-8", include_str!("../ui/elements.js")),
-    ("/ui/filters.js", "text/javascript; charset=utf-8", include_str!("../ui/filters.js")),
-    ("/ui/grid.js", "text/javascript; charset=utf-8", include_str!("../ui/grid.js")),
-    ("/ui/message.js", "text/javascript; charset=utf-8", include_str!("../ui/message.js")),
-    ("/ui/question.js", "text/javascript; charset=utf-8", include_str!("../ui/question.js")),
-    ("/ui/said.js", "text/javascript; charset=utf-8", include_str!("../ui/said.js")),
-    ("/ui/search.js", "text/javascript; charset=utf-8", include_str!("../ui/search.js")),
-    ("/ui/server.js", "text/javascript; charset=utf-8", include_str!("../ui/server.js")),
-    ("/ui/sharing.js", "text/javascript; charset=utf-8", include_str!("../ui/sharing.js")),
-    ("/ui/tuning.js", "text/javascript; charset=utf-8", include_str!("../ui/tuning.js")),
-    ("/ui/viewer.js", "text/javascript; charset=utf-8", include_str!("../ui/viewer.js")),
-    ("/ui/views.js", "text/javascript; charset=utf-8", include_str!("../ui/views.js")),
-    ("/ui/words.js", "text/javascript; charset=utf-8", include_str!("../ui/words.js")),
-    ("/ui/filters.css", "text/css; charset=utf-8", include_str!("../ui/filters.css")),
-    ("/ui/style.css", "text/css; charset=utf-8", include_str!("../ui/style.css")),
-    ("/ui/viewer.css", "text/css; charset=utf-8", include_str!("../ui/viewer.css")),
-    ("/ui/favicon.svg", "image/svg+xml", include_str!("../ui/favicon.svg")),
-    ("/ui/library/library.js", "text/javascript; charset=utf-8", include_str!("../ui/library/library.js")),
-    ("/ui/library/months.js", "text/javascript; charset=utf-8", include_str!("../ui/library/months.js")),
-    ("/ui/library/pages.js", "text/javascript; charset=utf-8", include_str!("../ui/library/pages.js")),
-    ("/ui/library/words.js", "text/javascript; charset=utf-8", include_str!("../ui/library/words.js")),
-    ("/ui/library/library.html", "text/html; charset=utf-8", include_str!("../ui/library/library.html")),
-    ("/ui/library/library.css", "text/css; charset=utf-8", include_str!("../ui/library/library.css")),
-    ("/ui/operations/ask.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/ask.js")),
-    ("/ui/operations/dead.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/dead.js")),
-    ("/ui/operations/letters.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/letters.js")),
-    ("/ui/operations/models.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/models.js")),
-    ("/ui/operations/operations.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/operations.js")),
-    ("/ui/operations/stages.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/stages.js")),
-    ("/ui/operations/words.js", "text/javascript; charset=utf-8", include_str!("../ui/operations/words.js")),
-    ("/ui/operations/operations.html", "text/html; charset=utf-8", include_str!("../ui/operations/operations.html")),
-    ("/ui/operations/operations.css", "text/css; charset=utf-8", include_str!("../ui/operations/operations.css")),
-    ("/ui/upload/arrival.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/arrival.js")),
-    ("/ui/upload/files.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/files.js")),
-    ("/ui/upload/transfer.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/transfer.js")),
-    ("/ui/upload/upload.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/upload.js")),
-    ("/ui/upload/words.js", "text/javascript; charset=utf-8", include_str!("../ui/upload/words.js")),
-    ("/ui/upload/upload.html", "text/html; charset=utf-8", include_str!("../ui/upload/upload.html")),
-    ("/ui/upload/upload.css", "text/css; charset=utf-8", include_str!("../ui/upload/upload.css")),
+/// Each file's path below `/ui/`, and what is in it.
+macro_rules! files {
+    ($($path:literal),* $(,)?) => {
+        [$((concat!("/ui/", $path), include_str!(concat!("../ui/", $path)))),*]
+    };
+}
+
+const INDEX: (&str, &str) = ("/", include_str!("../ui/index.html"));
+const FILES: [(&str, &str); 42] = files![
+    "app.js",
+    "address.js",
+    "captioning.js",
+    "elements.js",
+    "filters.js",
+    "grid.js",
+    "message.js",
+    "question.js",
+    "said.js",
+    "search.js",
+    "server.js",
+    "sharing.js",
+    "tuning.js",
+    "viewer.js",
+    "views.js",
+    "words.js",
+    "filters.css",
+    "style.css",
+    "viewer.css",
+    "favicon.svg",
+    "library/library.js",
+    "library/months.js",
+    "library/pages.js",
+    "library/words.js",
+    "library/library.html",
+    "library/library.css",
+    "operations/ask.js",
+    "operations/dead.js",
+    "operations/letters.js",
+    "operations/models.js",
+    "operations/operations.js",
+    "operations/stages.js",
+    "operations/words.js",
+    "operations/operations.html",
+    "operations/operations.css",
+    "upload/arrival.js",
+    "upload/files.js",
+    "upload/transfer.js",
+    "upload/upload.js",
+    "upload/words.js",
+    "upload/upload.html",
+    "upload/upload.css",
 ];
+
+/// What a browser shall take a file for.
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.') {
+        Some((_, "js")) => "text/javascript; charset=utf-8",
+        Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "svg")) => "image/svg+xml",
+        _ => "text/html; charset=utf-8",
+    }
+}
+
+/// Weak, because the answer may be compressed.
+fn etag(body: &str) -> String {
+    format!("W/\"{}\"", &blake3::hash(body.as_bytes()).to_hex()[..16])
+}
+
+/// File names stay the same between releases, so a browser must ask whether what it has is still right.
+fn file(path: &str, body: &'static str, etag: &str, asked: &HeaderMap) -> Response {
+    let headers = [(header::CONTENT_TYPE, media_type(path)), (header::CACHE_CONTROL, "no-cache"), (header::ETAG, etag)];
+    let known = asked.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+    match known {
+        Some(known) if known.split(',').any(|known| known.trim() == etag) => (StatusCode::NOT_MODIFIED, headers).into_response(),
+        _ => (headers, body).into_response(),
+    }
+}
 
 /// The page and its files, with headers that keep everything else out.
 pub(crate) fn router(bucket: &BucketSettings, uploads: bool) -> Router {
@@ -63,10 +96,9 @@ pub(crate) fn router(bucket: &BucketSettings, uploads: bool) -> Router {
     );
     let policy = HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'"));
     let mut router = Router::new();
-    for (path, kind, body) in FILES {
-        // File names stay the same between releases, so a browser must ask whether they are still right.
-        let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];
-        router = router.route(path, get(move || std::future::ready((headers, body))));
+    for (path, body) in FILES.into_iter().chain([INDEX]) {
+        let etag = etag(body);
+        router = router.route(path, get(move |headers| std::future::ready(file(path, body, &etag, &headers))));
     }
     let set = |name, value| SetResponseHeaderLayer::overriding(name, value);
     router

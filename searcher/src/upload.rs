@@ -99,9 +99,7 @@ pub(crate) struct Link {
 /// Hands out links. Nothing is written yet.
 #[utoipa::path(post, path = "/v1/uploads", tag = "upload", request_body = Wanted, responses(
     (status = 200, body = Uploads),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the request is wrong"),
-    (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "uploads are switched off"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "no link can be made"),
+    (status = 400, body = ProblemBody, description = "the request is wrong"),
 ))]
 pub(crate) async fn uploads(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Uploads>, Problem> {
     let settings = enabled(&app)?;
@@ -188,10 +186,8 @@ pub(crate) struct Object {
 /// What has become of an upload.
 #[utoipa::path(get, path = "/v1/objects", tag = "upload", params(Which), responses(
     (status = 200, body = Object),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "the key is wrong"),
-    (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "uploads are switched off"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "there is no such object"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "the store cannot be asked"),
+    (status = 400, body = ProblemBody, description = "the key is wrong"),
+    (status = 404, body = ProblemBody, description = "there is no such object"),
 ))]
 pub(crate) async fn object(
     State(app): State<Arc<App>>,

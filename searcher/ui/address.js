@@ -1,6 +1,6 @@
 // The address says all that is shown, so links can be shared and Back works:
 //   ?view=                                    another view than the search; the rest is its own affair
-//   ?q=words &like=image_id …                 what hits should be like, and filters, see FILTERS
+//   ?q=words &like=image_id &url=address …    what hits should be like, and filters, see FILTERS
 //   &weights=pictures,captions,words …        how they are ordered, where not as usual
 //   #image=image_id                           which picture is open
 // A picture of the reader's has no address: it lives until the tab is closed.
@@ -22,6 +22,7 @@ export const imageInAddress = () => new URLSearchParams(location.hash.slice(1)).
 
 const oneOf = (known, value) => (known.includes(value) ? value : null);
 const unique = (values) => [...new Set(values.map((value) => value.trim()).filter(Boolean))];
+export const isLink = (text) => /^https?:\/\/\S+$/.test(text) && URL.canParse(text);
 const positive = (text) => (Number(text) > 0 && Number(text) < 1e9 ? Number(text) : null);
 
 function day(text) {
@@ -56,6 +57,7 @@ export function readAddress() {
   return {
     words: said.get('q')?.trim() || null,
     imageIds: unique(said.getAll('like')).slice(0, MOST_EXAMPLES),
+    urls: unique(said.getAll('url')).filter(isLink).slice(0, MOST_EXAMPLES),
     pictures: (history.state?.pictures ?? []).map((place) => pictures[place]).filter(Boolean),
     keywords: unique(said.getAll('keyword')),
     formats: FORMATS.filter((format) => said.getAll('format').includes(format)),
@@ -72,6 +74,7 @@ export function addressOf(asked) {
   const say = (name, value) => { if (value) said.append(name, value); };
   say('q', asked.words);
   asked.imageIds.forEach((id) => say('like', id));
+  asked.urls.forEach((url) => say('url', url));
   asked.keywords.forEach((keyword) => say('keyword', keyword));
   asked.formats.forEach((format) => say('format', format));
   FILTERS.forEach(([name, inAddress]) => say(inAddress, asked[name]));
@@ -88,7 +91,7 @@ export const stateOf = (asked) => (asked.pictures.length ? { pictures: placesOf(
 
 export const idOf = (asked) => `${asked.pictures.length ? `pictures ${placesOf(asked)} ` : ''}${addressOf(asked)}`;
 
-export const hasExamples = ({ imageIds, pictures: own }) => imageIds.length + own.length > 0;
+export const hasExamples = ({ imageIds, urls, pictures: own }) => imageIds.length + urls.length + own.length > 0;
 
 export const isSearch = (asked) => Boolean(asked.words || hasExamples(asked) || asked.keywords.length);
 

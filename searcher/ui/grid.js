@@ -55,7 +55,7 @@ export function tile(hit) {
 /** Makes a link search by this picture too, or hides it where there is nothing to add it to, or no room. */
 export function linkAdding(link, id) {
   const asked = readAddress();
-  const count = asked.imageIds.length + asked.pictures.length + (asked.words ? 1 : 0);
+  const count = asked.imageIds.length + asked.urls.length + asked.pictures.length + (asked.words ? 1 : 0);
   link.hidden = viewInAddress() !== 'search' || !isSearch(asked) || count >= MOST_EXAMPLES || asked.imageIds.includes(id);
   link.href = addressOf({ ...asked, imageIds: [...asked.imageIds, id] });
 }

@@ -57,7 +57,7 @@ function messageWords() {
   if (keyIsMissing()) return [say(hasKey(trouble.isOperators) ? 'keyRefused' : 'keyNeeded'), say('keyNeededDetail')];
   if (trouble?.status === 0) return [say('unreachable'), say('unreachableDetail')];
   if (isCursorGone()) return [say('outdated')];
-  if (trouble) return [trouble.title ?? say('failed'), trouble.detail ?? say('badAnswer', trouble.status)];
+  if (trouble) return [trouble.title ?? say('failed'), [trouble.field, trouble.detail].filter(Boolean).join(': ') || say('badAnswer', trouble.status)];
   const { asked, hits, answer } = results;
   const view = viewInAddress();
   if ((view === 'search' && (running || hits.length)) || view === 'upload' || view === 'operations') return [];

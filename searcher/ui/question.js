@@ -1,7 +1,7 @@
-import { addPictures, change, hasExamples, isSearch, readAddress, viewInAddress } from './address.js';
+import { MOST_EXAMPLES, addPictures, change, hasExamples, isLink, isSearch, readAddress, viewInAddress } from './address.js';
 import { closingCross, element, make, on } from './elements.js';
 import { drawFilters } from './filters.js';
-import { complain, results, running, search } from './search.js';
+import { complain, results, running, search, status } from './search.js';
 import { imagePath, load } from './server.js';
 import { say } from './words.js';
 
@@ -32,17 +32,18 @@ export function drawQuestion() {
   drawFilters(asked);
 }
 
-function drawExamples({ imageIds, pictures }) {
+function drawExamples({ imageIds, urls, pictures }) {
   shown.forEach(URL.revokeObjectURL);
   shown = pictures.map((picture) => URL.createObjectURL(picture));
   element('examples').replaceChildren(
     ...imageIds.map((id) => example((image) => load(image, imagePath(id, 'thumbnail')), { imageIds: imageIds.filter((one) => one !== id) })),
+    ...urls.map((url) => example(() => {}, { urls: urls.filter((one) => one !== url) }, url)),
     ...pictures.map((picture, place) => example((image) => { image.src = shown[place]; }, { pictures: pictures.filter((one) => one !== picture) })),
   );
 }
 
-function example(show, removal) {
-  const image = make('img', { alt: say('similarTo'), title: say('similarTo') });
+function example(show, removal, name = say('similarTo')) {
+  const image = make('img', { alt: name });
   const button = make('button', { type: 'button', className: 'plain', ariaLabel: say('removeExample'), title: say('removeExample') }, closingCross());
   on(image, 'error', () => image.removeAttribute('src'));
   on(button, 'click', () => {
@@ -50,10 +51,17 @@ function example(show, removal) {
     wordsInput.focus();
   });
   show(image);
-  return make('li', {}, image, button);
+  return make('li', { title: name }, image, button);
 }
 
-const searchWords = (step) => change({ words: wordsInput.value.trim() || null }, step);
+// The address of a picture is an example. One that is being typed is none yet.
+function searchWords(step) {
+  const words = wordsInput.value.trim();
+  if (!status?.image_urls || !isLink(words)) change({ words: words || null }, step);
+  else if (step !== 'typing') addLink(words);
+}
+
+const addLink = (url) => change({ words: null, urls: [...readAddress().urls, url].slice(-MOST_EXAMPLES) });
 
 function searchPictures({ files }) {
   if (!files.length) return;
@@ -66,7 +74,7 @@ export function listenToWords() {
   let pause;
   const searchSoon = (event) => {
     clearTimeout(pause);
-    if (!event.isComposing) pause = setTimeout(searchWords, TYPING_PAUSE_MS, 'typing');
+    if (!event.isComposing) pause = setTimeout(searchWords, TYPING_PAUSE_MS, event.inputType === 'insertFromPaste' ? null : 'typing');
   };
   on('words', 'input', searchSoon);
   on('words', 'compositionend', searchSoon);
@@ -80,7 +88,8 @@ export function listenToWords() {
 }
 
 export function listenToPictures() {
-  const carriesFile = (event) => event.dataTransfer?.types.includes('Files');
+  const takesLinks = () => takeDropped === searchPictures && status?.image_urls;
+  const carriesFile = ({ dataTransfer }) => dataTransfer?.types.includes('Files') || (takesLinks() && dataTransfer?.types.includes('text/uri-list'));
   on('choose', 'click', () => element('picture-file').click());
   on('picture-file', 'change', (event) => {
     searchPictures(event.target);
@@ -96,6 +105,8 @@ export function listenToPictures() {
     element('drop').hidden = true;
     if (!carriesFile(event)) return;
     event.preventDefault();
-    takeDropped(event.dataTransfer);
+    const url = event.dataTransfer.getData('text/uri-list');
+    if (event.dataTransfer.files.length) takeDropped(event.dataTransfer);
+    else if (isLink(url) && !url.startsWith(location.origin)) addLink(url);
   });
 }

@@ -49,23 +49,24 @@ function filterOf(asked) {
 }
 
 export function askHits(asked, cursor, signal) {
-  const { words, imageIds, pictures, keywords, weights, fusion, sort } = asked;
+  const { words, imageIds, urls, pictures, keywords, weights, fusion, sort } = asked;
   const question = { top_k: PAGE_SIZE, fusion, sort, cutoff: isRelevantOnly(asked) ? 'auto' : 'none' };
   if (hasFilters(asked)) question.filter = filterOf(asked);
   if (weights) question.weights = weights;
   if (cursor) question.cursor = cursor;
   if (words || !hasExamples(asked)) question.text = words ?? keywords.join(' ');
   if (pictures.length) return askJson('/v1/search', { method: 'POST', body: formOf(question, asked), signal });
-  if (imageIds.length) question.examples = imageIds.map((id) => ({ image_id: id }));
+  question.examples = [...imageIds.map((id) => ({ image_id: id })), ...urls.map((url) => ({ image_url: url }))];
   return sendJson('/v1/search', question, { signal });
 }
 
-function formOf(question, { imageIds, pictures }) {
+function formOf(question, { imageIds, urls, pictures }) {
   const form = new FormData();
   for (const [name, value] of Object.entries(question)) {
     form.set(name, name === 'filter' || name === 'weights' ? JSON.stringify(value) : value);
   }
   imageIds.forEach((id) => form.append('image_id', id));
+  urls.forEach((url) => form.append('image_url', url));
   pictures.forEach((picture) => form.append('image', picture));
   return form;
 }

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use serde::Deserialize;
 use table::filter::Filter;
 use table::schema::Space;
+use url::Url;
 use utoipa::ToSchema;
 
 pub(crate) use read::{Body, Form, Words};
@@ -31,6 +32,8 @@ pub(crate) enum Example {
     Text(String),
     /// A picture, as the bytes of its file.
     Image(Bytes),
+    /// A picture of another site.
+    ImageUrl(Url),
     /// An indexed picture.
     ImageId(String),
     /// A vector of the model's own space.
@@ -122,7 +125,10 @@ impl Query {
     /// The query if it makes sense. `expected` is the field to name where there is no example.
     fn checked(mut self, expected: &str) -> Result<Self, Problem> {
         if self.examples.is_empty() {
-            return Err(Problem::field(expected, "at least one of text, image, image_id, vector and examples is needed"));
+            return Err(Problem::field(
+                expected,
+                "at least one of text, image, image_url, image_id, vector and examples is needed",
+            ));
         }
         if self.examples.len() > MAX_EXAMPLES {
             return Err(Problem::field("examples", format!("are more than {MAX_EXAMPLES}")));

@@ -9,8 +9,10 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use table::filter::Filter;
+use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::linked::MOST_CHARACTERS;
 use crate::problem::{Problem, read_json};
 use crate::query::{Collapse, Cutoff, Example, Of, Query, Sort};
 use crate::ranking::cursor::Cursor;
@@ -63,7 +65,7 @@ pub(crate) struct Words {
     sort: Sort,
 }
 
-/// One of the examples of a JSON body: exactly one of `text`, `image` (base64), `image_id` and `vector`.
+/// One of the examples of a JSON body: exactly one of `text`, `image` (base64), `image_url`, `image_id` and `vector`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Part {
@@ -72,6 +74,9 @@ pub(crate) struct Part {
     text: Option<String>,
     /// The bytes of a picture, in base64.
     image: Option<String>,
+    /// The address of a picture, which is fetched from there where settings allow it.
+    #[schema(max_length = 2048, format = "uri")]
+    image_url: Option<String>,
     /// Id of an indexed picture.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     image_id: Option<String>,
@@ -83,7 +88,7 @@ pub(crate) struct Part {
     weight: f32,
 }
 
-/// JSON of `POST /v1/search`: some of `text`, `image` (base64), `image_id` and `vector`, or `examples` with weights. With
+/// JSON of `POST /v1/search`: some of `text`, `image` (base64), `image_url`, `image_id` and `vector`, or `examples` with weights. With
 /// `model` or `space` it is answered only by that one.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +98,9 @@ pub(crate) struct Body {
     text: Option<String>,
     /// The bytes of a picture, in base64.
     image: Option<String>,
+    /// The address of a picture, which is fetched from there where settings allow it.
+    #[schema(max_length = 2048, format = "uri")]
+    image_url: Option<String>,
     /// Id of an indexed picture.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     image_id: Option<String>,
@@ -141,6 +149,8 @@ pub(crate) struct Form {
     image: Option<Vec<u8>>,
     /// Words.
     text: Option<String>,
+    /// The address of a picture.
+    image_url: Option<String>,
     /// Id of an indexed picture.
     image_id: Option<String>,
     /// Hits of a page.
@@ -160,6 +170,9 @@ impl Part {
                 STANDARD.decode(text.trim()).map_err(|error| Problem::field("image", format!("is not base64: {error}")))?;
             examples.push(Example::Image(bytes.into()));
         }
+        if let Some(text) = self.image_url {
+            examples.push(Example::ImageUrl(address(&text)?));
+        }
         examples.extend(self.image_id.map(Example::ImageId));
         examples.extend(self.vector.map(Example::Vector));
         Ok(examples.into_iter().map(|example| (example, self.weight)).collect())
@@ -169,12 +182,12 @@ impl Part {
 impl Body {
     /// The search, with these examples before those of the body.
     fn query(self, mut examples: Vec<(Example, f32)>, expected: &str) -> Result<Query, Problem> {
-        let Body { text, image, image_id, vector, .. } = self;
-        examples.extend(Part { text, image, image_id, vector, weight: 1.0 }.examples()?);
+        let Body { text, image, image_url, image_id, vector, .. } = self;
+        examples.extend(Part { text, image, image_url, image_id, vector, weight: 1.0 }.examples()?);
         for part in self.examples {
             let mut of_part = part.examples()?;
             let (Some(example), None) = (of_part.pop(), of_part.pop()) else {
-                return Err(Problem::field("examples", "need exactly one of text, image, image_id and vector each"));
+                return Err(Problem::field("examples", "need exactly one of text, image, image_url, image_id and vector each"));
             };
             examples.push(example);
         }
@@ -220,6 +233,7 @@ impl Query {
             match name.as_str() {
                 "image" => examples.push((Example::Image(bytes(field, &name).await?), 1.0)),
                 "text" => examples.push((Example::Text(text(field, &name).await?), 1.0)),
+                "image_url" => examples.push((Example::ImageUrl(address(&text(field, &name).await?)?), 1.0)),
                 "image_id" => examples.push((Example::ImageId(text(field, &name).await?), 1.0)),
                 "top_k" => body.top_k = number(field, &name).await?,
                 "offset" => body.offset = number(field, &name).await?,
@@ -236,6 +250,14 @@ impl Query {
         }
         body.query(examples, "image")
     }
+}
+
+/// An address, as far as it can be judged without asking.
+fn address(text: &str) -> Result<Url, Problem> {
+    if text.len() > MOST_CHARACTERS {
+        return Err(Problem::field("image_url", format!("is longer than {MOST_CHARACTERS} bytes")));
+    }
+    Url::parse(text.trim()).map_err(|error| Problem::field("image_url", error))
 }
 
 /// Two searches with the same digest have the same hits in the same order, whatever page is asked for.
@@ -257,6 +279,7 @@ fn digest(query: &Query) -> String {
         match example {
             Example::Text(text) => hasher.update(b"text").update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes()),
             Example::Image(bytes) => hasher.update(b"image").update(blake3::hash(bytes).as_bytes()),
+            Example::ImageUrl(url) => hasher.update(b"url").update(url.as_str().as_bytes()),
             Example::ImageId(id) => hasher.update(b"id").update(id.as_bytes()),
             Example::Vector(values) => {
                 hasher.update(b"vector").update(&(values.len() as u64).to_le_bytes());
@@ -363,6 +386,8 @@ mod tests {
             (r#"{"text":"a","offset":99999999}"#, "offset"),
             (r#"{"text":"a","min_score":7}"#, "min_score"),
             (r#"{"image":"***"}"#, "image"),
+            (r#"{"image_url":"no address"}"#, "image_url"),
+            (r#"{"examples":[{"image_url":"http://"}]}"#, "image_url"),
             (r#"{"image_id":"' OR 1=1"}"#, "image_id"),
             (r#"{"vector":[0,0]}"#, "vector"),
             (r#"{"text":"a","filter":{"taken_after":"tomorrow"}}"#, "filter.taken_after"),

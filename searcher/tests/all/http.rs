@@ -1,5 +1,6 @@
 //! The API over a real socket: every wrong input is answered 400 with its field, never 500.
 
+use reqwest::StatusCode;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use testkit::{World, solid_jpeg};
@@ -250,6 +251,12 @@ async fn a_key_protects_the_data_but_not_the_page() {
         assert!(header("content-type").starts_with(kind), "{path}");
         assert!(header("content-security-policy").starts_with("default-src 'none'"), "{path}");
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+        let again = world.http().get(format!("{base}{path}")).header("if-none-match", header("etag"));
+        let again = again.send().await.unwrap();
+        assert_eq!((again.status(), again.content_length()), (StatusCode::NOT_MODIFIED, Some(0)), "{path}");
+        let small = world.http().get(format!("{base}{path}")).header("accept-encoding", "gzip").send().await.unwrap();
+        assert_eq!(small.headers()["content-encoding"], "gzip", "{path}");
+        assert!(small.bytes().await.unwrap().len() * 2 < answer.bytes().await.unwrap().len(), "{path}");
     }
     let metrics = world.http().get(format!("{base}/metrics")).send().await.unwrap();
     assert!(metrics.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));

@@ -6,5 +6,6 @@
 
 mod http;
 mod hybrid;
+mod image_urls;
 mod library;
 mod settings;
