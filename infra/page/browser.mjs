@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const { PAGE_URL, STORE_URL, PICTURES, FOLDER, PYTHON, CHROMIUM = '/usr/bin/chromium' } = process.env;
+export const { PAGE_URL, SITE } = process.env;
+const { STORE_URL, PICTURES, FOLDER, PYTHON, CHROMIUM = '/usr/bin/chromium' } = process.env;
 
 export const folder = FOLDER;
 /** What the pictures in the bucket show, and those in the folder for uploads: [{ key, en, zh }]. */

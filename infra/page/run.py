@@ -26,6 +26,8 @@ UPLOADS = 20
 # Pictures that the demo's are not.
 OTHER_SEED = "7"
 SECOND = "second"
+# Another site that the searcher may ask, besides the public internet.
+SITE = "127.0.0.2"
 MODELS = stack.ROOT / "crates" / "inference" / "models"
 # The demo model's graphs, seen through other preprocessing: its vectors are others and its space is its own.
 CHANGES = {
@@ -60,6 +62,7 @@ def test(files):
         "PICTURES": str(HOME / "pictures"),
         "FOLDER": str(HOME / "folder"),
         "PYTHON": sys.executable,
+        "SITE": SITE,
     }
     command = ["node", "--test", "--test-concurrency=1", *files]
     return subprocess.run(command, cwd=FOLDER, env={**env, **places}, check=False).returncode
@@ -81,6 +84,7 @@ def start():
             sys.exit(f"error: {manifest} does not say {before}")
         text = text.replace(before, after)
     manifest.write_text(text, encoding="utf-8")
+    stack.PAGE["BUCKETLENS__IMAGE_URLS__ALLOW"] = f"{SITE}/32"
     stack.SERVED["BUCKETLENS__STAGES__MODELS"] = f"demo-clip,{SECOND}"
     # By default models lie in the folder "models" of where a process was started.
     os.chdir(HOME)

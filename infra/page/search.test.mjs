@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 
-import { answered, idsOf, keyOf, picture, truth, withPage } from './browser.mjs';
+import { PAGE_URL, SITE, answered, idsOf, keyOf, picture, truth, withPage } from './browser.mjs';
 
 const samples = truth().filter((_, place) => place % 60 === 0);
 
@@ -29,6 +32,35 @@ test('a picture finds itself, and one more example narrows the search', () => wi
   assert.equal(await page.locator('#examples li').count(), 2);
   assert.match(page.url(), /\?like=[0-9a-f]{32}$/);
 }));
+
+test('the address of a picture of another site is a search, and can be shared', async () => {
+  const { key } = samples[3];
+  const site = createServer((_, answer) => answer.end(readFileSync(picture(key)))).listen(0, SITE);
+  await once(site, 'listening');
+  const link = `http://${SITE}:${site.address().port}/cat.jpg`;
+  try {
+    await withPage('/', async (page, context) => {
+      await page.fill('#words', link);
+      await page.keyboard.press('Enter');
+      await answered(page);
+      assert.equal(await keyOf(page, (await idsOf(page))[0]), key);
+      assert.equal(await page.locator('#examples li').getAttribute('title'), link);
+      assert.equal(await page.inputValue('#words'), '');
+      const other = await context.newPage();
+      await other.goto(page.url());
+      await answered(other);
+      assert.deepEqual(await idsOf(other), await idsOf(page));
+      await other.click('#examples .plain');
+      await answered(other);
+      assert.equal(await idsOf(other).then(({ length }) => length), 0);
+      // Whatever lies on this machine is nobody's business.
+      await other.goto(`/?url=${encodeURIComponent(PAGE_URL)}`);
+      await other.waitForFunction(() => /image_url: leads nowhere/.test(document.getElementById('message-detail').textContent));
+    }, { expected: /400 .*\/v1\/search/ });
+  } finally {
+    site.close();
+  }
+});
 
 test('a link to a search and an open picture shows the same', () => withPage('/', async (page, context) => {
   // A word finds many pictures, a sentence one.
@@ -75,6 +107,7 @@ test('the first picture is painted soon after the answer', () => withPage('/', a
     const asked = performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/v1/search'));
     return Math.round(globalThis.paintedAt - asked.responseEnd);
   });
+  assert.ok(took >= 0, `painted ${took} ms after the answer`);
   console.log(`painted ${took} ms after the answer`);
 }));
 

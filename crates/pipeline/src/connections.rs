@@ -79,8 +79,8 @@ mod tests {
         let server = tokio::spawn(serve(listener, router, WITHIN, shutdown.clone()));
 
         let whole = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
-        // `PRI * HTTP/2` is how a client of HTTP/2 begins.
-        for opening in ["", "P", "PRI * HTTP/2", "GET / HTTP/1.1\r\nhost: x\r\n", whole] {
+        // `PRI * HT` is how a client of HTTP/2 begins.
+        for opening in ["", "P", "PRI * HT", "GET / HTTP/1.1\r\nhost: x\r\n", whole] {
             let mut socket = TcpStream::connect(address).await.unwrap();
             let begun = Instant::now();
             socket.write_all(opening.as_bytes()).await.unwrap();

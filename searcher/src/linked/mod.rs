@@ -79,6 +79,11 @@ impl Fetcher {
             .dns_resolver(Arc::new(networks.clone()))
             .redirect(Policy::custom(move |attempt| follow(&follows, attempt)))
             .referer(false)
+            // Limits are of what is sent.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             // A proxy would resolve names itself.
             .no_proxy()
             // Connections to other sites are not kept.
