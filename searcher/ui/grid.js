@@ -2,7 +2,7 @@ import { MOST_EXAMPLES, addressOf, isSearch, readAddress, viewInAddress } from '
 import { copyOf, element, make, on } from './elements.js';
 import { captionOf } from './said.js';
 import { fetchMore, results, running, trouble } from './search.js';
-import { loadWhenNear } from './server.js';
+import { clearPictures, loadWhenNear } from './server.js';
 
 const MOST_BY_THEMSELVES = 1200;
 
@@ -12,7 +12,7 @@ let drawn = null; // results the tiles are of
 export function drawGrid({ again = false } = {}) {
   grid.setAttribute('aria-busy', Boolean(running));
   if (running && !results.answer && !again) return;
-  if (again || drawn !== results) grid.replaceChildren();
+  if (again || drawn !== results) clearPictures(grid);
   drawn = results;
   grid.append(...results.hits.slice(grid.childElementCount).map(tile));
   nearEnd.unobserve(element('more'));

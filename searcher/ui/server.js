@@ -113,6 +113,12 @@ export function loadWhenNear(image, path) {
   nearWindow.observe(image);
 }
 
+/** Empties a place. Pictures that are still on their way to it are given up: those in sight would wait for them. */
+export function clearPictures(place) {
+  for (const image of place.querySelectorAll('img')) if (!image.complete) image.removeAttribute('src');
+  place.replaceChildren();
+}
+
 // A script may not follow the redirect to the store: the link is asked for as JSON.
 export async function askOriginal(path) {
   if (!hasKey()) return path;

@@ -3,7 +3,7 @@
 
 import { element, make } from '../elements.js';
 import { focusTile, tile } from '../grid.js';
-import { askJson } from '../server.js';
+import { askJson, clearPictures } from '../server.js';
 import { headingOf } from './months.js';
 
 const PAGE_SIZE = 100;
@@ -37,7 +37,7 @@ export function begin(month) {
   growing = null;
   near.disconnect();
   nearEnd.disconnect();
-  element('pages').replaceChildren();
+  clearPictures(element('pages'));
 }
 
 export async function grow() {
@@ -121,7 +121,7 @@ function empty(page) {
   // While another view is shown nothing is near, and nothing has a height.
   if (!page.pictures || page.filling || !page.element.offsetHeight) return;
   page.element.style.height = `${page.element.offsetHeight}px`;
-  page.element.replaceChildren();
+  clearPictures(page.element);
   page.pictures = null;
 }
 
