@@ -102,6 +102,11 @@ def other_sites_change_nothing(world):
             for body in (b"", b'{"text":"red","all":true}'):
                 answer = wire.ask(world.base, target, method, [("Sec-Fetch-Site", site), ("Content-Type", "text/plain")], body)
                 wire.problem(answer, 403)
+    # What browsers send to addresses that they do not trust: http, and not this machine.
+    for base in (world.base, world.ingest):
+        for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
+            answer = wire.ask(base, "/v1/ops/sweep", "POST", [("Origin", origin), ("Content-Type", "text/plain")], b"{}")
+            wire.problem(answer, 403)
     for site in ("same-origin", "none"):
         headers = [("Sec-Fetch-Site", site), ("Content-Type", "application/json")]
         assert wire.ask(world.base, "/v1/search", "POST", headers, b'{"text":"red"}').status == 200

@@ -61,6 +61,9 @@ test('a broken file is among the dead letters with its reason, and found once it
 // The refusal of a model that is not complete is the browser's to log.
 test('another model takes over and gives back', () => withPage('/?view=operations&part=models', async (page) => {
   const second = card(page, '#models', 'second');
+  const captioner = card(page, '#models', 'demo-captioner');
+  await says(captioner, /Writes captions/);
+  assert.equal(await captioner.getByRole('button').count(), 0, 'a captioner cannot answer searches');
   await eventually('the second model has all pictures', async () => {
     await page.reload();
     await second.waitFor();

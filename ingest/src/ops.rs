@@ -14,6 +14,7 @@ use pipeline::access;
 use pipeline::connection::AmqpSettings;
 use pipeline::depths::Queues;
 use pipeline::job::StageName;
+use pipeline::own_site;
 use pipeline::problem::{Problem, read_json};
 use pipeline::publish::Publisher;
 use secrecy::SecretString;
@@ -106,6 +107,7 @@ pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(Arc::new(key), access::check))
+        .layer(middleware::from_fn(own_site::check))
 }
 
 async fn unknown() -> Problem {

@@ -16,7 +16,7 @@ use pipeline::topology::Topology;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::App;
+use crate::api::{App, query_string_problem};
 use crate::pictures::{Id, IdInPath, known};
 use crate::problem::{Problem, ProblemBody};
 
@@ -89,7 +89,7 @@ pub(crate) async fn caption(
     Id(id): Id,
     ask: Result<Query<Ask>, QueryRejection>,
 ) -> Result<(StatusCode, Json<Asked>), Problem> {
-    let Query(Ask { redo }) = ask.map_err(|rejection| Problem::field("redo", rejection.body_text()))?;
+    let Query(Ask { redo }) = ask.map_err(|rejection| query_string_problem(&rejection))?;
     let none = "no captioner is set: name one in captions.active of the searcher";
     let desk = app.captioning.as_ref().ok_or_else(|| Problem::new(StatusCode::CONFLICT, none))?;
     let facts = known(&app, &id).await?;

@@ -14,7 +14,7 @@ use table::schema::Facts;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::Captioned;
-use crate::api::App;
+use crate::api::{App, query_string_problem};
 use crate::problem::{self, Problem, ProblemBody};
 
 // An id names one content for ever, so what is derived from it never changes.
@@ -127,7 +127,7 @@ pub(crate) async fn original(
     wish: Result<Query<Wish>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(Wish { download }) = wish.map_err(|rejection| Problem::field("download", rejection.body_text()))?;
+    let Query(Wish { download }) = wish.map_err(|rejection| query_string_problem(&rejection))?;
     let facts = known(&app, &id).await?;
     let link = app.bucket.presigned_get(&facts.key, app.link_lifetime, download).await;
     let link = link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;

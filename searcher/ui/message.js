@@ -5,7 +5,8 @@ import { hasKey } from './server.js';
 import { canShare } from './sharing.js';
 import { say } from './words.js';
 
-const rows = () => status?.tables?.images?.rows ?? 0;
+// What the model that answers has seen: the table of pictures has a row of each model until maintenance comes by.
+const rows = () => (status?.tables?.[`embeddings_${status.model?.id}`] ?? status?.tables?.images)?.rows ?? 0;
 const isComplete = () => results.answer && !results.cursor && !running;
 const leftOut = () => (isComplete() && !trouble ? results.answer.dropped_below_cutoff ?? 0 : 0);
 

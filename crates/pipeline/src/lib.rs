@@ -34,6 +34,7 @@ pub mod question;
 
 // What every process has.
 pub mod access;
+pub mod own_site;
 pub mod health;
 pub mod paper;
 pub mod problem;

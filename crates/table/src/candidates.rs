@@ -42,8 +42,10 @@ const LEAST_LIMIT: usize = 32;
 /// Rows to ask for at first, where so many are wanted. In steps, so that the pages of one search mostly see the same candidates:
 /// what an index finds depends on how much it is asked for.
 pub fn first_limit(wanted: usize) -> usize {
-    let enough = wanted + wanted / 4 + 4;
-    std::iter::successors(Some(LEAST_LIMIT), |limit| Some(limit * 4)).find(|limit| *limit >= enough).unwrap_or(enough)
+    let enough = wanted.saturating_add(wanted / 4 + 4);
+    std::iter::successors(Some(LEAST_LIMIT), |limit| Some(limit.saturating_mul(4)))
+        .find(|limit| *limit >= enough)
+        .unwrap_or(enough)
 }
 
 pub(crate) const CANDIDATE_COLUMNS: [&str; 5] = ["image_id", "bucket", "key", "content_hash", "written_at"];

@@ -21,8 +21,9 @@ const MAX_TOP_K: usize = 1000;
 const MAX_OFFSET: usize = 10_000;
 const MAX_TEXT_CHARACTERS: usize = 1000;
 const MAX_LIST: usize = 100;
-// Each is a run of the model.
-const MAX_EXAMPLES: usize = 8;
+// Each is a run of the model, and so is each word with a minus.
+pub(crate) const MAX_EXAMPLES: usize = 8;
+const MAX_UNWANTED: usize = 8;
 const MAX_WEIGHT: f32 = 10.0;
 
 /// What hits should be like.
@@ -180,6 +181,11 @@ impl Query {
                 words.push(wanted.clone());
                 *text = wanted;
             }
+        }
+        self.unwanted.sort_unstable();
+        self.unwanted.dedup();
+        if self.unwanted.len() > MAX_UNWANTED {
+            return Err(Problem::field(expected, format!("has more than {MAX_UNWANTED} words with a minus")));
         }
         self.words = (!words.is_empty()).then(|| words.join(" "));
         Ok(())

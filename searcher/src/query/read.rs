@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::linked::MOST_CHARACTERS;
 use crate::problem::{Problem, read_json};
-use crate::query::{Collapse, Cutoff, Example, Of, Query, Sort};
+use crate::query::{Collapse, Cutoff, Example, MAX_EXAMPLES, Of, Query, Sort};
 use crate::ranking::cursor::Cursor;
 use crate::ranking::fusion::{Fusion, Weights};
 
@@ -228,6 +228,7 @@ impl Query {
     /// Reads a form: the same fields, `image` as files, `filter` and `weights` as JSON.
     pub(crate) async fn from_form(mut form: Multipart) -> Result<Self, Problem> {
         let (mut examples, mut body) = (Vec::new(), Body { top_k: ten(), ..Body::default() });
+        // No more than one too many is read; the rest would only take memory.
         while let Some(field) = form.next_field().await.map_err(|error| unreadable("body", &error))? {
             let name = field.name().unwrap_or_default().to_owned();
             match name.as_str() {
@@ -246,6 +247,9 @@ impl Query {
                 "cutoff" => body.cutoff = word(field, &name).await?,
                 "sort" => body.sort = word(field, &name).await?,
                 _ => return Err(Problem::field(name, "is not a field of this form")),
+            }
+            if examples.len() > MAX_EXAMPLES {
+                break;
             }
         }
         body.query(examples, "image")
@@ -414,5 +418,7 @@ mod tests {
             assert_eq!(wrong_field(json), field, "{json}");
         }
         assert_eq!(wrong_field(&format!(r#"{{"text":"{}"}}"#, "a".repeat(1001))), "text");
+        let minus: String = (0..9).map(|n| format!(" -b{n}")).collect();
+        assert_eq!(wrong_field(&format!(r#"{{"text":"a{minus}"}}"#)), "text");
     }
 }

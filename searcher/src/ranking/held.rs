@@ -77,6 +77,24 @@ impl Held {
         Ok((embeddings, captions))
     }
 
+    /// How far the pages before came.
+    ///
+    /// # Errors
+    /// Further than there are rows: the cursor is not one of ours.
+    pub(crate) async fn position(&self, cursor: Option<&Cursor>) -> Result<usize, Problem> {
+        let Some(cursor) = cursor else { return Ok(0) };
+        let mut rows = 0;
+        for ledger in [self.embeddings.as_ref().map(Embeddings::ledger), self.captions.as_ref().map(Captions::ledger)] {
+            if let Some(ledger) = ledger {
+                rows += ledger.count_rows().await.map_err(problem::tables)?;
+            }
+        }
+        if cursor.position > rows {
+            return Err(Problem::field("cursor", "is not one of this server: it is beyond the last row"));
+        }
+        Ok(cursor.position)
+    }
+
     /// The newest object version of each object. The table of vectors decides; what it does not know, that of captions.
     pub(crate) async fn newest(&self, of: &[Candidate]) -> Result<NewestIds, Problem> {
         let mut newest = match &self.embeddings {

@@ -52,8 +52,8 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
     let question = Question::of(engine, served, &query, &held).await?;
     // To be put in another order, all must be there.
     let alone = question.signals.len() == 1 && query.sort == Sort::Relevance;
-    let seen = query.cursor.as_ref().map_or(0, |cursor| cursor.position);
-    let mut limit = if alone { first_limit(seen + query.offset + query.top_k) } else { engine.candidates };
+    let seen = held.position(query.cursor.as_ref()).await?;
+    let mut limit = if alone { first_limit(seen.saturating_add(query.offset + query.top_k)) } else { engine.candidates };
     loop {
         let Found { legs, scales, exact, degraded } = question.find(engine, served, &query, &held, limit).await?;
         // A single signal is asked for more when it is needed: its order does not depend on how many were asked for. Several
@@ -71,7 +71,7 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
         let settled = if dropped > 0 { fused.len() } else { settled };
         let page = page::choose(&held, &fused, settled, &query).await?;
         if more && !page.full && dropped == 0 {
-            limit *= 4;
+            limit = limit.saturating_mul(4);
             continue;
         }
         let next = page.next.or((more && page.full && dropped == 0).then_some(fused.len()));

@@ -48,9 +48,13 @@ pub(crate) async fn choose(held: &Held, fused: &[Fused], settled: usize, query: 
     // What is a duplicate depends on all pages before.
     let begin = if collapses { 0 } else { from };
     let (mut seen, mut skip, mut chosen) = (HashSet::new(), query.offset, Vec::new());
-    let chunk = (query.top_k + query.offset).clamp(LEAST_CHUNK, MOST_CHUNK);
+    // Growing: where much is left out, many must be looked at.
+    let mut chunk = (query.top_k + query.offset).clamp(LEAST_CHUNK, MOST_CHUNK);
     let mut place = begin;
-    for some in fused.get(begin..settled.min(fused.len())).unwrap_or_default().chunks(chunk) {
+    let mut rest = fused.get(begin..settled.min(fused.len())).unwrap_or_default();
+    while !rest.is_empty() {
+        let (some, further) = rest.split_at(chunk.min(rest.len()));
+        (rest, chunk) = (further, (chunk * 2).min(MOST_CHUNK));
         let candidates: Vec<Candidate> = some.iter().map(|picture| picture.candidate.clone()).collect();
         let newest = held.newest(&candidates).await?;
         let unwanted = saying(held, &candidates, &query.unwanted).await?;

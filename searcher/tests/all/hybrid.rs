@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use table::captions::{CaptionRow, Captions, Said};
 use table::embeddings::Embeddings;
@@ -261,6 +263,20 @@ async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
         }
     }
     assert_eq!(all.len(), 320);
+    // A place where no page can end is refused, not looked for.
+    let query = json!({ "vector": library.example("car"), "top_k": 9 });
+    let cursor = ask(&world, &base, query.clone()).await["next_cursor"].as_str().unwrap().to_owned();
+    let ours: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&cursor).unwrap()).unwrap();
+    for (position, expected) in [(9_u64, 200), (8_000_000_000_000_000_000, 400), (u64::MAX, 400), (10_000, 400)] {
+        let (mut query, mut forged) = (query.clone(), ours.clone());
+        forged["p"] = json!(position);
+        query["cursor"] = json!(URL_SAFE_NO_PAD.encode(forged.to_string()));
+        let (status, body) = world.post(&format!("{base}/v1/search"), query).await;
+        assert_eq!((status, body["field"] == "cursor"), (expected, expected == 400), "{position}: {body}");
+    }
+    // Words that nothing is without: all is looked at, and nothing is left.
+    let (status, body) = world.post(&format!("{base}/v1/search"), json!({ "text": "car -jpg", "top_k": 5 })).await;
+    assert_eq!((status, keys(&body).len()), (200, 0), "{body}");
     drop(searcher);
     world.finish().await;
 }

@@ -45,12 +45,20 @@ async function activate(id) {
   await read();
 }
 
-function drawModel(card, { id, active: isActive, previous, rows, coverage, queues, space, removed }) {
+function stateOf({ kind, active: isActive, previous, removed }) {
+  if (removed) return 'removedModel';
+  if (kind === 'caption') return 'captioner';
+  if (isActive) return 'activeModel';
+  return previous ? 'previousModel' : 'otherModel';
+}
+
+function drawModel(card, of) {
+  const { id, kind, active: isActive, rows, coverage, queues, space, removed } = of;
   card.querySelector('h2').textContent = id;
-  card.querySelector('p').textContent = [say(isActive ? 'activeModel' : previous ? 'previousModel' : 'otherModel'), space].filter(Boolean).join(' · ');
+  card.querySelector('p').textContent = [say(stateOf(of)), space].filter(Boolean).join(' · ');
   card.querySelector('progress').value = (coverage ?? 0) / 100;
   card.querySelector('progress').ariaLabel = say('coverage');
-  card.querySelector('.doing').hidden = isActive || Boolean(removed);
+  card.querySelector('.doing').hidden = isActive || kind === 'caption' || Boolean(removed);
   translate(card);
   const waiting = queues && (queues.work ?? 0) + (queues.bulk ?? 0);
   drawNumbers(card.querySelector('dl'), [
