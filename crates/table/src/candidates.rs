@@ -36,6 +36,16 @@ pub struct Candidate {
     pub score: f32,
 }
 
+/// What a search by one signal found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidates {
+    /// Each object version once, the best first.
+    pub best: Vec<Candidate>,
+    /// Whether as many rows were found as were asked for, so that there may be more; some of them may not be among the best, because
+    /// others have taken their place.
+    pub is_full: bool,
+}
+
 /// Least rows to ask a table for.
 const LEAST_LIMIT: usize = 32;
 
@@ -94,15 +104,15 @@ pub(crate) struct Asked<'a> {
 impl Ledger {
     /// The nearest rows by cosine similarity, and whether all rows were compared. For a table that is held at a
     /// version.
-    pub(crate) async fn candidates(&self, asked: Asked<'_>, indexed: &IndexedRows) -> Result<(Vec<Candidate>, bool), TableError> {
+    pub(crate) async fn candidates(&self, asked: Asked<'_>, indexed: &IndexedRows) -> Result<(Candidates, bool), TableError> {
         let Asked { vector, filter, condition, exact, limit } = asked;
         let plan = match exact {
             true => Plan::Exact,
             false => Plan::choose(self, self.version().await?, indexed, filter).await?,
         };
         let rows = self.nearest(vector, plan, condition, limit, &CANDIDATE_COLUMNS).await?;
-        let candidates = read(&rows, "_distance", |distance| 1.0 - distance);
-        Ok((candidates.map_err(|error| TableError::rows(&self.name, error))?, plan.is_exact(limit)))
+        let best = read(&rows, "_distance", |distance| 1.0 - distance).map_err(|error| TableError::rows(&self.name, error))?;
+        Ok((Candidates { is_full: best.len() >= limit, best }, plan.is_exact(limit)))
     }
 
     /// The rows nearest to a vector.
@@ -238,11 +248,11 @@ impl Embeddings {
         filter: &Filter,
         exact: bool,
         limit: usize,
-    ) -> Result<(Vec<Candidate>, bool), TableError> {
+    ) -> Result<(Candidates, bool), TableError> {
         self.check_length(vector)?;
         let asked = Asked { vector, filter, condition: filter.expression(), exact, limit };
-        let (found, exact) = self.ledger.candidates(asked, &self.indexed).await?;
-        Ok((once(found), exact))
+        let (Candidates { best, is_full }, exact) = self.ledger.candidates(asked, &self.indexed).await?;
+        Ok((Candidates { best: once(best), is_full }, exact))
     }
 
     /// [`Ledger::newest`], remembered as long as the table stays the same.

@@ -111,6 +111,8 @@ pub(crate) struct Leg {
     pub(crate) signal: Signal,
     pub(crate) weight: f32,
     pub(crate) found: Vec<Candidate>,
+    /// Whether there may be more.
+    pub(crate) is_full: bool,
     /// How its scores are read. Of words: the best score, and the share of the words asked that its picture holds.
     pub(crate) reading: Reading,
 }
@@ -184,7 +186,7 @@ pub(crate) fn fuse(legs: Vec<Leg>, fusion: Fusion) -> Vec<Fused> {
     // Sentences that have nothing to do with each other are too alike to speak for a picture that can be compared itself.
     let compared = legs.iter().any(|leg| leg.signal == Signal::Image);
     let mut pictures: HashMap<String, Fused> = HashMap::new();
-    for Leg { signal, weight, found, reading } in legs {
+    for Leg { signal, weight, found, reading, .. } in legs {
         for (place, candidate) in found.into_iter().enumerate() {
             let calibrated = reading.calibrated(candidate.score);
             let strength = weight * reading.counts(calibrated);
@@ -236,7 +238,7 @@ mod tests {
     }
 
     fn leg(signal: Signal, weight: f32, reading: Reading, found: &[(&str, f32)]) -> Leg {
-        Leg { signal, weight, reading, found: found.iter().map(|(id, score)| candidate(id, *score)).collect() }
+        Leg { signal, weight, reading, is_full: false, found: found.iter().map(|(id, score)| candidate(id, *score)).collect() }
     }
 
     const SCALE: Reading = Reading::Cosines(Some(Scale { mean: 0.1, deviation: 0.1, unrelated: Some(0.3), broad: false }));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use table::TableError;
+use table::candidates::Candidates;
 use table::captions::words::words_of;
 use table::filter::Filter;
 
@@ -177,13 +178,19 @@ impl Question {
         if !self.signals.contains(&Signal::Image) {
             return Ok(None);
         }
-        let (mut found, exact) = embeddings.candidates(vector, &self.image_filter, engine.exact, limit).await?;
-        found.retain(|candidate| query.min_score.is_none_or(|least| candidate.score >= least));
+        let (Candidates { best: mut found, mut is_full }, exact) =
+            embeddings.candidates(vector, &self.image_filter, engine.exact, limit).await?;
+        if let Some(least) = query.min_score {
+            // They come in the order of their scores: behind one that is too low there is none.
+            is_full &= found.iter().all(|candidate| candidate.score >= least);
+            found.retain(|candidate| candidate.score >= least);
+        }
         let scale = match &query.cursor {
             Some(cursor) => cursor.scales[0],
             None => self.scale(&served.of_pictures, embeddings.ledger(), served, query).await?,
         };
-        let leg = Leg { signal: Signal::Image, weight: self.weights.image as f32, found, reading: Reading::Cosines(scale) };
+        let (signal, weight) = (Signal::Image, self.weights.image as f32);
+        let leg = Leg { signal, weight, found, is_full, reading: Reading::Cosines(scale) };
         Ok(Some((leg, scale, exact)))
     }
 
@@ -199,13 +206,13 @@ impl Question {
         if !self.signals.contains(&Signal::CaptionVector) {
             return Ok(None);
         }
-        let found = captions.candidates(vector, &query.filter, engine.exact, limit).await?;
+        let Candidates { best: found, is_full } = captions.candidates(vector, &query.filter, engine.exact, limit).await?;
         let scale = match &query.cursor {
             Some(cursor) => cursor.scales[1],
             None => self.scale(&served.of_captions, captions.ledger(), served, query).await?,
         };
         let (signal, weight) = (Signal::CaptionVector, self.weights.caption_vector as f32);
-        Ok(Some((Leg { signal, weight, found, reading: Reading::Cosines(scale) }, scale)))
+        Ok(Some((Leg { signal, weight, found, is_full, reading: Reading::Cosines(scale) }, scale)))
     }
 
     async fn by_words(&self, query: &Query, held: &Held, limit: usize) -> Result<Option<Leg>, TableError> {
@@ -213,7 +220,7 @@ impl Question {
         if !self.signals.contains(&Signal::Text) {
             return Ok(None);
         }
-        let found = captions.matching(words, &query.filter, limit).await?;
+        let Candidates { best: found, is_full } = captions.matching(words, &query.filter, limit).await?;
         let (mut best, mut share) = (0.0, 0.0);
         if let Some(first) = found.first() {
             let said = captions.said(std::slice::from_ref(&first.image_id)).await?;
@@ -221,7 +228,7 @@ impl Question {
             (best, share) = (first.score, hit as f32 / self.words.len().max(1) as f32);
         }
         let reading = Reading::Words { best, held: share };
-        Ok(Some(Leg { signal: Signal::Text, weight: self.weights.text as f32, found, reading }))
+        Ok(Some(Leg { signal: Signal::Text, weight: self.weights.text as f32, found, is_full, reading }))
     }
 
     async fn scale(

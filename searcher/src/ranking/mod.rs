@@ -58,7 +58,7 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
         let Found { legs, scales, exact, degraded } = question.find(engine, served, &query, &held, limit).await?;
         // A single signal is asked for more when it is needed: its order does not depend on how many were asked for. Several
         // signals are always asked for the same number, because what comes deeper would change the order of what was shown.
-        let more = alone && legs.iter().any(|leg| leg.found.len() >= limit);
+        let more = alone && legs.iter().any(|leg| leg.is_full);
         let mut fused = fuse(legs, query.fusion);
         let settled = if more { settled(&fused) } else { fused.len() };
         let found = fused.len();

@@ -8,7 +8,7 @@ use lancedb::expr::{DfExpr, col, lit};
 use lancedb::index::scalar::FullTextSearchQuery;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 
-use crate::candidates::{Asked, CANDIDATE_COLUMNS, Candidate, once, read};
+use crate::candidates::{Asked, CANDIDATE_COLUMNS, Candidates, once, read};
 use crate::captions::Captions;
 use crate::captions::rows::WORDS;
 use crate::error::TableError;
@@ -38,13 +38,7 @@ impl Captions {
     ///
     /// # Errors
     /// A vector of another length, or the store did not answer or refused.
-    pub async fn candidates(
-        &self,
-        vector: &[f32],
-        filter: &Filter,
-        exact: bool,
-        limit: usize,
-    ) -> Result<Vec<Candidate>, TableError> {
+    pub async fn candidates(&self, vector: &[f32], filter: &Filter, exact: bool, limit: usize) -> Result<Candidates, TableError> {
         if vector.len() != self.space.dim {
             let (got, dim) = (vector.len(), self.space.dim);
             return Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")));
@@ -57,7 +51,7 @@ impl Captions {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn matching(&self, text: &str, filter: &Filter, limit: usize) -> Result<Vec<Candidate>, TableError> {
+    pub async fn matching(&self, text: &str, filter: &Filter, limit: usize) -> Result<Candidates, TableError> {
         let failed = TableError::of(&self.ledger.name);
         let mut columns = CANDIDATE_COLUMNS.to_vec();
         columns.push("_score");
@@ -68,19 +62,20 @@ impl Captions {
             search = search.only_if_expr(condition);
         }
         let rows: Vec<_> = search.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)?;
-        self.current(read(&rows, "_score", |score| score).map_err(|error| self.unusable(error))?).await
+        let best = read(&rows, "_score", |score| score).map_err(|error| self.unusable(error))?;
+        self.current(Candidates { is_full: best.len() >= limit, best }).await
     }
 
     /// Leaves out rows that a later caption of the same object version has taken the place of: they stay until maintenance.
-    async fn current(&self, mut found: Vec<Candidate>) -> Result<Vec<Candidate>, TableError> {
-        let ids: HashSet<_> = found.iter().map(|candidate| candidate.image_id.clone()).collect();
+    async fn current(&self, Candidates { mut best, is_full }: Candidates) -> Result<Candidates, TableError> {
+        let ids: HashSet<_> = best.iter().map(|candidate| candidate.image_id.clone()).collect();
         let ids: Vec<_> = ids.into_iter().collect();
         let mut latest = HashMap::new();
         for some in ids.chunks(PER_QUERY) {
             latest.extend(self.latest(one_of("image_id", some.iter().cloned())).await?);
         }
-        found.retain(|candidate| latest.get(&candidate.image_id).is_none_or(|at| *at <= candidate.written_at));
-        Ok(once(found))
+        best.retain(|candidate| latest.get(&candidate.image_id).is_none_or(|at| *at <= candidate.written_at));
+        Ok(Candidates { best: once(best), is_full })
     }
 
     /// Identities of the object versions that the filter keeps, its keywords included; `None` where there are more than

@@ -39,7 +39,7 @@ fn keys(found: &[Candidate]) -> Vec<&str> {
 }
 
 async fn words(captions: &Captions, text: &str) -> Vec<String> {
-    let found = captions.pinned().await.unwrap().matching(text, &Filter::default(), 10).await.unwrap();
+    let found = captions.pinned().await.unwrap().matching(text, &Filter::default(), 10).await.unwrap().best;
     assert!(found.windows(2).all(|pair| pair[0].score >= pair[1].score) && found.iter().all(|found| found.score > 0.0));
     keys(&found).into_iter().map(|key| key.rsplit('/').next().unwrap().to_owned()).collect()
 }
@@ -63,7 +63,7 @@ async fn what_was_said_is_found_by_words_of_both_languages_and_of_keys() {
     assert_eq!(words(&captions, "oslo red car").await[0], "IMG_0042.jpg");
     for nothing in ["the", "dinosaur", "的", "", "' OR y=y --", "*", "\"", "(", "AND", "words:car"] {
         let found = captions.pinned().await.unwrap().matching(nothing, &Filter::default(), 10).await;
-        let found = found.unwrap_or_else(|error| panic!("{nothing}: {error}"));
+        let found = found.unwrap_or_else(|error| panic!("{nothing}: {error}")).best;
         assert!(nothing == "words:car" || found.is_empty(), "{nothing}: {found:?}");
     }
 
@@ -89,13 +89,13 @@ async fn filters_hold_for_words_and_vectors() {
     captions.append(&four(), "batch").await.unwrap();
     let captions = captions.pinned().await.unwrap();
     let vector = [1.0, 0.0, 0.0, 0.0];
-    let all = captions.candidates(&vector, &Filter::default(), false, 10).await.unwrap();
+    let all = captions.candidates(&vector, &Filter::default(), false, 10).await.unwrap().best;
     assert_eq!(keys(&all), ["trips/oslo-2019/IMG_0042.jpg", "trips/oslo-2019/IMG_0043.jpg", "旅行/杭州/1.jpg", "x.jpg"]);
     assert!((all[0].score - unit(vec![1.0, 0.1])[0]).abs() < 1e-5);
 
     let found = async |filter: Filter| {
-        let by_vector = captions.candidates(&vector, &filter, false, 10).await.unwrap().len();
-        let by_words = captions.matching("red cat hat", &filter, 10).await.unwrap().len();
+        let by_vector = captions.candidates(&vector, &filter, false, 10).await.unwrap().best.len();
+        let by_words = captions.matching("red cat hat", &filter, 10).await.unwrap().best.len();
         let ids = captions.ids(&filter, 10).await.unwrap().unwrap().len();
         assert_eq!((by_vector, by_words), (ids, ids), "{filter:?}");
         ids
@@ -126,7 +126,7 @@ async fn a_version_stays_what_it_was() {
     captions.append(&four()[2..], "batch").await.unwrap();
     assert_eq!(words(&captions, "red").await.len(), 2);
     for held in [before, captions.at(&database, version).await.unwrap().unwrap()] {
-        assert_eq!(held.matching("red", &Filter::default(), 10).await.unwrap().len(), 1);
+        assert_eq!(held.matching("red", &Filter::default(), 10).await.unwrap().best.len(), 1);
         assert_eq!(held.ledger().version().await.unwrap(), version);
     }
     // Going back in one handle moves no other.

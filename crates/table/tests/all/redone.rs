@@ -5,7 +5,7 @@ use crate::rows;
 use std::collections::HashSet;
 
 use rows::{facts, open, space, unit};
-use table::candidates::Candidate;
+use table::candidates::Candidates;
 use table::captions::{self, CaptionRow, Captions, Said};
 use table::filter::Filter;
 use table::maintain::{MaintainSettings, maintain};
@@ -47,9 +47,12 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
         assert_eq!(said[&one].others, [("zh".to_owned(), "一只猫".to_owned())]);
         // What is no longer said finds nothing any more, and what is said finds it once.
         let held = captions.pinned().await.unwrap();
-        let ids = |found: Vec<Candidate>| found.into_iter().map(|candidate| candidate.image_id).collect::<Vec<_>>();
+        let ids = |found: Candidates| found.best.into_iter().map(|candidate| candidate.image_id).collect::<Vec<_>>();
         assert_eq!(ids(held.matching("animal", &Filter::default(), 10).await.unwrap()), std::slice::from_ref(&two));
         assert_eq!(ids(held.matching("black", &Filter::default(), 10).await.unwrap()), std::slice::from_ref(&one));
+        // Whoever finds less than he asked for, because of what is no longer said, knows that there may be more.
+        let few = held.matching("animal", &Filter::default(), 2).await.unwrap();
+        assert_eq!((few.best.len(), few.is_full), (1, !maintained));
         let near = held.candidates(&unit(vec![1.0, 1.0]), &Filter::default(), true, 10).await.unwrap();
         assert_eq!(ids(near), [one.clone(), two.clone()]);
         let written = captions.written(&[one.clone(), two.clone()]).await.unwrap();
