@@ -84,10 +84,10 @@ impl Held {
     pub(crate) async fn position(&self, cursor: Option<&Cursor>) -> Result<usize, Problem> {
         let Some(cursor) = cursor else { return Ok(0) };
         let mut rows = 0;
-        for ledger in [self.embeddings.as_ref().map(Embeddings::ledger), self.captions.as_ref().map(Captions::ledger)] {
-            if let Some(ledger) = ledger {
-                rows += ledger.count_rows().await.map_err(problem::tables)?;
-            }
+        let (embeddings, captions) =
+            (self.embeddings.as_ref().map(Embeddings::ledger), self.captions.as_ref().map(Captions::ledger));
+        for ledger in [embeddings, captions].into_iter().flatten() {
+            rows += ledger.count_rows().await.map_err(problem::tables)?;
         }
         if cursor.position > rows {
             return Err(Problem::field("cursor", "is not one of this server: it is beyond the last row"));
