@@ -48,8 +48,12 @@ lint-deploy:
 
 # Build the image of a program: `just image embedder`, `just image embedder gpu`.
 image program device="cpu":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
     docker build --file infra/Dockerfile --target {{ program }} --build-arg DEVICE={{ device }} \
         --build-arg BUCKETLENS_COMMIT="$(git rev-parse HEAD)" \
+        --tag "bucketlens/{{ program }}:$version{{ if device == "gpu" { "-gpu" } else { "" } }}" \
         --tag bucketlens/{{ program }}:{{ if device == "gpu" { "gpu" } else { "latest" } }} .
 
 # Run compose with infra/compose.yaml: `just compose up --detach --build`, `just compose ps`, `just compose down`.

@@ -5,7 +5,9 @@ A deployment of one program. Takes a dict: root, component (the program), name, 
 {{- define "bucketlens.deployment" -}}
 {{- $v := .values -}}
 {{- $gpu := $v.gpu | default dict -}}
-{{- $resources := $v.resources | default dict -}}
+{{- /* An item of a list takes the place of the whole default item, so what it does not say is said here. */ -}}
+{{- $usual := dict "requests" (dict "cpu" "1" "memory" "1Gi") "limits" (dict "memory" "4Gi") -}}
+{{- $resources := $v.resources | default $usual -}}
 {{- $settings := .settings -}}
 {{- if $gpu.enabled }}
 {{- $settings = merge (dict "BUCKETLENS__RUNTIME__PROVIDER" "cuda" "BUCKETLENS__RUNTIME__REQUIRE_GPU" "true") $settings }}
@@ -65,7 +67,10 @@ spec:
             - name: POD_IP
               valueFrom: {fieldRef: {fieldPath: status.podIP}}
             {{- include "bucketlens.sharedEnv" .root | nindent 12 }}
-            {{- range $name, $value := merge (dict) ($v.env | default dict) $settings }}
+            {{- /* `merge` would take an empty value for none. */}}
+            {{- $env := deepCopy $settings }}
+            {{- range $name, $value := $v.env | default dict }}{{ $_ := set $env $name $value }}{{ end }}
+            {{- range $name, $value := $env }}
             - name: {{ $name }}
               value: {{ $value | quote }}
             {{- end }}
@@ -78,12 +83,11 @@ spec:
           startupProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 5, failureThreshold: 120}
           livenessProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 20, timeoutSeconds: 5}
           readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 5, timeoutSeconds: 3}
+          {{- $limits := deepCopy ($resources.limits | default dict) }}
+          {{- if $gpu.enabled }}{{ $_ := set $limits ($gpu.resource | default "nvidia.com/gpu") ($gpu.count | default 1) }}{{ end }}
           resources:
             requests: {{- toYaml ($resources.requests | default dict) | nindent 14 }}
-            limits: {{- toYaml ($resources.limits | default dict) | nindent 14 }}
-              {{- if $gpu.enabled }}
-              {{ $gpu.resource | default "nvidia.com/gpu" }}: {{ $gpu.count | default 1 }}
-              {{- end }}
+            limits: {{- toYaml $limits | nindent 14 }}
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
             {{- if .root.Values.models.existingClaim }}
