@@ -27,6 +27,23 @@ test('the library shows everything by date, and lets go of what is far away', ()
   assert.deepEqual(seen.slice(0, 900), dates.slice(0, Math.min(seen.length, 900)).map(({ image_id: id }) => id));
 }));
 
+test('an open picture leads through all pages and back', () => withPage('/?view=library', async (page) => {
+  await page.waitForSelector('#pages .tile');
+  const order = [];
+  for (let cursor = ''; order.length < 230;) {
+    const { pictures, next_cursor: next } = await (await page.request.get(`/v1/library?limit=100${cursor}`)).json();
+    order.push(...pictures.map(({ image_id: id }) => id));
+    cursor = `&cursor=${encodeURIComponent(next)}`;
+  }
+  await page.locator('#pages .open').first().click();
+  const go = async (key, id) => {
+    await page.keyboard.press(key);
+    await page.waitForURL(`**#image=${id}`);
+  };
+  for (let place = 1; place < 230; place += 1) await go('ArrowRight', order[place]);
+  for (let place = 228; place > 200; place -= 1) await go('ArrowLeft', order[place]);
+}));
+
 test('a month is jumped to, and the open picture has neighbours', () => withPage('/?view=library', async (page) => {
   const { months } = await (await page.request.get('/v1/library/months')).json();
   const { month } = months[Math.floor(months.length / 2)];

@@ -58,6 +58,26 @@ test('a broken file is among the dead letters with its reason, and found once it
   });
 });
 
+test('a question does not outlive its page, nor take the place of another one', () => withPage('/?view=operations', async (page) => {
+  const stage = card(page, '#stages', EMBED);
+  await button(stage, 'Cancel backfill').click();
+  await says(page.locator('#ask-title'), /Cancel the backfill/);
+  // What is asked meanwhile waits for its turn.
+  await page.evaluate(async () => {
+    const { ask } = await import('/ui/operations/ask.js');
+    globalThis.answered = ask('The second question', '', 'Yes');
+  });
+  assert.match(await page.innerText('#ask-title'), /Cancel the backfill/);
+  await button(page.locator('#ask'), 'Close').click();
+  await says(page.locator('#ask-title'), /The second question/);
+  await page.evaluate(() => { document.querySelector('#to-search').click(); });
+  await page.waitForFunction(() => document.body.dataset.view === 'search');
+  assert.equal(await page.evaluate(() => globalThis.answered), false);
+  await page.keyboard.press('/');
+  await page.keyboard.type('boat');
+  await page.waitForSelector('#grid .tile');
+}));
+
 // The refusal of a model that is not complete is the browser's to log.
 test('another model takes over and gives back', () => withPage('/?view=operations&part=models', async (page) => {
   const second = card(page, '#models', 'second');

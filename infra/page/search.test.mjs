@@ -33,6 +33,27 @@ test('a picture finds itself, and one more example narrows the search', () => wi
   assert.match(page.url(), /\?like=[0-9a-f]{32}$/);
 }));
 
+test('a large picture is sent small', () => withPage('/', async (page) => {
+  const sent = page.waitForRequest((request) => request.url().endsWith('/v1/search'));
+  await page.evaluate(async (url) => {
+    const { shrink } = await import('/ui/shrink.js');
+    const small = await createImageBitmap(await (await fetch(url)).blob());
+    const canvas = new OffscreenCanvas(2400, 1800);
+    canvas.getContext('2d').drawImage(small, 0, 0, 2400, 1800);
+    const large = new File([await canvas.convertToBlob({ type: 'image/png' })], 'large.png');
+    const shrunk = await shrink(new File([large, new Uint8Array(1_000_000)], 'large.png'));
+    const { width, height } = await createImageBitmap(shrunk);
+    globalThis.seen = { width, height, size: shrunk.size };
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([large, new Uint8Array(1_000_000)], 'large.png', { type: 'image/png' }));
+    document.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer }));
+  }, `/v1/images/${(await (await page.request.get('/v1/library?limit=1')).json()).pictures[0].image_id}/thumbnail`);
+  const { width, height, size } = await page.evaluate(() => globalThis.seen);
+  assert.deepEqual([width, height], [1024, 768]);
+  assert.ok(size < 500_000, `${size} bytes`);
+  assert.equal((await (await sent).response()).status(), 200);
+}));
+
 test('the address of a picture of another site is a search, and can be shared', async () => {
   const { key } = samples[3];
   const site = createServer((_, answer) => answer.end(readFileSync(picture(key)))).listen(0, SITE);

@@ -15,7 +15,7 @@ macro_rules! files {
 }
 
 const INDEX: (&str, &str) = ("/", include_str!("../ui/index.html"));
-const FILES: [(&str, &str); 42] = files![
+const FILES: [(&str, &str); 43] = files![
     "app.js",
     "address.js",
     "captioning.js",
@@ -28,6 +28,7 @@ const FILES: [(&str, &str); 42] = files![
     "search.js",
     "server.js",
     "sharing.js",
+    "shrink.js",
     "tuning.js",
     "viewer.js",
     "views.js",

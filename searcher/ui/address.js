@@ -112,9 +112,12 @@ export function change(part, step) {
   go(addressOf(asked), { ...stateOf(asked), step }, { replace: step && history.state?.step === step });
 }
 
+// What else is asked takes its place among the examples.
+const roomFor = ({ words, imageIds, urls }) => Math.max(MOST_EXAMPLES - imageIds.length - urls.length - (words ? 1 : 0), 1);
+
 export function addPictures(files) {
   const asked = readAddress();
   pictures.push(...files);
-  if (viewInAddress() === 'search' && hasExamples(asked)) return change({ pictures: [...asked.pictures, ...files].slice(-MOST_EXAMPLES) });
+  if (viewInAddress() === 'search' && hasExamples(asked)) return change({ pictures: [...asked.pictures, ...files].slice(-roomFor(asked)) });
   go('/', stateOf({ pictures: files.slice(0, MOST_EXAMPLES) }));
 }

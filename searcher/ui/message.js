@@ -44,6 +44,8 @@ function drawLeftOut() {
 function drawMessage() {
   const [title, detail] = messageWords();
   element('message').hidden = !title;
+  // Whoever has scrolled would not see it above.
+  element('message').classList.toggle('over', Boolean(trouble) && scrollY > 300);
   element('message-title').textContent = title ?? '';
   element('message-detail').textContent = detail ?? '';
   element('message-detail').hidden = !detail;

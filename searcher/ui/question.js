@@ -3,6 +3,7 @@ import { closingCross, element, make, on } from './elements.js';
 import { drawFilters } from './filters.js';
 import { complain, results, running, search, status } from './search.js';
 import { imagePath, load } from './server.js';
+import { shrink } from './shrink.js';
 import { say } from './words.js';
 
 const TYPING_PAUSE_MS = 350;
@@ -63,10 +64,10 @@ function searchWords(step) {
 
 const addLink = (url) => change({ words: null, urls: [...readAddress().urls, url].slice(-MOST_EXAMPLES) });
 
-function searchPictures({ files }) {
+async function searchPictures({ files }) {
   if (!files.length) return;
   const pictures = [...files].filter(({ type }) => !type || type.startsWith('image/'));
-  if (pictures.length) addPictures(pictures);
+  if (pictures.length) addPictures(await Promise.all(pictures.map(shrink)));
   else complain({ status: 415, title: say('notPicture'), detail: say('notPictureDetail', files[0].name) });
 }
 

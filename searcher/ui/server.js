@@ -3,6 +3,7 @@
 import { hasExamples, hasFilters, isRelevantOnly } from './address.js';
 
 const PAGE_SIZE = 60;
+const LONGEST_MS = 60_000; // the server gives up before
 
 const KEPT_BLOBS = 500;
 
@@ -21,7 +22,8 @@ export async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
   const key = sessionStorage.getItem(keyFor(path.startsWith('/v1/ops/')));
   if (key !== null) headers.set('Authorization', `Bearer ${key}`);
-  const response = await fetch(path, { ...options, headers }).catch(() => { throw { status: 0 }; });
+  const signal = AbortSignal.any([AbortSignal.timeout(LONGEST_MS), ...(options.signal ? [options.signal] : [])]);
+  const response = await fetch(path, { ...options, headers, signal }).catch(() => { throw { status: 0 }; });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   throw { ...problem, status: response.status };

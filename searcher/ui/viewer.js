@@ -8,9 +8,10 @@ import { captionOf, drawSaid, drawSignals } from './said.js';
 import { fetchMore, keyIsMissing, results } from './search.js';
 import { askFacts, askOriginal, imagePath, loadable } from './server.js';
 import { listenToSharing } from './sharing.js';
-import { bytes, instant, say } from './words.js';
+import { bytes, instant, number, say } from './words.js';
 
 const SWIPE_PX = 60;
+const DEGREES = { maximumFractionDigits: 4 };
 
 const viewer = element('viewer');
 const picture = element('viewer-picture');
@@ -43,7 +44,7 @@ function hitOf(id) {
   const stub = { image_id: id, thumbnail_url: imagePath(id, 'thumbnail'), url: imagePath(id, 'original') };
   const hit = album.find(id) ?? pictures.get(id) ?? stub;
   if (hit === stub) pictures.set(id, stub);
-  if (hit.score !== undefined || hit.isAsked) return hit;
+  if (hit.isAsked) return hit;
   hit.isAsked = true;
   askFacts(id).then(
     (facts) => drawIfShown(Object.assign(hit, facts, { isWhole: true })),
@@ -80,6 +81,8 @@ function draw(hit) {
 
 function drawFacts(hit) {
   element('viewer-key').textContent = hit.key ?? hit.image_id;
+  picture.alt = captionOf(hit)?.text ?? hit.key ?? '';
+  for (const side of ['width', 'height']) picture.setAttribute(side, hit[side] ?? '');
   element('viewer-facts').replaceChildren(...factLines(hit));
   drawSaid(hit);
   drawSignals(hit, results.hits.some(({ signals }) => Object.keys(signals ?? {}).length > 1));
@@ -91,6 +94,8 @@ function factLines(hit) {
     size: hit.width && `${hit.width} × ${hit.height}`,
     file: hit.size_bytes && [hit.format?.toUpperCase(), bytes(hit.size_bytes)].filter(Boolean).join(' · '),
     takenAt: hit.taken_at && instant(hit.taken_at),
+    camera: hit.camera,
+    place: Number.isFinite(hit.latitude) && Number.isFinite(hit.longitude) && `${number(hit.latitude, DEGREES)}°, ${number(hit.longitude, DEGREES)}°`,
     storedAt: hit.last_modified && instant(hit.last_modified),
     scoreLabel: hit.score?.toFixed(4),
     model: hit.signals && results.answer?.model,
@@ -105,8 +110,6 @@ async function drawOriginal(hit) {
   const show = (address) => { if (isCurrent()) picture.src = address; };
   picture.removeAttribute('src');
   picture.dataset.image = hit.image_id;
-  picture.alt = captionOf(hit)?.text ?? hit.key ?? '';
-  for (const side of ['width', 'height']) picture.setAttribute(side, hit[side] ?? '');
   element('viewer-original').href = hit.url;
   const download = `${hit.url}?download=true`;
   element('viewer-download').href = download;
@@ -143,15 +146,15 @@ function leaveImage() {
 }
 
 export function listenToViewer() {
-  let touchedAt = 0;
+  let touchedAt = null; // null: no finger, or several, which zoom
   on('viewer', 'close', leaveImage);
   on('viewer-close', 'click', () => viewer.close());
   listenToSharing();
   on('previous', 'click', () => step(-1));
   on('next', 'click', () => step(1));
-  on('stage', 'touchstart', (event) => { touchedAt = event.touches[0].clientX; });
-  on('stage', 'touchend', (event) => {
-    const moved = event.changedTouches[0].clientX - touchedAt;
-    if (Math.abs(moved) > SWIPE_PX && event.touches.length === 0) step(-Math.sign(moved));
+  on('stage', 'touchstart', ({ touches }) => { touchedAt = touches.length === 1 && visualViewport.scale < 1.01 ? touches[0].clientX : null; });
+  on('stage', 'touchend', ({ touches, changedTouches }) => {
+    const moved = touchedAt === null ? 0 : changedTouches[0].clientX - touchedAt;
+    if (Math.abs(moved) > SWIPE_PX && !touches.length) step(-Math.sign(moved));
   });
 }

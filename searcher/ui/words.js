@@ -54,6 +54,8 @@ const sentences = {
   originalMissing: ['The original cannot be shown here.', '原图无法在此显示。'],
   bucket: ['Bucket', '存储桶'],
   size: ['Size', '尺寸'],
+  camera: ['Camera', '相机'],
+  place: ['Place', '地点'],
   takenAt: ['Taken', '拍摄时间'],
   scoreLabel: ['Score', '分数'],
   summaryLatest: ['{0} matches, latest first', '{0} 张匹配的图片，最近拍摄优先'],

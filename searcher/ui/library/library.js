@@ -6,7 +6,7 @@ import { complain } from '../search.js';
 import { followImage, useAlbum } from '../viewer.js';
 import { say } from '../words.js';
 import { askMonths, drawMonths, listenToMonths, markMonth, monthName } from './months.js';
-import { album, begin, grow, lookAgain, monthInSight, redraw, whenGrown } from './pages.js';
+import { album, begin, grow, hasBegun, lookAgain, monthInSight, redraw, whenGrown } from './pages.js';
 import './words.js';
 
 let until = null; // the newest month shown, null for all
@@ -36,7 +36,7 @@ export function show({ reuse, came }) {
   } else if (came || asked !== until) {
     until = asked;
     scrollTo(0, 0);
-    retry();
+    beginAnew();
   }
 }
 
@@ -51,7 +51,14 @@ export function draw() {
   drawSummary();
 }
 
+/** Goes on where it failed. */
 export async function retry() {
+  if (!hasBegun()) return beginAnew();
+  lookAgain();
+  return grow();
+}
+
+async function beginAnew() {
   total = null;
   begin(until);
   drawSummary();

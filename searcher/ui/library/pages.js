@@ -1,6 +1,7 @@
 // The library, page by page. Of pages far from the window nothing is kept but where they begin and how high they are,
 // so that a hundred thousand pictures can be scrolled through.
 
+import { imageInAddress } from '../address.js';
 import { element, make } from '../elements.js';
 import { focusTile, tile } from '../grid.js';
 import { askJson, clearPictures } from '../server.js';
@@ -120,12 +121,16 @@ function draw(page) {
 function empty(page) {
   // While another view is shown nothing is near, and nothing has a height.
   if (!page.pictures || page.filling || !page.element.offsetHeight) return;
+  // The picture that is open has its neighbours here.
+  if (page.pictures.some((picture) => picture.image_id === imageInAddress())) return;
   page.element.style.height = `${page.element.offsetHeight}px`;
   clearPictures(page.element);
   page.pictures = null;
 }
 
 export const redraw = () => pages.filter((page) => page.pictures).forEach(draw);
+
+export const hasBegun = () => pages.some(({ pictures, next }) => pictures || next);
 
 export function lookAgain() {
   for (const page of pages) {

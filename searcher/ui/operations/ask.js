@@ -1,8 +1,21 @@
+import { viewInAddress } from '../address.js';
 import { element, make, on } from '../elements.js';
 import { sendJson } from '../server.js';
 import { say } from '../words.js';
 
-export function ask(title, detail, yes) {
+let last = Promise.resolve();
+
+/** Whether the reader agrees. One question after the other, and none once these pages were left. */
+export function ask(...words) {
+  last = last.then(() => viewInAddress() === 'operations' && show(...words));
+  return last;
+}
+
+export function closeQuestion() {
+  if (element('ask').open) element('ask').close('no');
+}
+
+function show(title, detail, yes) {
   const dialog = element('ask');
   element('ask-title').textContent = title;
   element('ask-detail').replaceChildren(detail);

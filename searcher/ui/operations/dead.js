@@ -6,12 +6,15 @@ import { drawLetters, showThumbnail } from './letters.js';
 
 const LISTED = 100;
 const MOST_LISTED = 1000;
+const LEAST_PAUSE_MS = 15_000;
 
 const form = () => element('dead-filter').elements;
-let found = { groups: [], total: 0 };
+let found = { groups: [], total: 0, asked: {} }; // `asked` is the filter it was found by
 let stageNames = [];
 let differs = 0; // how often in a row the queues told another number than what is shown
 let isReading = false;
+let isOutdated = false; // the filter was changed during a look
+let readAt = 0;
 
 export function listen() {
   let pause;
@@ -22,29 +25,40 @@ export function listen() {
   });
   element('dead-all').append(
     make('span.muted'),
-    button('replay', () => shift('replay', filter())),
-    button('drop', () => shift('drop', filter())),
+    button('replay', () => shift('replay', found.asked)),
+    button('drop', () => shift('drop', found.asked)),
   );
 }
 
 const filter = () => Object.fromEntries(['stage', 'class', 'key'].map((name) => [name, form()[name].value.trim()]).filter(([, value]) => value));
 
 export async function read() {
+  isOutdated = isReading;
   if (isReading) return;
   isReading = true;
+  do {
+    isOutdated = false;
+    await look(filter());
+  } while (isOutdated);
+  isReading = false;
+  readAt = Date.now();
+  drawGroups();
+}
+
+async function look(asked) {
   try {
-    found = await askJson(`/v1/ops/dead/groups?${new URLSearchParams(filter())}`);
+    found = { ...await askJson(`/v1/ops/dead/groups?${new URLSearchParams(asked)}`), asked };
     element('dead-wrong').textContent = '';
   } catch (problem) {
     if (problem.status !== 401) element('dead-wrong').textContent = problem.detail ?? say('unreachable');
   }
-  isReading = false;
-  drawGroups();
 }
 
 // Looking takes the letters out of the queue for a moment: only when their number is another one for good.
-export function notice(stages, anew) {
+export function notice(stages, { isShown, anew }) {
   stageNames = stages.map(({ stage }) => stage);
+  // What is not known is not another number.
+  if (!isShown || (!anew && (Date.now() - readAt < LEAST_PAUSE_MS || stages.some(({ dead }) => dead === null)))) return;
   const chosen = form().stage.value;
   const count = stages.reduce((sum, { stage, dead }) => sum + (!chosen || stage === chosen ? dead ?? 0 : 0), 0);
   differs = count === found.total ? 0 : differs + 1;
@@ -89,16 +103,19 @@ function drawGroup(row, group) {
   const details = row.firstChild;
   words.textContent = reason || kind;
   total.textContent = number(count);
-  if (details.open && row.dataset.count !== String(count)) open(details.lastChild, group);
+  if (details.open && row.dataset.count !== String(count)) open(details.lastChild, group, Number(details.lastChild.dataset.limit));
   row.dataset.count = count;
   facts.textContent = [kind, stage, last && instant(last), replayed && say('replayed', replayed)].filter(Boolean).join(' · ');
 }
 
 async function open(place, { id, stage }, limit = LISTED) {
-  const answer = await attempt(askJson(`/v1/ops/dead?${new URLSearchParams({ ...filter(), stage, group: id, limit })}`));
+  const { asked } = found;
+  const answer = await attempt(askJson(`/v1/ops/dead?${new URLSearchParams({ ...asked, stage, group: id, limit })}`));
   if (!answer) return;
+  place.dataset.limit = limit;
+  const before = new Set([...place.querySelectorAll(':checked')].map(({ value }) => value));
   const ticked = () => [...place.querySelectorAll(':checked')].map(({ value }) => value);
-  const meant = () => ({ stage, ...(ticked().length ? { ids: ticked() } : { ...filter(), stage, group: id }) });
+  const meant = () => ({ stage, ...(ticked().length ? { ids: ticked() } : { ...asked, stage, group: id }) });
   const words = make('span.muted');
   const tell = () => { words.textContent = ticked().length ? say('someLetters', ticked().length) : say('allLetters', answer.matching); };
   const doing = make('p.doing', {}, words, button('replay', () => shift('replay', meant())), button('drop', () => shift('drop', meant())));
@@ -107,6 +124,7 @@ async function open(place, { id, stage }, limit = LISTED) {
   }
   const list = make('ul.letters');
   drawLetters(list, answer.letters, shift);
+  for (const box of list.querySelectorAll('input')) box.checked = before.has(box.value);
   on(list, 'change', tell);
   place.replaceChildren(doing, list);
   tell();

@@ -4,23 +4,31 @@ import { number, percent, say, translate } from '../words.js';
 import { ask, attempt, button, drawNumbers, order } from './ask.js';
 
 let models = [];
-let model = null; // what the searcher says of its own
+let own = {}; // what the searcher says of itself
+let readAt = 0;
+
+const PERIOD_MS = 10_000;
 
 export async function read() {
-  [{ models }, { model }] = await Promise.all([
+  readAt = Date.now();
+  [{ models }, own] = await Promise.all([
     askJson('/v1/ops/models').catch(() => ({ models })),
-    askStatus().catch(() => ({ model })),
+    askStatus().catch(() => own),
   ]);
   draw();
 }
 
+export const readNowAndThen = () => Date.now() - readAt > PERIOD_MS && read();
+
 export function draw() {
-  if (model) {
-    const { active: provider, requested, reason } = model.placement.image;
-    const instead = reason ? [say('providerInstead', requested, reason)] : [];
-    element('provider').textContent = [say('provider', model.id, provider), ...instead].join(' ');
-  }
+  element('provider').textContent = [...provider(own.model), own.wanted && say('wanted', own.wanted, own.problem ?? '')].filter(Boolean).join(' ');
   drawList(element('models'), models, ({ id }) => id, build, drawModel);
+}
+
+function provider(model) {
+  if (!model) return [];
+  const { active: used, requested, reason } = model.placement.image;
+  return [say('provider', model.id, used), reason && say('providerInstead', requested, reason)];
 }
 
 const active = () => models.find((one) => one.active)?.id;

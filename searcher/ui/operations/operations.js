@@ -3,7 +3,7 @@ import { drawList, element, make, on } from '../elements.js';
 import { complain, keyIsMissing, trouble } from '../search.js';
 import { askJson } from '../server.js';
 import { number, percent, say, span } from '../words.js';
-import { attempt } from './ask.js';
+import { attempt, closeQuestion } from './ask.js';
 import * as dead from './dead.js';
 import * as models from './models.js';
 import * as stages from './stages.js';
@@ -29,12 +29,17 @@ export function show({ came }) {
 }
 
 export function hide() {
+  closeQuestion();
+  stop();
+}
+
+function stop() {
   clearTimeout(timer);
   timer = null;
 }
 
 export function retry() {
-  hide();
+  stop();
   models.read();
   return look({ anew: true });
 }
@@ -43,16 +48,17 @@ async function look({ anew = false } = {}) {
   const mine = setTimeout(() => {});
   timer = mine;
   if (!document.hidden || anew) {
-    try {
-      const [progress, running, health] = await Promise.all(['progress', 'operations', 'health'].map((what) => askJson(`/v1/ops/${what}`)));
-      known = { stages: progress.stages, operations: running.operations, health };
-      if (trouble?.isOperators) complain(null);
-      dead.notice(known.stages, anew);
-    } catch (problem) {
-      if (timer === mine) complain({ ...problem, title: say('operationsAway'), isOperators: true });
-    }
+    // One may fail because of what another one tells: that the store is away.
+    const answers = await Promise.allSettled(['progress', 'operations', 'health'].map((what) => askJson(`/v1/ops/${what}`)));
     // Left or begun anew meanwhile.
     if (timer !== mine) return;
+    const [progress, running, health] = answers.map(({ value }) => value);
+    const failed = answers.find(({ reason }) => reason)?.reason;
+    known = { stages: progress?.stages ?? known.stages, operations: running?.operations ?? known.operations, health: health ?? null };
+    if (failed) complain({ ...failed, ...(!health && { title: say('operationsAway') }), isOperators: true });
+    else if (trouble?.isOperators) complain(null);
+    if (progress) dead.notice(known.stages, { isShown: partInAddress() === 'dead', anew });
+    if (partInAddress() === 'models' && !anew) models.readNowAndThen();
     draw();
     if (keyIsMissing()) return;
   }

@@ -7,6 +7,7 @@ const shown = (value, options) => (value === null || value === undefined ? '–'
 export function listen() {
   on('sweep', 'click', () => order('sweep'));
   on('sweep-dry', 'click', () => order('sweep', { dry_run: true }));
+  on('sweep-release', 'click', () => order('sweep', { release: true }));
   on('maintain', 'click', () => order('maintain'));
 }
 

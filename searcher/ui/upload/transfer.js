@@ -4,6 +4,7 @@ import { askJson, sendJson } from '../server.js';
 
 const AT_ONCE = 4;
 const LINKS_AT_ONCE = 20;
+const SILENT_MS = 60_000;
 const PAUSES_MS = [1000, 2000, 4000, 8000, 16_000];
 
 const waiting = [];
@@ -88,6 +89,7 @@ async function sendOnce(file) {
     if (problem.status && problem.status < 500 && problem.status !== 429) throw problem;
     return problem.status;
   }
+  if (file.state === 'cancelled') return 0;
   const status = await put(file);
   if (status === 412) asksFirst = true;
   return status;
@@ -112,15 +114,25 @@ const isThere = (key) => askJson(`/v1/objects?${new URLSearchParams({ key })}`).
 function put(file) {
   // Only this kind of request tells how much has been sent.
   const request = new XMLHttpRequest();
+  let silent;
+  const wait = () => {
+    clearTimeout(silent);
+    silent = setTimeout(() => request.abort(), SILENT_MS);
+  };
   request.upload.addEventListener('progress', ({ loaded }) => {
+    wait();
     file.sent = loaded;
     changed(file);
   });
   file.stop = () => request.abort();
   return new Promise((resolve) => {
-    request.addEventListener('loadend', () => resolve(request.status));
+    request.addEventListener('loadend', () => {
+      clearTimeout(silent);
+      resolve(request.status);
+    });
     request.open(file.link.method, file.link.url);
     for (const [name, value] of Object.entries(file.link.headers)) request.setRequestHeader(name, value);
     request.send(file.file);
+    wait();
   });
 }

@@ -3,7 +3,7 @@
 import { viewInAddress } from '../address.js';
 import { copyOf, element, drawList, make, on } from '../elements.js';
 import { takeDrops } from '../question.js';
-import { complain, readStatus, status } from '../search.js';
+import { complain, readStatus, status, trouble } from '../search.js';
 import { imagePath, load } from '../server.js';
 import { bytes, percent, say, translate } from '../words.js';
 import { awaitArrival, whenArrived } from './arrival.js';
@@ -48,6 +48,7 @@ export function start() {
 export async function show() {
   takeDrops(async (transfer) => take(await droppedFiles(transfer)), 'dropToUpload');
   if (!status) await readStatus();
+  if (!status && !trouble) complain({ status: 0 });
   draw();
 }
 
