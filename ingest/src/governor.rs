@@ -71,6 +71,8 @@ impl Governor {
                 }
                 tokio::time::sleep(POLL).await;
             }
+            // A gauge keeps what it was told last: of queues that are gone, or another process's business by now.
+            stages.iter().for_each(|stage| show(stage, true, Depths::default()));
         });
         Self { seen }
     }
@@ -108,17 +110,20 @@ impl Seen {
         let others = depths.retry.unwrap_or(0) + depths.suspect.unwrap_or(0);
         let idle = waiting == 0 && others == 0;
         self.idle_since = if idle { self.idle_since.or_else(|| Some(Instant::now())) } else { None };
-        metrics::gauge!("bucketlens_ingest_queue_open", "stage" => stage.to_string()).set(if self.open { 1.0 } else { 0.0 });
-        for (queue, depth) in [
-            ("work", depths.work),
-            ("bulk", depths.bulk),
-            ("retry", depths.retry),
-            ("suspect", depths.suspect),
-            ("dead", depths.dead),
-        ] {
-            metrics::gauge!("bucketlens_queue_depth", "stage" => stage.to_string(), "queue" => queue)
-                .set(f64::from(depth.unwrap_or(0)));
-        }
+        show(stage, self.open, depths);
+    }
+}
+
+fn show(stage: &StageName, open: bool, depths: Depths) {
+    metrics::gauge!("bucketlens_ingest_queue_open", "stage" => stage.to_string()).set(if open { 1.0 } else { 0.0 });
+    for (queue, depth) in [
+        ("work", depths.work),
+        ("bulk", depths.bulk),
+        ("retry", depths.retry),
+        ("suspect", depths.suspect),
+        ("dead", depths.dead),
+    ] {
+        metrics::gauge!("bucketlens_queue_depth", "stage" => stage.to_string(), "queue" => queue).set(f64::from(depth.unwrap_or(0)));
     }
 }
 
