@@ -45,12 +45,20 @@ pub(crate) struct Caption {
 
 // Rows that cannot be stored would not be stored by trying again; anything else means that the store is in trouble.
 pub(crate) fn table_failure(error: TableError) -> Failure {
-    if error.is_about_rows() { Failure::dead_letter("invalid_rows", error) } else { Failure::halt("store_unavailable", error) }
+    if error.is_about_rows() {
+        Failure::dead_letter("invalid_rows", error)
+    } else {
+        Failure::halt("store_unavailable", error)
+    }
 }
 
 impl Caption {
     fn said(&self, described: Described, picture: Option<&Embedding>) -> Result<Said, Failure> {
-        let keywords = self.keywords.as_ref().map(|keywords| keywords.of(&described, picture)).unwrap_or_default();
+        let keywords = self
+            .keywords
+            .as_ref()
+            .map(|keywords| keywords.of(&described, picture))
+            .unwrap_or_default();
         let mut captions = described.captions;
         if captions.is_empty() {
             return Err(Failure::retry("empty_caption", "the provider wrote no caption"));
@@ -64,7 +72,11 @@ impl Caption {
     fn with_vectors(text: &TextEncoder, said: Vec<Said>) -> Result<Vec<Captioned>, Failure> {
         let sentences: Vec<_> = said.iter().map(|said| said.caption.clone()).collect();
         let vectors = text.encode(&sentences).map_err(model_failure)?;
-        Ok(said.into_iter().zip(vectors).map(|(said, vector)| Captioned { said, vector: vector.into_vec() }).collect())
+        Ok(said
+            .into_iter()
+            .zip(vectors)
+            .map(|(said, vector)| Captioned { said, vector: vector.into_vec() })
+            .collect())
     }
 }
 
@@ -83,7 +95,10 @@ impl Stage for Caption {
         let written = self.captions.written(&ids).await.map_err(table_failure)?;
         let is_done = |(id, redo): &&(ImageId, Redo)| {
             written.get(&id.to_string()).is_some_and(|written| match redo {
-                Redo::Outdated => written.provider == self.question.provider && written.prompt_hash == self.question.prompt_hash,
+                Redo::Outdated => {
+                    written.provider == self.question.provider
+                        && written.prompt_hash == self.question.prompt_hash
+                }
                 Redo::Since(moment) => written.at >= *moment,
             })
         };
@@ -93,8 +108,11 @@ impl Stage for Caption {
     fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<Prepared, Failure> {
         let bad = |error: inference::PictureError| Failure::dead_letter(error.class(), error);
         let keywords = self.keywords.as_ref();
-        let detail = Detail::ShortSide(self.describer.side().max(keywords.map_or(0, |keywords| keywords.side())));
-        let picture = inference::decode_within(&self.in_flight, &bytes, &self.limits, detail).map_err(bad)?;
+        let detail = Detail::ShortSide(
+            self.describer.side().max(keywords.map_or(0, |keywords| keywords.side())),
+        );
+        let picture =
+            inference::decode_within(&self.in_flight, &bytes, &self.limits, detail).map_err(bad)?;
         let seen = self.describer.prepare(&picture).map_err(bad)?;
         let pixels = keywords.map(|keywords| keywords.prepare(&picture));
         Ok(Prepared { facts: facts(object, &bytes, &picture), seen, pixels })
@@ -105,16 +123,26 @@ impl Stage for Caption {
     }
 
     async fn known(&self, batch: &[&Prepared]) -> Result<Vec<Option<Captioned>>, Failure> {
-        let hashes: Vec<_> = batch.iter().map(|prepared| prepared.facts.content_hash.clone()).collect();
+        let hashes: Vec<_> =
+            batch.iter().map(|prepared| prepared.facts.content_hash.clone()).collect();
         let Question { provider, prompt_hash } = &self.question;
-        let said = self.captions.said_of_content(&hashes, provider, prompt_hash).await.map_err(table_failure)?;
-        let (places, found): (Vec<_>, Vec<_>) =
-            hashes.iter().enumerate().filter_map(|(place, hash)| Some((place, said.get(hash)?.clone()))).unzip();
+        let said = self
+            .captions
+            .said_of_content(&hashes, provider, prompt_hash)
+            .await
+            .map_err(table_failure)?;
+        let (places, found): (Vec<_>, Vec<_>) = hashes
+            .iter()
+            .enumerate()
+            .filter_map(|(place, hash)| Some((place, said.get(hash)?.clone())))
+            .unzip();
         let mut known = vec![None; batch.len()];
         if !found.is_empty() {
             let text = self.text.clone();
-            let encoding = tokio::task::spawn_blocking(move || Self::with_vectors(&text, found)).await;
-            let captioned = encoding.unwrap_or_else(|panic| Err(Failure::retry("inference_panic", panic)))?;
+            let encoding =
+                tokio::task::spawn_blocking(move || Self::with_vectors(&text, found)).await;
+            let captioned =
+                encoding.unwrap_or_else(|panic| Err(Failure::retry("inference_panic", panic)))?;
             for (place, captioned) in places.into_iter().zip(captioned) {
                 known[place] = Some(captioned);
             }
@@ -123,16 +151,23 @@ impl Stage for Caption {
     }
 
     fn infer(&self, batch: &[&Prepared]) -> Result<Vec<Captioned>, Failure> {
-        let seen: Vec<_> = batch.iter().map(|prepared| (prepared.facts.image_id.as_str(), &prepared.seen)).collect();
+        let seen: Vec<_> = batch
+            .iter()
+            .map(|prepared| (prepared.facts.image_id.as_str(), &prepared.seen))
+            .collect();
         let described = self.describer.describe(&seen)?;
-        let pictures =
-            batch.iter().filter_map(|prepared| Some((prepared.facts.content_hash.as_str(), prepared.pixels.as_ref()?)));
+        let pictures = batch.iter().filter_map(|prepared| {
+            Some((prepared.facts.content_hash.as_str(), prepared.pixels.as_ref()?))
+        });
         let vectors = match &self.keywords {
             Some(keywords) => keywords.vectors(&pictures.collect::<Vec<_>>())?,
             None => HashMap::new(),
         };
         let vectors = batch.iter().map(|prepared| vectors.get(&prepared.facts.content_hash));
-        let said = described.into_iter().zip(vectors).map(|(described, vector)| self.said(described, vector));
+        let said = described
+            .into_iter()
+            .zip(vectors)
+            .map(|(described, vector)| self.said(described, vector));
         let said = said.collect::<Result<Vec<_>, _>>()?;
         Self::with_vectors(&self.text, said)
     }
@@ -144,6 +179,9 @@ impl Stage for Caption {
             said: row.output.said.clone(),
             vector: row.output.vector.clone(),
         };
-        self.captions.append(&rows.iter().map(row).collect::<Vec<_>>(), &batch_id).await.map_err(table_failure)
+        self.captions
+            .append(&rows.iter().map(row).collect::<Vec<_>>(), &batch_id)
+            .await
+            .map_err(table_failure)
     }
 }

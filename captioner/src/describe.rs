@@ -58,19 +58,26 @@ impl Describer {
     }
 }
 
-fn by_model(captioner: &Captioner, languages: &[String], batch: &[(&str, &Seen)]) -> Result<Vec<Described>, Failure> {
+fn by_model(
+    captioner: &Captioner,
+    languages: &[String],
+    batch: &[(&str, &Seen)],
+) -> Result<Vec<Described>, Failure> {
     let pixels = batch.iter().filter_map(|(_, seen)| match seen {
         Seen::Pixels(pixels) => Some(pixels),
         Seen::Jpeg(_) => None,
     });
     let pixels: Vec<_> = pixels.collect();
-    let mut described = vec![Described { captions: Vec::new(), keywords: Vec::new() }; pixels.len()];
+    let mut described =
+        vec![Described { captions: Vec::new(), keywords: Vec::new() }; pixels.len()];
     for language in languages {
         let captions = captioner.caption(&pixels, language).map_err(model_failure)?;
-        metrics::gauge!("bucketlens_model_batch", "model" => captioner.model().to_owned()).set(captioner.batch() as f64);
+        metrics::gauge!("bucketlens_model_batch", "model" => captioner.model().to_owned())
+            .set(captioner.batch() as f64);
         for (described, caption) in described.iter_mut().zip(captions) {
             if !says_anything(&caption.text) {
-                let reason = format!("the captioner {} wrote no word in '{language}'", captioner.model());
+                let reason =
+                    format!("the captioner {} wrote no word in '{language}'", captioner.model());
                 return Err(Failure::retry("empty_caption", reason));
             }
             let end = if caption.ended { "end" } else { "cut" };
@@ -90,7 +97,10 @@ fn by_endpoint(openai: &OpenAi, batch: &[(&str, &Seen)]) -> Result<Vec<Described
     });
     let answers = Handle::current().block_on(join_all(asking));
     // An endpoint that is away says nothing about the pictures.
-    if let Some(Err(halt)) = answers.iter().find(|answer| answer.as_ref().is_err_and(|failure| failure.action == Action::Halt)) {
+    if let Some(Err(halt)) = answers
+        .iter()
+        .find(|answer| answer.as_ref().is_err_and(|failure| failure.action == Action::Halt))
+    {
         return Err(halt.clone());
     }
     answers.into_iter().collect()
@@ -103,7 +113,11 @@ fn says_anything(caption: &str) -> bool {
 
 /// A model that cannot be run halts the process; any other failure may be one picture's.
 pub(crate) fn model_failure(error: ModelError) -> Failure {
-    if error.is_fatal() { Failure::halt("model_unavailable", error) } else { Failure::retry("inference_failed", error) }
+    if error.is_fatal() {
+        Failure::halt("model_unavailable", error)
+    } else {
+        Failure::retry("inference_failed", error)
+    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,9 @@ impl Keywords {
         settings: KeywordSettings,
         languages: &[String],
     ) -> Result<Self, TableError> {
-        let asked = |language: &str| languages.iter().any(|asked| asked.split('-').next() == Some(language));
+        let asked = |language: &str| {
+            languages.iter().any(|asked| asked.split('-').next() == Some(language))
+        };
         let neither = !asked("en") && !asked("zh");
         Ok(Self {
             image,
@@ -75,15 +77,21 @@ impl Keywords {
 
     /// The vectors of pictures, by their content: those that are stored, and for the others what the model says. None while it
     /// is not known what is usual, because nothing is learnt from them then. Blocks, on a blocking thread of the runtime.
-    pub(crate) fn vectors(&self, pictures: &[(&str, &Pixels)]) -> Result<HashMap<String, Embedding>, Failure> {
+    pub(crate) fn vectors(
+        &self,
+        pictures: &[(&str, &Pixels)],
+    ) -> Result<HashMap<String, Embedding>, Failure> {
         if !self.tagger().is_ready() {
             return Ok(HashMap::new());
         }
         let hashes: Vec<_> = pictures.iter().map(|(hash, _)| (*hash).to_owned()).collect();
         let stored = Handle::current().block_on(self.stored(&hashes)).map_err(table_failure)?;
-        let mut vectors: HashMap<_, _> =
-            stored.into_iter().filter_map(|(hash, vector)| Some((hash, Embedding::normalise(vector)?))).collect();
-        let missing: Vec<_> = pictures.iter().filter(|(hash, _)| !vectors.contains_key(*hash)).collect();
+        let mut vectors: HashMap<_, _> = stored
+            .into_iter()
+            .filter_map(|(hash, vector)| Some((hash, Embedding::normalise(vector)?)))
+            .collect();
+        let missing: Vec<_> =
+            pictures.iter().filter(|(hash, _)| !vectors.contains_key(*hash)).collect();
         let pixels: Vec<_> = missing.iter().map(|(_, pixels)| *pixels).collect();
         let encoded = self.image.encode(&pixels).map_err(model_failure)?;
         vectors.extend(missing.into_iter().map(|(hash, _)| (*hash).to_owned()).zip(encoded));
@@ -99,7 +107,10 @@ impl Keywords {
 
     async fn embeddings(&self) -> Result<Option<&Embeddings>, TableError> {
         if self.embeddings.get().is_none() {
-            let Some(embeddings) = Embeddings::open(&self.database, self.space.clone()).await? else { return Ok(None) };
+            let Some(embeddings) = Embeddings::open(&self.database, self.space.clone()).await?
+            else {
+                return Ok(None);
+            };
             let _ = self.embeddings.set(embeddings);
         }
         Ok(self.embeddings.get())
@@ -108,7 +119,13 @@ impl Keywords {
     /// Keywords of a picture, lower case, each once, in the languages of the captions: the surest first.
     pub(crate) fn of(&self, described: &Described, picture: Option<&Embedding>) -> Vec<String> {
         let most = self.settings.most;
-        let mut found = Found { most, english: self.english, chinese: self.chinese, terms: 0, words: Vec::new() };
+        let mut found = Found {
+            most,
+            english: self.english,
+            chinese: self.chinese,
+            terms: 0,
+            words: Vec::new(),
+        };
         for (_, caption) in &described.captions {
             terms_in(caption).into_iter().for_each(|term| found.term(term));
         }
@@ -130,7 +147,9 @@ impl Keywords {
         loop {
             match self.look(learnt_from).await {
                 Ok(rows) => learnt_from = rows,
-                Err(error) => tracing::warn!(%error, "cannot learn what is usual in this bucket, trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot learn what is usual in this bucket, trying again")
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -148,7 +167,8 @@ impl Keywords {
         }
         let sample = embeddings.ledger().sample(SAMPLE).await?;
         let tagger = self.tagger();
-        let Ok(tagger) = tokio::task::spawn_blocking(move || tagger.with_background(&sample)).await else {
+        let Ok(tagger) = tokio::task::spawn_blocking(move || tagger.with_background(&sample)).await
+        else {
             return Ok(learnt_from);
         };
         tracing::info!(rows, ready = tagger.is_ready(), "learnt what is usual in this bucket");
@@ -169,7 +189,10 @@ struct Found {
 impl Found {
     /// A term in all languages counts as one.
     fn term(&mut self, Term { en, zh }: Term) {
-        let names = [(self.english, en), (self.chinese, zh)].into_iter().filter(|(asked, _)| *asked).map(|(_, name)| name);
+        let names = [(self.english, en), (self.chinese, zh)]
+            .into_iter()
+            .filter(|(asked, _)| *asked)
+            .map(|(_, name)| name);
         self.add(names.map(str::to_owned).collect());
     }
 
@@ -195,7 +218,8 @@ mod tests {
 
     #[test]
     fn each_keyword_is_there_once_and_no_more_terms_than_asked() {
-        let mut found = Found { most: 3, english: true, chinese: true, terms: 0, words: Vec::new() };
+        let mut found =
+            Found { most: 3, english: true, chinese: true, terms: 0, words: Vec::new() };
         let (cat, car) = (Term { en: "cat", zh: "猫" }, Term { en: "car", zh: "汽车" });
         found.term(cat);
         found.word(" Cat ");

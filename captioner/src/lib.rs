@@ -19,7 +19,9 @@ use table::location::Location;
 use table::probe::ProbeError;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::settings::{CaptionSettings, KeywordSettings, PictureSettings, ProviderName, Settings};
+pub use crate::settings::{
+    CaptionSettings, KeywordSettings, PictureSettings, ProviderName, Settings,
+};
 
 use crate::status::Running;
 
@@ -38,7 +40,12 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     // Answers until the last delivery is settled: "not ready" says more than a closed port.
     let finished = CancellationToken::new();
     let running = Running::default();
-    let http = tokio::spawn(service::serve(listener, running.clone().router(), health.clone(), finished.clone()));
+    let http = tokio::spawn(service::serve(
+        listener,
+        running.clone().router(),
+        health.clone(),
+        finished.clone(),
+    ));
     let worked = work(settings, worker, health, running, shutdown).await;
     finished.cancel();
     http.await??;
@@ -52,11 +59,16 @@ async fn work(
     running: Running,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
+    let location =
+        Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let away = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
-    let Some(()) = service::until_works(&health, "store", &shutdown, away, || table::probe::probe(&location)).await? else {
+    let Some(()) =
+        service::until_works(&health, "store", &shutdown, away, || table::probe::probe(&location))
+            .await?
+    else {
         return Ok(());
     };
     let bucket = Bucket::connect(&settings.bucket).await;
-    serve::serve(serve::Process { settings, bucket, location, health, running, worker }, shutdown).await
+    serve::serve(serve::Process { settings, bucket, location, health, running, worker }, shutdown)
+        .await
 }

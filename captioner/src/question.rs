@@ -6,7 +6,13 @@ use pipeline::question::Question;
 const DIGITS: usize = 16;
 
 /// The question of these words to this provider: model or its version, prompt, languages, longest length.
-pub(crate) fn question(provider: String, model: &str, prompt: &str, languages: &[String], max_tokens: usize) -> Question {
+pub(crate) fn question(
+    provider: String,
+    model: &str,
+    prompt: &str,
+    languages: &[String],
+    max_tokens: usize,
+) -> Question {
     let mut hasher = blake3::Hasher::new();
     let mut part = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());

@@ -65,19 +65,29 @@ pub(crate) async fn serve(process: Process, shutdown: CancellationToken) -> anyh
     };
     let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);
     let loaded = service::until_works(&health, "model", &shutdown, missing, load).await?;
-    let Some(Loaded { id, describer, question, text, space, tagging }) = loaded else { return Ok(()) };
+    let Some(Loaded { id, describer, question, text, space, tagging }) = loaded else {
+        return Ok(());
+    };
     running.set(&id, &question, &settings.captions.languages, &space.model, &describer);
-    tracing::info!(captioner = id, provider = question.provider, prompt_hash = question.prompt_hash, "captioner is warm");
+    tracing::info!(
+        captioner = id,
+        provider = question.provider,
+        prompt_hash = question.prompt_hash,
+        "captioner is warm"
+    );
 
     let open = || open(&location, &id, &space);
-    let Some(captions) = service::until_works(&health, "store", &shutdown, TableError::may_pass, open).await? else {
+    let Some(captions) =
+        service::until_works(&health, "store", &shutdown, TableError::may_pass, open).await?
+    else {
         return Ok(());
     };
     let keywords = match tagging {
         None => None,
         Some(tagging) => {
             let (settings, languages) = (settings.keywords.clone(), &settings.captions.languages);
-            let keywords = Arc::new(Keywords::new(tagging, &location, space, settings, languages).await?);
+            let keywords =
+                Arc::new(Keywords::new(tagging, &location, space, settings, languages).await?);
             tokio::spawn(Arc::clone(&keywords).learn(shutdown.clone()));
             Some(keywords)
         }
@@ -89,7 +99,8 @@ pub(crate) async fn serve(process: Process, shutdown: CancellationToken) -> anyh
     }
     let (stage, topology) = (StageName::caption(&id), Topology::new(&settings.amqp.namespace));
     let name = format!("captioner {worker} {stage}");
-    let publisher = Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
+    let publisher =
+        Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
     let parts = Parts {
         stage: Caption {
             captions,
@@ -122,7 +133,10 @@ fn load(settings: &Settings) -> anyhow::Result<Loaded> {
     let runtime = Runtime::start(&settings.runtime)?;
     let text = model.text_encoder(&runtime)?;
     let tagging = match settings.keywords.enabled {
-        true => Some((model.image_encoder(&runtime, captions.max_batch)?, tagger(&text, &settings.keywords)?)),
+        true => Some((
+            model.image_encoder(&runtime, captions.max_batch)?,
+            tagger(&text, &settings.keywords)?,
+        )),
         false => None,
     };
     let (manifest, manifest_hash) = (model.manifest, model.digest);
@@ -150,13 +164,21 @@ fn openai(settings: &Settings) -> anyhow::Result<(String, Describer, Question)> 
     Ok((id.clone(), Describer::OpenAi(Box::new(openai)), question))
 }
 
-fn onnx(captions: &CaptionSettings, folder: &Path, runtime: &Runtime) -> anyhow::Result<(String, Describer, Question)> {
+fn onnx(
+    captions: &CaptionSettings,
+    folder: &Path,
+    runtime: &Runtime,
+) -> anyhow::Result<(String, Describer, Question)> {
     let CaptionSettings { model, languages, max_batch, max_tokens, .. } = captions;
     let model = captioner::Model::find(model, folder)?;
     let id = model.manifest.id.clone();
-    let written: Vec<_> = model.manifest.decoder.languages.iter().map(|entry| entry.language.as_str()).collect();
+    let written: Vec<_> =
+        model.manifest.decoder.languages.iter().map(|entry| entry.language.as_str()).collect();
     if let Some(other) = languages.iter().find(|language| !written.contains(&language.as_str())) {
-        let problem = format!("the captioner '{id}' does not write '{other}': it writes {}", written.join(", "));
+        let problem = format!(
+            "the captioner '{id}' does not write '{other}': it writes {}",
+            written.join(", ")
+        );
         return Err(SettingsError::value("captions.languages", problem).into());
     }
     let captioner = model.load(runtime, *max_batch, *max_tokens)?;

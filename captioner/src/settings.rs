@@ -104,10 +104,17 @@ impl KeywordSettings {
         if !(0.0..=100.0).contains(&self.threshold) {
             return Err(SettingsError::value("keywords.threshold", "must be from 0 to 100"));
         }
-        if let Some(unknown) = self.known.iter().find(|name| inference::keywords::term(name).is_none()) {
-            return Err(SettingsError::value("keywords.known", format!("names '{unknown}', which the vocabulary does not hold")));
+        if let Some(unknown) =
+            self.known.iter().find(|name| inference::keywords::term(name).is_none())
+        {
+            return Err(SettingsError::value(
+                "keywords.known",
+                format!("names '{unknown}', which the vocabulary does not hold"),
+            ));
         }
-        if self.understood.is_empty() || self.understood.iter().any(|language| language != "en" && language != "zh") {
+        if self.understood.is_empty()
+            || self.understood.iter().any(|language| language != "en" && language != "zh")
+        {
             return Err(SettingsError::value("keywords.understood", "must name en, zh or both"));
         }
         Ok(())
@@ -132,7 +139,12 @@ impl Settings {
     /// What one picture may cost.
     pub(crate) fn limits(&self) -> PictureLimits {
         let PictureSettings { max_pixels, max_side, max_decoded_bytes, .. } = self.picture;
-        PictureLimits { max_bytes: self.fetch.max_object_bytes, max_pixels, max_side, max_decoded_bytes }
+        PictureLimits {
+            max_bytes: self.fetch.max_object_bytes,
+            max_pixels,
+            max_side,
+            max_decoded_bytes,
+        }
     }
 }
 
@@ -142,21 +154,34 @@ impl CaptionSettings {
             return Err(SettingsError::value("captions.model", "must name a captioner"));
         }
         if self.text_model.is_empty() {
-            return Err(SettingsError::value("captions.text_model", "must name a model with a text tower"));
+            return Err(SettingsError::value(
+                "captions.text_model",
+                "must name a model with a text tower",
+            ));
         }
         if !self.id.is_empty() {
-            check_id(&self.id).map_err(|error| SettingsError::value("captions.id", error.to_string()))?;
+            check_id(&self.id)
+                .map_err(|error| SettingsError::value("captions.id", error.to_string()))?;
         }
         if !(1..=MOST_LANGUAGES).contains(&self.languages.len()) {
-            return Err(SettingsError::value("captions.languages", format!("must name 1 to {MOST_LANGUAGES} languages")));
+            return Err(SettingsError::value(
+                "captions.languages",
+                format!("must name 1 to {MOST_LANGUAGES} languages"),
+            ));
         }
         for (place, language) in self.languages.iter().enumerate() {
             if self.languages[..place].contains(language) {
-                return Err(SettingsError::value("captions.languages", format!("names '{language}' twice")));
+                return Err(SettingsError::value(
+                    "captions.languages",
+                    format!("names '{language}' twice"),
+                ));
             }
         }
         if self.max_tokens > MOST_TOKENS {
-            return Err(SettingsError::value("captions.max_tokens", format!("must be at most {MOST_TOKENS}")));
+            return Err(SettingsError::value(
+                "captions.max_tokens",
+                format!("must be at most {MOST_TOKENS}"),
+            ));
         }
         if self.max_batch > 1024 {
             return Err(SettingsError::value("captions.max_batch", "must be at most 1024"));
@@ -187,7 +212,10 @@ impl settings::Settings for Settings {
         self.fetch.validate()?;
         self.batch.validate()?;
         if self.picture.max_decoded_in_flight < 1 << 20 {
-            return Err(SettingsError::value("picture.max_decoded_in_flight", "must be at least 1048576 (1 MiB)"));
+            return Err(SettingsError::value(
+                "picture.max_decoded_in_flight",
+                "must be at least 1048576 (1 MiB)",
+            ));
         }
         Ok(())
     }

@@ -26,7 +26,14 @@ struct Shown {
 
 impl Running {
     /// The captioner is loaded.
-    pub(crate) fn set(&self, id: &str, question: &Question, languages: &[String], text_model: &str, describer: &Describer) {
+    pub(crate) fn set(
+        &self,
+        id: &str,
+        question: &Question,
+        languages: &[String],
+        text_model: &str,
+        describer: &Describer,
+    ) {
         let captioner = match describer {
             Describer::Onnx { captioner, .. } => Some(captioner.clone()),
             Describer::OpenAi(_) => None,
@@ -55,16 +62,17 @@ impl Running {
 }
 
 async fn show(State(Running(running)): State<Running>) -> Json<Value> {
-    let captioner = running.get().map(|Shown { id, question, languages, text_model, captioner }| {
-        json!({
-            "id": id,
-            "provider": question.provider,
-            "prompt_hash": question.prompt_hash,
-            "languages": languages,
-            "text_model": text_model,
-            "placement": captioner.as_ref().map(Captioner::placement),
-            "batch": captioner.as_ref().map(Captioner::batch),
-        })
-    });
+    let captioner =
+        running.get().map(|Shown { id, question, languages, text_model, captioner }| {
+            json!({
+                "id": id,
+                "provider": question.provider,
+                "prompt_hash": question.prompt_hash,
+                "languages": languages,
+                "text_model": text_model,
+                "placement": captioner.as_ref().map(Captioner::placement),
+                "batch": captioner.as_ref().map(Captioner::batch),
+            })
+        });
     Json(json!({ "version": pipeline::paper::VERSION, "captioner": captioner }))
 }

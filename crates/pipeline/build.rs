@@ -9,13 +9,18 @@ fn main() {
     let given = std::env::var("BUCKETLENS_COMMIT").ok().filter(|commit| !commit.is_empty());
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let commit = given.or_else(|| is_release.then(from_git).flatten());
-    let version = commit.map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"));
+    let version =
+        commit.map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"));
     println!("cargo::rustc-env=BUCKETLENS_VERSION={version}");
 }
 
 fn from_git() -> Option<String> {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+        let output = Command::new("git")
+            .args(arguments)
+            .output()
+            .ok()
+            .filter(|output| output.status.success())?;
         let text = String::from_utf8(output.stdout).ok()?;
         Some(text.trim().to_owned())
     };
@@ -24,6 +29,7 @@ fn from_git() -> Option<String> {
         println!("cargo::rerun-if-changed={}", git(&["rev-parse", "--git-path", &reference])?);
     }
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])
+        .is_some_and(|changes| !changes.is_empty());
     Some(if changed { format!("{commit}, changed") } else { commit })
 }

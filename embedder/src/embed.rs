@@ -45,9 +45,19 @@ impl Embed {
         max_bytes: u64,
         in_flight: Budget,
     ) -> Self {
-        let &PictureSettings { max_pixels, max_side, max_decoded_bytes, thumbnail_side, .. } = picture;
+        let &PictureSettings { max_pixels, max_side, max_decoded_bytes, thumbnail_side, .. } =
+            picture;
         let limits = PictureLimits { max_bytes, max_pixels, max_side, max_decoded_bytes };
-        Self { encoder, images, embeddings, limits, in_flight, thumbnail_side, shared: None, images_turn: Arc::default() }
+        Self {
+            encoder,
+            images,
+            embeddings,
+            limits,
+            in_flight,
+            thumbnail_side,
+            shared: None,
+            images_turn: Arc::default(),
+        }
     }
 
     /// With what the models of the process share: decoded pictures, and the turn at writing rows of `images`.
@@ -62,7 +72,11 @@ impl Embed {
 
 // Rows that cannot be stored would not be stored by trying again; anything else means that the store is in trouble.
 fn table_failure(error: TableError) -> Failure {
-    if error.is_about_rows() { Failure::dead_letter("invalid_rows", error) } else { Failure::halt("store_unavailable", error) }
+    if error.is_about_rows() {
+        Failure::dead_letter("invalid_rows", error)
+    } else {
+        Failure::halt("store_unavailable", error)
+    }
 }
 
 impl Stage for Embed {
@@ -79,7 +93,10 @@ impl Stage for Embed {
     async fn ready(&self, object: &ObjectRef) -> Ready<Prepared> {
         let Some(shared) = &self.shared else { return Ready::Fetch(None) };
         match shared.take(object.image_id(), self.model()).await {
-            Ok((decoded, pixels)) => Ready::Decoded { size_bytes: decoded.facts.size_bytes, input: Prepared { decoded, pixels } },
+            Ok((decoded, pixels)) => Ready::Decoded {
+                size_bytes: decoded.facts.size_bytes,
+                input: Prepared { decoded, pixels },
+            },
             Err(claim) => Ready::Fetch(Some(claim)),
         }
     }
@@ -89,12 +106,15 @@ impl Stage for Embed {
         // Decoded once, at what the largest consumer needs.
         let side = self.shared.as_ref().map_or(0, |shared| shared.side()).max(self.encoder.side());
         let detail = Detail::ShortSide(side.max(self.thumbnail_side));
-        let picture = inference::decode_within(&self.in_flight, &bytes, &self.limits, detail).map_err(bad)?;
+        let picture =
+            inference::decode_within(&self.in_flight, &bytes, &self.limits, detail).map_err(bad)?;
         let facts = facts(object, &bytes, &picture);
         let thumbnail = picture.thumbnail_jpeg(self.thumbnail_side).map_err(bad)?;
         let pixels = Arc::new(self.encoder.prepare(&picture));
         let decoded = match &self.shared {
-            Some(shared) => shared.keep(object.image_id(), self.model(), &picture, facts, thumbnail),
+            Some(shared) => {
+                shared.keep(object.image_id(), self.model(), &picture, facts, thumbnail)
+            }
             None => Arc::new(Decoded::alone(facts, thumbnail)),
         };
         Ok(Prepared { decoded, pixels })
@@ -105,7 +125,8 @@ impl Stage for Embed {
     }
 
     async fn known(&self, batch: &[&Prepared]) -> Result<Vec<Option<Embedding>>, Failure> {
-        let hashes: Vec<_> = batch.iter().map(|prepared| prepared.decoded.facts.content_hash.clone()).collect();
+        let hashes: Vec<_> =
+            batch.iter().map(|prepared| prepared.decoded.facts.content_hash.clone()).collect();
         let vectors = self.embeddings.vectors_of_content(&hashes).await.map_err(table_failure)?;
         Ok(hashes.iter().map(|hash| Embedding::normalise(vectors.get(hash)?.clone())).collect())
     }
@@ -113,9 +134,14 @@ impl Stage for Embed {
     fn infer(&self, batch: &[&Prepared]) -> Result<Vec<Embedding>, Failure> {
         let pixels: Vec<_> = batch.iter().map(|prepared| &*prepared.pixels).collect();
         let encoded = self.encoder.encode(&pixels);
-        metrics::gauge!("bucketlens_model_batch", "model" => self.model().to_owned()).set(self.encoder.batch() as f64);
+        metrics::gauge!("bucketlens_model_batch", "model" => self.model().to_owned())
+            .set(self.encoder.batch() as f64);
         encoded.map_err(|error| {
-            if error.is_fatal() { Failure::halt("model_unavailable", error) } else { Failure::retry("inference_failed", error) }
+            if error.is_fatal() {
+                Failure::halt("model_unavailable", error)
+            } else {
+                Failure::retry("inference_failed", error)
+            }
         })
     }
 
@@ -129,7 +155,10 @@ impl Stage for Embed {
         let images: Vec<_> = rows
             .iter()
             .filter(|row| !known.contains(&row.input.decoded.facts.image_id))
-            .map(|row| ImageRow { facts: row.input.decoded.facts.clone(), thumbnail: row.input.decoded.thumbnail.clone() })
+            .map(|row| ImageRow {
+                facts: row.input.decoded.facts.clone(),
+                thumbnail: row.input.decoded.thumbnail.clone(),
+            })
             .collect();
         if !images.is_empty() {
             self.images.append(&images, &batch_id).await.map_err(table_failure)?;
@@ -137,7 +166,10 @@ impl Stage for Embed {
         drop(turn);
         let embeddings: Vec<_> = rows
             .iter()
-            .map(|row| EmbeddingRow { facts: row.input.decoded.facts.clone(), vector: row.output.as_slice().to_vec() })
+            .map(|row| EmbeddingRow {
+                facts: row.input.decoded.facts.clone(),
+                vector: row.output.as_slice().to_vec(),
+            })
             .collect();
         self.embeddings.append(&embeddings, &batch_id).await.map_err(table_failure)
     }

@@ -102,7 +102,10 @@ impl settings::Settings for Settings {
             return Err(SettingsError::value("models.max_batch", "must be at most 1024"));
         }
         if !(1..=MOST_MODELS).contains(&self.models.serve.len()) {
-            return Err(SettingsError::value("models.serve", format!("must name 1 to {MOST_MODELS} models")));
+            return Err(SettingsError::value(
+                "models.serve",
+                format!("must name 1 to {MOST_MODELS} models"),
+            ));
         }
         for (place, name) in self.models.serve.iter().enumerate() {
             if self.models.serve[..place].contains(name) {
@@ -110,7 +113,10 @@ impl settings::Settings for Settings {
             }
         }
         if self.picture.max_decoded_in_flight < 1 << 20 {
-            return Err(SettingsError::value("picture.max_decoded_in_flight", "must be at least 1048576 (1 MiB)"));
+            return Err(SettingsError::value(
+                "picture.max_decoded_in_flight",
+                "must be at least 1048576 (1 MiB)",
+            ));
         }
         if !(16..=2048).contains(&self.picture.thumbnail_side) {
             return Err(SettingsError::value("picture.thumbnail_side", "must be from 16 to 2048"));
@@ -140,7 +146,12 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     // Answers until the last delivery is settled: "not ready" says more than a closed port.
     let finished = CancellationToken::new();
     let running = Running::default();
-    let http = tokio::spawn(service::serve(listener, running.clone().router(), health.clone(), finished.clone()));
+    let http = tokio::spawn(service::serve(
+        listener,
+        running.clone().router(),
+        health.clone(),
+        finished.clone(),
+    ));
     let worked = work(settings, address, health, running, shutdown).await;
     finished.cancel();
     http.await??;
@@ -154,9 +165,13 @@ async fn work(
     running: Running,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
+    let location =
+        Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let away = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
-    let Some(()) = service::until_works(&health, "store", &shutdown, away, || table::probe::probe(&location)).await? else {
+    let Some(()) =
+        service::until_works(&health, "store", &shutdown, away, || table::probe::probe(&location))
+            .await?
+    else {
         return Ok(());
     };
     let bucket = Bucket::connect(&settings.bucket).await;
@@ -164,7 +179,8 @@ async fn work(
     // Where one model ends by a failure, the others end too.
     let (names, shutdown) = (settings.models.serve.clone(), shutdown.child_token());
     let decided = pipeline::models::follow(state);
-    let process = Arc::new(Process::new(settings, bucket, location, decided, health, running, address));
+    let process =
+        Arc::new(Process::new(settings, bucket, location, decided, health, running, address));
     let mut serving = JoinSet::new();
     for name in names {
         serving.spawn(serve::serve(Arc::clone(&process), name, shutdown.clone()));

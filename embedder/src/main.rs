@@ -37,7 +37,9 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run => service::main(arguments.settings.as_deref(), embedder::run),
         Command::Models(command) => {
-            service::command(arguments.settings.as_deref(), |settings, cancel| models::run(settings, command, cancel))
+            service::command(arguments.settings.as_deref(), |settings, cancel| {
+                models::run(settings, command, cancel)
+            })
         }
         Command::Settings => service::print_defaults::<Settings>(),
         Command::Paper(paper) => paper.make::<Arguments>(),

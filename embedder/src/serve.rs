@@ -87,15 +87,25 @@ impl Process {
     /// Each model's share of what may be fetched at once: one that cannot work must not hold what another needs.
     fn fetch(&self) -> FetchSettings {
         let all = &self.settings.fetch;
-        FetchSettings { concurrency: (all.concurrency / self.settings.models.serve.len()).max(1), ..all.clone() }
+        FetchSettings {
+            concurrency: (all.concurrency / self.settings.models.serve.len()).max(1),
+            ..all.clone()
+        }
     }
 
     /// Two models of one id would work for the same queues and tables.
     fn claim(&self, id: &str, name: &str) -> Result<(), SettingsError> {
-        match self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), name.to_owned()) {
+        match self
+            .ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned(), name.to_owned())
+        {
             None => Ok(()),
             Some(other) => {
-                let problem = format!("'{other}' and '{name}' both have the id '{id}': give one another id in its model.toml");
+                let problem = format!(
+                    "'{other}' and '{name}' both have the id '{id}': give one another id in its model.toml"
+                );
                 Err(SettingsError::value("models.serve", problem))
             }
         }
@@ -111,13 +121,18 @@ struct Loaded {
 ///
 /// # Errors
 /// The model or its tables are not what they must be, or the worker hit a defect.
-pub(crate) async fn serve(process: Arc<Process>, name: String, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    process: Arc<Process>,
+    name: String,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let load = || {
         let (settings, name) = (process.settings.clone(), name.clone());
         async move { anyhow::Ok(tokio::task::spawn_blocking(move || load(&settings, &name)).await??) }
     };
     let missing = |error: &anyhow::Error| error.downcast_ref().is_some_and(ModelError::may_pass);
-    let loaded = service::until_works(&process.health, &condition(&name), &shutdown, missing, load).await?;
+    let loaded =
+        service::until_works(&process.health, &condition(&name), &shutdown, missing, load).await?;
     let Some(loaded) = loaded else { return Ok(()) };
     let Loaded { encoder, space } = &loaded;
     process.claim(&space.model, &name)?;
@@ -128,10 +143,16 @@ pub(crate) async fn serve(process: Arc<Process>, name: String, shutdown: Cancell
     let health = process.health.of(stage.as_str());
     while kept(&process, &space.model, &health, &shutdown).await {
         let open = || tables(&process.location, space);
-        let opened = service::until_works(&process.health, "store", &shutdown, TableError::may_pass, open).await?;
+        let opened =
+            service::until_works(&process.health, "store", &shutdown, TableError::may_pass, open)
+                .await?;
         let Some(tables) = opened else { return Ok(()) };
         let working = shutdown.child_token();
-        let ending = tokio::spawn(end_when_removed(process.decided.clone(), space.model.clone(), working.clone()));
+        let ending = tokio::spawn(end_when_removed(
+            process.decided.clone(),
+            space.model.clone(),
+            working.clone(),
+        ));
         let worked = work(&process, &loaded, tables, &stage, &health, working).await;
         ending.abort();
         worked?;
@@ -148,16 +169,31 @@ async fn work(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let Process { settings, bucket, worker, shared, .. } = process;
-    let (name, topology) = (format!("embedder {worker} {stage}"), Topology::new(&settings.amqp.namespace));
-    let publisher = Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
+    let (name, topology) =
+        (format!("embedder {worker} {stage}"), Topology::new(&settings.amqp.namespace));
+    let publisher =
+        Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
     let _member = shared.as_ref().map(|shared| shared.join(&space.model, encoder));
     let max_bytes = settings.fetch.max_object_bytes;
     let parts = Parts {
-        stage: Embed::new(images, embeddings, encoder.clone(), &settings.picture, max_bytes, process.in_flight.clone())
-            .sharing(shared.clone(), Arc::clone(&process.images)),
+        stage: Embed::new(
+            images,
+            embeddings,
+            encoder.clone(),
+            &settings.picture,
+            max_bytes,
+            process.in_flight.clone(),
+        )
+        .sharing(shared.clone(), Arc::clone(&process.images)),
         bucket: bucket.clone(),
         subscription: Subscription { amqp: settings.amqp.clone(), name, stage: stage.clone() },
-        settler: Settler::new(publisher, topology, stage.clone(), worker.clone(), space.model.clone()),
+        settler: Settler::new(
+            publisher,
+            topology,
+            stage.clone(),
+            worker.clone(),
+            space.model.clone(),
+        ),
         switch: Switch::start(process.state.clone(), stage.clone()),
         batch: settings.batch.clone(),
         fetch: process.fetch(),
@@ -172,13 +208,19 @@ async fn work(
 /// Waits while an operator has removed the model. `false`: the process is stopping.
 async fn kept(process: &Process, id: &str, health: &Health, shutdown: &CancellationToken) -> bool {
     let mut decided = process.decided.clone();
-    let kept = |decided: &Option<Models>| decided.as_ref().is_some_and(|decided| !decided.is_removed(id));
-    if decided.borrow().as_ref().is_some_and(|decided| decided.is_removed(id)) && !shutdown.is_cancelled() {
+    let kept =
+        |decided: &Option<Models>| decided.as_ref().is_some_and(|decided| !decided.is_removed(id));
+    if decided.borrow().as_ref().is_some_and(|decided| decided.is_removed(id))
+        && !shutdown.is_cancelled()
+    {
         // Nothing is expected to work now.
         for condition in ["work", "publisher", "consumer"] {
             health.ok(condition);
         }
-        health.note("model", format!("removed by an operator: `ingest models keep {id}` takes that back"));
+        health.note(
+            "model",
+            format!("removed by an operator: `ingest models keep {id}` takes that back"),
+        );
         tracing::info!(model = id, "resting, because an operator removed the model");
     } else {
         health.expect(&["publisher", "consumer"]);
@@ -193,8 +235,13 @@ async fn kept(process: &Process, id: &str, health: &Health, shutdown: &Cancellat
     kept
 }
 
-async fn end_when_removed(mut decided: watch::Receiver<Option<Models>>, id: String, working: CancellationToken) {
-    let removed = |decided: &Option<Models>| decided.as_ref().is_some_and(|decided| decided.is_removed(&id));
+async fn end_when_removed(
+    mut decided: watch::Receiver<Option<Models>>,
+    id: String,
+    working: CancellationToken,
+) {
+    let removed =
+        |decided: &Option<Models>| decided.as_ref().is_some_and(|decided| decided.is_removed(&id));
     if decided.wait_for(removed).await.is_ok() {
         working.cancel();
     }
@@ -206,11 +253,15 @@ fn load(settings: &Settings, name: &str) -> Result<Loaded, ModelError> {
     let runtime = Runtime::start(&settings.runtime)?;
     let encoder = model.image_encoder(&runtime, settings.models.max_batch)?;
     let (manifest, manifest_hash) = (model.manifest, model.digest);
-    let space = Space { model: manifest.id, space: manifest.space, manifest_hash, dim: encoder.dim() };
+    let space =
+        Space { model: manifest.id, space: manifest.space, manifest_hash, dim: encoder.dim() };
     Ok(Loaded { encoder, space })
 }
 
 async fn tables(location: &Location, space: &Space) -> Result<(Images, Embeddings), TableError> {
     let database = location.connect(Access::writer()).await?;
-    Ok((Images::open_or_create(&database).await?, Embeddings::open_or_create(&database, space.clone()).await?))
+    Ok((
+        Images::open_or_create(&database).await?,
+        Embeddings::open_or_create(&database, space.clone()).await?,
+    ))
 }

@@ -49,10 +49,15 @@ pub(crate) struct Shared {
 
 impl Default for Shared {
     fn default() -> Self {
-        let weigh = |_: &ImageId, decoded: &Arc<Decoded>| u32::try_from(decoded.bytes).unwrap_or(u32::MAX);
+        let weigh =
+            |_: &ImageId, decoded: &Arc<Decoded>| u32::try_from(decoded.bytes).unwrap_or(u32::MAX);
         Self {
             members: RwLock::default(),
-            decoded: Cache::builder().weigher(weigh).max_capacity(MOST_BYTES).time_to_live(KEPT).build(),
+            decoded: Cache::builder()
+                .weigher(weigh)
+                .max_capacity(MOST_BYTES)
+                .time_to_live(KEPT)
+                .build(),
             turns: Cache::builder().max_capacity(MOST_TURNS).time_to_idle(KEPT).build(),
         }
     }
@@ -73,17 +78,30 @@ impl Drop for Membership {
 impl Shared {
     /// From now on pictures are prepared for this model too.
     pub(crate) fn join(self: &Arc<Self>, model: &str, encoder: &ImageEncoder) -> Membership {
-        self.members.write().unwrap_or_else(PoisonError::into_inner).insert(model.to_owned(), encoder.clone());
+        self.members
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(model.to_owned(), encoder.clone());
         Membership { shared: Arc::clone(self), model: model.to_owned() }
     }
 
     /// The largest input of all models, in pixels.
     pub(crate) fn side(&self) -> u32 {
-        self.members.read().unwrap_or_else(PoisonError::into_inner).values().map(ImageEncoder::side).max().unwrap_or(0)
+        self.members
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(ImageEncoder::side)
+            .max()
+            .unwrap_or(0)
     }
 
     /// What another model has decoded, or the turn at fetching it. Waits while another one has the turn.
-    pub(crate) async fn take(&self, id: ImageId, model: &str) -> Result<(Arc<Decoded>, Arc<Pixels>), Claim> {
+    pub(crate) async fn take(
+        &self,
+        id: ImageId,
+        model: &str,
+    ) -> Result<(Arc<Decoded>, Arc<Pixels>), Claim> {
         let turn = self.turns.get_with(id, async { Arc::default() }).await;
         let turn = turn.lock_owned().await;
         let Some(decoded) = self.decoded.get(&id).await else { return Err(turn) };
@@ -95,16 +113,27 @@ impl Shared {
     }
 
     /// Keeps a picture that `model` has decoded for the others. CPU work, on a blocking thread of the runtime.
-    pub(crate) fn keep(&self, id: ImageId, model: &str, picture: &Picture, facts: Facts, thumbnail: Vec<u8>) -> Arc<Decoded> {
+    pub(crate) fn keep(
+        &self,
+        id: ImageId,
+        model: &str,
+        picture: &Picture,
+        facts: Facts,
+        thumbnail: Vec<u8>,
+    ) -> Arc<Decoded> {
         let mut others = self.members.read().unwrap_or_else(PoisonError::into_inner).clone();
         others.remove(model);
-        let prepare = |(other, encoder): (String, ImageEncoder)| (other, Arc::new(encoder.prepare(picture)));
+        let prepare =
+            |(other, encoder): (String, ImageEncoder)| (other, Arc::new(encoder.prepare(picture)));
         let pixels: BTreeMap<_, _> = others.into_iter().map(prepare).collect();
-        let of_pixels: usize = pixels.values().map(|pixels| size_of_val(pixels.data.as_slice())).sum();
-        let (bytes, left) = (OVERHEAD_BYTES + thumbnail.len() + of_pixels, AtomicUsize::new(pixels.len()));
+        let of_pixels: usize =
+            pixels.values().map(|pixels| size_of_val(pixels.data.as_slice())).sum();
+        let (bytes, left) =
+            (OVERHEAD_BYTES + thumbnail.len() + of_pixels, AtomicUsize::new(pixels.len()));
         let decoded = Arc::new(Decoded { facts, thumbnail, pixels, bytes, left });
         if !decoded.pixels.is_empty() {
-            tokio::runtime::Handle::current().block_on(self.decoded.insert(id, Arc::clone(&decoded)));
+            tokio::runtime::Handle::current()
+                .block_on(self.decoded.insert(id, Arc::clone(&decoded)));
         }
         decoded
     }

@@ -21,7 +21,10 @@ impl Running {
             let labels = [("model", model.to_owned()), ("device", name.to_owned())];
             metrics::gauge!("bucketlens_model_nodes", &labels).set(nodes as f64);
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(model.to_owned(), encoder.clone());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(model.to_owned(), encoder.clone());
     }
 
     /// The routes of the process's own.

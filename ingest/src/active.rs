@@ -87,7 +87,8 @@ impl Active {
     /// For the set models without those that are being removed by now.
     pub(crate) fn new(parts: Parts, decided: Decided) -> anyhow::Result<Self> {
         let Parts { settings, bucket, state, health, .. } = parts.clone();
-        let stages = served::stages(&settings.stages, &decided.borrow().clone().unwrap_or_default());
+        let stages =
+            served::stages(&settings.stages, &decided.borrow().clone().unwrap_or_default());
         anyhow::ensure!(
             stages.iter().any(|stage| stage.kind() == StageKind::Embed),
             "every model of stages.models is being removed: keep one with `ingest models keep ID`"
@@ -97,12 +98,14 @@ impl Active {
         let topology = Topology::new(&settings.amqp.namespace);
         let serve = |stage: &StageName| {
             let journal = Journal::new(state.clone(), stage);
-            let published = Published::new(publisher.clone(), topology.clone(), stage.clone(), journal);
+            let published =
+                Published::new(publisher.clone(), topology.clone(), stage.clone(), journal);
             Served { stage: stage.clone(), published }
         };
         let served = ServedStages::new(stages.iter().map(serve).collect(), decided.clone());
         let index = Index::new(parts.database.clone(), &stages);
-        let governor = Governor::start(settings.amqp.clone(), settings.backpressure.clone(), stages);
+        let governor =
+            Governor::start(settings.amqp.clone(), settings.backpressure.clone(), stages);
         let sweeper = Sweeper::new(
             bucket,
             index.clone(),
@@ -115,7 +118,17 @@ impl Active {
             state.clone(),
         );
         let dead = DeadUpkeep::new(settings.amqp.clone(), served.clone(), index.clone());
-        Ok(Self { parts, index, publisher, stages: served, decided, governor, dead, sweeper, written: None })
+        Ok(Self {
+            parts,
+            index,
+            publisher,
+            stages: served,
+            decided,
+            governor,
+            dead,
+            sweeper,
+            written: None,
+        })
     }
 
     /// Takes up what the one before left: what is on its way, and what lies among the dead letters. Those lack a row for
@@ -156,11 +169,26 @@ impl Active {
         let door = self.door(&settings)?;
         let stop = shutdown.child_token();
         let _ends_with_us = stop.clone().drop_guard();
-        let mut doors = events::open(&door, &settings.events, &settings.amqp, &settings.filter.prefix, &listing_due, &stop);
+        let mut doors = events::open(
+            &door,
+            &settings.events,
+            &settings.amqp,
+            &settings.filter.prefix,
+            &listing_due,
+            &stop,
+        );
         let names = self.stages.iter().map(|(_, served)| served.stage.clone()).collect();
-        let ops =
-            ops::Ops::new(&self.parts, self.index.clone(), names, self.publisher.clone(), asking, upkeep.clone(), stop.clone());
-        let routes = events::router(door, settings.events.clone()).merge(ops::router(ops, settings.ops.api_key.clone()));
+        let ops = ops::Ops::new(
+            &self.parts,
+            self.index.clone(),
+            names,
+            self.publisher.clone(),
+            asking,
+            upkeep.clone(),
+            stop.clone(),
+        );
+        let routes = events::router(door, settings.events.clone())
+            .merge(ops::router(ops, settings.ops.api_key.clone()));
         front.send_replace(Some(routes));
         let _closes = Closes(front);
 
@@ -189,7 +217,11 @@ impl Active {
     }
 
     /// One sweep and nothing else, by a process that is active only for it.
-    pub(crate) async fn once(mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {
+    pub(crate) async fn once(
+        mut self,
+        request: &Request,
+        progress: impl Fn(&Report),
+    ) -> anyhow::Result<Report> {
         self.take_up().await?;
         let swept = self.sweep(request, progress).await;
         for (_, served) in self.stages.iter() {
@@ -205,13 +237,19 @@ impl Active {
 
     fn door(&self, settings: &Settings) -> anyhow::Result<Arc<events::Door>> {
         let filter = Arc::clone(&self.sweeper.filter);
-        let (bucket, index, stages) = (self.parts.bucket.clone(), self.index.clone(), self.stages.clone());
+        let (bucket, index, stages) =
+            (self.parts.bucket.clone(), self.index.clone(), self.stages.clone());
         Ok(Arc::new(events::Door::new(bucket, index, filter, stages, settings.events.source)))
     }
 
     /// Compares bucket and tables again and again, at once when events may have been missed or somebody asks. A failed
     /// comparison changes nothing and is tried again.
-    async fn watch(&mut self, settings: &Settings, asked: &mut mpsc::Receiver<Asked>, listing_due: &Notify) {
+    async fn watch(
+        &mut self,
+        settings: &Settings,
+        asked: &mut mpsc::Receiver<Asked>,
+        listing_due: &Notify,
+    ) {
         let mut next = None;
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         loop {
@@ -259,10 +297,16 @@ impl Active {
     }
 
     /// One sweep with all that belongs to it.
-    pub(crate) async fn sweep(&mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {
+    pub(crate) async fn sweep(
+        &mut self,
+        request: &Request,
+        progress: impl Fn(&Report),
+    ) -> anyhow::Result<Report> {
         let switches = switch::read(&self.parts.state).await?;
         for (_, served) in self.stages.iter() {
-            if let Some(at) = switches.get(served.stage.as_str()).and_then(|stage| stage.cancelled_at) {
+            if let Some(at) =
+                switches.get(served.stage.as_str()).and_then(|stage| stage.cancelled_at)
+            {
                 served.published.withhold(at);
             }
         }
@@ -282,8 +326,12 @@ impl Active {
         let limit = if self.governor.idle_for(IDLE_OVERDUE) { IDLE_OVERDUE } else { BUSY_OVERDUE };
         if self.stages.iter().any(|(_, served)| served.published.any_overdue(limit)) {
             self.dead.look().await?;
-            let forgotten: usize = self.stages.iter().map(|(_, served)| served.published.forget_overdue(limit)).sum();
-            tracing::info!(jobs = forgotten, "jobs that should have ended long ago are published again if still needed");
+            let forgotten: usize =
+                self.stages.iter().map(|(_, served)| served.published.forget_overdue(limit)).sum();
+            tracing::info!(
+                jobs = forgotten,
+                "jobs that should have ended long ago are published again if still needed"
+            );
         }
         Ok(())
     }
@@ -291,17 +339,25 @@ impl Active {
     /// Keeps the report of a full sweep in the bucket, and shows its counts.
     async fn keep(&mut self, report: &Report) -> anyhow::Result<()> {
         metrics::gauge!("bucketlens_ingest_listed_objects").set(report.objects as f64);
-        metrics::gauge!("bucketlens_ingest_reconcile_seconds").set(report.listing_ms as f64 / 1000.0);
-        metrics::gauge!("bucketlens_ingest_last_full_sweep_timestamp_seconds").set(jiff::Timestamp::now().as_second() as f64);
-        metrics::counter!("bucketlens_ingest_missed_by_events_total").increment(report.missed_by_events as u64);
+        metrics::gauge!("bucketlens_ingest_reconcile_seconds")
+            .set(report.listing_ms as f64 / 1000.0);
+        metrics::gauge!("bucketlens_ingest_last_full_sweep_timestamp_seconds")
+            .set(jiff::Timestamp::now().as_second() as f64);
+        metrics::counter!("bucketlens_ingest_missed_by_events_total")
+            .increment(report.missed_by_events as u64);
         metrics::gauge!("bucketlens_ingest_orphans").set(report.orphans as f64);
         metrics::gauge!("bucketlens_ingest_spare_rows").set(report.spare_rows as f64);
         let same = |former: &Report| {
             let former = former.clone();
-            let timeless = Report { started_at: None, finished_at: None, listing_ms: 0, ..report.clone() };
+            let timeless =
+                Report { started_at: None, finished_at: None, listing_ms: 0, ..report.clone() };
             Report { started_at: None, finished_at: None, listing_ms: 0, ..former } == timeless
         };
-        if self.written.as_ref().is_some_and(|(former, at)| at.elapsed() < REPORT_OFTEN && same(former)) {
+        if self
+            .written
+            .as_ref()
+            .is_some_and(|(former, at)| at.elapsed() < REPORT_OFTEN && same(former))
+        {
             return Ok(());
         }
         self.parts.state.put(SWEEP_STATE, report, Only::Always).await?;
@@ -318,12 +374,16 @@ async fn listing_due_soon(listing_due: &Notify, pause: Duration) {
 
 /// Writes every journal about once a second. Runs until dropped.
 async fn flush_often(stages: &ServedStages) {
-    futures::future::join_all(stages.iter().map(|(_, served)| served.published.journal().flush_often())).await;
+    futures::future::join_all(
+        stages.iter().map(|(_, served)| served.published.journal().flush_often()),
+    )
+    .await;
 }
 
 /// Waits until other models are to be worked for than now.
 async fn others_are_kept(set: &[String], mut decided: Decided) {
-    let kept = |decided: &Option<Models>| decided.as_ref().map(|decided| served::kept(set, decided));
+    let kept =
+        |decided: &Option<Models>| decided.as_ref().map(|decided| served::kept(set, decided));
     let now = kept(&decided.borrow());
     if decided.wait_for(|decided| kept(decided) != now).await.is_err() {
         std::future::pending().await

@@ -109,7 +109,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// Whatever kept it from being done, in a sentence.
-pub async fn run(settings: Settings, command: Command, cancel: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    settings: Settings,
+    command: Command,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
     match command {
         Command::Sweep(options) => sweep(settings, options, cancel).await,
         Command::Maintain(options) => maintain(settings, &options, cancel).await,
@@ -132,7 +136,11 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
     }
 }
 
-async fn sweep(settings: Settings, options: Sweep, cancel: CancellationToken) -> anyhow::Result<()> {
+async fn sweep(
+    settings: Settings,
+    options: Sweep,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
     let Sweep { prefix, stage, outdated, dry_run, allow_mass_delete, release, json } = options;
     let request = Request { prefix, dry_run, allow_mass_delete, release, outdated, stage };
     control::check(&settings, &request).map_err(anyhow::Error::msg)?;
@@ -142,7 +150,8 @@ async fn sweep(settings: Settings, options: Sweep, cancel: CancellationToken) ->
         Turn::Ours(mut lease) => {
             let shown = Shown::default();
             let decided = decided(&parts).await?;
-            let sweeping = Active::new(parts, decided)?.once(&request, |report| shown.counts(report.objects, report.published));
+            let sweeping = Active::new(parts, decided)?
+                .once(&request, |report| shown.counts(report.objects, report.published));
             let swept = tokio::select! {
                 swept = lease.during(sweeping) => swept.context("another ingest became active meanwhile")?,
                 () = cancel.cancelled() => Err(anyhow::anyhow!("stopped; what was published stays published")),
@@ -153,26 +162,36 @@ async fn sweep(settings: Settings, options: Sweep, cancel: CancellationToken) ->
         Turn::Theirs(holder) => {
             let shown = Shown::default();
             let count = |value: &Value, name: &str| value[name].as_u64().unwrap_or(0) as usize;
-            let told = |value: &Value| shown.counts(count(value, "objects"), count(value, "published"));
+            let told =
+                |value: &Value| shown.counts(count(value, "objects"), count(value, "published"));
             Remote::new(&holder, key)?.run("/v1/ops/sweep", &request, &cancel, told).await?
         }
     };
     if json { print_json(&report) } else { line(&report_text(&serde_json::from_value(report)?)) }
 }
 
-async fn maintain(settings: Settings, options: &Maintain, cancel: CancellationToken) -> anyhow::Result<()> {
+async fn maintain(
+    settings: Settings,
+    options: &Maintain,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
     let key = settings.ops.api_key.clone();
     let parts = parts(settings, Health::default()).await?;
     let round = match acquire(&parts).await? {
         Turn::Ours(mut lease) => {
             let decided = decided(&parts).await?;
             let active = Active::new(parts, decided)?;
-            let round = lease.during(active.upkeep().run(Which::All)).await.context("another ingest became active meanwhile");
+            let round = lease
+                .during(active.upkeep().run(Which::All))
+                .await
+                .context("another ingest became active meanwhile");
             lease.give_back().await;
             serde_json::to_value(round?)?
         }
         Turn::Theirs(holder) => {
-            Remote::new(&holder, key)?.run("/v1/ops/maintain", &serde_json::json!({}), &cancel, |_| {}).await?
+            Remote::new(&holder, key)?
+                .run("/v1/ops/maintain", &serde_json::json!({}), &cancel, |_| {})
+                .await?
         }
     };
     if options.json {
@@ -180,7 +199,8 @@ async fn maintain(settings: Settings, options: &Maintain, cancel: CancellationTo
     } else {
         line(&round_text(&round))?;
     }
-    let failed: Vec<_> = round["failures"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let failed: Vec<_> =
+        round["failures"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     anyhow::ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())
 }
@@ -190,9 +210,15 @@ async fn switch(settings: Settings, stage: Option<&str>, pause: bool) -> anyhow:
     let parts = parts(settings, Health::default()).await?;
     for stage in stages {
         if pause {
-            let by = format!("{} on the command line", std::env::var("USER").unwrap_or_else(|_| "someone".to_owned()));
+            let by = format!(
+                "{} on the command line",
+                std::env::var("USER").unwrap_or_else(|_| "someone".to_owned())
+            );
             let state = control::pause(&parts.state, &stage, &by).await?;
-            line(&format!("stage {stage} is paused (by {}); workers finish what they have begun", state.changed_by))?;
+            line(&format!(
+                "stage {stage} is paused (by {}); workers finish what they have begun",
+                state.changed_by
+            ))?;
         } else {
             control::resume(&parts.state, &stage, "the command line").await?;
             line(&format!("stage {stage} runs"))?;
@@ -213,7 +239,8 @@ async fn show(settings: Settings, options: &Show) -> anyhow::Result<()> {
     let index = Index::new(parts.database.clone(), &stages);
     let earlier = Look::now(&index).await?;
     tokio::time::sleep(options.over).await;
-    let progress = progress::progress(&parts.state, &index, &queues, &stages, Some(earlier)).await?;
+    let progress =
+        progress::progress(&parts.state, &index, &queues, &stages, Some(earlier)).await?;
     let text = || progress.iter().map(progress_text).collect::<Vec<_>>().join("\n\n");
     if options.json { print_json(&progress) } else { line(&text()) }
 }
@@ -257,7 +284,8 @@ impl Shown {
     fn counts(&self, objects: usize, published: usize) {
         if self.0.get().is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
             self.0.set(Some(Instant::now()));
-            let _ = writeln!(std::io::stderr(), "{objects} objects looked at, {published} published");
+            let _ =
+                writeln!(std::io::stderr(), "{objects} objects looked at, {published} published");
         }
     }
 }
@@ -302,11 +330,20 @@ fn round_text(round: &Value) -> String {
     let tables = round["tables"]["tables"].as_array().into_iter().flatten();
     let mut lines: Vec<_> = tables
         .map(|table| {
-            let steps = ["spares", "compaction", "indexing", "pruning"].map(|step| format!("  {step}: {}", table[step]));
-            format!("{} ({} ms)\n{}", table["table"].as_str().unwrap_or_default(), table["took_ms"], steps.join("\n"))
+            let steps = ["spares", "compaction", "indexing", "pruning"]
+                .map(|step| format!("  {step}: {}", table[step]));
+            format!(
+                "{} ({} ms)\n{}",
+                table["table"].as_str().unwrap_or_default(),
+                table["took_ms"],
+                steps.join("\n")
+            )
         })
         .collect();
-    lines.push(format!("dead letters: {} merged, {} resolved", round["dead_merged"], round["dead_resolved"]));
+    lines.push(format!(
+        "dead letters: {} merged, {} resolved",
+        round["dead_merged"], round["dead_resolved"]
+    ));
     lines.join("\n")
 }
 
@@ -330,5 +367,8 @@ fn progress_text(progress: &Progress) -> String {
 
 fn table(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    rows.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect::<Vec<_>>().join("\n")
+    rows.iter()
+        .map(|(name, value)| format!("{name:width$}  {value}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

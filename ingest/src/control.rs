@@ -57,17 +57,29 @@ pub(crate) fn check(settings: &Settings, request: &Request) -> Result<(), String
 }
 
 /// Lets the workers of a stage rest, those that are started later too.
-pub(crate) async fn pause(state: &State, stage: &StageName, by: &str) -> anyhow::Result<StageState> {
+pub(crate) async fn pause(
+    state: &State,
+    stage: &StageName,
+    by: &str,
+) -> anyhow::Result<StageState> {
     Ok(switch::pause(state, stage, by).await?)
 }
 
 /// Lets them work again.
-pub(crate) async fn resume(state: &State, stage: &StageName, by: &str) -> anyhow::Result<StageState> {
+pub(crate) async fn resume(
+    state: &State,
+    stage: &StageName,
+    by: &str,
+) -> anyhow::Result<StageState> {
     Ok(switch::resume(state, stage, by).await?)
 }
 
 /// Empties the bulk queue. Its objects are not published again until a sweep is asked for (`ingest sweep --release`).
-pub(crate) async fn cancel(state: &State, amqp: &AmqpSettings, stage: &StageName) -> anyhow::Result<Cancelled> {
+pub(crate) async fn cancel(
+    state: &State,
+    amqp: &AmqpSettings,
+    stage: &StageName,
+) -> anyhow::Result<Cancelled> {
     switch::mark_cancelled(state, stage).await?;
     tokio::time::sleep(NOTICED).await;
     let connection = connection::connect(amqp, "ingest cancel").await?;

@@ -25,7 +25,11 @@ impl DeadUpkeep {
     pub(crate) async fn look(&self) -> anyhow::Result<()> {
         for (_, served) in self.stages.iter() {
             let found = dead::peek(&self.amqp, &served.stage).await?;
-            let ids = found.letters.iter().filter_map(|letter| letter.object.as_ref()).map(|object| object.image_id());
+            let ids = found
+                .letters
+                .iter()
+                .filter_map(|letter| letter.object.as_ref())
+                .map(|object| object.image_id());
             served.published.note_dead(ids, found.unseen == 0);
         }
         Ok(())
@@ -45,19 +49,27 @@ impl DeadUpkeep {
 
     async fn tidy_one(&self, place: usize, served: &Served) -> anyhow::Result<Tidied> {
         let found = dead::peek(&self.amqp, &served.stage).await?;
-        let ids: Vec<_> =
-            found.letters.iter().filter_map(|letter| letter.object.as_ref()).map(|object| object.image_id()).collect();
+        let ids: Vec<_> = found
+            .letters
+            .iter()
+            .filter_map(|letter| letter.object.as_ref())
+            .map(|object| object.image_id())
+            .collect();
         served.published.note_dead(ids.iter().copied(), found.unseen == 0);
         let distinct: HashSet<_> = ids.iter().collect();
         // Where the row was there when the job was published, it says nothing about the job.
         let once = found.letters.iter().filter(|letter| !letter.asks_again());
-        let once: Vec<_> = once.filter_map(|letter| letter.object.as_ref()).map(|object| object.image_id()).collect();
+        let once: Vec<_> = once
+            .filter_map(|letter| letter.object.as_ref())
+            .map(|object| object.image_id())
+            .collect();
         let indexed: HashSet<_> = self.index.having(place, &once).await?.into_iter().collect();
         if distinct.len() == ids.len() && indexed.is_empty() {
             return Ok(Tidied::default());
         }
         let is_done = |letter: &dead::DeadLetter| {
-            !letter.asks_again() && letter.object.as_ref().is_some_and(|object| indexed.contains(&object.image_id()))
+            !letter.asks_again()
+                && letter.object.as_ref().is_some_and(|object| indexed.contains(&object.image_id()))
         };
         let tidied = dead::tidy(&self.amqp, &served.stage, is_done).await?;
         tracing::info!(stage = %served.stage, merged = tidied.merged, resolved = tidied.resolved, "tidied the dead letters");
@@ -69,7 +81,11 @@ impl DeadUpkeep {
 pub(crate) fn measure(stages: &ServedStages) {
     for (_, served) in stages.iter() {
         let counts = served.published.counts();
-        for (kind, count) in [("on_their_way", counts.on_their_way), ("dead", counts.dead), ("withheld", counts.withheld)] {
+        for (kind, count) in [
+            ("on_their_way", counts.on_their_way),
+            ("dead", counts.dead),
+            ("withheld", counts.withheld),
+        ] {
             metrics::gauge!("bucketlens_ingest_remembered_jobs", "stage" => served.stage.to_string(), "kind" => kind)
                 .set(count as f64);
         }

@@ -27,10 +27,16 @@ pub struct BackpressureSettings {
 impl BackpressureSettings {
     pub(crate) fn validate(&self) -> Result<(), SettingsError> {
         if self.high > 4_000_000 {
-            return Err(SettingsError::value("backpressure.high", "must be at most 4000000: queues are limited to 5000000"));
+            return Err(SettingsError::value(
+                "backpressure.high",
+                "must be at most 4000000: queues are limited to 5000000",
+            ));
         }
         if self.low == 0 || self.low > self.high {
-            return Err(SettingsError::value("backpressure.low", "must be from 1 to backpressure.high"));
+            return Err(SettingsError::value(
+                "backpressure.low",
+                "must be from 1 to backpressure.high",
+            ));
         }
         Ok(())
     }
@@ -55,17 +61,26 @@ pub(crate) struct Governor {
 
 impl Governor {
     /// Looks at the queues of these stages every two seconds, as long as a handle exists.
-    pub(crate) fn start(amqp: AmqpSettings, settings: BackpressureSettings, stages: Vec<StageName>) -> Self {
-        let (sender, seen) = watch::channel(vec![Seen { open: true, calm: false, idle_since: None }; stages.len()]);
+    pub(crate) fn start(
+        amqp: AmqpSettings,
+        settings: BackpressureSettings,
+        stages: Vec<StageName>,
+    ) -> Self {
+        let (sender, seen) =
+            watch::channel(vec![Seen { open: true, calm: false, idle_since: None }; stages.len()]);
         tokio::spawn(async move {
             let queues = Queues::new(amqp);
             while !sender.is_closed() {
                 for (place, stage) in stages.iter().enumerate() {
                     match queues.depths(stage).await {
-                        Ok(depths) => sender.send_modify(|seen| seen[place].update(stage, depths, &settings)),
+                        Ok(depths) => {
+                            sender.send_modify(|seen| seen[place].update(stage, depths, &settings))
+                        }
                         Err(error) => {
                             tracing::debug!(%error, "the depth of the queues is not known");
-                            sender.send_modify(|seen| seen[place] = Seen { calm: false, idle_since: None, ..seen[place] });
+                            sender.send_modify(|seen| {
+                                seen[place] = Seen { calm: false, idle_since: None, ..seen[place] }
+                            });
                         }
                     }
                 }
@@ -80,19 +95,24 @@ impl Governor {
     /// Waits until the queues of the stage at this place have room. A broker that is away does not keep waiting here: the
     /// publisher waits for it.
     pub(crate) async fn wait(&self, stage: usize) {
-        let _ = self.seen.clone().wait_for(|seen| seen.get(stage).is_none_or(|seen| seen.open)).await;
+        let _ =
+            self.seen.clone().wait_for(|seen| seen.get(stage).is_none_or(|seen| seen.open)).await;
     }
 
     /// Whether the backfill of a stage that nobody waits for may go on: its own queues have room, and those of the stage that
     /// people do wait for hold less than the low mark.
     pub(crate) fn spare_time(&self, stage: usize, active: usize) -> bool {
         let seen = self.seen.borrow();
-        seen.get(stage).is_some_and(|seen| seen.open) && seen.get(active).is_some_and(|seen| seen.calm)
+        seen.get(stage).is_some_and(|seen| seen.open)
+            && seen.get(active).is_some_and(|seen| seen.calm)
     }
 
     /// Whether nothing has waited in any queue but the dead ones for this long.
     pub(crate) fn idle_for(&self, time: Duration) -> bool {
-        self.seen.borrow().iter().all(|seen| seen.idle_since.is_some_and(|since| since.elapsed() >= time))
+        self.seen
+            .borrow()
+            .iter()
+            .all(|seen| seen.idle_since.is_some_and(|since| since.elapsed() >= time))
     }
 }
 
@@ -109,13 +129,18 @@ impl Seen {
         }
         let others = depths.retry.unwrap_or(0) + depths.suspect.unwrap_or(0);
         let idle = waiting == 0 && others == 0;
-        self.idle_since = if idle { self.idle_since.or_else(|| Some(Instant::now())) } else { None };
+        self.idle_since =
+            if idle { self.idle_since.or_else(|| Some(Instant::now())) } else { None };
         show(stage, self.open, depths);
     }
 }
 
 fn show(stage: &StageName, open: bool, depths: Depths) {
-    metrics::gauge!("bucketlens_ingest_queue_open", "stage" => stage.to_string()).set(if open { 1.0 } else { 0.0 });
+    metrics::gauge!("bucketlens_ingest_queue_open", "stage" => stage.to_string()).set(if open {
+        1.0
+    } else {
+        0.0
+    });
     for (queue, depth) in [
         ("work", depths.work),
         ("bulk", depths.bulk),
@@ -123,7 +148,8 @@ fn show(stage: &StageName, open: bool, depths: Depths) {
         ("suspect", depths.suspect),
         ("dead", depths.dead),
     ] {
-        metrics::gauge!("bucketlens_queue_depth", "stage" => stage.to_string(), "queue" => queue).set(f64::from(depth.unwrap_or(0)));
+        metrics::gauge!("bucketlens_queue_depth", "stage" => stage.to_string(), "queue" => queue)
+            .set(f64::from(depth.unwrap_or(0)));
     }
 }
 
@@ -134,9 +160,16 @@ mod tests {
     #[test]
     fn publishing_pauses_above_the_high_mark_until_below_the_low_one() {
         let settings = BackpressureSettings { high: 10, low: 5 };
-        let (stage, mut seen) = (StageName::embed("a"), Seen { open: true, calm: false, idle_since: None });
+        let (stage, mut seen) =
+            (StageName::embed("a"), Seen { open: true, calm: false, idle_since: None });
         let mut open_at = |work: u32, bulk: u32| {
-            let depths = Depths { work: Some(work), bulk: Some(bulk), retry: None, suspect: None, dead: Some(7) };
+            let depths = Depths {
+                work: Some(work),
+                bulk: Some(bulk),
+                retry: None,
+                suspect: None,
+                dead: Some(7),
+            };
             seen.update(&stage, depths, &settings);
             (seen.open, seen.calm, seen.idle_since.is_some())
         };

@@ -60,7 +60,8 @@ impl Snapshot {
 
     /// What was neither seen nor dismissed, in any table.
     pub(crate) fn unseen(&self) -> Vec<ImageId> {
-        let mut unseen: Vec<_> = self.images.unseen().chain(self.stages.iter().flat_map(Ids::unseen)).collect();
+        let mut unseen: Vec<_> =
+            self.images.unseen().chain(self.stages.iter().flat_map(Ids::unseen)).collect();
         unseen.sort_unstable();
         unseen.dedup();
         unseen
@@ -69,7 +70,8 @@ impl Snapshot {
 
 impl Index {
     pub(crate) fn new(database: Database, stages: &[StageName]) -> Self {
-        let names: Vec<_> = std::iter::once(images::NAME.to_owned()).chain(stages.iter().map(table_of)).collect();
+        let names: Vec<_> =
+            std::iter::once(images::NAME.to_owned()).chain(stages.iter().map(table_of)).collect();
         let ledgers = names.iter().map(|_| OnceCell::new()).collect();
         Self { database, names: names.into(), ledgers }
     }
@@ -93,7 +95,9 @@ impl Index {
         if let Some(ledger) = self.ledgers[which].get() {
             return Ok(Some(ledger));
         }
-        let Some(ledger) = Ledger::open(&self.database, &self.names[which]).await? else { return Ok(None) };
+        let Some(ledger) = Ledger::open(&self.database, &self.names[which]).await? else {
+            return Ok(None);
+        };
         Ok(Some(self.ledgers[which].get_or_init(|| std::future::ready(ledger)).await))
     }
 
@@ -111,10 +115,16 @@ impl Index {
     }
 
     /// Which of these object versions have their row of a stage.
-    pub(crate) async fn having(&self, stage: usize, ids: &[ImageId]) -> Result<Vec<ImageId>, TableError> {
+    pub(crate) async fn having(
+        &self,
+        stage: usize,
+        ids: &[ImageId],
+    ) -> Result<Vec<ImageId>, TableError> {
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
         match self.table(stage).await? {
-            Some(ledger) => Ok(ledger.existing(&ids).await?.iter().filter_map(|id| id.parse().ok()).collect()),
+            Some(ledger) => {
+                Ok(ledger.existing(&ids).await?.iter().filter_map(|id| id.parse().ok()).collect())
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -125,18 +135,34 @@ impl Index {
     }
 
     /// Object versions whose caption answers another question than this.
-    pub(crate) async fn outdated(&self, captioner: &str, question: &Question) -> Result<HashSet<ImageId>, TableError> {
-        let Some(captions) = Captions::open(&self.database, captioner).await? else { return Ok(HashSet::new()) };
+    pub(crate) async fn outdated(
+        &self,
+        captioner: &str,
+        question: &Question,
+    ) -> Result<HashSet<ImageId>, TableError> {
+        let Some(captions) = Captions::open(&self.database, captioner).await? else {
+            return Ok(HashSet::new());
+        };
         let outdated = captions.outdated(&question.provider, &question.prompt_hash).await?;
         Ok(outdated.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// All stored versions of one object, in any table.
-    pub(crate) async fn versions_of(&self, bucket: &str, key: &str) -> Result<Vec<ImageId>, TableError> {
+    pub(crate) async fn versions_of(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Vec<ImageId>, TableError> {
         let mut ids = Vec::new();
         for which in 0..self.names.len() {
             if let Some(ledger) = self.ledger(which).await? {
-                ids.extend(ledger.versions_of(bucket, key).await?.iter().filter_map(|row| row.image_id.parse::<ImageId>().ok()));
+                ids.extend(
+                    ledger
+                        .versions_of(bucket, key)
+                        .await?
+                        .iter()
+                        .filter_map(|row| row.image_id.parse::<ImageId>().ok()),
+                );
             }
         }
         ids.sort_unstable();
@@ -145,7 +171,10 @@ impl Index {
     }
 
     /// Key of each of these object versions, from whichever table knows it.
-    pub(crate) async fn locate(&self, ids: &[ImageId]) -> Result<HashMap<ImageId, Stored>, TableError> {
+    pub(crate) async fn locate(
+        &self,
+        ids: &[ImageId],
+    ) -> Result<HashMap<ImageId, Stored>, TableError> {
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
         let mut located = HashMap::new();
         for which in 0..self.names.len() {
@@ -174,7 +203,11 @@ impl Index {
 
     /// Reads the ids of all rows, or of those whose key begins with `prefix`, again if the tables have changed and the
     /// last reading is long enough ago.
-    pub(crate) async fn refresh(&self, snapshot: &mut Snapshot, prefix: Option<&str>) -> Result<(), TableError> {
+    pub(crate) async fn refresh(
+        &self,
+        snapshot: &mut Snapshot,
+        prefix: Option<&str>,
+    ) -> Result<(), TableError> {
         let mut versions = Vec::new();
         for which in 0..self.names.len() {
             versions.push(match self.ledger(which).await? {

@@ -96,9 +96,10 @@ impl Journal {
         let names = self.state.names(&self.folder).await?;
         self.lock().segments = names.len();
         for name in names {
-            let (Some(at), Some((body, _))) =
-                (name.strip_prefix(&self.folder).and_then(seconds_of), self.state.read(&name).await?)
-            else {
+            let (Some(at), Some((body, _))) = (
+                name.strip_prefix(&self.folder).and_then(seconds_of),
+                self.state.read(&name).await?,
+            ) else {
                 continue;
             };
             for record in decode(&body) {
@@ -141,7 +142,11 @@ impl Journal {
     }
 
     /// Replaces all segments by one list, if enough of what they hold no longer matters.
-    pub(crate) async fn rewrite(&self, live: usize, records: impl FnOnce() -> Vec<Record>) -> Result<(), StateError> {
+    pub(crate) async fn rewrite(
+        &self,
+        live: usize,
+        records: impl FnOnce() -> Vec<Record>,
+    ) -> Result<(), StateError> {
         let (stored, segments) = {
             let inner = self.lock();
             (inner.stored, inner.segments)
@@ -191,7 +196,9 @@ mod tests {
 
     #[test]
     fn records_round_trip_and_a_torn_end_is_left_out() {
-        let records: Vec<_> = (0..3).map(|n| Record { id: ImageId::of("b", &format!("{n}.jpg"), "e"), flags: n }).collect();
+        let records: Vec<_> = (0..3)
+            .map(|n| Record { id: ImageId::of("b", &format!("{n}.jpg"), "e"), flags: n })
+            .collect();
         let body = encode(&records);
         assert_eq!(decode(&body).collect::<Vec<_>>(), records);
         assert_eq!(decode(&body[..body.len() - 1]).collect::<Vec<_>>(), records[..2]);

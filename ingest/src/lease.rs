@@ -94,7 +94,9 @@ impl Candidate {
         let holder = Holder { since: Timestamp::now(), ..self.me.clone() };
         Ok(match self.state.put(NAME, &holder, only).await? {
             Some(etag) => Attempt::Taken(Lease { state: self.state.clone(), holder, etag }),
-            None => Attempt::Held(self.state.get(NAME).await?.map_or_else(|| self.me.clone(), |(holder, _)| holder)),
+            None => Attempt::Held(
+                self.state.get(NAME).await?.map_or_else(|| self.me.clone(), |(holder, _)| holder),
+            ),
         })
     }
 }
@@ -110,7 +112,9 @@ impl Lease {
             match tokio::time::timeout(left, self.renew()).await {
                 Ok(Ok(true)) => renewed = begun,
                 Ok(Ok(false)) => return "another ingest has taken over".to_owned(),
-                Ok(Err(error)) if renewed.elapsed() < LIFETIME - MARGIN => tracing::warn!(%error, "the lease is not renewed yet"),
+                Ok(Err(error)) if renewed.elapsed() < LIFETIME - MARGIN => {
+                    tracing::warn!(%error, "the lease is not renewed yet")
+                }
                 Ok(Err(error)) => return format!("the lease could not be renewed: {error}"),
                 Err(_) => return "the lease could not be renewed in time".to_owned(),
             }
@@ -158,7 +162,12 @@ impl Lease {
 }
 
 /// Waits as a standby until the lease is ours; `None` once shut down.
-pub(crate) async fn win(state: &State, me: &Holder, health: &Health, shutdown: &CancellationToken) -> Option<Lease> {
+pub(crate) async fn win(
+    state: &State,
+    me: &Holder,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Option<Lease> {
     let mut candidate = Candidate::new(state.clone(), me.clone());
     loop {
         match candidate.attempt().await {
@@ -169,7 +178,10 @@ pub(crate) async fn win(state: &State, me: &Holder, health: &Health, shutdown: &
             }
             Ok(Attempt::Held(holder)) => {
                 let Holder { address, process, since, .. } = &holder;
-                health.trouble("lease", format!("standby: ingest {process} at {address} has been active since {since}"));
+                health.trouble(
+                    "lease",
+                    format!("standby: ingest {process} at {address} has been active since {since}"),
+                );
             }
             Err(error) => health.trouble("lease", error.to_string()),
         }

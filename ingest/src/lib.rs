@@ -57,7 +57,8 @@ pub use crate::settings::{EventSettings, Settings};
 use crate::active::{Active, Ended, Parts};
 use crate::lease::Holder;
 
-const CLOSED: &str = "this ingest is not the active one, or still starting: /readyz says which one is";
+const CLOSED: &str =
+    "this ingest is not the active one, or still starting: /readyz says which one is";
 
 /// Runs ingest until shutdown: waits as a standby until it is the active one, then acts.
 ///
@@ -69,7 +70,12 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let listener = service::bind(&settings.http).await?;
     let holder = Holder::new(advertised(&settings, listener.local_addr()?));
     let (front, routes) = watch::channel(None);
-    let http = tokio::spawn(service::serve(listener, front::router(routes, CLOSED), health.clone(), shutdown.clone()));
+    let http = tokio::spawn(service::serve(
+        listener,
+        front::router(routes, CLOSED),
+        health.clone(),
+        shutdown.clone(),
+    ));
     let acted = act(settings, holder, &front, health, &shutdown).await;
     shutdown.cancel();
     http.await??;
@@ -83,9 +89,12 @@ async fn act(
     health: Health,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
+    let location =
+        Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let may_pass = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
-    let proven = service::until_works(&health, "store", shutdown, may_pass, || probe::probe(&location)).await?;
+    let proven =
+        service::until_works(&health, "store", shutdown, may_pass, || probe::probe(&location))
+            .await?;
     if proven.is_none() {
         return Ok(());
     }
@@ -103,7 +112,11 @@ async fn act(
 }
 
 /// Acts while the lease is held, anew whenever a model is removed or kept.
-async fn acting(parts: &Parts, front: &watch::Sender<Option<Router>>, shutdown: &CancellationToken) -> anyhow::Result<()> {
+async fn acting(
+    parts: &Parts,
+    front: &watch::Sender<Option<Router>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut decided = pipeline::models::follow(parts.state.clone());
     loop {
         tokio::select! {
@@ -120,7 +133,8 @@ async fn acting(parts: &Parts, front: &watch::Sender<Option<Router>>, shutdown: 
 /// What an ingest is made of. Makes hardly any request.
 async fn parts(settings: Settings, health: Health) -> anyhow::Result<Parts> {
     let bucket = Bucket::connect(&settings.bucket).await;
-    let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
+    let location =
+        Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::writer()).await?;
     let state = State::new(bucket.clone(), &settings.bucket);
     Ok(Parts { settings: Arc::new(settings), bucket, database, state, health })

@@ -47,14 +47,20 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run => service::main(arguments.settings.as_deref(), ingest::run),
         Command::Doctor { json } => {
-            service::command(arguments.settings.as_deref(), |settings, _| ingest::doctor::main(settings, json))
+            service::command(arguments.settings.as_deref(), |settings, _| {
+                ingest::doctor::main(settings, json)
+            })
         }
         Command::Operate(command) => {
-            service::command(arguments.settings.as_deref(), |settings, cancel| command::run(settings, command, cancel))
+            service::command(arguments.settings.as_deref(), |settings, cancel| {
+                command::run(settings, command, cancel)
+            })
         }
-        Command::Models(command) => service::command(arguments.settings.as_deref(), |settings, cancel| {
-            ingest::models::command::run(settings, command, cancel)
-        }),
+        Command::Models(command) => {
+            service::command(arguments.settings.as_deref(), |settings, cancel| {
+                ingest::models::command::run(settings, command, cancel)
+            })
+        }
         Command::Dead(command) => ingest::dead::main(arguments.settings.as_deref(), *command),
         Command::Settings => service::print_defaults::<Settings>(),
         Command::Paper(paper) => paper.make::<Arguments>(),

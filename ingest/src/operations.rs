@@ -95,7 +95,9 @@ impl Operations {
         F: Future<Output = anyhow::Result<End>> + Send + 'static,
     {
         let mut known = self.known();
-        if let Some(running) = known.iter().find(|known| known.subject == subject && known.state == Status::Running) {
+        if let Some(running) =
+            known.iter().find(|known| known.subject == subject && known.state == Status::Running)
+        {
             return Err(Box::new(running.clone()));
         }
         let operation = Operation {
@@ -111,12 +113,18 @@ impl Operations {
         };
         known.push_back(operation.clone());
         drop(known);
-        let reporter = Reporter { operations: self.clone(), id: operation.id.clone(), cancel: operation.cancel.clone() };
+        let reporter = Reporter {
+            operations: self.clone(),
+            id: operation.id.clone(),
+            cancel: operation.cancel.clone(),
+        };
         // A task of its own, so that a panic in it ends as a failed operation and not as one that runs for ever.
         let work = tokio::spawn(work(reporter));
         let (operations, id) = (self.clone(), operation.id.clone());
         tokio::spawn(async move {
-            let ended = work.await.unwrap_or_else(|panic| Err(anyhow::anyhow!("the operation broke off: {panic}")));
+            let ended = work
+                .await
+                .unwrap_or_else(|panic| Err(anyhow::anyhow!("the operation broke off: {panic}")));
             operations.end(&id, ended);
         });
         Ok(operation)
@@ -183,11 +191,17 @@ async fn list(State(operations): State<Operations>) -> Json<Value> {
     Json(json!({ "operations": operations.list() }))
 }
 
-async fn show(State(operations): State<Operations>, Path(id): Path<String>) -> Result<Json<Operation>, Problem> {
+async fn show(
+    State(operations): State<Operations>,
+    Path(id): Path<String>,
+) -> Result<Json<Operation>, Problem> {
     operations.get(&id).map(Json).ok_or_else(|| unknown(&id))
 }
 
-async fn cancel(State(operations): State<Operations>, Path(id): Path<String>) -> Result<(StatusCode, Json<Operation>), Problem> {
+async fn cancel(
+    State(operations): State<Operations>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Operation>), Problem> {
     let operation = operations.get(&id).ok_or_else(|| unknown(&id))?;
     operation.cancel.cancel();
     Ok((StatusCode::ACCEPTED, Json(operation)))
@@ -195,7 +209,10 @@ async fn cancel(State(operations): State<Operations>, Path(id): Path<String>) ->
 
 fn unknown(id: &str) -> Problem {
     let id: String = id.chars().take(64).collect();
-    Problem::new(StatusCode::NOT_FOUND, format!("no operation with the id '{id}' is known: the last {REMEMBERED} that ended are"))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("no operation with the id '{id}' is known: the last {REMEMBERED} that ended are"),
+    )
 }
 
 #[cfg(test)]
@@ -223,7 +240,8 @@ mod tests {
         };
         let first = operations.start("test", "a".into(), waits).unwrap();
         assert_eq!(operations.start("test", "a".into(), waits).unwrap_err().id, first.id);
-        let other = operations.start("test", "b".into(), |_| async { anyhow::bail!("no luck") }).unwrap();
+        let other =
+            operations.start("test", "b".into(), |_| async { anyhow::bail!("no luck") }).unwrap();
         let broken = operations.start("test", "c".into(), |_| async { panic!("a bug") }).unwrap();
         first.cancel.cancel();
         let first = ended(&operations, &first.id).await;
@@ -231,7 +249,9 @@ mod tests {
         assert_eq!(ended(&operations, &other.id).await.error.as_deref(), Some("no luck"));
         assert_eq!(ended(&operations, &broken.id).await.state, Status::Failed);
         for _ in 0..150 {
-            let next = operations.start("test", "a".into(), |_| async { Ok(End::Done(json!(3))) }).unwrap();
+            let next = operations
+                .start("test", "a".into(), |_| async { Ok(End::Done(json!(3))) })
+                .unwrap();
             ended(&operations, &next.id).await;
         }
         assert_eq!(operations.list().len(), REMEMBERED);

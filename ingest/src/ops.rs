@@ -92,7 +92,11 @@ pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
         ops.publisher.clone(),
         operations.clone(),
     );
-    let pulse = Pulse { parts: ops.parts.clone(), queues: Queues::new(ops.amqp().clone()), stage: ops.stages.first().cloned() };
+    let pulse = Pulse {
+        parts: ops.parts.clone(),
+        queues: Queues::new(ops.amqp().clone()),
+        stage: ops.stages.first().cloned(),
+    };
     Router::new()
         .route("/v1/ops/progress", get(show))
         .route("/v1/ops/stages/{stage}/{action}", post(switch))
@@ -119,7 +123,10 @@ async fn not_allowed() -> Problem {
 }
 
 /// Limits how long a handler waits for others, and turns their failure into an answer.
-pub(crate) async fn within<T>(what: &str, work: impl Future<Output = anyhow::Result<T>>) -> Result<T, Problem> {
+pub(crate) async fn within<T>(
+    what: &str,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> Result<T, Problem> {
     match tokio::time::timeout(TIMEOUT, work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Problem::unavailable(what, format!("{error:#}"))),
@@ -128,19 +135,31 @@ pub(crate) async fn within<T>(what: &str, work: impl Future<Output = anyhow::Res
 }
 
 async fn show(State(ops): State<Arc<Ops>>) -> Result<Json<Value>, Problem> {
-    let progress = progress::progress(&ops.parts.state, &ops.index, &ops.queues, &ops.stages, ops.rate.earlier());
+    let progress = progress::progress(
+        &ops.parts.state,
+        &ops.index,
+        &ops.queues,
+        &ops.stages,
+        ops.rate.earlier(),
+    );
     let progress = within("the progress cannot be computed", progress).await?;
     Ok(Json(json!({ "stages": progress })))
 }
 
-async fn switch(State(ops): State<Arc<Ops>>, Path((stage, action)): Path<(String, String)>) -> Result<Json<Value>, Problem> {
+async fn switch(
+    State(ops): State<Arc<Ops>>,
+    Path((stage, action)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
     let stages = control::stages(&ops.parts.settings);
-    let stage = control::stage(&stages, &stage).map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
+    let stage = control::stage(&stages, &stage)
+        .map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
     let state = &ops.parts.state;
     let failed = "the stage cannot be changed";
     let done = match action.as_str() {
         "pause" => json!(within(failed, control::pause(state, &stage, "someone over HTTP")).await?),
-        "resume" => json!(within(failed, control::resume(state, &stage, "someone over HTTP")).await?),
+        "resume" => {
+            json!(within(failed, control::resume(state, &stage, "someone over HTTP")).await?)
+        }
         "cancel" => json!(within(failed, control::cancel(state, ops.amqp(), &stage)).await?),
         _ => {
             return Err(Problem::new(
@@ -157,7 +176,8 @@ pub(crate) fn accepted(started: Result<Operation, Box<Operation>>) -> Result<Res
     match started {
         Ok(operation) => Ok((StatusCode::ACCEPTED, Json(operation)).into_response()),
         Err(running) => {
-            let detail = format!("operation {} does the same: wait for its end or cancel it", running.id);
+            let detail =
+                format!("operation {} does the same: wait for its end or cancel it", running.id);
             Err(Problem::new(StatusCode::CONFLICT, detail))
         }
     }
@@ -165,8 +185,10 @@ pub(crate) fn accepted(started: Result<Operation, Box<Operation>>) -> Result<Res
 
 async fn sweep(State(ops): State<Arc<Ops>>, body: Bytes) -> Result<Response, Problem> {
     let request: Request = read(&body)?;
-    control::meant(&ops.parts.settings, request.stage.as_deref()).map_err(|error| Problem::field("stage", error))?;
-    control::check(&ops.parts.settings, &request).map_err(|error| Problem::field("outdated", error))?;
+    control::meant(&ops.parts.settings, request.stage.as_deref())
+        .map_err(|error| Problem::field("stage", error))?;
+    control::check(&ops.parts.settings, &request)
+        .map_err(|error| Problem::field("outdated", error))?;
     let sweeps = ops.sweeps.clone();
     accepted(ops.operations.start("sweep", "sweep".to_owned(), move |reporter| async move {
         let (told, mut telling) = watch::channel(Report::default());

@@ -83,7 +83,9 @@ impl Ask {
                 "key" => ask.key = Some(value),
                 "since" => ask.since = Some(value),
                 "group" => ask.group = Some(value),
-                "limit" => ask.limit = Some(value.parse().map_err(|error| Problem::field("limit", error))?),
+                "limit" => {
+                    ask.limit = Some(value.parse().map_err(|error| Problem::field("limit", error))?)
+                }
                 _ => return Err(Problem::field(name, "is not a field of this request")),
             }
         }
@@ -99,7 +101,10 @@ impl Ask {
             return Err(Problem::field("ids", format!("must have at most {MOST_IDS} entries")));
         }
         if self.ids.iter().any(|id| id.len() < SHORTEST_ID) {
-            return Err(Problem::field("ids", format!("must be message ids, or the first {SHORTEST_ID} digits of them or more")));
+            return Err(Problem::field(
+                "ids",
+                format!("must be message ids, or the first {SHORTEST_ID} digits of them or more"),
+            ));
         }
         let stage = self
             .stage
@@ -107,8 +112,14 @@ impl Ask {
             .map(|name| control::stage(stages, name))
             .transpose()
             .map_err(|error| Problem::field("stage", error))?;
-        let key = self.key.as_deref().map(dead::key_glob).transpose().map_err(|error| Problem::field("key", error))?;
-        let since = self.since.as_deref().map(|text| dead::since(text, Timestamp::now())).transpose();
+        let key = self
+            .key
+            .as_deref()
+            .map(dead::key_glob)
+            .transpose()
+            .map_err(|error| Problem::field("key", error))?;
+        let since =
+            self.since.as_deref().map(|text| dead::since(text, Timestamp::now())).transpose();
         let since = since.map_err(|error| Problem::field("since", error))?;
         let (class, group, ids) = (self.class.clone(), self.group.clone(), self.ids.clone());
         Ok(Selection { stage, class, key, since, group, ids, limit: self.limit })
@@ -116,9 +127,14 @@ impl Ask {
 
     /// What is moved must be said, even if it is everything.
     fn meant(&self) -> Result<(), Problem> {
-        let given = [&self.stage, &self.class, &self.key, &self.since, &self.group].iter().any(|field| field.is_some());
+        let given = [&self.stage, &self.class, &self.key, &self.since, &self.group]
+            .iter()
+            .any(|field| field.is_some());
         if !given && self.ids.is_empty() && !self.all {
-            return Err(Problem::field("all", "say which letters are meant, or that all are: \"all\": true"));
+            return Err(Problem::field(
+                "all",
+                "say which letters are meant, or that all are: \"all\": true",
+            ));
         }
         match self.rate {
             Some(rate) if !valid_rate(rate) => Err(Problem::field("rate", wrong_rate())),
@@ -142,12 +158,18 @@ pub(crate) fn router(desk: Desk) -> Router {
 
 type Parameters = Query<HashMap<String, String>>;
 
-async fn groups(State(desk): State<Arc<Desk>>, Query(query): Parameters) -> Result<Response, Problem> {
+async fn groups(
+    State(desk): State<Arc<Desk>>,
+    Query(query): Parameters,
+) -> Result<Response, Problem> {
     let selection = Ask::from_query(query)?.selection(&desk.stages)?;
     Ok(Json(desk.look(&selection).await?.groups()).into_response())
 }
 
-async fn list(State(desk): State<Arc<Desk>>, Query(query): Parameters) -> Result<Response, Problem> {
+async fn list(
+    State(desk): State<Arc<Desk>>,
+    Query(query): Parameters,
+) -> Result<Response, Problem> {
     let mut ask = Ask::from_query(query)?;
     let limit = *ask.limit.get_or_insert(LISTED);
     if limit > MOST_LISTED {
@@ -161,22 +183,37 @@ async fn show(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<R
     let gathered = desk.look(&selection).await?;
     if gathered.selected.is_empty() {
         let id: String = id.chars().take(64).collect();
-        return Err(Problem::new(StatusCode::NOT_FOUND, format!("no dead letter has the id '{id}', or one that begins so")));
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("no dead letter has the id '{id}', or one that begins so"),
+        ));
     }
-    let found =
-        gathered.with_presence(&desk.bucket).await.map_err(|error| Problem::unavailable("the bucket cannot be asked", error))?;
+    let found = gathered
+        .with_presence(&desk.bucket)
+        .await
+        .map_err(|error| Problem::unavailable("the bucket cannot be asked", error))?;
     Ok(Json(json!({ "letters": found })).into_response())
 }
 
 /// A link to the object as it is now.
 async fn link(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let selection = Ask { ids: vec![id], ..Ask::default() }.selection(&desk.stages)?;
-    let gone = || Problem::new(StatusCode::NOT_FOUND, "no dead letter with this id has an object that is still there");
+    let gone = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "no dead letter with this id has an object that is still there",
+        )
+    };
     let letter = desk.look(&selection).await?.selected.into_iter().next().ok_or_else(gone)?;
     let key = letter.object.ok_or_else(gone)?.key;
-    let away = |error: &dyn std::fmt::Display| Problem::unavailable("the bucket cannot be asked", error);
+    let away =
+        |error: &dyn std::fmt::Display| Problem::unavailable("the bucket cannot be asked", error);
     desk.bucket.head(&key).await.map_err(|error| away(&error))?.ok_or_else(gone)?;
-    let url = desk.bucket.presigned_get(&key, LINK_LIFETIME, false).await.map_err(|error| away(&error))?;
+    let url = desk
+        .bucket
+        .presigned_get(&key, LINK_LIFETIME, false)
+        .await
+        .map_err(|error| away(&error))?;
     Ok(Json(json!({ "url": url })).into_response())
 }
 
@@ -195,7 +232,10 @@ async fn shift(desk: Arc<Desk>, body: &[u8], replays: bool) -> Result<Response, 
     if ask.dry_run {
         let gathered = desk.look(&selection).await?;
         let trial = gathered.trial(&desk.bucket).await;
-        return Ok(Json(trial.map_err(|error| Problem::unavailable("the bucket cannot be asked", error))?).into_response());
+        return Ok(Json(
+            trial.map_err(|error| Problem::unavailable("the bucket cannot be asked", error))?,
+        )
+        .into_response());
     }
     let mut all = desk.stages.clone();
     let stage = match (&selection.stage, all.pop(), all.pop()) {
@@ -203,14 +243,20 @@ async fn shift(desk: Arc<Desk>, body: &[u8], replays: bool) -> Result<Response, 
         (None, Some(only), None) => only,
         _ => return Err(Problem::field("stage", "is needed: one operation works on one stage")),
     };
-    let (kind, subject) = (if replays { "dead.replay" } else { "dead.drop" }, format!("dead/{stage}"));
+    let (kind, subject) =
+        (if replays { "dead.replay" } else { "dead.drop" }, format!("dead/{stage}"));
     let (rate, at) = (ask.rate, Arc::clone(&desk));
-    let started = desk.operations.start(kind, subject, move |reporter| walk(at, stage, selection, rate, replays, reporter));
+    let started = desk
+        .operations
+        .start(kind, subject, move |reporter| walk(at, stage, selection, rate, replays, reporter));
     match started {
         Ok(operation) => Ok((StatusCode::ACCEPTED, Json(operation)).into_response()),
         Err(running) => Err(Problem::new(
             StatusCode::CONFLICT,
-            format!("operation {} moves dead letters of this stage: wait for its end or cancel it", running.id),
+            format!(
+                "operation {} moves dead letters of this stage: wait for its end or cancel it",
+                running.id
+            ),
         )),
     }
 }
@@ -238,7 +284,11 @@ async fn walk(
     drop(pace);
     let _ = telling.await;
     let walked = walked?;
-    Ok(if walked.cancelled { End::Cancelled(as_json(&walked)) } else { End::Done(as_json(&walked)) })
+    Ok(if walked.cancelled {
+        End::Cancelled(as_json(&walked))
+    } else {
+        End::Done(as_json(&walked))
+    })
 }
 
 fn as_json(value: &impl Serialize) -> Value {
@@ -274,7 +324,11 @@ mod tests {
             ("nonsense", "body"),
             (r#"{"all":true} more"#, "body"),
         ] {
-            assert!(wrong(json).contains(&format!("field: Some({field:?})")), "{json}: {}", wrong(json));
+            assert!(
+                wrong(json).contains(&format!("field: Some({field:?})")),
+                "{json}: {}",
+                wrong(json)
+            );
         }
         assert!(Ask::from_query([("rate".to_owned(), "1".to_owned())].into()).is_err());
     }

@@ -57,7 +57,10 @@ async fn show(State(pulse): State<Arc<Pulse>>) -> Result<Json<Health>, Problem> 
     let (store, broker) = tokio::join!(store(&pulse), broker(&pulse));
     let sweep = match store.ok {
         true => within("the state of the sweep cannot be read", sweep(&pulse)).await?,
-        false => Sweep { condition: Condition { ok: false, detail: "the store is away".to_owned() }, age_seconds: None },
+        false => Sweep {
+            condition: Condition { ok: false, detail: "the store is away".to_owned() },
+            age_seconds: None,
+        },
     };
     Ok(Json(Health { store, broker, sweep, active: true }))
 }
@@ -65,13 +68,20 @@ async fn show(State(pulse): State<Arc<Pulse>>) -> Result<Json<Health>, Problem> 
 async fn store(pulse: &Pulse) -> Condition {
     let bucket = &pulse.parts.bucket;
     match tokio::time::timeout(STORE_LIMIT, bucket.answers()).await {
-        Ok(true) => Condition { ok: true, detail: format!("the bucket '{}' answers", bucket.name()) },
-        _ => Condition { ok: false, detail: format!("the bucket '{}' does not answer", bucket.name()) },
+        Ok(true) => {
+            Condition { ok: true, detail: format!("the bucket '{}' answers", bucket.name()) }
+        }
+        _ => Condition {
+            ok: false,
+            detail: format!("the bucket '{}' does not answer", bucket.name()),
+        },
     }
 }
 
 async fn broker(pulse: &Pulse) -> Condition {
-    let Some(stage) = &pulse.stage else { return Condition { ok: true, detail: "there is no stage to ask for".to_owned() } };
+    let Some(stage) = &pulse.stage else {
+        return Condition { ok: true, detail: "there is no stage to ask for".to_owned() };
+    };
     match pulse.queues.depths(stage).await {
         Ok(_) => Condition { ok: true, detail: "the broker answers".to_owned() },
         Err(error) => Condition { ok: false, detail: error.to_string() },
@@ -79,12 +89,19 @@ async fn broker(pulse: &Pulse) -> Condition {
 }
 
 async fn sweep(pulse: &Pulse) -> anyhow::Result<Sweep> {
-    let last = pulse.parts.state.get::<Report>(SWEEP_STATE).await?.and_then(|(report, _)| report.finished_at);
+    let last = pulse
+        .parts
+        .state
+        .get::<Report>(SWEEP_STATE)
+        .await?
+        .and_then(|(report, _)| report.finished_at);
     let age_seconds = last.map(|at| Timestamp::now().as_second() - at.as_second());
     let settings = &pulse.parts.settings;
     let (ok, detail) = match (pulse.parts.health.troubles().remove("listing"), last, age_seconds) {
         (Some(trouble), ..) => (false, trouble),
-        (None, Some(at), _) if is_late(at, settings) => (false, format!("the last full one ended at {at:.0}")),
+        (None, Some(at), _) if is_late(at, settings) => {
+            (false, format!("the last full one ended at {at:.0}"))
+        }
         (None, Some(at), _) => (true, format!("the last full one ended at {at:.0}")),
         (None, None, _) => (true, "the first one has not ended yet".to_owned()),
     };

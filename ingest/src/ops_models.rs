@@ -75,7 +75,9 @@ async fn done<T>(work: impl Future<Output = anyhow::Result<T>>) -> Result<T, Pro
             Err(error) => error.downcast::<Refused>().map(Err),
         }
     };
-    within("the models cannot be looked at or changed", split).await?.map_err(|error| Problem::new(StatusCode::CONFLICT, error))
+    within("the models cannot be looked at or changed", split)
+        .await?
+        .map_err(|error| Problem::new(StatusCode::CONFLICT, error))
 }
 
 async fn list(State(desk): State<Arc<Desk>>) -> Result<Json<Value>, Problem> {

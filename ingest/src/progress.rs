@@ -145,7 +145,9 @@ async fn of_stage(
             None
         }
     };
-    let count = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| depths.as_ref().map(|depths| pick(depths).unwrap_or(0));
+    let count = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| {
+        depths.as_ref().map(|depths| pick(depths).unwrap_or(0))
+    };
     let queued = count(|depths| Some(depths.work.unwrap_or(0) + depths.bulk.unwrap_or(0)));
     let dead = count(|depths| depths.dead);
     let objects = sweep.map(|sweep| sweep.objects);

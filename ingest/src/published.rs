@@ -90,7 +90,12 @@ impl Entry {
 }
 
 impl Published {
-    pub(crate) fn new(publisher: Publisher, topology: Topology, stage: StageName, journal: Journal) -> Self {
+    pub(crate) fn new(
+        publisher: Publisher,
+        topology: Topology,
+        stage: StageName,
+        journal: Journal,
+    ) -> Self {
         Self { publisher, topology, stage, journal, inner: Arc::default() }
     }
 
@@ -119,7 +124,11 @@ impl Published {
     }
 
     /// Publishes a job unless one is on its way already; returns whether it did. Waits for the broker's confirm.
-    pub(crate) async fn publish(&self, object: ObjectRef, origin: Origin) -> Result<bool, PublishError> {
+    pub(crate) async fn publish(
+        &self,
+        object: ObjectRef,
+        origin: Origin,
+    ) -> Result<bool, PublishError> {
         let id = object.image_id();
         let flags = if matches!(origin, Origin::Sweep | Origin::Replay) { BULK } else { 0 };
         {
@@ -144,7 +153,11 @@ impl Published {
     }
 
     /// Publishes a job for an object version whose rows are there.
-    pub(crate) async fn publish_again(&self, object: ObjectRef, redo: Redo) -> Result<(), PublishError> {
+    pub(crate) async fn publish_again(
+        &self,
+        object: ObjectRef,
+        redo: Redo,
+    ) -> Result<(), PublishError> {
         let job = Job::new(self.stage.clone(), object, Origin::Sweep).again(redo);
         self.publisher.publish(Outgoing::job(&self.topology, &job)).await?;
         metrics::counter!("bucketlens_ingest_published_again_total", "stage" => self.stage.to_string()).increment(1);
@@ -162,7 +175,8 @@ impl Published {
             *entry = Entry { since: now, flags: entry.flags & !DEAD, ..*entry };
         }
         for id in ids {
-            inner.entries.entry(id).or_insert(Entry { since: now, flags: 0, listing }).flags |= DEAD;
+            inner.entries.entry(id).or_insert(Entry { since: now, flags: 0, listing }).flags |=
+                DEAD;
         }
     }
 
@@ -215,7 +229,11 @@ impl Published {
         let mut inner = self.lock();
         let listing = inner.listing;
         for id in ids {
-            inner.entries.entry(id).or_insert(Entry { since: now(), flags: BULK | WITHHELD, listing });
+            inner.entries.entry(id).or_insert(Entry {
+                since: now(),
+                flags: BULK | WITHHELD,
+                listing,
+            });
             self.journal.note(Record { id, flags: BULK | WITHHELD });
         }
     }
@@ -262,8 +280,13 @@ impl Published {
     /// Makes the journal small again where that is worth it.
     pub(crate) async fn tidy_journal(&self) -> Result<(), StateError> {
         let live = self.lock().entries.len();
-        let records =
-            || self.lock().entries.iter().map(|(id, entry)| Record { id: *id, flags: entry.flags & !UNCONFIRMED }).collect();
+        let records = || {
+            self.lock()
+                .entries
+                .iter()
+                .map(|(id, entry)| Record { id: *id, flags: entry.flags & !UNCONFIRMED })
+                .collect()
+        };
         self.journal.rewrite(live, records).await
     }
 

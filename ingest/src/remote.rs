@@ -22,7 +22,10 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) fn new(holder: &Holder, key: SecretString) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build().context("an HTTP client cannot be made")?;
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .build()
+            .context("an HTTP client cannot be made")?;
         Ok(Self { client, address: holder.address.clone(), key })
     }
 
@@ -34,8 +37,11 @@ impl Remote {
         cancel: &CancellationToken,
         progress: impl Fn(&Value),
     ) -> anyhow::Result<Value> {
-        let started = self.send(self.client.post(format!("{}{path}", self.address)).json(body)).await?;
-        let Some(id) = started["id"].as_str() else { bail!("the active ingest gave no operation id: {started}") };
+        let started =
+            self.send(self.client.post(format!("{}{path}", self.address)).json(body)).await?;
+        let Some(id) = started["id"].as_str() else {
+            bail!("the active ingest gave no operation id: {started}")
+        };
         let operation = format!("{}/v1/ops/operations/{id}", self.address);
         let mut cancelled = false;
         loop {
@@ -43,7 +49,9 @@ impl Remote {
             match state["state"].as_str() {
                 Some("running") => progress(&state["progress"]),
                 Some("done") => return Ok(state["progress"].clone()),
-                Some("cancelled") => bail!("the operation was cancelled; what it had done stays done"),
+                Some("cancelled") => {
+                    bail!("the operation was cancelled; what it had done stays done")
+                }
                 _ => bail!("{}", state["error"].as_str().unwrap_or("the operation failed")),
             }
             tokio::select! {

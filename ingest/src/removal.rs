@@ -53,8 +53,9 @@ pub(crate) async fn ask(
     let mut fates = Fates::default();
     for some in lost.chunks(LOOKED_UP_AT_ONCE) {
         let located = index.locate(some).await.context("looking up what is no longer listed")?;
-        let (suspects, unwatched): (HashMap<_, _>, HashMap<_, _>) =
-            located.into_iter().partition(|(_, row)| filter.matches(&row.key) && row.bucket == bucket.name());
+        let (suspects, unwatched): (HashMap<_, _>, HashMap<_, _>) = located
+            .into_iter()
+            .partition(|(_, row)| filter.matches(&row.key) && row.bucket == bucket.name());
         fates.unwatched.extend(unwatched.into_keys());
         if !suspects.is_empty() && nothing_listed {
             anyhow::bail!(
@@ -71,7 +72,8 @@ pub(crate) async fn ask(
             };
             anyhow::Ok(fate)
         });
-        let answers: Vec<_> = stream::iter(asking).buffer_unordered(HEADS_IN_FLIGHT).try_collect().await?;
+        let answers: Vec<_> =
+            stream::iter(asking).buffer_unordered(HEADS_IN_FLIGHT).try_collect().await?;
         for fate in answers {
             match fate {
                 Fate::Gone(id) => fates.gone.push(id),

@@ -25,7 +25,9 @@ pub(crate) async fn run_often(parts: &Parts, decided: Decided) {
         for stage in due(&now) {
             match retire(parts, &stage).await {
                 Ok(Retired::Kept) => {}
-                Ok(Retired::Gone) => tracing::info!(%stage, "removed: its queues and its table are gone"),
+                Ok(Retired::Gone) => {
+                    tracing::info!(%stage, "removed: its queues and its table are gone")
+                }
                 Ok(Retired::InUse) => {
                     tracing::warn!(%stage, "is not removed yet: workers still consume its queues, stop them");
                     pause = AFTER_TROUBLE;

@@ -44,7 +44,9 @@ impl ServedStages {
         let decided = self.decided.borrow();
         let active = decided.as_ref().and_then(|decided| decided.active.as_deref());
         let active = active.map(StageName::embed);
-        active.and_then(|active| self.all.iter().position(|served| served.stage == active)).unwrap_or(0)
+        active
+            .and_then(|active| self.all.iter().position(|served| served.stage == active))
+            .unwrap_or(0)
     }
 }
 
@@ -56,8 +58,11 @@ pub(crate) fn kept(set: &[String], decided: &Models) -> Vec<String> {
 /// The stages of the set models that are not being removed, then those of such captioners.
 pub(crate) fn stages(set: &StageSettings, decided: &Models) -> Vec<StageName> {
     let models = kept(&set.models, decided);
-    let captioners =
-        set.captioners.iter().filter(|id| !decided.removed_captioners.contains_key(*id)).map(|id| StageName::caption(id));
+    let captioners = set
+        .captioners
+        .iter()
+        .filter(|id| !decided.removed_captioners.contains_key(*id))
+        .map(|id| StageName::caption(id));
     models.iter().map(|id| StageName::embed(id)).chain(captioners).collect()
 }
 

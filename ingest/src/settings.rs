@@ -117,13 +117,21 @@ impl settings::Settings for Settings {
         if !(0.0..=1.0).contains(&self.watch.max_delete_share) {
             return Err(SettingsError::value("watch.max_delete_share", "must be from 0 to 1"));
         }
-        if !self.ops.address.is_empty() && !self.ops.address.starts_with("http://") && !self.ops.address.starts_with("https://") {
-            return Err(SettingsError::value("ops.address", "must be an http:// or https:// address"));
+        if !self.ops.address.is_empty()
+            && !self.ops.address.starts_with("http://")
+            && !self.ops.address.starts_with("https://")
+        {
+            return Err(SettingsError::value(
+                "ops.address",
+                "must be an http:// or https:// address",
+            ));
         }
         if self.stages.models.is_empty() {
             return Err(SettingsError::value("stages.models", "must name at least one model"));
         }
-        for (setting, ids) in [("stages.models", &self.stages.models), ("stages.captioners", &self.stages.captioners)] {
+        for (setting, ids) in
+            [("stages.models", &self.stages.models), ("stages.captioners", &self.stages.captioners)]
+        {
             for (place, id) in ids.iter().enumerate() {
                 check_id(id).map_err(|error| SettingsError::value(setting, error.to_string()))?;
                 if ids[..place].contains(id) {

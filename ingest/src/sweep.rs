@@ -76,7 +76,10 @@ fn asked(request: &Request, served: &Served) -> bool {
 }
 
 impl Sweeper {
-    #[allow(clippy::too_many_arguments, reason = "each is one collaborator, named where it is given")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is one collaborator, named where it is given"
+    )]
     pub(crate) fn new(
         bucket: Bucket,
         index: Index,
@@ -109,14 +112,25 @@ impl Sweeper {
 
     /// One comparison. An error anywhere ends it before anything is removed; what was published stays published.
     /// `progress` is told the counts so far after every page.
-    pub(crate) async fn run(&mut self, request: &Request, progress: impl Fn(&Report)) -> anyhow::Result<Report> {
+    pub(crate) async fn run(
+        &mut self,
+        request: &Request,
+        progress: impl Fn(&Report),
+    ) -> anyhow::Result<Report> {
         let prefix = self.prefix_of(request)?;
         let full = prefix == self.prefix;
         let only = (!full).then_some(prefix.as_str());
         if request.release && !request.dry_run {
-            let released: usize =
-                self.stages.iter().filter(|(_, served)| asked(request, served)).map(|(_, s)| s.published.release()).sum();
-            tracing::info!(jobs = released, "what a cancelled backfill had left is published again");
+            let released: usize = self
+                .stages
+                .iter()
+                .filter(|(_, served)| asked(request, served))
+                .map(|(_, s)| s.published.release())
+                .sum();
+            tracing::info!(
+                jobs = released,
+                "what a cancelled backfill had left is published again"
+            );
         }
         let mut report = Report {
             started_at: Some(Timestamp::now()),
@@ -149,9 +163,13 @@ impl Sweeper {
         // Another model than the active one may still be on its way to the first of them.
         report.orphans = snapshot.images.not_in(&snapshot.stages[self.stages.active()]);
         // Captioners do not write to `images`, so theirs may be there before it.
-        let of_models = self.stages.iter().filter(|(_, served)| served.stage.kind() == StageKind::Embed);
-        report.orphans += of_models.map(|(place, _)| snapshot.stages[place].not_in(&snapshot.images)).sum::<usize>();
-        report.spare_rows = snapshot.images.spare() + snapshot.stages.iter().map(Ids::spare).sum::<usize>();
+        let of_models =
+            self.stages.iter().filter(|(_, served)| served.stage.kind() == StageKind::Embed);
+        report.orphans += of_models
+            .map(|(place, _)| snapshot.stages[place].not_in(&snapshot.images))
+            .sum::<usize>();
+        report.spare_rows =
+            snapshot.images.spare() + snapshot.stages.iter().map(Ids::spare).sum::<usize>();
         if full && !request.dry_run {
             self.memory.last_full = report.started_at;
         }
@@ -164,7 +182,10 @@ impl Sweeper {
         let mut all = Vec::new();
         for (_, served) in self.stages.iter() {
             let mut outdated = HashSet::new();
-            if request.outdated && served.stage.kind() == StageKind::Caption && asked(request, served) {
+            if request.outdated
+                && served.stage.kind() == StageKind::Caption
+                && asked(request, served)
+            {
                 let captioner = served.stage.id();
                 let question = question::read(&self.state, captioner).await?;
                 let question = question.with_context(|| {
@@ -172,7 +193,11 @@ impl Sweeper {
                         "what the captioner '{captioner}' asks for is not known: start one with captions.id = \"{captioner}\""
                     )
                 })?;
-                outdated = self.index.outdated(captioner, &question).await.context("looking for outdated captions")?;
+                outdated = self
+                    .index
+                    .outdated(captioner, &question)
+                    .await
+                    .context("looking for outdated captions")?;
             }
             all.push(outdated);
         }
@@ -185,7 +210,10 @@ impl Sweeper {
             None => Ok(self.prefix.clone()),
             Some(prefix) if prefix.starts_with(&self.prefix) => Ok(prefix.clone()),
             Some(prefix) => {
-                anyhow::bail!("the prefix '{prefix}' lies outside of filter.prefix '{}': nothing there is watched", self.prefix)
+                anyhow::bail!(
+                    "the prefix '{prefix}' lies outside of filter.prefix '{}': nothing there is watched",
+                    self.prefix
+                )
             }
         }
     }
@@ -202,9 +230,11 @@ impl Sweeper {
         let mut token = None;
         loop {
             let Page { objects, next } = self.bucket.list_page(prefix, token).await?;
-            let foreign: Vec<_> = objects.into_iter().filter(|object| !self.filter.is_own(&object.key)).collect();
+            let foreign: Vec<_> =
+                objects.into_iter().filter(|object| !self.filter.is_own(&object.key)).collect();
             let listed = foreign.len();
-            let watched: Vec<_> = foreign.into_iter().filter(|object| self.filter.matches(&object.key)).collect();
+            let watched: Vec<_> =
+                foreign.into_iter().filter(|object| self.filter.matches(&object.key)).collect();
             report.skipped += listed - watched.len();
             self.page(watched, report, request).await?;
             report.listing_ms = begun.elapsed().as_millis() as u64;
@@ -216,14 +246,28 @@ impl Sweeper {
         }
     }
 
-    async fn page(&mut self, watched: Vec<ObjectRef>, report: &mut Report, request: &Request) -> anyhow::Result<()> {
+    async fn page(
+        &mut self,
+        watched: Vec<ObjectRef>,
+        report: &mut Report,
+        request: &Request,
+    ) -> anyhow::Result<()> {
         let shares = self.share(watched, report, request);
         // What lies there at the first look, or is asked for, is a backfill and must not hold up what people upload now.
         let backfill = self.memory.last_full.is_none() || request.release;
         let (stages, active) = (self.stages.clone(), self.stages.active());
-        for ((place, served), Share { missing, outdated, mut counts }) in stages.iter().zip(shares) {
+        for ((place, served), Share { missing, outdated, mut counts }) in stages.iter().zip(shares)
+        {
             if !outdated.is_empty() {
-                self.publish_again(place, served, outdated, request.dry_run, &mut counts, report.started_at).await?;
+                self.publish_again(
+                    place,
+                    served,
+                    outdated,
+                    request.dry_run,
+                    &mut counts,
+                    report.started_at,
+                )
+                .await?;
             }
             if request.dry_run {
                 counts.published += missing.len();
@@ -232,7 +276,8 @@ impl Sweeper {
                 let origin = if backfill { Origin::Sweep } else { Origin::Watch };
                 self.publish(served, missing, origin, &mut counts, report.started_at).await?;
             } else if missing.is_empty() || self.governor.spare_time(place, active) {
-                self.publish(served, missing, Origin::Sweep, &mut counts, report.started_at).await?;
+                self.publish(served, missing, Origin::Sweep, &mut counts, report.started_at)
+                    .await?;
             } else {
                 counts.postponed += missing.len();
             }
@@ -242,7 +287,12 @@ impl Sweeper {
     }
 
     /// Notes the objects as seen, and says for each stage what it lacks and nobody is working on.
-    fn share(&mut self, watched: Vec<ObjectRef>, report: &mut Report, request: &Request) -> Vec<Share> {
+    fn share(
+        &mut self,
+        watched: Vec<ObjectRef>,
+        report: &mut Report,
+        request: &Request,
+    ) -> Vec<Share> {
         let Memory { snapshot, outdated, last_full, .. } = &mut self.memory;
         let ids: Vec<_> = watched.iter().map(ObjectRef::image_id).collect();
         report.objects += watched.len();
@@ -296,7 +346,8 @@ impl Sweeper {
             served.published.withhold_these(missing.iter().map(ObjectRef::image_id));
             return Ok(());
         }
-        let publishing = stream::iter(missing).map(|object| served.published.publish(object, origin));
+        let publishing =
+            stream::iter(missing).map(|object| served.published.publish(object, origin));
         let count = publishing
             .buffer_unordered(PUBLISHES_IN_FLIGHT)
             .try_fold(0, |count, new| std::future::ready(Ok(count + usize::from(new))))
@@ -324,7 +375,8 @@ impl Sweeper {
             if self.cancelled_since(&served.stage, began).await? {
                 return Ok(());
             }
-            let publishing = stream::iter(outdated).map(|object| served.published.publish_again(object, Redo::Outdated));
+            let publishing = stream::iter(outdated)
+                .map(|object| served.published.publish_again(object, Redo::Outdated));
             publishing.buffer_unordered(PUBLISHES_IN_FLIGHT).try_collect::<()>().await?;
             tracing::info!(jobs = count, stage = %served.stage, "published again what is outdated");
         }
@@ -333,7 +385,11 @@ impl Sweeper {
     }
 
     /// Whether the operator has cancelled the backfill of a stage since it began.
-    async fn cancelled_since(&mut self, stage: &StageName, began: Option<Timestamp>) -> anyhow::Result<bool> {
+    async fn cancelled_since(
+        &mut self,
+        stage: &StageName,
+        began: Option<Timestamp>,
+    ) -> anyhow::Result<bool> {
         if self.memory.looked_at_switches.is_none_or(|at| at.elapsed() > LOOK_AT_SWITCH) {
             self.memory.switches = switch::read(&self.state).await?;
             self.memory.looked_at_switches = Some(Instant::now());
@@ -349,14 +405,22 @@ impl Sweeper {
         if lost.is_empty() {
             return Ok(());
         }
-        let Fates { gone, overwritten, unwatched: left_alone } =
-            removal::ask(&self.bucket, &self.index, &self.filter, &snapshot.stages[active], &lost, report.objects == 0).await?;
+        let Fates { gone, overwritten, unwatched: left_alone } = removal::ask(
+            &self.bucket,
+            &self.index,
+            &self.filter,
+            &snapshot.stages[active],
+            &lost,
+            report.objects == 0,
+        )
+        .await?;
         report.unwatched = left_alone.len();
         for ids in snapshot.all_mut() {
             ids.dismiss(&left_alone);
         }
         unwatched.extend(left_alone);
-        let refused = !request.allow_mass_delete && removal::too_many(gone.len(), snapshot.len(), self.max_delete_share);
+        let refused = !request.allow_mass_delete
+            && removal::too_many(gone.len(), snapshot.len(), self.max_delete_share);
         let mut removed = overwritten;
         report.removed_overwritten = removed.len();
         if refused {
@@ -366,7 +430,10 @@ impl Sweeper {
             removed.extend(gone);
         }
         if !request.dry_run {
-            self.index.remove(&removed).await.context("removing rows of objects that are gone or overwritten")?;
+            self.index
+                .remove(&removed)
+                .await
+                .context("removing rows of objects that are gone or overwritten")?;
             for ids in snapshot.all_mut() {
                 ids.dismiss(&removed);
             }
@@ -374,8 +441,12 @@ impl Sweeper {
                 served.published.forget(&removed);
             }
             if !removed.is_empty() {
-                metrics::counter!("bucketlens_ingest_removed_total").increment(removed.len() as u64);
-                tracing::info!(objects = removed.len(), "removed rows of objects that are gone or overwritten");
+                metrics::counter!("bucketlens_ingest_removed_total")
+                    .increment(removed.len() as u64);
+                tracing::info!(
+                    objects = removed.len(),
+                    "removed rows of objects that are gone or overwritten"
+                );
             }
         }
         if refused && !request.dry_run {

@@ -37,10 +37,16 @@ impl MaintainSettings {
             return Err(SettingsError::value("maintain.interval", "must be at least 1s"));
         }
         if !(1_024..=1_048_576).contains(&self.rows_per_fragment) {
-            return Err(SettingsError::value("maintain.rows_per_fragment", "must be from 1024 to 1048576"));
+            return Err(SettingsError::value(
+                "maintain.rows_per_fragment",
+                "must be from 1024 to 1048576",
+            ));
         }
         if self.index_from_rows < 1_000 {
-            return Err(SettingsError::value("maintain.index_from_rows", "must be at least 1000: fewer rows train no index"));
+            return Err(SettingsError::value(
+                "maintain.index_from_rows",
+                "must be at least 1000: fewer rows train no index",
+            ));
         }
         if self.keep_versions < maintain::LEAST_KEPT {
             return Err(SettingsError::value(
@@ -110,7 +116,10 @@ impl Upkeep {
         };
         let mut changed = Vec::new();
         for name in self.index.names() {
-            let quiet = after.get(name).filter(|(_, at)| at.elapsed() < LEFT_ALONE).map(|(version, _)| *version);
+            let quiet = after
+                .get(name)
+                .filter(|(_, at)| at.elapsed() < LEFT_ALONE)
+                .map(|(version, _)| *version);
             if which == Which::All || quiet.is_none() || quiet != self.version(name).await {
                 changed.push(name.clone());
             }
@@ -130,7 +139,8 @@ impl Upkeep {
             tracing::warn!(failure, "a part of the maintenance failed");
         }
         metrics::counter!("bucketlens_maintain_failures_total").increment(failures.len() as u64);
-        metrics::gauge!("bucketlens_maintain_last_timestamp_seconds").set(jiff::Timestamp::now().as_second() as f64);
+        metrics::gauge!("bucketlens_maintain_last_timestamp_seconds")
+            .set(jiff::Timestamp::now().as_second() as f64);
         Round { tables, dead_merged: tidied.merged, dead_resolved: tidied.resolved, failures }
     }
 

@@ -93,9 +93,16 @@ pub(crate) struct Captioned {
 
 impl Captioned {
     pub(crate) fn of(said: Option<Said>) -> Self {
-        let Some(Said { caption, language, others, keywords, provider, .. }) = said else { return Self::default() };
+        let Some(Said { caption, language, others, keywords, provider, .. }) = said else {
+            return Self::default();
+        };
         let captions = std::iter::once((language, caption.clone())).chain(others).collect();
-        Self { caption: Some(caption), captions: Some(captions), keywords: Some(keywords), captioner: Some(provider) }
+        Self {
+            caption: Some(caption),
+            captions: Some(captions),
+            keywords: Some(keywords),
+            captioner: Some(provider),
+        }
     }
 }
 
@@ -121,15 +128,20 @@ impl SearchAnswer {
 impl Hit {
     fn of(hit: ranking::Hit) -> Self {
         let ranking::Hit { facts, score, says, matched, said, duplicates } = hit;
-        let [thumbnail_url, url] = ["thumbnail", "original"].map(|what| format!("/v1/images/{}/{what}", facts.image_id));
-        let (named, total) = duplicates.map(|duplicates| (duplicates.named, duplicates.total)).unzip();
+        let [thumbnail_url, url] =
+            ["thumbnail", "original"].map(|what| format!("/v1/images/{}/{what}", facts.image_id));
+        let (named, total) =
+            duplicates.map(|duplicates| (duplicates.named, duplicates.total)).unzip();
         Self {
             image_id: facts.image_id,
             bucket: facts.bucket,
             key: facts.key,
             etag: facts.etag,
             score,
-            signals: says.into_iter().map(|(signal, say): (Signal, Say)| (signal.name(), say)).collect(),
+            signals: says
+                .into_iter()
+                .map(|(signal, say): (Signal, Say)| (signal.name(), say))
+                .collect(),
             matched,
             width: facts.width,
             height: facts.height,

@@ -63,7 +63,8 @@ pub(crate) fn router(app: Arc<App>, settings: &SearchSettings, api_key: SecretSt
         .layer(middleware::from_fn_with_state(intake, intake::admit))
         .layer(middleware::from_fn_with_state(Arc::new(api_key), access::check))
         .layer(CatchPanicLayer::custom(|_| {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the request hit a defect").into_response()
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the request hit a defect")
+                .into_response()
         }))
         .with_state(app)
 }
@@ -115,13 +116,24 @@ async fn search_words(
         (status = 404, body = ProblemBody, description = "the example is not indexed"),
         (status = 415, body = ProblemBody, description = "neither JSON nor a form"),
     ))]
-async fn search_example(State(app): State<Arc<App>>, request: Request) -> Result<axum::Json<SearchAnswer>, Problem> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+async fn search_example(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<axum::Json<SearchAnswer>, Problem> {
+    let kind = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let query = if kind.starts_with("multipart/form-data") {
-        let form = Multipart::from_request(request, &()).await.map_err(|error| Problem::field("body", error.body_text()))?;
+        let form = Multipart::from_request(request, &())
+            .await
+            .map_err(|error| Problem::field("body", error.body_text()))?;
         Query::from_form(form).await?
     } else if kind.starts_with("application/json") {
-        let body = Bytes::from_request(request, &()).await.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+        let body = Bytes::from_request(request, &())
+            .await
+            .map_err(|error| Problem::new(error.status(), error.body_text()))?;
         app.engine.in_turn(move || Query::from_json(&body)).await?
     } else {
         let detail = "send application/json or multipart/form-data";

@@ -60,16 +60,22 @@ impl Desk {
     }
 
     async fn publish(&self, job: &Job) -> Result<(), Problem> {
-        let failed = |error: &dyn std::fmt::Display| Problem::unavailable("the broker does not take the job", error);
+        let failed = |error: &dyn std::fmt::Display| {
+            Problem::unavailable("the broker does not take the job", error)
+        };
         let start = || {
             // Its troubles are of nobody's concern who only searches.
             let name = format!("searcher {}", std::process::id());
             Publisher::start(self.amqp.clone(), name, vec![self.stage.clone()], Health::default())
         };
         let message = Outgoing::job(&Topology::new(&self.amqp.namespace), job);
-        match tokio::time::timeout(PATIENCE, self.publisher.get_or_init(start).publish(message)).await {
+        match tokio::time::timeout(PATIENCE, self.publisher.get_or_init(start).publish(message))
+            .await
+        {
             Ok(published) => published.map_err(|error| failed(&error)),
-            Err(_) => Err(failed(&format!("it did not answer within {PATIENCE:?}; try again later"))),
+            Err(_) => {
+                Err(failed(&format!("it did not answer within {PATIENCE:?}; try again later")))
+            }
         }
     }
 }

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use inference::{Embedding, ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings, TextEncoder, gate};
+use inference::{
+    Embedding, ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings, TextEncoder,
+    gate,
+};
 use table::schema::Space;
 
 use crate::ModelSettings;
@@ -76,14 +79,19 @@ impl Shelf {
     /// # Errors
     /// It cannot be found or loaded, or what was found has another id.
     pub(crate) async fn load(&self, id: Option<&str>) -> anyhow::Result<Encoders> {
-        let known = id.and_then(|id| self.names.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned());
+        let known = id.and_then(|id| {
+            self.names.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        });
         let name = known.unwrap_or_else(|| id.unwrap_or(&self.settings.active).to_owned());
         let loaded = match (self.named(name.clone(), id).await, id) {
             (Ok(encoders), _) => Ok((encoders, name)),
             // Settings may name it by a path.
             (Err(error), Some(_)) => {
                 let name = self.settings.active.clone();
-                self.named(name.clone(), id).await.map(|encoders| (encoders, name)).map_err(|_| error)
+                self.named(name.clone(), id)
+                    .await
+                    .map(|encoders| (encoders, name))
+                    .map_err(|_| error)
             }
             (Err(error), None) => Err(error),
         };
@@ -95,12 +103,15 @@ impl Shelf {
 
     /// Loads the model of a name, if it has this id: one that is not wanted costs no more than reading its manifest.
     async fn named(&self, name: String, id: Option<&str>) -> anyhow::Result<Encoders> {
-        let (settings, runtime, wanted) = (self.settings.clone(), self.runtime.clone(), id.map(str::to_owned));
+        let (settings, runtime, wanted) =
+            (self.settings.clone(), self.runtime.clone(), id.map(str::to_owned));
         let load = move || {
             let model = Model::find(&name, Path::new(&settings.folder))?;
             let found = &model.manifest.id;
             if let Some(wanted) = wanted.filter(|wanted| wanted != found) {
-                anyhow::bail!("the model found under the name '{wanted}' has the id '{found}': name folders like ids");
+                anyhow::bail!(
+                    "the model found under the name '{wanted}' has the id '{found}': name folders like ids"
+                );
             }
             gate::passed(&model)?;
             Ok(Encoders::load(&model, &Runtime::start(&runtime)?)?)

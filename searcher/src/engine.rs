@@ -59,7 +59,8 @@ impl Served {
     /// What needs the model cannot be answered without it.
     pub(crate) fn loaded(&self) -> Result<&Encoders, Problem> {
         self.encoders.as_ref().map_err(|absent| {
-            let detail = format!("the model '{}' cannot be loaded yet; /v1/status says why", absent.0);
+            let detail =
+                format!("the model '{}' cannot be loaded yet; /v1/status says why", absent.0);
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         })
     }
@@ -98,7 +99,11 @@ impl Engine {
         settings: &SearchSettings,
     ) -> Self {
         let max_bytes = settings.max_image_bytes as u64;
-        let limits = PictureLimits { max_pixels: settings.max_pixels, max_bytes, ..PictureLimits::default() };
+        let limits = PictureLimits {
+            max_pixels: settings.max_pixels,
+            max_bytes,
+            ..PictureLimits::default()
+        };
         let turns = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             database,
@@ -156,13 +161,18 @@ impl Engine {
     /// The table of captions that is searched; `None` where there is none, or until a captioner has made it.
     pub(crate) async fn captions(&self) -> Result<Option<&Captions>, TableError> {
         if self.captions.get().is_none() && !self.captioner.is_empty() {
-            let Some(captions) = Captions::open(&self.database, &self.captioner).await? else { return Ok(None) };
+            let Some(captions) = Captions::open(&self.database, &self.captioner).await? else {
+                return Ok(None);
+            };
             let _ = self.captions.set(captions);
         }
         Ok(self.captions.get())
     }
 
-    pub(crate) async fn table<'a>(&self, served: &'a Served) -> Result<Option<&'a Embeddings>, TableError> {
+    pub(crate) async fn table<'a>(
+        &self,
+        served: &'a Served,
+    ) -> Result<Option<&'a Embeddings>, TableError> {
         if let (None, Some(encoders)) = (served.table.get(), served.encoders()) {
             let opened = Embeddings::open(&self.database, encoders.space.clone()).await?;
             let Some(table) = opened else { return Ok(None) };
@@ -202,14 +212,16 @@ impl Engine {
         query: &Query,
         embeddings: Option<&Embeddings>,
     ) -> Result<Vec<f32>, Problem> {
-        let unwanted = query.unwanted.iter().map(|word| (Example::Text(word.clone()), UNWANTED_WEIGHT));
+        let unwanted =
+            query.unwanted.iter().map(|word| (Example::Text(word.clone()), UNWANTED_WEIGHT));
         let mut sum = vec![0.0; served.loaded()?.space.dim];
         for (example, weight) in query.examples.iter().cloned().chain(unwanted) {
             let vector = self.vector_of(served, example, embeddings).await?;
             sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
         }
         let unit = Embedding::normalise(sum);
-        unit.map(Embedding::into_vec).ok_or_else(|| Problem::field("examples", "cancel each other out"))
+        unit.map(Embedding::into_vec)
+            .ok_or_else(|| Problem::field("examples", "cancel each other out"))
     }
 
     async fn vector_of(
@@ -222,9 +234,13 @@ impl Engine {
             Example::Vector(values) => {
                 let dim = served.loaded()?.space.dim;
                 if values.len() != dim {
-                    return Err(Problem::field("vector", format!("has {} values, the model's have {dim}", values.len())));
+                    return Err(Problem::field(
+                        "vector",
+                        format!("has {} values, the model's have {dim}", values.len()),
+                    ));
                 }
-                let unit = Embedding::normalise(values).ok_or_else(|| Problem::field("vector", "has no direction"))?;
+                let unit = Embedding::normalise(values)
+                    .ok_or_else(|| Problem::field("vector", "has no direction"))?;
                 Ok(unit.into_vec())
             }
             Example::ImageId(id) => {
@@ -239,7 +255,13 @@ impl Engine {
                 self.in_turn(move || {
                     let encoders = served.loaded()?;
                     let no_text = || {
-                        Problem::field("text", format!("the model '{}' has no words, search by a picture", encoders.manifest.id))
+                        Problem::field(
+                            "text",
+                            format!(
+                                "the model '{}' has no words, search by a picture",
+                                encoders.manifest.id
+                            ),
+                        )
                     };
                     let encoder = encoders.text.as_ref().ok_or_else(no_text)?;
                     first(encoder.encode(&[text]), "text")
@@ -255,8 +277,14 @@ impl Engine {
     }
 
     /// The vector of a picture's file; `field` is what is named where it is none.
-    async fn vector_of_file(&self, served: &Arc<Served>, bytes: Bytes, field: &'static str) -> Result<Vec<f32>, Problem> {
-        let (served, limits, in_flight) = (Arc::clone(served), self.limits.clone(), self.in_flight.clone());
+    async fn vector_of_file(
+        &self,
+        served: &Arc<Served>,
+        bytes: Bytes,
+        field: &'static str,
+    ) -> Result<Vec<f32>, Problem> {
+        let (served, limits, in_flight) =
+            (Arc::clone(served), self.limits.clone(), self.in_flight.clone());
         self.in_turn(move || {
             let encoder = &served.loaded()?.image;
             let detail = Detail::ShortSide(encoder.side());
@@ -275,8 +303,11 @@ impl Engine {
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let failed = |error: &dyn std::fmt::Display| Problem::unavailable("the query could not be worked on", error);
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|closed| failed(&closed))?;
+        let failed = |error: &dyn std::fmt::Display| {
+            Problem::unavailable("the query could not be worked on", error)
+        };
+        let turn =
+            Arc::clone(&self.turns).acquire_owned().await.map_err(|closed| failed(&closed))?;
         let working = tokio::task::spawn_blocking(move || {
             let result = work();
             drop(turn);
@@ -296,7 +327,9 @@ fn first(encoded: Result<Vec<Embedding>, ModelError>, field: &str) -> Result<Vec
             let vector = vectors.into_iter().next().map(Embedding::into_vec);
             vector.ok_or_else(|| Problem::unavailable("the model gave no vector", field))
         }
-        Err(error) if error.is_fatal() => Err(Problem::unavailable("the model cannot be run", error)),
+        Err(error) if error.is_fatal() => {
+            Err(Problem::unavailable("the model cannot be run", error))
+        }
         Err(error) => Err(Problem::field(field, error)),
     }
 }

@@ -33,16 +33,24 @@ impl Following {
 }
 
 /// Follows until dropped.
-pub(crate) async fn run(app: Arc<App>, shelf: Shelf, mut decided: watch::Receiver<Option<Models>>, health: Health) {
+pub(crate) async fn run(
+    app: Arc<App>,
+    shelf: Shelf,
+    mut decided: watch::Receiver<Option<Models>>,
+    health: Health,
+) {
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
     // Until it is read again, what was known at the start holds.
     if decided.wait_for(Option::is_some).await.is_err() {
         return;
     }
     loop {
-        let wanted = decided.borrow_and_update().as_ref().and_then(|decided| decided.active.clone());
+        let wanted =
+            decided.borrow_and_update().as_ref().and_then(|decided| decided.active.clone());
         let served = app.engine.served();
-        let answers = served.encoders().is_some_and(|now| wanted.as_ref().is_none_or(|wanted| *wanted == now.manifest.id));
+        let answers = served
+            .encoders()
+            .is_some_and(|now| wanted.as_ref().is_none_or(|wanted| *wanted == now.manifest.id));
         let again = if answers {
             app.following.set(None);
             health.unnote(NOTE);
@@ -50,17 +58,32 @@ pub(crate) async fn run(app: Arc<App>, shelf: Shelf, mut decided: watch::Receive
         } else {
             match switch(&app, &shelf, wanted.as_deref()).await {
                 Ok(model) => {
-                    tracing::info!(model, former = served.model(), "another model answers from now on");
+                    tracing::info!(
+                        model,
+                        former = served.model(),
+                        "another model answers from now on"
+                    );
                     app.following.set(None);
                     health.unnote(NOTE);
                     backoff.reset();
                     false
                 }
                 Err(error) => {
-                    let (wanted, error) = (wanted.unwrap_or_else(|| shelf.set().to_owned()), format!("{error:#}"));
-                    let instead = served.model().map_or_else(|| WITHOUT.to_owned(), |model| format!("'{model}' does"));
-                    tracing::error!(model = wanted, instead, error, "the active model cannot answer");
-                    health.note(NOTE, format!("'{wanted}' is to answer but cannot, {instead}: {error}"));
+                    let (wanted, error) =
+                        (wanted.unwrap_or_else(|| shelf.set().to_owned()), format!("{error:#}"));
+                    let instead = served
+                        .model()
+                        .map_or_else(|| WITHOUT.to_owned(), |model| format!("'{model}' does"));
+                    tracing::error!(
+                        model = wanted,
+                        instead,
+                        error,
+                        "the active model cannot answer"
+                    );
+                    health.note(
+                        NOTE,
+                        format!("'{wanted}' is to answer but cannot, {instead}: {error}"),
+                    );
                     if served.model().is_none() {
                         app.engine.lack(Absent(wanted.clone()));
                     }

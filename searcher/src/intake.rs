@@ -42,7 +42,13 @@ impl Intake {
     pub(crate) fn new(at_once: usize, max_body_bytes: usize, limit: Duration) -> Self {
         let semaphore = |places| Arc::new(Semaphore::new(places));
         let (turns, large) = (semaphore(at_once), semaphore(at_once));
-        Self { turns, places: semaphore(at_once * (1 + WAITING_PER_TURN)), large, max_body_bytes, limit }
+        Self {
+            turns,
+            places: semaphore(at_once * (1 + WAITING_PER_TURN)),
+            large,
+            max_body_bytes,
+            limit,
+        }
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, Problem> {
@@ -64,7 +70,8 @@ pub(crate) async fn admit(State(intake): State<Intake>, request: Request, next: 
 
 async fn admitted(intake: &Intake, request: Request, next: Next) -> Result<Response, Response> {
     let refused = |problem: Problem| problem.into_response();
-    let late = |_| refused(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request came too slowly"));
+    let late =
+        |_| refused(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request came too slowly"));
     let (parts, body) = request.into_parts();
     let announced = body.size_hint().exact();
     if announced.is_some_and(|bytes| bytes > intake.max_body_bytes as u64) {
@@ -76,11 +83,16 @@ async fn admitted(intake: &Intake, request: Request, next: Next) -> Result<Respo
     let body = if announced.is_some_and(|bytes| bytes <= SMALL_BYTES) {
         timeout(SMALL_WITHIN, intake.read(body)).await.map_err(late)?.map_err(refused)?
     } else {
-        of_large = Some(timeout(intake.limit / 2, Arc::clone(&intake.large).acquire_owned()).await.map_err(|_| overloaded())?);
+        of_large = Some(
+            timeout(intake.limit / 2, Arc::clone(&intake.large).acquire_owned())
+                .await
+                .map_err(|_| overloaded())?,
+        );
         timeout(intake.limit, intake.read(body)).await.map_err(late)?.map_err(refused)?
     };
     let _place = intake.places.try_acquire().map_err(|_| overloaded())?;
-    let _turn = timeout(intake.limit / 2, intake.turns.acquire()).await.map_err(|_| overloaded())?;
+    let _turn =
+        timeout(intake.limit / 2, intake.turns.acquire()).await.map_err(|_| overloaded())?;
     let answer = timeout(intake.limit, next.run(Request::from_parts(parts, body.into()))).await;
     drop(of_large);
     answer.map_err(|_| {
@@ -100,7 +112,8 @@ async fn drain(body: Body) {
 }
 
 fn overloaded() -> Response {
-    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; try again later");
+    let problem =
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; try again later");
     let mut response = problem.into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response

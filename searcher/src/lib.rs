@@ -48,8 +48,8 @@ use crate::engine::{Absent, Engine};
 use crate::follow::Following;
 use crate::linked::Fetcher;
 pub use crate::settings::{
-    AccessSettings, CaptionSettings, ImageUrlSettings, ModelSettings, OperationsSettings, SearchSettings, Settings,
-    UploadSettings,
+    AccessSettings, CaptionSettings, ImageUrlSettings, ModelSettings, OperationsSettings,
+    SearchSettings, Settings, UploadSettings,
 };
 
 // Between two looks at whether the tables can be read.
@@ -85,14 +85,21 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
 }
 
 /// Everything but health and metrics. `None`: the process is stopping.
-async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) -> anyhow::Result<Option<Router>> {
+async fn open(
+    settings: Settings,
+    health: Health,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Router>> {
     let bucket = Bucket::connect(&settings.bucket).await;
     let state = State::new(bucket.clone(), &settings.bucket);
     // Which model answers must be known, not guessed: what settings say may be long out of date.
-    let decided = service::until_works(&health, "choice", shutdown, |_| true, || models::read(&state)).await?;
+    let decided =
+        service::until_works(&health, "choice", shutdown, |_| true, || models::read(&state))
+            .await?;
     let Some(decided) = decided else { return Ok(None) };
     let shelf = Shelf::new(settings.models.clone(), settings.runtime.clone());
-    let location = Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
+    let location =
+        Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::reader(settings.search.freshness)).await?;
     let may_pass = |error: &anyhow::Error| {
         // What operators have chosen may still be on its way to this machine; what settings name wrongly stays wrong.
@@ -101,18 +108,33 @@ async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) 
     let load = || async {
         match shelf.load(decided.active.as_deref()).await {
             Ok(encoders) => Ok(Ok(encoders)),
-            Err(error) if may_pass(&error) && has_captions(&database, &settings.captions.active).await => {
-                let model = decided.active.clone().unwrap_or_else(|| settings.models.active.clone());
-                tracing::error!(model, "the model cannot be loaded yet, only words are searched: {error:#}");
+            Err(error)
+                if may_pass(&error) && has_captions(&database, &settings.captions.active).await =>
+            {
+                let model =
+                    decided.active.clone().unwrap_or_else(|| settings.models.active.clone());
+                tracing::error!(
+                    model,
+                    "the model cannot be loaded yet, only words are searched: {error:#}"
+                );
                 Ok(Err(Absent(model)))
             }
             Err(error) => Err(error),
         }
     };
-    let Some(encoders) = service::until_works(&health, "model", shutdown, may_pass, load).await? else { return Ok(None) };
+    let Some(encoders) = service::until_works(&health, "model", shutdown, may_pass, load).await?
+    else {
+        return Ok(None);
+    };
     let fetcher = Fetcher::new(&settings.image_urls, &settings.search)?;
     let app = Arc::new(api::App {
-        engine: Engine::new(database, encoders, settings.captions.active.clone(), fetcher, &settings.search),
+        engine: Engine::new(
+            database,
+            encoders,
+            settings.captions.active.clone(),
+            fetcher,
+            &settings.search,
+        ),
         bucket,
         captioning: Desk::new(&settings.captions.active, settings.amqp.clone()),
         queues: Queues::new(settings.amqp),
@@ -123,7 +145,10 @@ async fn open(settings: Settings, health: Health, shutdown: &CancellationToken) 
         operations: !settings.operations.url.is_empty(),
     });
     tokio::spawn(stopping(shutdown.clone(), watch_store(Arc::clone(&app), health.clone())));
-    tokio::spawn(stopping(shutdown.clone(), follow::run(Arc::clone(&app), shelf, models::follow(state), health)));
+    tokio::spawn(stopping(
+        shutdown.clone(),
+        follow::run(Arc::clone(&app), shelf, models::follow(state), health),
+    ));
     let api = api::router(app, &settings.search, settings.access.api_key);
     let operations = operations::router(&settings.operations.url)?;
     let page = ui::router(&settings.bucket, settings.upload.enabled);

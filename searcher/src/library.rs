@@ -95,7 +95,9 @@ pub(crate) struct Month {
 
 /// The table of pictures and its timeline; no table and an empty one until a worker has made it.
 async fn pictures(app: &App) -> Result<(Option<&Images>, Arc<Timeline>), Problem> {
-    let Some(images) = app.engine.images().await.map_err(problem::tables)? else { return Ok((None, Arc::default())) };
+    let Some(images) = app.engine.images().await.map_err(problem::tables)? else {
+        return Ok((None, Arc::default()));
+    };
     Ok((Some(images), app.timelines.newest(images.ledger()).await.map_err(problem::tables)?))
 }
 
@@ -118,16 +120,23 @@ pub(crate) async fn library(
     let after = part.cursor.as_deref().map(read_cursor).transpose()?;
     let (images, timeline) = pictures(&app).await?;
     let range = timeline.between(from, before);
-    let begin = after.map_or(range.start, |after| timeline.after(after).clamp(range.start, range.end));
+    let begin =
+        after.map_or(range.start, |after| timeline.after(after).clamp(range.start, range.end));
     let end = range.end.min(begin + limit);
     let moments = timeline.slice(begin..end);
     let ids: Vec<_> = moments.iter().map(|moment| format!("{:032x}", moment.image_id)).collect();
     let mut facts = match images {
-        Some(images) if !ids.is_empty() => images.ledger().facts(&ids).await.map_err(problem::tables)?,
+        Some(images) if !ids.is_empty() => {
+            images.ledger().facts(&ids).await.map_err(problem::tables)?
+        }
         _ => Default::default(),
     };
     // One that was removed a moment ago is left out.
-    let pictures = ids.iter().zip(moments).filter_map(|(id, moment)| picture(facts.remove(id)?, moment.at)).collect();
+    let pictures = ids
+        .iter()
+        .zip(moments)
+        .filter_map(|(id, moment)| picture(facts.remove(id)?, moment.at))
+        .collect();
     let next_cursor = moments.last().filter(|_| end < range.end).map(write_cursor);
     Ok(Json(Page { pictures, next_cursor, total: range.len(), table_version: timeline.version }))
 }
@@ -138,15 +147,33 @@ pub(crate) async fn library(
 ))]
 pub(crate) async fn months(State(app): State<Arc<App>>) -> Result<Json<Months>, Problem> {
     let (_, timeline) = pictures(&app).await?;
-    let month = |(first, count): (Date, usize)| Month { month: first.strftime("%Y-%m").to_string(), count };
+    let month =
+        |(first, count): (Date, usize)| Month { month: first.strftime("%Y-%m").to_string(), count };
     let total = timeline.between(None, None).len();
-    Ok(Json(Months { months: timeline.months().into_iter().map(month).collect(), total, table_version: timeline.version }))
+    Ok(Json(Months {
+        months: timeline.months().into_iter().map(month).collect(),
+        total,
+        table_version: timeline.version,
+    }))
 }
 
 fn picture(facts: Facts, at: i64) -> Option<Picture> {
-    let Facts { image_id, bucket, key, etag, width, height, format, size_bytes, taken_at, last_modified, .. } = facts;
+    let Facts {
+        image_id,
+        bucket,
+        key,
+        etag,
+        width,
+        height,
+        format,
+        size_bytes,
+        taken_at,
+        last_modified,
+        ..
+    } = facts;
     let date = Timestamp::from_microsecond(at).ok()?;
-    let [thumbnail_url, url] = ["thumbnail", "original"].map(|what| format!("/v1/images/{image_id}/{what}"));
+    let [thumbnail_url, url] =
+        ["thumbnail", "original"].map(|what| format!("/v1/images/{image_id}/{what}"));
     Some(Picture {
         image_id,
         bucket,
@@ -166,7 +193,12 @@ fn picture(facts: Facts, at: i64) -> Option<Picture> {
 
 /// Microseconds since 1970 of a moment, or of the beginning of a day; for its end, of that of the next day.
 fn moment(field: &str, text: &str, end: bool) -> Result<i64, Problem> {
-    let wrong = || Problem::field(field, "is neither a day such as 2024-06-30 nor a moment such as 2024-06-30T12:00:00Z");
+    let wrong = || {
+        Problem::field(
+            field,
+            "is neither a day such as 2024-06-30 nor a moment such as 2024-06-30T12:00:00Z",
+        )
+    };
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at.as_microsecond() + i64::from(end));
     }
@@ -181,9 +213,15 @@ fn write_cursor(moment: &Moment) -> String {
 }
 
 fn read_cursor(text: &str) -> Result<Moment, Problem> {
-    let parts = text.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, u128::from_str_radix(id, 16).ok()?)));
-    let (at, image_id) = parts
-        .ok_or_else(|| Problem::field("cursor", "is not one of this server: take `next_cursor` of the former page as it is"))?;
+    let parts = text
+        .split_once('.')
+        .and_then(|(at, id)| Some((at.parse().ok()?, u128::from_str_radix(id, 16).ok()?)));
+    let (at, image_id) = parts.ok_or_else(|| {
+        Problem::field(
+            "cursor",
+            "is not one of this server: take `next_cursor` of the former page as it is",
+        )
+    })?;
     Ok(Moment { at, image_id })
 }
 

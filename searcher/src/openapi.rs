@@ -6,7 +6,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, Info, License, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement,
+    Components, ContentBuilder, Info, License, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+    SecurityRequirement,
 };
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -31,13 +32,19 @@ const BEFORE_HANDLERS: [(&str, &str); 5] = [
 pub(crate) fn description() -> OpenApi {
     let mut all = api::described().into_openapi();
     let mut info = Info::new("bucketlens searcher", env!("CARGO_PKG_VERSION"));
-    info.description = Some("Searches the pictures of an S3 bucket by words, pictures, captions and keywords.".to_owned());
+    info.description = Some(
+        "Searches the pictures of an S3 bucket by words, pictures, captions and keywords."
+            .to_owned(),
+    );
     info.license = Some(License::new("Apache-2.0"));
     all.info = info;
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     all.components.get_or_insert_with(Components::default).add_security_scheme("key", key);
     // Without a key where none is set.
-    all.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new("key", Vec::<String>::new())]);
+    all.security = Some(vec![
+        SecurityRequirement::default(),
+        SecurityRequirement::new("key", Vec::<String>::new()),
+    ]);
     for path in all.paths.paths.values_mut() {
         for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
             complete(operation);
@@ -71,7 +78,8 @@ fn problem(reason: &str) -> Response {
 
 /// `/v1/openapi.json`, and `/docs`.
 pub(crate) fn pages() -> Router {
-    let set = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+    let set =
+        |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     Router::from(SwaggerUi::new("/docs").url("/v1/openapi.json", description()))
         .layer(set(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(set(header::REFERRER_POLICY, "no-referrer"))

@@ -19,7 +19,8 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 const AT_ONCE: usize = 16;
 // Ingest itself gives up after 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(40);
-const PASSED_ON: [header::HeaderName; 3] = [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT];
+const PASSED_ON: [header::HeaderName; 3] =
+    [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT];
 
 #[derive(Clone)]
 struct Ingest {
@@ -37,7 +38,10 @@ pub(crate) fn router(url: &str) -> anyhow::Result<Router> {
     let ingest = Ingest { url: url.trim_end_matches('/').to_owned(), http };
     Ok(Router::new()
         .route("/v1/ops/{*rest}", any(forward))
-        .layer(middleware::from_fn_with_state(Intake::new(AT_ONCE, MAX_BODY_BYTES, TIMEOUT), intake::admit))
+        .layer(middleware::from_fn_with_state(
+            Intake::new(AT_ONCE, MAX_BODY_BYTES, TIMEOUT),
+            intake::admit,
+        ))
         .with_state(ingest))
 }
 
@@ -45,7 +49,8 @@ pub(crate) fn router(url: &str) -> anyhow::Result<Router> {
 fn within_operations(ingest: &str, path: &str) -> Option<Url> {
     let inside = Url::parse(&format!("{ingest}/v1/ops/")).ok()?;
     let to = Url::parse(&format!("{ingest}{path}")).ok()?;
-    let same = (inside.scheme(), inside.host(), inside.port()) == (to.scheme(), to.host(), to.port());
+    let same =
+        (inside.scheme(), inside.host(), inside.port()) == (to.scheme(), to.host(), to.port());
     (same && to.username().is_empty() && to.path().starts_with(inside.path())).then_some(to)
 }
 
@@ -68,13 +73,18 @@ async fn forward(
             request = request.header(name, value);
         }
     }
-    let answer = request.send().await.map_err(|error| Problem::unavailable("ingest does not answer", error))?;
+    let answer = request
+        .send()
+        .await
+        .map_err(|error| Problem::unavailable("ingest does not answer", error))?;
     let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
     let (status, asks) = (answer.status(), answer.headers().get(header::WWW_AUTHENTICATE).cloned());
     let mut response = (status, Body::from_stream(answer.bytes_stream())).into_response();
     response.headers_mut().extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
     response.headers_mut().extend(asks.map(|asks| (header::WWW_AUTHENTICATE, asks)));
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
@@ -85,7 +95,10 @@ mod tests {
     #[test]
     fn no_path_leads_out_of_the_operations() {
         let to = |path: &str| within_operations("http://127.0.0.1:8081", path).map(String::from);
-        assert_eq!(to("/v1/ops/dead?key=a/../b").as_deref(), Some("http://127.0.0.1:8081/v1/ops/dead?key=a/../b"));
+        assert_eq!(
+            to("/v1/ops/dead?key=a/../b").as_deref(),
+            Some("http://127.0.0.1:8081/v1/ops/dead?key=a/../b")
+        );
         assert_eq!(to("/v1/ops/a%2Fb").as_deref(), Some("http://127.0.0.1:8081/v1/ops/a%2Fb"));
         for out in [
             "/v1/ops/../../metrics",

@@ -49,7 +49,12 @@ async fn images<'a>(app: &'a App, id: &str) -> Result<&'a Images, Problem> {
 }
 
 pub(crate) async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
-    images(app, id).await?.facts(id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
+    images(app, id)
+        .await?
+        .facts(id)
+        .await
+        .map_err(problem::tables)?
+        .ok_or_else(|| problem::no_image(id))
 }
 
 /// Everything known about a picture, and what was said of it.
@@ -90,13 +95,19 @@ pub(crate) struct Original {
     (status = 400, body = ProblemBody, description = "the id is none"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
-pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axum::Json<PictureFacts>, Problem> {
+pub(crate) async fn facts(
+    State(app): State<Arc<App>>,
+    Id(id): Id,
+) -> Result<axum::Json<PictureFacts>, Problem> {
     let facts = known(&app, &id).await?;
     let said = match app.engine.captions().await.map_err(problem::tables)? {
-        Some(captions) => captions.said(std::slice::from_ref(&id)).await.map_err(problem::tables)?.remove(&id),
+        Some(captions) => {
+            captions.said(std::slice::from_ref(&id)).await.map_err(problem::tables)?.remove(&id)
+        }
         None => None,
     };
-    let [thumbnail_url, url] = ["thumbnail", "original"].map(|what| format!("/v1/images/{id}/{what}"));
+    let [thumbnail_url, url] =
+        ["thumbnail", "original"].map(|what| format!("/v1/images/{id}/{what}"));
     let phash_hex = format!("{:016x}", facts.phash);
     Ok(axum::Json(PictureFacts { facts, phash_hex, thumbnail_url, url, said: Captioned::of(said) }))
 }
@@ -107,8 +118,16 @@ pub(crate) async fn facts(State(app): State<Arc<App>>, Id(id): Id) -> Result<axu
     (status = 400, body = ProblemBody, description = "the id is none"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
-pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Id(id): Id) -> Result<Response, Problem> {
-    let bytes = images(&app, &id).await?.thumbnail(&id).await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(&id))?;
+pub(crate) async fn thumbnail(
+    State(app): State<Arc<App>>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    let bytes = images(&app, &id)
+        .await?
+        .thumbnail(&id)
+        .await
+        .map_err(problem::tables)?
+        .ok_or_else(|| problem::no_image(&id))?;
     let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER)];
     Ok((headers, bytes).into_response())
 }
@@ -130,9 +149,11 @@ pub(crate) async fn original(
     let Query(Wish { download }) = wish.map_err(|rejection| query_string_problem(&rejection))?;
     let facts = known(&app, &id).await?;
     let link = app.bucket.presigned_get(&facts.key, app.link_lifetime, download).await;
-    let link = link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;
+    let link =
+        link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;
     let no_store = (header::CACHE_CONTROL, "no-store");
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept =
+        headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.starts_with("application/json") {
         return Ok(([no_store], axum::Json(Original { url: link })).into_response());
     }

@@ -159,14 +159,20 @@ impl settings::Settings for Settings {
             return Err(SettingsError::value("search.max_image_bytes", "must be at least 1024"));
         }
         if self.search.max_decoded_in_flight < 1 << 20 {
-            return Err(SettingsError::value("search.max_decoded_in_flight", "must be at least 1048576 (1 MiB)"));
+            return Err(SettingsError::value(
+                "search.max_decoded_in_flight",
+                "must be at least 1048576 (1 MiB)",
+            ));
         }
         self.image_urls.validate(self.search.timeout)?;
         self.upload.validate(&self.bucket)?;
         self.operations.validate()?;
         let week = Duration::from_secs(7 * 24 * 3600);
         if self.access.link_lifetime < Duration::from_secs(1) || self.access.link_lifetime > week {
-            return Err(SettingsError::value("access.link_lifetime", "must be from 1s to 7d, as the protocol allows"));
+            return Err(SettingsError::value(
+                "access.link_lifetime",
+                "must be from 1s to 7d, as the protocol allows",
+            ));
         }
         Ok(())
     }
@@ -177,7 +183,12 @@ impl ImageUrlSettings {
     /// One of them is none.
     pub(crate) fn networks(&self) -> Result<Vec<IpNet>, SettingsError> {
         let network = |text: &String| {
-            let wrong = |_| SettingsError::value("image_urls.allow", format!("'{text}' is not a network such as 10.1.0.0/16"));
+            let wrong = |_| {
+                SettingsError::value(
+                    "image_urls.allow",
+                    format!("'{text}' is not a network such as 10.1.0.0/16"),
+                )
+            };
             text.parse().map_err(wrong)
         };
         self.allow.iter().map(network).collect()
@@ -186,7 +197,10 @@ impl ImageUrlSettings {
     fn validate(&self, search: Duration) -> Result<(), SettingsError> {
         self.networks()?;
         if self.timeout.is_zero() || self.timeout > search {
-            return Err(SettingsError::value("image_urls.timeout", "must be more than 0s, and at most search.timeout"));
+            return Err(SettingsError::value(
+                "image_urls.timeout",
+                "must be more than 0s, and at most search.timeout",
+            ));
         }
         Ok(())
     }
@@ -194,18 +208,30 @@ impl ImageUrlSettings {
 
 impl UploadSettings {
     fn validate(&self, bucket: &BucketSettings) -> Result<(), SettingsError> {
-        let plain = self.prefix.len() > 1 && self.prefix.ends_with('/') && !self.prefix.starts_with('/');
-        if !plain || self.prefix.len() > 256 || self.prefix.split('/').any(|part| part == "." || part == "..") {
+        let plain =
+            self.prefix.len() > 1 && self.prefix.ends_with('/') && !self.prefix.starts_with('/');
+        if !plain
+            || self.prefix.len() > 256
+            || self.prefix.split('/').any(|part| part == "." || part == "..")
+        {
             return Err(SettingsError::value(
                 "upload.prefix",
                 "must be a folder of the bucket such as uploads/, ending with a slash",
             ));
         }
-        if self.prefix.starts_with(&bucket.own_prefix) || bucket.own_prefix.starts_with(&self.prefix) {
-            return Err(SettingsError::value("upload.prefix", "must not be where the tables lie (bucket.own_prefix)"));
+        if self.prefix.starts_with(&bucket.own_prefix)
+            || bucket.own_prefix.starts_with(&self.prefix)
+        {
+            return Err(SettingsError::value(
+                "upload.prefix",
+                "must not be where the tables lie (bucket.own_prefix)",
+            ));
         }
         if !(1024..=5 << 30).contains(&self.max_bytes) {
-            return Err(SettingsError::value("upload.max_bytes", "must be from 1024 to 5368709120 (5 GiB, the most of one PUT)"));
+            return Err(SettingsError::value(
+                "upload.max_bytes",
+                "must be from 1024 to 5368709120 (5 GiB, the most of one PUT)",
+            ));
         }
         Ok(())
     }
@@ -213,10 +239,14 @@ impl UploadSettings {
 
 impl OperationsSettings {
     fn validate(&self) -> Result<(), SettingsError> {
-        let is_http = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
+        let is_http =
+            |url: url::Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
         if self.url.is_empty() || url::Url::parse(&self.url).is_ok_and(is_http) {
             return Ok(());
         }
-        Err(SettingsError::value("operations.url", "must be an address such as http://127.0.0.1:8081, or empty"))
+        Err(SettingsError::value(
+            "operations.url",
+            "must be an address such as http://127.0.0.1:8081, or empty",
+        ))
     }
 }

@@ -47,8 +47,12 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Val
 
 fn upload(settings: &UploadSettings) -> Option<Value> {
     let ending = |ending: &&str| format!(".{ending}");
-    let types: Map<_, _> =
-        TYPES.iter().map(|(name, endings)| ((*name).to_owned(), endings.iter().map(ending).collect::<Vec<_>>().into())).collect();
+    let types: Map<_, _> = TYPES
+        .iter()
+        .map(|(name, endings)| {
+            ((*name).to_owned(), endings.iter().map(ending).collect::<Vec<_>>().into())
+        })
+        .collect();
     let UploadSettings { enabled, prefix, max_bytes } = settings;
     enabled.then(|| json!({ "prefix": prefix, "max_bytes": max_bytes, "types": types, "max_files": MOST_FILES }))
 }

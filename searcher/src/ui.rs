@@ -78,10 +78,16 @@ fn etag(body: &str) -> String {
 
 /// File names stay the same between releases, so a browser must ask whether what it has is still right.
 fn file(path: &str, body: &'static str, etag: &str, asked: &HeaderMap) -> Response {
-    let headers = [(header::CONTENT_TYPE, media_type(path)), (header::CACHE_CONTROL, "no-cache"), (header::ETAG, etag)];
+    let headers = [
+        (header::CONTENT_TYPE, media_type(path)),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::ETAG, etag),
+    ];
     let known = asked.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
     match known {
-        Some(known) if known.split(',').any(|known| known.trim() == etag) => (StatusCode::NOT_MODIFIED, headers).into_response(),
+        Some(known) if known.split(',').any(|known| known.trim() == etag) => {
+            (StatusCode::NOT_MODIFIED, headers).into_response()
+        }
         _ => (headers, body).into_response(),
     }
 }
@@ -95,11 +101,13 @@ pub(crate) fn router(bucket: &BucketSettings, uploads: bool) -> Router {
          {uploads_to}; \
          form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
     );
-    let policy = HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'"));
+    let policy = HeaderValue::from_str(&policy)
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'self'"));
     let mut router = Router::new();
     for (path, body) in FILES.into_iter().chain([INDEX]) {
         let etag = etag(body);
-        router = router.route(path, get(move |headers| std::future::ready(file(path, body, &etag, &headers))));
+        router = router
+            .route(path, get(move |headers| std::future::ready(file(path, body, &etag, &headers))));
     }
     let set = |name, value| SetResponseHeaderLayer::overriding(name, value);
     router
@@ -109,7 +117,8 @@ pub(crate) fn router(bucket: &BucketSettings, uploads: bool) -> Router {
 
 /// Where links to originals point, as a source of pictures in the page's policy.
 fn store_origin(bucket: &BucketSettings) -> String {
-    let public = if bucket.public_endpoint.is_empty() { &bucket.endpoint } else { &bucket.public_endpoint };
+    let public =
+        if bucket.public_endpoint.is_empty() { &bucket.endpoint } else { &bucket.public_endpoint };
     let Ok(url) = url::Url::parse(public) else { return "https://*.amazonaws.com".to_owned() };
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

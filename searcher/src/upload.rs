@@ -101,7 +101,10 @@ pub(crate) struct Link {
     (status = 200, body = Uploads),
     (status = 400, body = ProblemBody, description = "the request is wrong"),
 ))]
-pub(crate) async fn uploads(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Uploads>, Problem> {
+pub(crate) async fn uploads(
+    State(app): State<Arc<App>>,
+    body: Bytes,
+) -> Result<Json<Uploads>, Problem> {
     let settings = enabled(&app)?;
     let wanted: Wanted = read_json(&body, "")?;
     if !(1..=MOST_FILES).contains(&wanted.files.len()) {
@@ -118,13 +121,20 @@ pub(crate) async fn uploads(State(app): State<Arc<App>>, body: Bytes) -> Result<
 }
 
 fn enabled(app: &App) -> Result<&UploadSettings, Problem> {
-    let off = || Problem::new(StatusCode::FORBIDDEN, "uploads are switched off: set upload.enabled of the searcher");
+    let off = || {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "uploads are switched off: set upload.enabled of the searcher",
+        )
+    };
     Some(&app.upload).filter(|settings| settings.enabled).ok_or_else(off)
 }
 
 async fn link(app: &App, key: String, file: File) -> Result<Link, Problem> {
-    let signed = app.bucket.presigned_put(&key, &file.content_type, file.size_bytes, LINK_LIFETIME).await;
-    let url = signed.map_err(|error| Problem::unavailable("no link for an upload can be made", error))?;
+    let signed =
+        app.bucket.presigned_put(&key, &file.content_type, file.size_bytes, LINK_LIFETIME).await;
+    let url =
+        signed.map_err(|error| Problem::unavailable("no link for an upload can be made", error))?;
     let headers = [("content-type", file.content_type.as_str()), ("if-none-match", "*")];
     Ok(Link {
         name: file.name,
@@ -140,12 +150,16 @@ async fn link(app: &App, key: String, file: File) -> Result<Link, Problem> {
 /// name.
 fn key_of(settings: &UploadSettings, file: &File) -> Result<String, String> {
     let allowed = TYPES.iter().find(|(name, _)| *name == file.content_type);
-    let (_, endings) = allowed.ok_or_else(|| format!("pictures of the type '{}' are not taken", file.content_type))?;
+    let (_, endings) = allowed
+        .ok_or_else(|| format!("pictures of the type '{}' are not taken", file.content_type))?;
     if file.size_bytes == 0 {
         return Err("is empty".to_owned());
     }
     if file.size_bytes > settings.max_bytes {
-        return Err(format!("has {} bytes, at most {} are taken", file.size_bytes, settings.max_bytes));
+        return Err(format!(
+            "has {} bytes, at most {} are taken",
+            file.size_bytes, settings.max_bytes
+        ));
     }
     if file.name.len() > MOST_NAME_BYTES {
         return Err(format!("its name has more than {MOST_NAME_BYTES} bytes"));
@@ -153,11 +167,16 @@ fn key_of(settings: &UploadSettings, file: &File) -> Result<String, String> {
     if file.name.chars().any(|c| c.is_control() || c == '\\') {
         return Err("its name holds a character that names of objects should not have".to_owned());
     }
-    let parts: Vec<_> = file.name.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+    let parts: Vec<_> =
+        file.name.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
     let (name, folders) = parts.split_last().ok_or("has no name")?;
     let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
     if stem.is_empty() || !endings.contains(&ending.to_ascii_lowercase().as_str()) {
-        return Err(format!("a picture of the type '{}' is named *.{}", file.content_type, endings.join(" or *.")));
+        return Err(format!(
+            "a picture of the type '{}' is named *.{}",
+            file.content_type,
+            endings.join(" or *.")
+        ));
     }
     let told_apart = format!("{}\n{}\n{}", file.name, file.size_bytes, file.last_modified_ms);
     let mark = &blake3::hash(told_apart.as_bytes()).to_hex()[..8];
@@ -199,17 +218,27 @@ pub(crate) async fn object(
     if !key.starts_with(&settings.prefix) || key.len() > 1024 {
         return Err(Problem::field("key", format!("must begin with '{}'", settings.prefix)));
     }
-    let found = app.bucket.head(&key).await.map_err(|error| Problem::unavailable("the bucket cannot be asked", error))?;
-    let found = found.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no object under this key"))?;
+    let found = app
+        .bucket
+        .head(&key)
+        .await
+        .map_err(|error| Problem::unavailable("the bucket cannot be asked", error))?;
+    let found = found
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no object under this key"))?;
     let image_id = ImageId::of(&found.bucket, &key, &found.etag).to_string();
     let served = app.engine.served();
-    let embeddings = app.engine.table(&served).await.map_err(problem::tables)?.map(Embeddings::ledger);
+    let embeddings =
+        app.engine.table(&served).await.map_err(problem::tables)?.map(Embeddings::ledger);
     let ledger = match (embeddings, served.model()) {
         (None, None) => app.engine.captions().await.map_err(problem::tables)?.map(Captions::ledger),
         (ledger, _) => ledger,
     };
     let indexed = match ledger {
-        Some(ledger) => !ledger.existing(std::slice::from_ref(&image_id)).await.map_err(problem::tables)?.is_empty(),
+        Some(ledger) => !ledger
+            .existing(std::slice::from_ref(&image_id))
+            .await
+            .map_err(problem::tables)?
+            .is_empty(),
         None => false,
     };
     Ok(Json(Object { key, image_id, indexed }))
@@ -224,14 +253,22 @@ mod tests {
     }
 
     fn file(name: &str, content_type: &str, size_bytes: u64) -> File {
-        File { name: name.into(), size_bytes, content_type: content_type.into(), last_modified_ms: 7 }
+        File {
+            name: name.into(),
+            size_bytes,
+            content_type: content_type.into(),
+            last_modified_ms: 7,
+        }
     }
 
     #[test]
     fn a_file_has_one_key_and_another_of_its_name_has_another() {
         let key = |file: &File| key_of(&settings(), file).unwrap();
         let one = key(&file("holiday/IMG 1.JPG", "image/jpeg", 10));
-        assert!(one.starts_with("uploads/holiday/IMG 1-") && one.ends_with(".JPG") && one.len() == 34, "{one}");
+        assert!(
+            one.starts_with("uploads/holiday/IMG 1-") && one.ends_with(".JPG") && one.len() == 34,
+            "{one}"
+        );
         assert_eq!(one, key(&file("holiday/IMG 1.JPG", "image/jpeg", 10)));
         assert_ne!(one, key(&file("holiday/IMG 1.JPG", "image/jpeg", 11)));
         assert!(key(&file("/../.././海滩/夜.png", "image/png", 1)).starts_with("uploads/海滩/夜-"));

@@ -42,11 +42,15 @@ impl OpenAi {
                 }
                 // Perhaps no such endpoint at all: that counts against it, and is not repeated at once.
                 Outcome::Garbled(told) => {
-                    let reason = self.sentence(&format!("the answer is no chat completion: {told}; check openai.base_url"));
+                    let reason = self.sentence(&format!(
+                        "the answer is no chat completion: {told}; check openai.base_url"
+                    ));
                     pass.failed(&told);
                     return Err(Failure::retry("malformed_answer", reason));
                 }
-                Outcome::Throttled(told, pause) | Outcome::Unavailable(told, pause) => (told, pause),
+                Outcome::Throttled(told, pause) | Outcome::Unavailable(told, pause) => {
+                    (told, pause)
+                }
             };
             if attempt >= tries {
                 let failure = self.unavailable(&why);
@@ -70,14 +74,23 @@ impl OpenAi {
     async fn exchange(&self, body: Bytes) -> Outcome {
         self.pace.turn().await;
         let begun = Instant::now();
-        let outcome = exchange::ask(&self.client, &self.url, self.headers.clone(), body, self.settings.max_answer_bytes).await;
+        let outcome = exchange::ask(
+            &self.client,
+            &self.url,
+            self.headers.clone(),
+            body,
+            self.settings.max_answer_bytes,
+        )
+        .await;
         metrics::histogram!("bucketlens_provider_seconds").record(begun.elapsed().as_secs_f64());
-        metrics::counter!("bucketlens_provider_requests_total", "outcome" => outcome.name()).increment(1);
+        metrics::counter!("bucketlens_provider_requests_total", "outcome" => outcome.name())
+            .increment(1);
         outcome
     }
 
     fn described(&self, Written { text, refused, cut }: &Written) -> Result<Described, Failure> {
-        let read = if *refused { Err(Unread::Refused) } else { reader::read(text, &self.languages) };
+        let read =
+            if *refused { Err(Unread::Refused) } else { reader::read(text, &self.languages) };
         let whole = !cut || text.trim_end().trim_end_matches('`').trim_end().ends_with('}');
         let unread = match read {
             Ok(described) if whole => return Ok(described),
@@ -86,15 +99,22 @@ impl OpenAi {
         };
         let said = shortened(text);
         Err(match unread {
-            Unread::Refused => {
-                Failure::dead_letter("refused", self.sentence(&format!("it does not describe this picture: {said}")))
-            }
+            Unread::Refused => Failure::dead_letter(
+                "refused",
+                self.sentence(&format!("it does not describe this picture: {said}")),
+            ),
             _ if *cut => Failure::retry(
                 "cut_answer",
-                self.sentence("the answer is cut; raise openai.max_tokens, or take a model that thinks less"),
+                self.sentence(
+                    "the answer is cut; raise openai.max_tokens, or take a model that thinks less",
+                ),
             ),
-            Unread::Empty => Failure::retry("empty_caption", self.sentence("it says nothing about the picture")),
-            Unread::Malformed(why) => Failure::retry("malformed_answer", self.sentence(&format!("{why}: {said}"))),
+            Unread::Empty => {
+                Failure::retry("empty_caption", self.sentence("it says nothing about the picture"))
+            }
+            Unread::Malformed(why) => {
+                Failure::retry("malformed_answer", self.sentence(&format!("{why}: {said}")))
+            }
         })
     }
 
@@ -104,18 +124,27 @@ impl OpenAi {
 
     pub(super) fn left_alone(&self, Refusal { failures, last, remaining }: &Refusal) -> Failure {
         let again = remaining.as_secs_f64().ceil();
-        self.unavailable(&format!("failed {failures} times in a row, asks again in {again} s; the last time: {last}"))
+        self.unavailable(&format!(
+            "failed {failures} times in a row, asks again in {again} s; the last time: {last}"
+        ))
     }
 
     /// A reason that names whom it is about.
     fn sentence(&self, told: &str) -> String {
-        format!("model `{}` at {}: {}", self.settings.model, self.settings.base_url, self.scrubbed(told))
+        format!(
+            "model `{}` at {}: {}",
+            self.settings.model,
+            self.settings.base_url,
+            self.scrubbed(told)
+        )
     }
 
     /// Without the key, which some endpoints repeat.
     fn scrubbed(&self, text: &str) -> String {
         match &self.key {
-            Some(key) if key.expose_secret().len() >= SHORTEST_SECRET => text.replace(key.expose_secret(), "…"),
+            Some(key) if key.expose_secret().len() >= SHORTEST_SECRET => {
+                text.replace(key.expose_secret(), "…")
+            }
             _ => text.to_owned(),
         }
     }

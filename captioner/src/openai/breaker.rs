@@ -98,7 +98,11 @@ impl Pass<'_> {
         // A request from before the opening says nothing new.
         let opens = if state.opened.is_some() { self.probe } else { state.failures >= *open_after };
         if opens {
-            tracing::warn!(failures = state.failures, ?cool_down, "the caption endpoint is left alone for a while");
+            tracing::warn!(
+                failures = state.failures,
+                ?cool_down,
+                "the caption endpoint is left alone for a while"
+            );
             state.opened = Some(Instant::now());
             metrics::gauge!("bucketlens_provider_breaker_open").set(1.0);
         }

@@ -37,7 +37,8 @@ pub(super) fn written(body: &[u8]) -> Result<Written, String> {
     if let Some(message) = message(&value) {
         return Err(format!("it says: {message}"));
     }
-    let mut completion: Completion = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let mut completion: Completion =
+        serde_json::from_value(value).map_err(|error| error.to_string())?;
     if completion.choices.is_empty() {
         return Err(String::from("it has no choices"));
     }
@@ -55,7 +56,9 @@ fn text_of(content: Value) -> Result<String, String> {
     match content {
         Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text),
-        Value::Array(parts) => Ok(parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()),
+        Value::Array(parts) => {
+            Ok(parts.iter().filter_map(|part| part.get("text")?.as_str()).collect())
+        }
         _ => Err(String::from("its content is no text")),
     }
 }
@@ -66,8 +69,13 @@ pub(super) fn message(body: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match body.get("error").filter(|error| !error.is_null()) {
         Some(error) => {
-            let said = error.get("message").and_then(text).or_else(|| text(error)).unwrap_or_else(|| error.to_string());
-            let code = error.get("code").and_then(text).filter(|code| !said.contains(code.as_str()));
+            let said = error
+                .get("message")
+                .and_then(text)
+                .or_else(|| text(error))
+                .unwrap_or_else(|| error.to_string());
+            let code =
+                error.get("code").and_then(text).filter(|code| !said.contains(code.as_str()));
             Some(code.map_or(said.clone(), |code| format!("{said} [{code}]")))
         }
         None if body.get("choices").is_some() => None,
@@ -94,16 +102,25 @@ mod tests {
 
     #[test]
     fn the_text_and_why_it_ends() {
-        let written = |text: &str, refused, cut| Ok(Written { text: text.to_owned(), refused, cut });
+        let written =
+            |text: &str, refused, cut| Ok(Written { text: text.to_owned(), refused, cut });
         for (message, finish, wanted) in [
-            (json!({"role": "assistant", "content": "a cat"}), "stop", written("a cat", false, false)),
+            (
+                json!({"role": "assistant", "content": "a cat"}),
+                "stop",
+                written("a cat", false, false),
+            ),
             (
                 json!({"content": [{"type": "text", "text": "a "}, {"type": "text", "text": "cat"}]}),
                 "stop",
                 written("a cat", false, false),
             ),
             (json!({"content": "a c"}), "length", written("a c", false, true)),
-            (json!({"content": null, "reasoning_content": "Hm"}), "length", written("", false, true)),
+            (
+                json!({"content": null, "reasoning_content": "Hm"}),
+                "length",
+                written("", false, true),
+            ),
             (json!({"content": null, "refusal": "No."}), "stop", written("No.", true, false)),
             (json!({"content": ""}), "content_filter", written("", true, false)),
         ] {

@@ -76,7 +76,14 @@ mod tests {
         ] {
             assert!(is_refusal(text), "{text}");
         }
-        for text in ["A sorry sight.", "A sign that says: I'm sorry.", "Sorry sight of a wreck", "一个人在道歉", "", "I"] {
+        for text in [
+            "A sorry sight.",
+            "A sign that says: I'm sorry.",
+            "Sorry sight of a wreck",
+            "一个人在道歉",
+            "",
+            "I",
+        ] {
             assert!(!is_refusal(text), "{text}");
         }
     }

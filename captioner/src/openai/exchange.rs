@@ -67,8 +67,15 @@ pub(super) fn body(settings: &OpenAiSettings, prompt: &str, jpeg: &[u8]) -> Byte
 }
 
 /// Sends a request and reads its answer, at most `most` bytes of it.
-pub(super) async fn ask(client: &Client, url: &str, headers: HeaderMap, body: Bytes, most: usize) -> Outcome {
-    let request = client.post(url).headers(headers).header(CONTENT_TYPE, "application/json").body(body);
+pub(super) async fn ask(
+    client: &Client,
+    url: &str,
+    headers: HeaderMap,
+    body: Bytes,
+    most: usize,
+) -> Outcome {
+    let request =
+        client.post(url).headers(headers).header(CONTENT_TYPE, "application/json").body(body);
     let answer = match request.send().await {
         Ok(answer) => answer,
         Err(error) => return Outcome::Unavailable(reason(&error), None),
@@ -81,8 +88,11 @@ pub(super) async fn ask(client: &Client, url: &str, headers: HeaderMap, body: By
         return refusal(status, moved, said, pause);
     }
     match read(answer, most).await {
-        Ok(body) => completion::written(&body).map_or_else(|error| Outcome::Garbled(shortened(&error)), Outcome::Answered),
-        Err(ReadError::TooLong) => Outcome::Garbled(format!("it is longer than {most} bytes (openai.max_answer_bytes)")),
+        Ok(body) => completion::written(&body)
+            .map_or_else(|error| Outcome::Garbled(shortened(&error)), Outcome::Answered),
+        Err(ReadError::TooLong) => {
+            Outcome::Garbled(format!("it is longer than {most} bytes (openai.max_answer_bytes)"))
+        }
         Err(ReadError::Broken(reason)) => Outcome::Unavailable(reason, None),
     }
 }
@@ -94,7 +104,9 @@ enum ReadError {
 
 async fn read(mut answer: Response, most: usize) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| ReadError::Broken(reason(&error)))? {
+    while let Some(chunk) =
+        answer.chunk().await.map_err(|error| ReadError::Broken(reason(&error)))?
+    {
         if bytes.len() + chunk.len() > most {
             return Err(ReadError::TooLong);
         }

@@ -52,8 +52,10 @@ fn collect(value: &Value, found: &mut Vec<String>, depth: u32) {
 
 fn split(text: &str, found: &mut Vec<String>) {
     for word in text.split([',', '，', '、', ';', '；', '\n', '|']) {
-        let word = unnumbered(word.trim()).trim_matches(|c: char| c.is_whitespace() || "\"'`*_-•.。#“”‘’「」[]".contains(c));
-        let usable = word.chars().any(char::is_alphanumeric) && word.chars().count() <= MOST_CHARACTERS;
+        let word = unnumbered(word.trim())
+            .trim_matches(|c: char| c.is_whitespace() || "\"'`*_-•.。#“”‘’「」[]".contains(c));
+        let usable =
+            word.chars().any(char::is_alphanumeric) && word.chars().count() <= MOST_CHARACTERS;
         let lower = word.to_lowercase();
         if usable
             && found.len() < MOST
@@ -68,7 +70,11 @@ fn split(text: &str, found: &mut Vec<String>) {
 /// Without the number of a list: "1. cat", "2) sofa".
 fn unnumbered(text: &str) -> &str {
     match text.split_once(['.', ')']) {
-        Some((number, rest)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        Some((number, rest))
+            if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            rest
+        }
         _ => text,
     }
 }

@@ -70,15 +70,24 @@ impl OpenAi {
     ///
     /// # Errors
     /// A setting that cannot be used, no language, or a key that cannot be sent.
-    pub fn new(settings: &OpenAiSettings, languages: &[String], key: Option<SecretString>) -> Result<Self, SettingsError> {
+    pub fn new(
+        settings: &OpenAiSettings,
+        languages: &[String],
+        key: Option<SecretString>,
+    ) -> Result<Self, SettingsError> {
         settings.validate()?;
         if languages.is_empty() {
-            return Err(SettingsError::value("captions.languages", "must name at least one language"));
+            return Err(SettingsError::value(
+                "captions.languages",
+                "must name at least one language",
+            ));
         }
         let mut headers = HeaderMap::new();
         if let Some(key) = &key {
             let value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()));
-            let mut value = value.map_err(|_| SettingsError::value(KEY_VARIABLE, "holds characters that no key has"))?;
+            let mut value = value.map_err(|_| {
+                SettingsError::value(KEY_VARIABLE, "holds characters that no key has")
+            })?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
@@ -89,7 +98,9 @@ impl OpenAi {
             // A redirection would carry the picture to somewhere else.
             .redirect(Policy::none())
             .build()
-            .map_err(|error| SettingsError::value("openai.base_url", format!("cannot be used: {error}")))?;
+            .map_err(|error| {
+                SettingsError::value("openai.base_url", format!("cannot be used: {error}"))
+            })?;
         metrics::gauge!("bucketlens_provider_breaker_open").set(0.0);
         Ok(Self {
             languages: languages.to_vec(),
@@ -101,7 +112,10 @@ impl OpenAi {
             places: Semaphore::new(settings.concurrency),
             pace: Pace::new(settings.requests_per_minute),
             breaker: Breaker::new(settings.open_after, settings.cool_down),
-            remembered: Cache::builder().max_capacity(MOST_REMEMBERED).time_to_live(REMEMBERED).build(),
+            remembered: Cache::builder()
+                .max_capacity(MOST_REMEMBERED)
+                .time_to_live(REMEMBERED)
+                .build(),
             settings: settings.clone(),
         })
     }
@@ -129,7 +143,8 @@ impl OpenAi {
         }
         // Before the queue: while the breaker is open nobody waits.
         self.breaker.check().map_err(|refusal| self.left_alone(&refusal))?;
-        let _place = self.places.acquire().await.map_err(|closed| self.unavailable(&closed.to_string()))?;
+        let _place =
+            self.places.acquire().await.map_err(|closed| self.unavailable(&closed.to_string()))?;
         let body = exchange::body(&self.settings, &self.prompt, &jpeg);
         drop(jpeg);
         let result = self.ask(image_id, body).await;

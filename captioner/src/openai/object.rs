@@ -6,11 +6,18 @@ use serde_json::{Map, Value};
 const MOST_TRIED: usize = 50;
 
 /// The last object that `wanted` accepts: what comes before it is often an example or a draft.
-pub(super) fn last_object(text: &str, wanted: impl Fn(&Map<String, Value>) -> bool) -> Option<Map<String, Value>> {
+pub(super) fn last_object(
+    text: &str,
+    wanted: impl Fn(&Map<String, Value>) -> bool,
+) -> Option<Map<String, Value>> {
     let mut found = None;
     let mut from = 0;
     for _ in 0..MOST_TRIED {
-        let Some(begin) = text.get(from..).and_then(|rest| rest.find('{')).map(|place| from + place) else { break };
+        let Some(begin) =
+            text.get(from..).and_then(|rest| rest.find('{')).map(|place| from + place)
+        else {
+            break;
+        };
         from = begin + 1;
         let Some(length) = text.get(begin..).and_then(length) else { continue };
         let Some(object) = text.get(begin..begin + length).and_then(parse) else { continue };

@@ -19,21 +19,58 @@ const INTERJECTIONS: &[&str] = &[
 ];
 
 /// Beginnings of a sentence about the answer; what follows its colon counts.
-const ANNOUNCEMENTS: &[&str] =
-    &["here is", "here's", "here are", "below is", "the following is", "this is", "以下是", "以下为", "下面是", "这是", "根据"];
+const ANNOUNCEMENTS: &[&str] = &[
+    "here is",
+    "here's",
+    "here are",
+    "below is",
+    "the following is",
+    "this is",
+    "以下是",
+    "以下为",
+    "下面是",
+    "这是",
+    "根据",
+];
 
 /// What such a sentence is about.
 const ANSWERS: &[&str] = &["description", "caption", "json", "summary", "描述", "说明", "标题"];
 
 /// Names of what follows.
-const LABELS: &[&str] =
-    &["caption", "description", "answer", "image description", "alt text", "标题", "描述", "说明", "图片描述", "图片说明"];
+const LABELS: &[&str] = &[
+    "caption",
+    "description",
+    "answer",
+    "image description",
+    "alt text",
+    "标题",
+    "描述",
+    "说明",
+    "图片描述",
+    "图片说明",
+];
 
 /// Beginnings of "the image shows", piece by piece: at most one of each, and the rest is what counts.
-const SUBJECTS: &[&str] =
-    &["the image", "this image", "the picture", "this picture", "the photograph", "this photograph", "the photo", "this photo"];
-const VERBS: &[&str] = &["shows", "depicts", "displays", "features", "captures", "presents", "portrays", "showcases"];
-const INSIDE: &[&str] = &["in the image", "in this image", "in the picture", "in this picture", "in the photo", "in this photo"];
+const SUBJECTS: &[&str] = &[
+    "the image",
+    "this image",
+    "the picture",
+    "this picture",
+    "the photograph",
+    "this photograph",
+    "the photo",
+    "this photo",
+];
+const VERBS: &[&str] =
+    &["shows", "depicts", "displays", "features", "captures", "presents", "portrays", "showcases"];
+const INSIDE: &[&str] = &[
+    "in the image",
+    "in this image",
+    "in the picture",
+    "in this picture",
+    "in the photo",
+    "in this photo",
+];
 const SEEING: &[&str] = &["we can see", "you can see", "i can see", "we see", "one can see"];
 const POINTERS_ZH: &[&str] = &["这张", "这幅", "该张", "该幅", "这", "该", "此", "本"];
 const SUBJECTS_ZH: &[&str] = &["图片", "照片", "图像", "画面", "相片", "图"];
@@ -65,7 +102,13 @@ pub(super) fn without_preamble(text: &str) -> (&str, bool) {
     let mut rest = text;
     loop {
         let before = rest.len();
-        for step in [without_interjection, without_announcement, without_label, without_frame, without_frame_zh] {
+        for step in [
+            without_interjection,
+            without_announcement,
+            without_label,
+            without_frame,
+            without_frame_zh,
+        ] {
             rest = step(rest).unwrap_or(rest).trim_start();
         }
         if rest.len() == before {
@@ -92,7 +135,12 @@ fn without_announcement(text: &str) -> Option<&str> {
     match rest.get(end..)?.chars().next() {
         Some(colon @ (':' | '：')) => rest.get(end + colon.len_utf8()..),
         // "This is a photo of a cat." is a caption.
-        _ if after(text, "this is").is_some() || text.starts_with("这是") || text.starts_with("根据") => None,
+        _ if after(text, "this is").is_some()
+            || text.starts_with("这是")
+            || text.starts_with("根据") =>
+        {
+            None
+        }
         Some(stop) => rest.get(end + stop.len_utf8()..),
         None => Some(""),
     }
@@ -119,7 +167,9 @@ fn without_frame_zh(text: &str) -> Option<&str> {
     let inside = after_any(rest, INSIDE_ZH);
     let rest = inside.unwrap_or(rest).trim_start_matches(['，', ',']);
     // "图书馆里" begins with a subject as well: only a verb or a place makes it one.
-    after_any(rest, VERBS_ZH).or(inside.map(|_| rest)).map(|rest| rest.trim_start_matches(['，', ',', '：', ':']))
+    after_any(rest, VERBS_ZH)
+        .or(inside.map(|_| rest))
+        .map(|rest| rest.trim_start_matches(['，', ',', '：', ':']))
 }
 
 fn after_any<'a>(text: &'a str, beginnings: &[&str]) -> Option<&'a str> {
@@ -131,7 +181,8 @@ pub(super) fn after<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
     let head = text.get(..beginning.len())?;
     let rest = text.get(beginning.len()..)?;
     let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '\'');
-    let whole = !beginning.ends_with(|c: char| c.is_ascii_alphanumeric()) || rest.chars().next().is_none_or(ends);
+    let whole = !beginning.ends_with(|c: char| c.is_ascii_alphanumeric())
+        || rest.chars().next().is_none_or(ends);
     (whole && head.eq_ignore_ascii_case(beginning)).then_some(rest)
 }
 

@@ -28,7 +28,9 @@ pub(super) fn english_name(code: &str) -> &str {
 
 /// Other words for a language that an answer may use for it, in lower case.
 pub(super) fn names(code: &str) -> Vec<String> {
-    let Some((_, english, own)) = LANGUAGES.iter().find(|(known, ..)| *known == code) else { return Vec::new() };
+    let Some((_, english, own)) = LANGUAGES.iter().find(|(known, ..)| *known == code) else {
+        return Vec::new();
+    };
     let short = english.rsplit(' ').next().unwrap_or(english);
     vec![short.to_lowercase(), own.to_lowercase()]
 }
@@ -44,7 +46,11 @@ pub(super) fn prompt(task: &str, languages: &[String]) -> String {
         let _ = write!(text, "\"caption_{language}\": \"one sentence in {name}\", ");
         named.push(name);
     }
-    let _ = write!(text, "\"keywords\": [\"5 to 15 single words or short names, each in {}\"]}}", named.join(" and in "));
+    let _ = write!(
+        text,
+        "\"keywords\": [\"5 to 15 single words or short names, each in {}\"]}}",
+        named.join(" and in ")
+    );
     text
 }
 
@@ -59,7 +65,13 @@ mod tests {
     #[test]
     fn every_language_is_asked_for() {
         let text = prompt("", &languages(&["zh", "en", "xx"]));
-        for part in ["\"caption_zh\"", "\"caption_en\"", "\"caption_xx\"", "Simplified Chinese and in English and in xx", TASK] {
+        for part in [
+            "\"caption_zh\"",
+            "\"caption_en\"",
+            "\"caption_xx\"",
+            "Simplified Chinese and in English and in xx",
+            TASK,
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
@@ -67,7 +79,12 @@ mod tests {
     #[test]
     fn a_task_of_ones_own_keeps_the_shape() {
         let text = prompt(" What is on the plate? ", &languages(&["en"]));
-        assert!(text.starts_with("What is on the plate?\n") && text.contains("JSON") && !text.contains(TASK), "{text}");
+        assert!(
+            text.starts_with("What is on the plate?\n")
+                && text.contains("JSON")
+                && !text.contains(TASK),
+            "{text}"
+        );
     }
 
     #[test]

@@ -21,8 +21,9 @@ pub(super) enum Unread {
 /// Reads an answer: captions in all `languages`, and keywords if there are any.
 pub(super) fn read(text: &str, languages: &[String]) -> Result<Described, Unread> {
     let text = thinking::without_thinking(text);
-    let holds_captions =
-        |object: &Map<String, Value>| languages.iter().any(|language| caption(object, language, languages).is_some());
+    let holds_captions = |object: &Map<String, Value>| {
+        languages.iter().any(|language| caption(object, language, languages).is_some())
+    };
     match object::last_object(&text, holds_captions) {
         Some(object) => of_object(&object, languages),
         None => of_text(&text, languages),
@@ -41,7 +42,11 @@ fn of_object(object: &Map<String, Value>, languages: &[String]) -> Result<Descri
 }
 
 /// The caption in a language, under any of the names models give it.
-fn caption<'a>(object: &'a Map<String, Value>, language: &str, languages: &[String]) -> Option<&'a str> {
+fn caption<'a>(
+    object: &'a Map<String, Value>,
+    language: &str,
+    languages: &[String],
+) -> Option<&'a str> {
     let mut codes = prompt::names(language);
     codes.push(bare(language));
     let main = language.split('-').next().unwrap_or_default();
@@ -50,7 +55,10 @@ fn caption<'a>(object: &'a Map<String, Value>, language: &str, languages: &[Stri
     let near = |key: &str| key == main || main == "zh" && key.starts_with(main);
     let alone = || {
         let strings = object.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
-        strings.filter(|_| languages.len() == 1).find(|(key, _)| CAPTION.contains(&bare(key).as_str())).map(|(_, text)| text)
+        strings
+            .filter(|_| languages.len() == 1)
+            .find(|(key, _)| CAPTION.contains(&bare(key).as_str()))
+            .map(|(_, text)| text)
     };
     field(object, &exact).or_else(|| field(object, &near)).or_else(alone)
 }
@@ -60,7 +68,10 @@ fn field<'a>(object: &'a Map<String, Value>, is: &impl Fn(&str) -> bool) -> Opti
     object.iter().find_map(|(key, value)| {
         let key = bare(key);
         match value {
-            Value::String(text) if is(&key) || CAPTION.iter().any(|name| key.strip_prefix(name).is_some_and(is)) => {
+            Value::String(text)
+                if is(&key)
+                    || CAPTION.iter().any(|name| key.strip_prefix(name).is_some_and(is)) =>
+            {
                 Some(text.as_str())
             }
             Value::Object(inner) if CAPTION.contains(&key.as_str()) => {
@@ -73,7 +84,10 @@ fn field<'a>(object: &'a Map<String, Value>, is: &impl Fn(&str) -> bool) -> Opti
 
 /// Letters and digits alone, in lower case.
 fn bare(key: &str) -> String {
-    key.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    key.chars()
+        .filter(|character| character.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// A plain sentence, where only one language is asked for; a line with keywords may stand beside it.
@@ -90,7 +104,12 @@ fn of_text(text: &str, languages: &[String]) -> Result<Described, Unread> {
         }
     }
     // The first paragraph that says anything.
-    let said = lines.join("\n").split("\n\n").map(sentence::tidy).find(|paragraph| !paragraph.is_empty()).unwrap_or_default();
+    let said = lines
+        .join("\n")
+        .split("\n\n")
+        .map(sentence::tidy)
+        .find(|paragraph| !paragraph.is_empty())
+        .unwrap_or_default();
     if said.is_empty() {
         return Err(Unread::Empty);
     }
@@ -98,9 +117,14 @@ fn of_text(text: &str, languages: &[String]) -> Result<Described, Unread> {
         return Err(Unread::Malformed(String::from("there is no JSON object with the captions")));
     };
     if !is_sentence(text, &said) {
-        return Err(Unread::Malformed(String::from("it is neither the JSON object asked for nor a sentence")));
+        return Err(Unread::Malformed(String::from(
+            "it is neither the JSON object asked for nor a sentence",
+        )));
     }
-    Ok(Described { captions: vec![(language.clone(), checked(&said, language)?)], keywords: listed })
+    Ok(Described {
+        captions: vec![(language.clone(), checked(&said, language)?)],
+        keywords: listed,
+    })
 }
 
 /// Whether a text without an object can be a caption: broken JSON, pages, errors and single words cannot.
@@ -119,8 +143,13 @@ fn is_sentence(text: &str, said: &str) -> bool {
     ]
     .iter()
     .any(|beginning| lower.starts_with(beginning));
-    let several = said.split_whitespace().count() > 1 || said.chars().filter(|c| !c.is_ascii() && c.is_alphabetic()).count() > 1;
-    !error && several && !text.contains(['{', '}']) && !text.trim_start().starts_with('<') && !lower.contains("</")
+    let several = said.split_whitespace().count() > 1
+        || said.chars().filter(|c| !c.is_ascii() && c.is_alphabetic()).count() > 1;
+    !error
+        && several
+        && !text.contains(['{', '}'])
+        && !text.trim_start().starts_with('<')
+        && !lower.contains("</")
 }
 
 /// A caption, tidied, that is one and in its language.
@@ -136,10 +165,14 @@ fn checked(text: &str, language: &str) -> Result<String, Unread> {
         return Err(Unread::Refused);
     }
     if is_placeholder(&tidied) {
-        return Err(Unread::Malformed(format!("the caption in `{language}` only repeats the question")));
+        return Err(Unread::Malformed(format!(
+            "the caption in `{language}` only repeats the question"
+        )));
     }
     if !sentence::can_be(&tidied, language) {
-        return Err(Unread::Malformed(format!("the caption in `{language}` is in another language")));
+        return Err(Unread::Malformed(format!(
+            "the caption in `{language}` is in another language"
+        )));
     }
     Ok(tidied)
 }
@@ -179,7 +212,11 @@ mod tests {
             r#"{"captions": {"English": "A cat.", "Chinese": "一只猫。"}, "keywords": {"en": ["cat"], "zh": ["猫"]}}"#,
             r#"{"result": {"caption_english": "“A cat.”", "caption_zh-CN": "一只猫。", "keywords": ["cat", "猫"]}}"#,
         ] {
-            let wanted = (String::from("A cat."), String::from("一只猫。"), vec![String::from("cat"), String::from("猫")]);
+            let wanted = (
+                String::from("A cat."),
+                String::from("一只猫。"),
+                vec![String::from("cat"), String::from("猫")],
+            );
             assert_eq!(both(text), Ok(wanted), "{text}");
         }
     }
@@ -223,7 +260,10 @@ mod tests {
     fn one_language_may_come_as_a_plain_sentence() {
         for (text, wanted) in [
             ("A cat on a sofa.", "A cat on a sofa."),
-            ("Here's a description of the image:\n\nA cat on a sofa.\n\nThe sofa is red.", "A cat on a sofa."),
+            (
+                "Here's a description of the image:\n\nA cat on a sofa.\n\nThe sofa is red.",
+                "A cat on a sofa.",
+            ),
             ("**Caption:** A cat on a sofa.\n**Keywords:** cat, sofa", "A cat on a sofa."),
             (r#"{"caption": "A cat on a sofa."}"#, "A cat on a sofa."),
             (r#"{"description": "the image shows a cat"}"#, "the image shows a cat"),
@@ -231,7 +271,8 @@ mod tests {
             let wanted = wanted.replace("the image shows a cat", "A cat");
             assert_eq!(english(text).as_ref(), Ok(&wanted), "{text}");
         }
-        let keywords = read("A cat on a sofa.\nKeywords: cat, sofa", &languages(&["en"])).unwrap().keywords;
+        let keywords =
+            read("A cat on a sofa.\nKeywords: cat, sofa", &languages(&["en"])).unwrap().keywords;
         assert_eq!(keywords, ["cat", "sofa"]);
         let chinese = read("一只猫坐在沙发上。", &languages(&["zh"])).unwrap();
         assert_eq!(chinese.captions, [(String::from("zh"), String::from("一只猫坐在沙发上。"))]);
@@ -248,7 +289,11 @@ mod tests {
             "Traceback (most recent call last): …",
             "一只猫坐在沙发上。",
         ] {
-            assert!(matches!(english(text), Err(Unread::Malformed(_))), "{text}: {:?}", english(text));
+            assert!(
+                matches!(english(text), Err(Unread::Malformed(_))),
+                "{text}: {:?}",
+                english(text)
+            );
         }
     }
 }

@@ -34,16 +34,27 @@ const NOT_THE_PICTURE: &[(&str, &str)] = &[
 const SEES: &str = "set openai.model to a model that sees pictures";
 
 /// What an error means, by its status and what it says. `moved`: it names another address.
-pub(super) fn refusal(status: StatusCode, moved: bool, said: String, pause: Option<Duration>) -> Outcome {
-    let told = if said.is_empty() { format!("it answers {status}") } else { format!("it answers {status}: {said}") };
+pub(super) fn refusal(
+    status: StatusCode,
+    moved: bool,
+    said: String,
+    pause: Option<Duration>,
+) -> Outcome {
+    let told = if said.is_empty() {
+        format!("it answers {status}")
+    } else {
+        format!("it answers {status}: {said}")
+    };
     match status.as_u16() {
         429 => Outcome::Throttled(told, pause),
         408 | 425 | 500.. => Outcome::Unavailable(told, pause),
-        401 | 403 => Outcome::Refused(format!("{told}; set {KEY_VARIABLE} to a key that may use this model")),
-        404 => Outcome::Refused(format!("{told}; check openai.model and openai.base_url")),
-        _ if moved => {
-            Outcome::Refused(format!("{told}, a redirection, which is not followed; set openai.base_url to the new address"))
+        401 | 403 => {
+            Outcome::Refused(format!("{told}; set {KEY_VARIABLE} to a key that may use this model"))
         }
+        404 => Outcome::Refused(format!("{told}; check openai.model and openai.base_url")),
+        _ if moved => Outcome::Refused(format!(
+            "{told}, a redirection, which is not followed; set openai.base_url to the new address"
+        )),
         400 | 413 | 422 => {
             let lower = said.to_lowercase();
             match NOT_THE_PICTURE.iter().find(|(part, _)| lower.contains(part)) {
@@ -83,7 +94,9 @@ mod tests {
 
     #[test]
     fn a_status_says_what_to_do() {
-        let code = |status, said: &str| refusal(StatusCode::from_u16(status).unwrap(), status == 302, said.to_owned(), None);
+        let code = |status, said: &str| {
+            refusal(StatusCode::from_u16(status).unwrap(), status == 302, said.to_owned(), None)
+        };
         for (status, said, name, part) in [
             (429, "slow down", "throttled", "slow down"),
             (500, "", "unavailable", "500"),

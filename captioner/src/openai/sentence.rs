@@ -5,8 +5,16 @@ use super::preamble::without_preamble;
 /// Longest caption, in characters.
 const MOST_CHARACTERS: usize = 600;
 
-const QUOTES: &[(char, char)] =
-    &[('"', '"'), ('\'', '\''), ('“', '”'), ('‘', '’'), ('「', '」'), ('『', '』'), ('«', '»'), ('`', '`')];
+const QUOTES: &[(char, char)] = &[
+    ('"', '"'),
+    ('\'', '\''),
+    ('“', '”'),
+    ('‘', '’'),
+    ('「', '」'),
+    ('『', '』'),
+    ('«', '»'),
+    ('`', '`'),
+];
 
 /// Beginnings of a last sentence that talks to the reader.
 const CLOSINGS: &[&str] = &[
@@ -70,7 +78,8 @@ fn unquoted(text: &str) -> &str {
 
 fn without_closing(text: &str) -> &str {
     let stop = |closing: &str| closing.chars().next().map_or(0, char::len_utf8);
-    let ends = CLOSINGS.iter().filter_map(|closing| text.find(closing).map(|place| place + stop(closing)));
+    let ends =
+        CLOSINGS.iter().filter_map(|closing| text.find(closing).map(|place| place + stop(closing)));
     ends.min().and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
@@ -91,15 +100,25 @@ fn shortened(text: &str) -> String {
 
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// Whether a text can be of this language, where its script tells.
 pub(super) fn can_be(text: &str, language: &str) -> bool {
-    let han = text.chars().filter(|c| matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')).count();
+    let han = text
+        .chars()
+        .filter(|c| matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'))
+        .count();
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     match language.split('-').next().unwrap_or_default() {
-        "zh" => han > 0 && !text.chars().any(|c| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{ac00}'..='\u{d7af}')),
+        "zh" => {
+            han > 0
+                && !text
+                    .chars()
+                    .any(|c| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{ac00}'..='\u{d7af}'))
+        }
         "ja" | "ko" => letters > text.chars().filter(char::is_ascii_alphabetic).count(),
         // A sign may be quoted in its own script.
         _ => han * 2 < letters,

@@ -48,7 +48,9 @@ impl OpenAiSettings {
     /// # Errors
     /// The first value that cannot be used.
     pub fn validate(&self) -> Result<(), SettingsError> {
-        let wrong = |name: &str, problem: &str| Err(SettingsError::value(format!("openai.{name}"), problem));
+        let wrong = |name: &str, problem: &str| {
+            Err(SettingsError::value(format!("openai.{name}"), problem))
+        };
         let usable = |url: Url| {
             matches!(url.scheme(), "http" | "https")
                 && url.has_host()
@@ -68,14 +70,26 @@ impl OpenAiSettings {
         }
         let seconds = Duration::from_secs;
         for (name, good, range) in [
-            ("timeout", (Duration::from_millis(100)..=seconds(3600)).contains(&self.timeout), "100ms to 1h"),
+            (
+                "timeout",
+                (Duration::from_millis(100)..=seconds(3600)).contains(&self.timeout),
+                "100ms to 1h",
+            ),
             ("tries", (1..=10).contains(&self.tries), "1 to 10"),
             ("requests_per_minute", self.requests_per_minute <= 60_000, "0 (no limit) to 60000"),
             ("concurrency", (1..=256).contains(&self.concurrency), "1 to 256"),
-            ("max_answer_bytes", (1024..=1 << 24).contains(&self.max_answer_bytes), "1024 to 16777216 (16 MiB)"),
+            (
+                "max_answer_bytes",
+                (1024..=1 << 24).contains(&self.max_answer_bytes),
+                "1024 to 16777216 (16 MiB)",
+            ),
             ("max_tokens", self.max_tokens <= 32_768, "0 (the endpoint decides) to 32768"),
             ("open_after", (1..=1000).contains(&self.open_after), "1 to 1000"),
-            ("cool_down", (Duration::from_millis(10)..=seconds(3600)).contains(&self.cool_down), "10ms to 1h"),
+            (
+                "cool_down",
+                (Duration::from_millis(10)..=seconds(3600)).contains(&self.cool_down),
+                "10ms to 1h",
+            ),
         ] {
             if !good {
                 return wrong(name, &format!("must be from {range}"));
@@ -87,5 +101,9 @@ impl OpenAiSettings {
 
 /// The key in the environment. `None`: not set or empty, as for a server of one's own.
 pub fn key_from_environment() -> Option<SecretString> {
-    std::env::var(KEY_VARIABLE).ok().map(|key| key.trim().to_owned()).filter(|key| !key.is_empty()).map(SecretString::from)
+    std::env::var(KEY_VARIABLE)
+        .ok()
+        .map(|key| key.trim().to_owned())
+        .filter(|key| !key.is_empty())
+        .map(SecretString::from)
 }

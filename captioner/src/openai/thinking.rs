@@ -1,6 +1,7 @@
 //! What models think aloud before they answer.
 
-const TAGS: &[(&str, &str)] = &[("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")];
+const TAGS: &[(&str, &str)] =
+    &[("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")];
 
 /// The text without its thinking. Where the thinking never ends, nothing is left from there on: it is no answer. Where only its
 /// end is there, everything before is thinking: some chat templates begin it themselves.

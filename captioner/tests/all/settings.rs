@@ -24,7 +24,10 @@ fn a_wrong_setting_exits_with_code_2_and_names_the_key() {
 
 #[test]
 fn the_settings_command_prints_what_the_program_starts_with() {
-    testkit::prints_settings(env!("CARGO_BIN_EXE_captioner"), &["[bucket]", "[amqp]", "text_model", "[openai]"]);
+    testkit::prints_settings(
+        env!("CARGO_BIN_EXE_captioner"),
+        &["[bucket]", "[amqp]", "text_model", "[openai]"],
+    );
 }
 
 #[test]

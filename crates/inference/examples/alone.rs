@@ -37,17 +37,24 @@ fn main() -> Result<(), Failure> {
     let encoder = Model::find(model, Path::new("models"))?.image_encoder(&runtime, batch)?;
     let limits = PictureLimits::default();
     let detail = Detail::ShortSide(encoder.side().max(THUMBNAIL_SIDE));
-    let pictures = files.iter().take(KEPT).map(|file| decode(file, &limits, detail)).collect::<Result<Vec<Picture>, _>>()?;
+    let pictures = files
+        .iter()
+        .take(KEPT)
+        .map(|file| decode(file, &limits, detail))
+        .collect::<Result<Vec<Picture>, _>>()?;
     let pixels: Vec<_> = pictures.iter().map(|picture| encoder.prepare(picture)).collect();
     let batches: Vec<_> = pixels.chunks_exact(encoder.max_batch()).collect();
     if batches.is_empty() {
         return Err(format!("{folder} holds fewer pictures than one batch of {batch}").into());
     }
 
-    let decoded = measure(&files, time, |file| Ok(encoder.prepare(&decode(file, &limits, detail)?)))?;
-    let thumbnails = measure(&pictures, time, |picture| Ok(picture.thumbnail_jpeg(THUMBNAIL_SIDE)?))?;
+    let decoded =
+        measure(&files, time, |file| Ok(encoder.prepare(&decode(file, &limits, detail)?)))?;
+    let thumbnails =
+        measure(&pictures, time, |picture| Ok(picture.thumbnail_jpeg(THUMBNAIL_SIDE)?))?;
     let fingerprints = measure(&pictures, time, |picture| Ok(picture.phash()))?;
-    let encoded = measure(&batches, time, |batch| Ok(encoder.encode(batch)?))?.per(encoder.max_batch());
+    let encoded =
+        measure(&batches, time, |batch| Ok(encoder.encode(batch)?))?.per(encoder.max_batch());
 
     let result = serde_json::json!({
         "pictures": files.len(),
@@ -81,7 +88,11 @@ impl Cost {
 
 /// Works on every item once to warm up (at most for the given time), then on all of them again and again: only whole
 /// rounds count, because pictures differ.
-fn measure<T, R>(items: &[T], time: Duration, mut work: impl FnMut(&T) -> Result<R, Failure>) -> Result<Cost, Failure> {
+fn measure<T, R>(
+    items: &[T],
+    time: Duration,
+    mut work: impl FnMut(&T) -> Result<R, Failure>,
+) -> Result<Cost, Failure> {
     let begun = Instant::now();
     for item in items {
         black_box(work(item)?);
@@ -105,12 +116,19 @@ fn cpu_seconds() -> Result<f64, Failure> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     // The command name in brackets may hold anything, so the fields are counted from its end.
     let (_, fields) = stat.rsplit_once(')').ok_or("/proc/self/stat is not as documented")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse::<f64>)
+        .sum::<Result<f64, _>>()?;
     Ok(ticks / TICKS)
 }
 
 fn read_pictures(folder: &Path, files: &mut Vec<Vec<u8>>) -> Result<(), Failure> {
-    let mut entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let mut entries = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<Vec<_>>>()?;
     entries.sort();
     for path in entries {
         if path.is_dir() {

@@ -39,7 +39,8 @@ fn main() -> Result<(), Failure> {
             other => return Err(format!("there is no program {other}").into()),
         };
         let ms = begun.elapsed().as_secs_f64() * 1000.0;
-        let round = serde_json::json!({ "ms": ms, "peak_bytes": peak_bytes()?.saturating_sub(before) });
+        let round =
+            serde_json::json!({ "ms": ms, "peak_bytes": peak_bytes()?.saturating_sub(before) });
         let mut out = std::io::stdout().lock();
         writeln!(out, "{round}")?;
         out.flush()?;
@@ -49,7 +50,11 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn ours(encoder: &ImageEncoder, file: impl AsRef<Path>, detail: Detail) -> Result<Vec<f32>, Failure> {
+fn ours(
+    encoder: &ImageEncoder,
+    file: impl AsRef<Path>,
+    detail: Detail,
+) -> Result<Vec<f32>, Failure> {
     let picture = decode(&std::fs::read(file)?, &PictureLimits::default(), detail)?;
     Ok(encoder.prepare(&picture).data)
 }
@@ -66,7 +71,10 @@ fn alone(file: impl AsRef<Path>, side: u32) -> Result<Vec<f32>, Failure> {
 /// The most memory this process has had (`VmHWM`).
 fn peak_bytes() -> Result<u64, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("the system tells no VmHWM")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .ok_or("the system tells no VmHWM")?;
     let kibibytes = line.split_whitespace().next().ok_or("VmHWM is empty")?;
     Ok(kibibytes.parse::<u64>()? * 1024)
 }

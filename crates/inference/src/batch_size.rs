@@ -50,11 +50,20 @@ impl BatchSize {
                     self.worked(size);
                     return Ok((size, result));
                 }
-                Err(ModelError::Run { model, tower, reason }) if !fixed && is_out_of_memory(&reason) => {
+                Err(ModelError::Run { model, tower, reason })
+                    if !fixed && is_out_of_memory(&reason) =>
+                {
                     let Some(smaller) = self.halve(size) else {
                         return Err(ModelError::Run { model, tower, reason });
                     };
-                    tracing::warn!(model, tower, batch = size, smaller, reason, "out of memory: smaller runs from now on");
+                    tracing::warn!(
+                        model,
+                        tower,
+                        batch = size,
+                        smaller,
+                        reason,
+                        "out of memory: smaller runs from now on"
+                    );
                     size = smaller;
                 }
                 Err(error) => return Err(error),
@@ -86,8 +95,13 @@ impl BatchSize {
 
 /// Whether ONNX Runtime, CUDA or the system's allocator says in these words that memory ran out.
 fn is_out_of_memory(reason: &str) -> bool {
-    const SIGNS: [&str; 5] =
-        ["out of memory", "failed to allocate memory", "bad_alloc", "cublas_status_alloc_failed", "cudnn_status_alloc_failed"];
+    const SIGNS: [&str; 5] = [
+        "out of memory",
+        "failed to allocate memory",
+        "bad_alloc",
+        "cublas_status_alloc_failed",
+        "cudnn_status_alloc_failed",
+    ];
     let reason = reason.to_ascii_lowercase();
     SIGNS.iter().any(|sign| reason.contains(sign))
 }

@@ -97,7 +97,9 @@ pub enum ModelError {
     },
 
     /// The model has no tower for this kind of input.
-    #[error("the model `{model}` has no {tower} tower: choose a model whose manifest has a section [{tower}]")]
+    #[error(
+        "the model `{model}` has no {tower} tower: choose a model whose manifest has a section [{tower}]"
+    )]
     NoTower {
         /// Model id.
         model: String,
@@ -128,7 +130,9 @@ pub enum ModelError {
     },
 
     /// The model gave numbers that are no direction: NaN, infinite, or all zero.
-    #[error("the model `{model}` gave no usable vector for input number {index} of this request (NaN, infinite or all zero)")]
+    #[error(
+        "the model `{model}` gave no usable vector for input number {index} of this request (NaN, infinite or all zero)"
+    )]
     NotFinite {
         /// Model id.
         model: String,
@@ -148,7 +152,9 @@ pub enum ModelError {
     },
 
     /// The thread that owns the model is gone.
-    #[error("the {tower} tower of the model `{model}` has stopped and answers no more requests: restart the process")]
+    #[error(
+        "the {tower} tower of the model `{model}` has stopped and answers no more requests: restart the process"
+    )]
     Stopped {
         /// Model id.
         model: String,
@@ -166,7 +172,9 @@ impl ModelError {
     /// True where no other input would fare better in this process: the caller should stop, not go on to the next input.
     pub fn is_fatal(&self) -> bool {
         match self {
-            ModelError::Input { .. } | ModelError::NotFinite { .. } | ModelError::Run { .. } => false,
+            ModelError::Input { .. } | ModelError::NotFinite { .. } | ModelError::Run { .. } => {
+                false
+            }
             ModelError::Runtime { .. }
             | ModelError::Setting { .. }
             | ModelError::UnknownModel { .. }

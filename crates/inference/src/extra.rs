@@ -39,7 +39,8 @@ impl Extra {
     /// The input for a run of `rows` pictures or texts.
     pub(crate) fn fill(&self, rows: usize) -> Input {
         // A negative size stands for the batch; all others were checked to be at least 1.
-        let shape: Vec<usize> = self.input.shape.iter().map(|size| usize::try_from(*size).unwrap_or(rows)).collect();
+        let shape: Vec<usize> =
+            self.input.shape.iter().map(|size| usize::try_from(*size).unwrap_or(rows)).collect();
         let count = shape.iter().product();
         let fill = self.input.fill;
         let values = match self.element {

@@ -28,10 +28,17 @@ pub(crate) fn find<M>(
     id_and_files: impl Fn(&M) -> (&str, &[ModelFile]),
 ) -> Result<(M, String, Files), ModelError> {
     let source = Source::find(name, folder).ok_or_else(|| unknown(name, folder, built_in))?;
-    let file_error = |model: &str, path: PathBuf, reason| ModelError::File { model: model.to_owned(), path, reason };
+    let file_error = |model: &str, path: PathBuf, reason| ModelError::File {
+        model: model.to_owned(),
+        path,
+        reason,
+    };
     let manifest_error = |reason| ModelError::Manifest { model: name.to_owned(), reason };
-    let text = source.read(MANIFEST).map_err(|e| file_error(name, source.path(MANIFEST), unreadable(e)))?;
-    let text = std::str::from_utf8(&text).map_err(|_| manifest_error(String::from("it is not UTF-8 text")))?;
+    let text = source
+        .read(MANIFEST)
+        .map_err(|e| file_error(name, source.path(MANIFEST), unreadable(e)))?;
+    let text = std::str::from_utf8(&text)
+        .map_err(|_| manifest_error(String::from("it is not UTF-8 text")))?;
     let manifest = parse(text).map_err(manifest_error)?;
     let (id, listed) = id_and_files(&manifest);
     let mut verified = Vec::new();
@@ -82,7 +89,17 @@ impl Files {
 
 fn unknown(name: &str, folder: &Path, built_in: &'static str) -> ModelError {
     let found = Source::names(folder);
-    let found = if found.is_empty() { String::from("holds no model") } else { format!("holds {}", found.join(", ")) };
+    let found = if found.is_empty() {
+        String::from("holds no model")
+    } else {
+        format!("holds {}", found.join(", "))
+    };
     let known = catalogue::ids().join(", ");
-    ModelError::UnknownModel { name: name.to_owned(), built_in, folder: folder.to_owned(), found, known }
+    ModelError::UnknownModel {
+        name: name.to_owned(),
+        built_in,
+        folder: folder.to_owned(),
+        found,
+        known,
+    }
 }

@@ -61,15 +61,22 @@ pub fn compare(
     pictures: impl IntoIterator<Item = Picture>,
 ) -> Result<GateReport, ModelError> {
     if reference.dim() != candidate.dim() {
-        let reason = format!("it gives {} values and the model it is compared with {}", candidate.dim(), reference.dim());
+        let reason = format!(
+            "it gives {} values and the model it is compared with {}",
+            candidate.dim(),
+            reference.dim()
+        );
         return Err(ModelError::Gate { model: candidate.model().to_owned(), reason });
     }
-    let batch = NonZeroUsize::new(reference.max_batch().min(candidate.max_batch())).map_or(1, usize::from);
+    let batch =
+        NonZeroUsize::new(reference.max_batch().min(candidate.max_batch())).map_or(1, usize::from);
     let mut pictures = pictures.into_iter().peekable();
     let (mut count, mut near, mut min, mut sum) = (0_usize, 0_usize, f32::INFINITY, 0.0_f64);
     while pictures.peek().is_some() {
         let some: Vec<Picture> = pictures.by_ref().take(batch).collect();
-        let encode = |encoder: &ImageEncoder| encoder.encode(&some.iter().map(|one| encoder.prepare(one)).collect::<Vec<_>>());
+        let encode = |encoder: &ImageEncoder| {
+            encoder.encode(&some.iter().map(|one| encoder.prepare(one)).collect::<Vec<_>>())
+        };
         for (a, b) in encode(reference)?.iter().zip(encode(candidate)?) {
             let cosine = a.cosine(&b);
             count += 1;
@@ -80,7 +87,12 @@ pub fn compare(
     }
     let of = count.max(1) as f64;
     let min = if count == 0 { 0.0 } else { min };
-    Ok(GateReport { pictures: count, share_at_least_0_99: near as f64 / of, min, mean: (sum / of) as f32 })
+    Ok(GateReport {
+        pictures: count,
+        share_at_least_0_99: near as f64 / of,
+        min,
+        mean: (sum / of) as f32,
+    })
 }
 
 /// The text of [`FILE`] for a comparison, to be written beside the candidate's `model.toml`. It is worth nothing for
@@ -88,12 +100,25 @@ pub fn compare(
 ///
 /// # Errors
 /// The two are not the same model in two precisions.
-pub fn record(reference: &Model, candidate: &Model, report: &GateReport) -> Result<String, ModelError> {
+pub fn record(
+    reference: &Model,
+    candidate: &Model,
+    report: &GateReport,
+) -> Result<String, ModelError> {
     let wrong = |reason| ModelError::Gate { model: candidate.manifest.id.clone(), reason };
-    if reference.manifest.space != candidate.manifest.space || reference.manifest.precision == Precision::Int8 {
-        return Err(wrong(format!("`{}` is not the same model in fp32 or fp16", reference.manifest.id)));
+    if reference.manifest.space != candidate.manifest.space
+        || reference.manifest.precision == Precision::Int8
+    {
+        return Err(wrong(format!(
+            "`{}` is not the same model in fp32 or fp16",
+            reference.manifest.id
+        )));
     }
-    let record = Record { reference: reference.digest.clone(), candidate: candidate.digest.clone(), report: *report };
+    let record = Record {
+        reference: reference.digest.clone(),
+        candidate: candidate.digest.clone(),
+        report: *report,
+    };
     serde_json::to_string_pretty(&record).map_err(|error| wrong(error.to_string()))
 }
 
@@ -106,9 +131,12 @@ pub fn passed(model: &Model) -> Result<(), ModelError> {
         return Ok(());
     }
     let wrong = |reason: String| ModelError::Gate { model: model.manifest.id.clone(), reason };
-    let text = model.files.read(FILE).map_err(|_| wrong(format!("there is no {FILE} beside its model.toml")))?;
-    let record: Record =
-        serde_json::from_slice(&text).map_err(|error| wrong(format!("its {FILE} cannot be understood ({error})")))?;
+    let text = model
+        .files
+        .read(FILE)
+        .map_err(|_| wrong(format!("there is no {FILE} beside its model.toml")))?;
+    let record: Record = serde_json::from_slice(&text)
+        .map_err(|error| wrong(format!("its {FILE} cannot be understood ({error})")))?;
     let GateReport { pictures, share_at_least_0_99: share, .. } = record.report;
     if record.candidate != model.digest || record.reference == record.candidate {
         return Err(wrong(format!("its {FILE} is about another model.toml")));

@@ -60,10 +60,17 @@ impl std::fmt::Display for Check {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Check { what, expected, actual } = self;
         match what {
-            Compared::Picture => write!(f, "picture vector: agreement {actual:.6}, at least {expected:.6}"),
+            Compared::Picture => {
+                write!(f, "picture vector: agreement {actual:.6}, at least {expected:.6}")
+            }
             Compared::TextIds => write!(f, "token ids: {:.1} % equal, all must be", actual * 100.0),
-            Compared::Text => write!(f, "text vector: agreement {actual:.6}, at least {expected:.6}"),
-            Compared::Cosine => write!(f, "cosine of picture and text: {actual:.4}, the reference has {expected:.4}"),
+            Compared::Text => {
+                write!(f, "text vector: agreement {actual:.6}, at least {expected:.6}")
+            }
+            Compared::Cosine => write!(
+                f,
+                "cosine of picture and text: {actual:.4}, the reference has {expected:.4}"
+            ),
         }
     }
 }
@@ -73,7 +80,11 @@ impl std::fmt::Display for Check {
 /// Over a whole vector of unit length that is the cosine similarity; over its first values, an estimate of it that also
 /// notices a wrong length. 1 is equal; NaN where nothing is expected.
 pub fn agreement(actual: &[f32], expected: &[f32]) -> f32 {
-    let apart: f32 = expected.iter().enumerate().map(|(i, e)| (actual.get(i).copied().unwrap_or(0.0) - e).powi(2)).sum();
+    let apart: f32 = expected
+        .iter()
+        .enumerate()
+        .map(|(i, e)| (actual.get(i).copied().unwrap_or(0.0) - e).powi(2))
+        .sum();
     let length: f32 = expected.iter().map(|e| e * e).sum();
     1.0 - apart / (2.0 * length)
 }
@@ -97,7 +108,11 @@ pub fn verify(model: &Model, runtime: &Runtime) -> Result<Report, ModelError> {
         vectors.push(vector);
     }
     if let (Some(expected), [picture, text]) = (golden.cosine, vectors.as_slice()) {
-        report.checks.push(Check { what: Compared::Cosine, expected, actual: picture.cosine(text) });
+        report.checks.push(Check {
+            what: Compared::Cosine,
+            expected,
+            actual: picture.cosine(text),
+        });
     }
     Ok(report)
 }
@@ -105,7 +120,9 @@ pub fn verify(model: &Model, runtime: &Runtime) -> Result<Report, ModelError> {
 /// Refuses an image tower that disagrees with the reference.
 pub(crate) fn check_images(model: &Model, encoder: &ImageEncoder) -> Result<(), ModelError> {
     match &model.manifest.golden {
-        Some(golden) if !golden.picture.is_empty() => refuse(model, &[picture(model, golden, encoder)?.0]),
+        Some(golden) if !golden.picture.is_empty() => {
+            refuse(model, &[picture(model, golden, encoder)?.0])
+        }
         _ => Ok(()),
     }
 }
@@ -121,24 +138,35 @@ pub(crate) fn check_texts(model: &Model, encoder: &TextEncoder) -> Result<(), Mo
 fn refuse(model: &Model, checks: &[Check]) -> Result<(), ModelError> {
     match checks.iter().find(|check| !check.passed()) {
         None => Ok(()),
-        Some(check) => Err(ModelError::Golden { model: model.manifest.id.clone(), check: check.to_string() }),
+        Some(check) => {
+            Err(ModelError::Golden { model: model.manifest.id.clone(), check: check.to_string() })
+        }
     }
 }
 
-fn picture(model: &Model, golden: &Golden, encoder: &ImageEncoder) -> Result<(Check, crate::Embedding), ModelError> {
+fn picture(
+    model: &Model,
+    golden: &Golden,
+    encoder: &ImageEncoder,
+) -> Result<(Check, crate::Embedding), ModelError> {
     let bytes = model.files.read(&golden.picture)?;
-    let picture = decode(&bytes, &PictureLimits::default(), Detail::Whole)
-        .map_err(|error| model.files.error(&golden.picture, format!("is no usable picture: {error}")))?;
+    let picture = decode(&bytes, &PictureLimits::default(), Detail::Whole).map_err(|error| {
+        model.files.error(&golden.picture, format!("is no usable picture: {error}"))
+    })?;
     let vector = one(model.manifest.id.as_str(), encoder.encode(&[encoder.prepare(&picture)])?)?;
     let actual = agreement(vector.as_slice(), &golden.picture_vector);
     Ok((Check { what: Compared::Picture, expected: golden.min_agreement, actual }, vector))
 }
 
-fn text(golden: &Golden, encoder: &TextEncoder) -> Result<(Vec<Check>, crate::Embedding), ModelError> {
+fn text(
+    golden: &Golden,
+    encoder: &TextEncoder,
+) -> Result<(Vec<Check>, crate::Embedding), ModelError> {
     let mut checks = Vec::new();
     if !golden.text_ids.is_empty() {
         let ids = encoder.token_ids_unpadded(&golden.text)?;
-        let equal = ids.iter().zip(&golden.text_ids).filter(|(ours, theirs)| ours == theirs).count();
+        let equal =
+            ids.iter().zip(&golden.text_ids).filter(|(ours, theirs)| ours == theirs).count();
         let actual = equal as f32 / ids.len().max(golden.text_ids.len()) as f32;
         checks.push(Check { what: Compared::TextIds, expected: 1.0, actual });
     }
@@ -149,5 +177,8 @@ fn text(golden: &Golden, encoder: &TextEncoder) -> Result<(Vec<Check>, crate::Em
 }
 
 fn one(model: &str, vectors: Vec<crate::Embedding>) -> Result<crate::Embedding, ModelError> {
-    vectors.into_iter().next().ok_or_else(|| ModelError::NotFinite { model: model.to_owned(), index: 0 })
+    vectors
+        .into_iter()
+        .next()
+        .ok_or_else(|| ModelError::NotFinite { model: model.to_owned(), index: 0 })
 }

@@ -53,7 +53,8 @@ impl ImageEncoder {
         let wrong = |reason| ModelError::Manifest { model: manifest.id.clone(), reason };
         let input = pixels_port(&ports, tower).map_err(wrong)?;
         let extras = Extra::resolve(&ports, &tower.extra_inputs).map_err(wrong)?;
-        let output = ports.output(&tower.outputs, tower.output_index, manifest.dim).map_err(wrong)?;
+        let output =
+            ports.output(&tower.outputs, tower.output_index, manifest.dim).map_err(wrong)?;
         let fixed_batch = input.shape.first().and_then(|batch| usize::try_from(*batch).ok());
         let wanted = match max_batch {
             0 if placement.is_gpu() => GPU_BATCH,
@@ -97,16 +98,16 @@ impl ImageEncoder {
         while !rest.is_empty() {
             let first = embeddings.len();
             // A graph that insists on its batch cannot be helped where memory runs out.
-            let (batch, matrix) = self.0.batch.run_some(rest, self.0.fixed_batch.is_some(), |batch| {
-                self.check(first, batch)?;
-                self.run(batch)
-            })?;
+            let (batch, matrix) =
+                self.0.batch.run_some(rest, self.0.fixed_batch.is_some(), |batch| {
+                    self.check(first, batch)?;
+                    self.run(batch)
+                })?;
             rest = rest.get(batch..).unwrap_or_default();
             for (row, values) in matrix.values.chunks_exact(self.0.dim).enumerate() {
-                embeddings.push(
-                    Embedding::normalise(values.to_vec())
-                        .ok_or_else(|| ModelError::NotFinite { model: self.0.model.clone(), index: first + row })?,
-                );
+                embeddings.push(Embedding::normalise(values.to_vec()).ok_or_else(|| {
+                    ModelError::NotFinite { model: self.0.model.clone(), index: first + row }
+                })?);
             }
         }
         Ok(embeddings)
@@ -161,7 +162,16 @@ impl ImageEncoder {
 
     /// One run. The result has one row of `dim` values per picture.
     fn run(&self, batch: &[impl Borrow<Pixels>]) -> Result<Matrix, ModelError> {
-        let Loaded { model, dim, shape: [channels, height, width], input, extras, output, lane, .. } = &*self.0;
+        let Loaded {
+            model,
+            dim,
+            shape: [channels, height, width],
+            input,
+            extras,
+            output,
+            lane,
+            ..
+        } = &*self.0;
         let rows = self.0.fixed_batch.unwrap_or(batch.len());
         let mut values = Vec::with_capacity(rows * self.0.preprocess.len());
         for pixels in batch {
@@ -169,7 +179,11 @@ impl ImageEncoder {
         }
         values.resize(rows * self.0.preprocess.len(), 0.0);
         let shape = vec![rows, *channels, *height, *width];
-        let mut inputs = vec![Input { name: input.name.clone(), shape, values: Values::floats(values, input.is_half()) }];
+        let mut inputs = vec![Input {
+            name: input.name.clone(),
+            shape,
+            values: Values::floats(values, input.is_half()),
+        }];
         inputs.extend(extras.iter().map(|extra| extra.fill(rows)));
         Ok(lane.run(inputs, output)?.expect(model, rows, *dim)?.keep(batch.len()))
     }
@@ -181,10 +195,14 @@ fn pixels_port<'p>(ports: &'p Ports, tower: &ImageTower) -> Result<&'p Port, Str
     let extra = tower.extra_inputs.iter().map(|input| input.name.as_str());
     ports.only_inputs(&extra.chain([tower.input.as_str()]).collect::<Vec<_>>())?;
     if !port.is_float() {
-        return Err(format!("the input `{}` is neither float32 nor float16: export the graph with such inputs", port.name));
+        return Err(format!(
+            "the input `{}` is neither float32 nor float16: export the graph with such inputs",
+            port.name
+        ));
     }
     let wanted = [3, i64::from(tower.height), i64::from(tower.width)];
-    let fits = port.shape.iter().skip(1).zip(wanted).all(|(has, wanted)| *has < 0 || *has == wanted);
+    let fits =
+        port.shape.iter().skip(1).zip(wanted).all(|(has, wanted)| *has < 0 || *has == wanted);
     match port.shape.first() {
         Some(batch) if fits && *batch <= MAX_FIXED_BATCH && *batch != 0 => Ok(port),
         _ => Err(format!(

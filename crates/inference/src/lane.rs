@@ -34,7 +34,11 @@ pub(crate) enum Values {
 impl Values {
     /// Floating point values as the graph wants them. Values beyond the range of f16 become infinite there.
     pub(crate) fn floats(values: Vec<f32>, half: bool) -> Values {
-        if half { Values::F16(values.into_iter().map(half::f16::from_f32).collect()) } else { Values::F32(values) }
+        if half {
+            Values::F16(values.into_iter().map(half::f16::from_f32).collect())
+        } else {
+            Values::F32(values)
+        }
     }
 }
 
@@ -51,7 +55,10 @@ impl Matrix {
         if (self.rows, self.columns) == (rows, dim) {
             return Ok(self);
         }
-        let reason = format!("the graph gave {} x {} values for {rows} inputs of dim {dim}", self.rows, self.columns);
+        let reason = format!(
+            "the graph gave {} x {} values for {rows} inputs of dim {dim}",
+            self.rows, self.columns
+        );
         Err(ModelError::Manifest { model: model.to_owned(), reason })
     }
 
@@ -90,7 +97,9 @@ impl Lane {
             .name(format!("{model} {tower}"))
             .spawn(move || {
                 let session = catch_unwind(AssertUnwindSafe(|| provider::load(&runtime, &graph)));
-                match session.unwrap_or_else(|_| Err(String::from("ONNX Runtime's binding panicked"))) {
+                match session
+                    .unwrap_or_else(|_| Err(String::from("ONNX Runtime's binding panicked")))
+                {
                     Ok((session, placement)) => {
                         let ports = Ports::of(&session);
                         if loaded.send(Ok((ports, placement))).is_ok() {
@@ -102,9 +111,14 @@ impl Lane {
                 }
             })
             .map_err(|error| failed(format!("its thread did not start: {error}")))?;
-        let (ports, placement) = ready.recv().map_err(|_| failed(String::from("its thread died")))?.map_err(failed)?;
+        let (ports, placement) =
+            ready.recv().map_err(|_| failed(String::from("its thread died")))?.map_err(failed)?;
         placement.log(model, tower);
-        Ok((Lane { model: model.to_owned(), tower, requests: Some(requests), thread: Some(thread) }, ports, placement))
+        Ok((
+            Lane { model: model.to_owned(), tower, requests: Some(requests), thread: Some(thread) },
+            ports,
+            placement,
+        ))
     }
 
     /// Runs the graph and returns one of its outputs. Waits for its turn.
@@ -124,11 +138,17 @@ impl Lane {
         let request: Request = Box::new(move |session| {
             let worked = catch_unwind(AssertUnwindSafe(|| work(session)));
             // A caller that stopped waiting is no reason to stop serving the others.
-            drop(answer.send(worked.unwrap_or_else(|_| Err(String::from("ONNX Runtime's binding panicked")))));
+            drop(answer.send(
+                worked.unwrap_or_else(|_| Err(String::from("ONNX Runtime's binding panicked"))),
+            ));
         });
         requests.send(request).map_err(|_| stopped())?;
         let result = result.recv().map_err(|_| stopped())?;
-        result.map_err(|reason| ModelError::Run { model: self.model.clone(), tower: self.tower, reason })
+        result.map_err(|reason| ModelError::Run {
+            model: self.model.clone(),
+            tower: self.tower,
+            reason,
+        })
     }
 }
 
@@ -150,25 +170,40 @@ fn serve(mut session: Session, queue: &Receiver<Request>) {
 
 fn run(session: &mut Session, inputs: Vec<Input>, output: &str) -> Result<Matrix, String> {
     let (shape, values) = floats(&raw(session, inputs, output)?)?;
-    match shape.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>().as_deref() {
+    match shape.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>().as_deref()
+    {
         Ok([rows, columns]) => Ok(Matrix { rows: *rows, columns: *columns, values }),
-        _ => Err(format!("its output `{output}` has the shape {shape:?} and batch x dimension is needed")),
+        _ => Err(format!(
+            "its output `{output}` has the shape {shape:?} and batch x dimension is needed"
+        )),
     }
 }
 
 /// One output of a run, as ONNX Runtime holds it. Only the wanted output is computed to the end: graphs often give all hidden
 /// states as well.
-pub(crate) fn raw(session: &mut Session, inputs: Vec<Input>, output: &str) -> Result<DynValue, String> {
-    let inputs = inputs.into_iter().map(tensor).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-    let options = RunOptions::new().map_err(|error| error.to_string())?.with_outputs(OutputSelector::no_default().with(output));
-    let mut outputs = session.run_with_options(inputs, &options).map_err(|error| error.to_string())?;
+pub(crate) fn raw(
+    session: &mut Session,
+    inputs: Vec<Input>,
+    output: &str,
+) -> Result<DynValue, String> {
+    let inputs = inputs
+        .into_iter()
+        .map(tensor)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    let options = RunOptions::new()
+        .map_err(|error| error.to_string())?
+        .with_outputs(OutputSelector::no_default().with(output));
+    let mut outputs =
+        session.run_with_options(inputs, &options).map_err(|error| error.to_string())?;
     outputs.remove(output).ok_or_else(|| format!("it gave no output `{output}`"))
 }
 
 /// Shape and values of an output; half-precision values are widened, which is exact.
 pub(crate) fn floats(value: &DynValue) -> Result<(Vec<i64>, Vec<f32>), String> {
     if value.dtype().tensor_type() == Some(TensorElementType::Float16) {
-        let (shape, values) = value.try_extract_tensor::<half::f16>().map_err(|error| error.to_string())?;
+        let (shape, values) =
+            value.try_extract_tensor::<half::f16>().map_err(|error| error.to_string())?;
         return Ok((shape.to_vec(), values.iter().map(|value| value.to_f32()).collect()));
     }
     let (shape, values) = value.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;

@@ -40,11 +40,14 @@ pub use embedding::Embedding;
 pub use error::ModelError;
 pub use image_encoder::ImageEncoder;
 pub use manifest::{
-    ExtraInput, FileRole, Filter, Golden, ImageTower, Manifest, ModelFile, Order, Precision, ResizeMode, Score, ScoreKind,
-    TextTower,
+    ExtraInput, FileRole, Filter, Golden, ImageTower, Manifest, ModelFile, Order, Precision,
+    ResizeMode, Score, ScoreKind, TextTower,
 };
 pub use model::{Model, installed};
-pub use picture::{Detail, HeldPicture, Metadata, Picture, PictureError, PictureFormat, PictureLimits, decode, decode_within};
+pub use picture::{
+    Detail, HeldPicture, Metadata, Picture, PictureError, PictureFormat, PictureLimits, decode,
+    decode_within,
+};
 pub use preprocess::Pixels;
 pub use provider::{Placement, Provider};
 pub use runtime::{Runtime, RuntimeSettings};

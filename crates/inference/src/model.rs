@@ -32,7 +32,9 @@ impl Model {
     /// [`ModelError::UnknownModel`], [`ModelError::Manifest`] or [`ModelError::File`], all fatal.
     pub fn find(name: &str, folder: &Path) -> Result<Model, ModelError> {
         let (manifest, digest, files) =
-            files::find(name, folder, DEMO_ENCODER, Manifest::parse, |manifest| (&manifest.id, &manifest.files))?;
+            files::find(name, folder, DEMO_ENCODER, Manifest::parse, |manifest| {
+                (&manifest.id, &manifest.files)
+            })?;
         Ok(Model { manifest, digest, files })
     }
 
@@ -50,15 +52,29 @@ impl Model {
     /// [`ModelError::NoTower`], [`ModelError::Manifest`] where manifest and graph disagree (names, types, sizes,
     /// dimension), [`ModelError::Load`] or [`ModelError::Run`] where ONNX Runtime fails, [`ModelError::Golden`] where the
     /// vector of the manifest's `[golden]` picture is not the expected one.
-    pub fn image_encoder(&self, runtime: &Runtime, max_batch: usize) -> Result<ImageEncoder, ModelError> {
+    pub fn image_encoder(
+        &self,
+        runtime: &Runtime,
+        max_batch: usize,
+    ) -> Result<ImageEncoder, ModelError> {
         let encoder = self.image_encoder_unchecked(runtime, max_batch)?;
         golden::check_images(self, &encoder)?;
         Ok(encoder)
     }
 
-    pub(crate) fn image_encoder_unchecked(&self, runtime: &Runtime, max_batch: usize) -> Result<ImageEncoder, ModelError> {
+    pub(crate) fn image_encoder_unchecked(
+        &self,
+        runtime: &Runtime,
+        max_batch: usize,
+    ) -> Result<ImageEncoder, ModelError> {
         let tower = self.manifest.image.as_ref().ok_or_else(|| self.no_tower("image"))?;
-        ImageEncoder::load(runtime, &self.manifest, tower, self.files.graph(FileRole::Image)?, max_batch)
+        ImageEncoder::load(
+            runtime,
+            &self.manifest,
+            tower,
+            self.files.graph(FileRole::Image)?,
+            max_batch,
+        )
     }
 
     /// Loads the text tower with its tokenizer and runs it once.
@@ -73,11 +89,15 @@ impl Model {
         Ok(encoder)
     }
 
-    pub(crate) fn text_encoder_unchecked(&self, runtime: &Runtime) -> Result<TextEncoder, ModelError> {
+    pub(crate) fn text_encoder_unchecked(
+        &self,
+        runtime: &Runtime,
+    ) -> Result<TextEncoder, ModelError> {
         let tower = self.manifest.text.as_ref().ok_or_else(|| self.no_tower("text"))?;
         let path = self.files.path_of(FileRole::Tokenizer)?;
         let tokenizer = self.files.read(path)?;
-        let tokens = crate::tokens::Tokens::load(&tokenizer, tower).map_err(|reason| self.files.error(path, reason))?;
+        let tokens = crate::tokens::Tokens::load(&tokenizer, tower)
+            .map_err(|reason| self.files.error(path, reason))?;
         TextEncoder::load(runtime, &self.manifest, tower, tokens, self.files.graph(FileRole::Text)?)
     }
 

@@ -1,5 +1,8 @@
 //! Which execution provider runs how many nodes of a loaded graph. The binding has no safe call for it.
-#![allow(unsafe_code, reason = "the binding gives this part of ONNX Runtime's C interface as it is")]
+#![allow(
+    unsafe_code,
+    reason = "the binding gives this part of ONNX Runtime's C interface as it is"
+)]
 
 use std::ffi::{CStr, c_char};
 use std::ptr;

@@ -34,9 +34,14 @@ impl Ports {
     /// The input of this name and rank.
     pub(crate) fn input(&self, name: &str, rank: usize) -> Result<&Port, String> {
         let port = self.inputs.iter().find(|port| port.name == name);
-        let port = port.ok_or_else(|| format!("the graph has no input `{name}`, it has: {}", names(&self.inputs)))?;
+        let port = port.ok_or_else(|| {
+            format!("the graph has no input `{name}`, it has: {}", names(&self.inputs))
+        })?;
         if port.shape.len() != rank {
-            return Err(format!("the input `{name}` has the shape {:?} and {rank} dimensions are needed", port.shape));
+            return Err(format!(
+                "the input `{name}` has the shape {:?} and {rank} dimensions are needed",
+                port.shape
+            ));
         }
         Ok(port)
     }
@@ -45,13 +50,21 @@ impl Ports {
     pub(crate) fn only_inputs(&self, fed: &[&str]) -> Result<(), String> {
         match self.inputs.iter().find(|port| !fed.contains(&port.name.as_str())) {
             None => Ok(()),
-            Some(port) => Err(format!("the graph needs an input `{}`, which the manifest does not name", port.name)),
+            Some(port) => Err(format!(
+                "the graph needs an input `{}`, which the manifest does not name",
+                port.name
+            )),
         }
     }
 
     /// Name of the output at `index`, or of the first of `candidates` that the graph has; it must give f32 or f16 vectors
     /// of `dim` values.
-    pub(crate) fn output(&self, candidates: &[String], index: Option<usize>, dim: usize) -> Result<String, String> {
+    pub(crate) fn output(
+        &self,
+        candidates: &[String],
+        index: Option<usize>,
+        dim: usize,
+    ) -> Result<String, String> {
         let port = match index {
             Some(index) => self.outputs.get(index).ok_or_else(|| format!("output {index}")),
             None => candidates
@@ -59,16 +72,24 @@ impl Ports {
                 .find_map(|name| self.outputs.iter().find(|port| port.name == *name))
                 .ok_or_else(|| format!("any of the outputs {candidates:?}")),
         };
-        let port = port.map_err(|wanted| format!("the graph does not have {wanted}, it has: {}", names(&self.outputs)))?;
+        let port = port.map_err(|wanted| {
+            format!("the graph does not have {wanted}, it has: {}", names(&self.outputs))
+        })?;
         let name = &port.name;
         if !port.is_float() {
-            return Err(format!("the output `{name}` is neither float32 nor float16: export the graph with such outputs"));
+            return Err(format!(
+                "the output `{name}` is neither float32 nor float16: export the graph with such outputs"
+            ));
         }
         match port.shape.as_slice() {
             // Of unknown shape: the run shows it.
             [] => Ok(name.clone()),
-            [_, columns] if *columns < 0 || usize::try_from(*columns) == Ok(dim) => Ok(name.clone()),
-            shape => Err(format!("the output `{name}` has the shape {shape:?} and batch x {dim} is needed")),
+            [_, columns] if *columns < 0 || usize::try_from(*columns) == Ok(dim) => {
+                Ok(name.clone())
+            }
+            shape => Err(format!(
+                "the output `{name}` has the shape {shape:?} and batch x {dim} is needed"
+            )),
         }
     }
 }
@@ -93,7 +114,11 @@ mod tests {
     use super::*;
 
     fn ports() -> Ports {
-        let port = |name: &str, element, shape: &[i64]| Port { name: name.into(), element: Some(element), shape: shape.into() };
+        let port = |name: &str, element, shape: &[i64]| Port {
+            name: name.into(),
+            element: Some(element),
+            shape: shape.into(),
+        };
         Ports {
             inputs: vec![port("pixel_values", TensorElementType::Float32, &[-1, 3, 64, 64])],
             outputs: vec![
@@ -122,7 +147,11 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        assert!(output(&["pooler_output"], 128).unwrap_err().contains("last_hidden_state, image_embeds"));
+        assert!(
+            output(&["pooler_output"], 128)
+                .unwrap_err()
+                .contains("last_hidden_state, image_embeds")
+        );
         assert!(output(&["last_hidden_state"], 128).unwrap_err().contains("[-1, 17, 128]"));
         assert!(output(&["image_embeds"], 512).unwrap_err().contains("batch x 512"));
         assert!(output(&["ids"], 128).unwrap_err().contains("neither float32 nor float16"));

@@ -47,14 +47,22 @@ impl Preprocess {
         match self.tower.order {
             Order::ResizeThenRescale => {
                 let small = resize(picture, area, width, height, self.tower.filter)?;
-                let look_up = |channel: usize, byte: u8| self.values.get(channel)?.get(usize::from(byte)).copied();
-                Some(self.planes(small.as_raw(), width, |channel, byte| look_up(channel, byte).unwrap_or_default()))
+                let look_up = |channel: usize, byte: u8| {
+                    self.values.get(channel)?.get(usize::from(byte)).copied()
+                };
+                Some(self.planes(small.as_raw(), width, |channel, byte| {
+                    look_up(channel, byte).unwrap_or_default()
+                }))
             }
             Order::RescaleThenResize => {
                 let small = resize_unrounded(picture, area, width, height, self.tower.filter)?;
                 let ImageTower { scale, mean, std, .. } = &self.tower;
-                let scaled = |channel: usize, value: f32| Some((value * scale - mean.get(channel)?) / std.get(channel)?);
-                Some(self.planes(&small, width, |channel, value| scaled(channel, value).unwrap_or_default()))
+                let scaled = |channel: usize, value: f32| {
+                    Some((value * scale - mean.get(channel)?) / std.get(channel)?)
+                };
+                Some(self.planes(&small, width, |channel, value| {
+                    scaled(channel, value).unwrap_or_default()
+                }))
             }
         }
     }
@@ -76,14 +84,21 @@ impl Preprocess {
     }
 
     /// Pixels (R, G, B, R, …) of rows of `width` as planes of the input's size; what they leave free is black.
-    fn planes<T: Copy>(&self, pixels: &[T], width: u32, normalise: impl Fn(usize, T) -> f32) -> Vec<f32> {
+    fn planes<T: Copy>(
+        &self,
+        pixels: &[T],
+        width: u32,
+        normalise: impl Fn(usize, T) -> f32,
+    ) -> Vec<f32> {
         let (full_width, full_height) = (self.tower.width as usize, self.tower.height as usize);
         let mut data = Vec::with_capacity(self.len());
         for (channel, values) in self.values.iter().enumerate() {
             let black = values.first().copied().unwrap_or_default();
             for row in pixels.chunks_exact(3 * width.max(1) as usize).take(full_height) {
                 let filled = data.len() + full_width;
-                data.extend(row.iter().skip(channel).step_by(3).map(|value| normalise(channel, *value)));
+                data.extend(
+                    row.iter().skip(channel).step_by(3).map(|value| normalise(channel, *value)),
+                );
                 data.resize(filled, black);
             }
             data.resize((channel + 1) * full_width * full_height, black);
@@ -95,8 +110,9 @@ impl Preprocess {
 /// The size at which a `width` x `height` picture fits into `most_width` x `most_height`; rounded down as InsightFace does.
 fn fit(width: u32, height: u32, most_width: u32, most_height: u32) -> (u32, u32) {
     let product = |a: u32, b: u32| u64::from(a) * u64::from(b);
-    let part =
-        |length: u32, of: u32, other: u32| u32::try_from(product(length, of) / u64::from(other.max(1))).unwrap_or(u32::MAX);
+    let part = |length: u32, of: u32, other: u32| {
+        u32::try_from(product(length, of) / u64::from(other.max(1))).unwrap_or(u32::MAX)
+    };
     if product(height, most_width) > product(width, most_height) {
         (part(most_height, width, height).clamp(1, most_width), most_height)
     } else {
@@ -149,12 +165,20 @@ mod tests {
 
     fn picture(rgb: RgbImage) -> Picture {
         let (width, height) = rgb.dimensions();
-        Picture { rgb, format: PictureFormat::Png, width, height, orientation: 1, metadata: Metadata::default() }
+        Picture {
+            rgb,
+            format: PictureFormat::Png,
+            width,
+            height,
+            orientation: 1,
+            metadata: Metadata::default(),
+        }
     }
 
     #[test]
     fn channels_come_one_after_the_other_and_are_normalised_each_on_its_own() {
-        let rgb = RgbImage::from_raw(2, 2, vec![0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 255, 51]).unwrap();
+        let rgb =
+            RgbImage::from_raw(2, 2, vec![0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 255, 51]).unwrap();
         let pixels = Preprocess::new(&tower(ResizeMode::Squash)).prepare(&picture(rgb));
         let expected = [-1.0, 1.0, 1.0, -1.0, -1.0, 3.0, -1.0, 3.0, 0.0, 1.0, 0.0, 0.2];
         assert_eq!(pixels.data.len(), 12);
@@ -168,18 +192,30 @@ mod tests {
         // 500 x 335 to 224: scaled to 334 x 224, 55 columns off the left.
         let area = middle_square(500, 335, 224, 224);
         let step = 500.0 / 334.0;
-        assert!((area.left - 55.0 * step).abs() < 1e-9 && (area.width - 224.0 * step).abs() < 1e-9, "{area:?}");
+        assert!(
+            (area.left - 55.0 * step).abs() < 1e-9 && (area.width - 224.0 * step).abs() < 1e-9,
+            "{area:?}"
+        );
         assert!(area.top == 0.0 && (area.height - 335.0).abs() < 1e-9, "{area:?}");
         // 3 x 4 to 2: scaled to 2 x 2, nothing is cut.
-        assert_eq!(middle_square(3, 4, 2, 2), Area { left: 0.0, top: 0.0, width: 3.0, height: 4.0 });
+        assert_eq!(
+            middle_square(3, 4, 2, 2),
+            Area { left: 0.0, top: 0.0, width: 3.0, height: 4.0 }
+        );
         // 256 x 256 to 256, of which the middle 224.
-        assert_eq!(middle_square(256, 256, 256, 224), Area { left: 16.0, top: 16.0, width: 224.0, height: 224.0 });
+        assert_eq!(
+            middle_square(256, 256, 256, 224),
+            Area { left: 16.0, top: 16.0, width: 224.0, height: 224.0 }
+        );
     }
 
     #[test]
     fn only_the_middle_of_a_wide_picture_counts() {
-        let rgb = RgbImage::from_fn(60, 20, |x, _| if (20..40).contains(&x) { image::Rgb([255; 3]) } else { image::Rgb([0; 3]) });
-        let cropped = Preprocess::new(&tower(ResizeMode::ShortestCrop)).prepare(&picture(rgb.clone()));
+        let rgb = RgbImage::from_fn(60, 20, |x, _| {
+            if (20..40).contains(&x) { image::Rgb([255; 3]) } else { image::Rgb([0; 3]) }
+        });
+        let cropped =
+            Preprocess::new(&tower(ResizeMode::ShortestCrop)).prepare(&picture(rgb.clone()));
         let squashed = Preprocess::new(&tower(ResizeMode::Squash)).prepare(&picture(rgb));
         assert!(cropped.data.iter().take(4).all(|value| *value > 0.8), "{:?}", cropped.data);
         assert!(squashed.data.iter().take(4).all(|value| *value < 0.0), "{:?}", squashed.data);
@@ -188,10 +224,12 @@ mod tests {
     #[test]
     fn extreme_shapes_are_prepared() {
         for (width, height) in [(30_000, 1), (1, 30_000), (1, 1)] {
-            for mode in [ResizeMode::Squash, ResizeMode::ShortestCrop, ResizeMode::LetterboxTopleft] {
+            for mode in [ResizeMode::Squash, ResizeMode::ShortestCrop, ResizeMode::LetterboxTopleft]
+            {
                 for order in [Order::ResizeThenRescale, Order::RescaleThenResize] {
                     let tower = ImageTower { order, ..tower(mode) };
-                    let pixels = Preprocess::new(&tower).prepare(&picture(RgbImage::new(width, height)));
+                    let pixels =
+                        Preprocess::new(&tower).prepare(&picture(RgbImage::new(width, height)));
                     assert_eq!(pixels.data.len(), 12, "{width} x {height} {mode:?}");
                 }
             }
@@ -202,11 +240,8 @@ mod tests {
     fn a_letterbox_keeps_the_shape_and_is_black_below_and_right() {
         let black = [-1.0, -1.0, 0.0];
         for (size, free) in [((40, 20), [2, 3]), ((20, 40), [1, 3])] {
-            let pixels = Preprocess::new(&tower(ResizeMode::LetterboxTopleft)).prepare(&picture(RgbImage::from_pixel(
-                size.0,
-                size.1,
-                image::Rgb([255; 3]),
-            )));
+            let pixels = Preprocess::new(&tower(ResizeMode::LetterboxTopleft))
+                .prepare(&picture(RgbImage::from_pixel(size.0, size.1, image::Rgb([255; 3]))));
             assert_eq!(pixels.data.len(), 12);
             for (index, value) in pixels.data.iter().enumerate() {
                 let is_black = (value - black[index / 4]).abs() < 1e-6;
@@ -218,18 +253,32 @@ mod tests {
 
     #[test]
     fn unrounded_pixels_lie_within_half_a_level_of_rounded_ones() {
-        let rgb = RgbImage::from_fn(37, 29, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, (x * y % 256) as u8]));
-        let of = |order| Preprocess::new(&ImageTower { order, ..tower(ResizeMode::Squash) }).prepare(&picture(rgb.clone())).data;
+        let rgb = RgbImage::from_fn(37, 29, |x, y| {
+            image::Rgb([(x * 6) as u8, (y * 8) as u8, (x * y % 256) as u8])
+        });
+        let of = |order| {
+            Preprocess::new(&ImageTower { order, ..tower(ResizeMode::Squash) })
+                .prepare(&picture(rgb.clone()))
+                .data
+        };
         let (rounded, exact) = (of(Order::ResizeThenRescale), of(Order::RescaleThenResize));
         let level = |index: usize| 1.0 / 255.0 / [0.5, 0.25, 1.0][index / 4];
         // Half a level for each of the two roundings, one per direction.
         let apart = |(index, (a, b)): (usize, (&f32, &f32))| (a - b).abs() / level(index);
         let apart: Vec<f32> = rounded.iter().zip(&exact).enumerate().map(apart).collect();
-        assert!(apart.iter().all(|levels| *levels <= 1.0) && apart.iter().any(|levels| *levels > 0.01), "{apart:?}");
+        assert!(
+            apart.iter().all(|levels| *levels <= 1.0) && apart.iter().any(|levels| *levels > 0.01),
+            "{apart:?}"
+        );
     }
 
     #[test]
     fn a_picture_without_pixels_has_no_values() {
-        assert!(Preprocess::new(&tower(ResizeMode::ShortestCrop)).prepare(&picture(RgbImage::new(0, 0))).data.is_empty());
+        assert!(
+            Preprocess::new(&tower(ResizeMode::ShortestCrop))
+                .prepare(&picture(RgbImage::new(0, 0)))
+                .data
+                .is_empty()
+        );
     }
 }

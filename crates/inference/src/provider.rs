@@ -88,17 +88,32 @@ impl Placement {
             Some(reason) if *requested != Provider::Auto => {
                 tracing::warn!(model, tower, provider = %active, gpu_nodes, cpu_nodes, reason, "tower loaded, not as asked for");
             }
-            _ => tracing::info!(model, tower, provider = %active, gpu_nodes, cpu_nodes, reason, "tower loaded"),
+            _ => {
+                tracing::info!(model, tower, provider = %active, gpu_nodes, cpu_nodes, reason, "tower loaded")
+            }
         }
     }
 
-    fn of(requested: Provider, loaded: Provider, counted: &[(String, usize)], mut reasons: Vec<String>) -> Placement {
-        let cpu_nodes: usize = counted.iter().filter(|(name, _)| name.starts_with("CPU")).map(|(_, nodes)| nodes).sum();
+    fn of(
+        requested: Provider,
+        loaded: Provider,
+        counted: &[(String, usize)],
+        mut reasons: Vec<String>,
+    ) -> Placement {
+        let cpu_nodes: usize = counted
+            .iter()
+            .filter(|(name, _)| name.starts_with("CPU"))
+            .map(|(_, nodes)| nodes)
+            .sum();
         let gpu_nodes = counted.iter().map(|(_, nodes)| nodes).sum::<usize>() - cpu_nodes;
-        let enough = gpu_nodes > 0 && gpu_nodes as f64 >= GPU_SHARE * (gpu_nodes + cpu_nodes) as f64;
+        let enough =
+            gpu_nodes > 0 && gpu_nodes as f64 >= GPU_SHARE * (gpu_nodes + cpu_nodes) as f64;
         let active = if loaded == Provider::Cpu || enough { loaded } else { Provider::Cpu };
         if active != loaded {
-            reasons.push(format!("{loaded} took only {gpu_nodes} of the graph's {} nodes", gpu_nodes + cpu_nodes));
+            reasons.push(format!(
+                "{loaded} took only {gpu_nodes} of the graph's {} nodes",
+                gpu_nodes + cpu_nodes
+            ));
         }
         let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
         Placement { requested, active, gpu_nodes, cpu_nodes, reason }
@@ -115,11 +130,14 @@ pub(crate) fn load(runtime: &Runtime, graph: &Graph) -> Result<(Session, Placeme
     for provider in settings.provider.attempts() {
         match attempt(runtime, graph, *provider) {
             Ok(session) => {
-                let counted = placement::nodes(&session).map_err(|error| format!("its placement is unknown: {error}"))?;
+                let counted = placement::nodes(&session)
+                    .map_err(|error| format!("its placement is unknown: {error}"))?;
                 let placement = Placement::of(settings.provider, *provider, &counted, reasons);
                 if settings.require_gpu && !placement.is_gpu() {
                     let reason = placement.reason.unwrap_or_default();
-                    return Err(format!("no GPU runs it, and the setting `runtime.require_gpu` is true: {reason}"));
+                    return Err(format!(
+                        "no GPU runs it, and the setting `runtime.require_gpu` is true: {reason}"
+                    ));
                 }
                 return Ok((session, placement));
             }
@@ -133,8 +151,10 @@ pub(crate) fn load(runtime: &Runtime, graph: &Graph) -> Result<(Session, Placeme
 fn attempt(runtime: &Runtime, graph: &Graph, provider: Provider) -> Result<Session, String> {
     let builder = Session::builder(runtime.environment()).map_err(|error| error.to_string())?;
     // The binding's own default lets the system choose a device (CoreML on macOS); we run what the settings say.
-    let builder = builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|error| error.to_string())?;
-    let mut builder = builder.with_config_entry(placement::RECORD, "1").map_err(|error| error.to_string())?;
+    let builder =
+        builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|error| error.to_string())?;
+    let mut builder =
+        builder.with_config_entry(placement::RECORD, "1").map_err(|error| error.to_string())?;
     register(&mut builder, provider, runtime.settings()).map_err(|error| error.to_string())?;
     match graph {
         Graph::Bytes(bytes) => builder.commit_from_memory(bytes),
@@ -144,7 +164,11 @@ fn attempt(runtime: &Runtime, graph: &Graph, provider: Provider) -> Result<Sessi
 }
 
 /// By hand, because the binding's own list of providers goes on without one that cannot be registered.
-fn register(builder: &mut SessionBuilder, provider: Provider, settings: &RuntimeSettings) -> ort::Result<()> {
+fn register(
+    builder: &mut SessionBuilder,
+    provider: Provider,
+    settings: &RuntimeSettings,
+) -> ort::Result<()> {
     let cuda = || CUDA::default().with_device_id(settings.device);
     match provider {
         Provider::Cpu | Provider::Auto => Ok(()),
@@ -167,7 +191,8 @@ mod tests {
     use super::*;
 
     fn placed(requested: Provider, loaded: Provider, gpu: usize, cpu: usize) -> Placement {
-        let counted = [("CUDAExecutionProvider".to_owned(), gpu), ("CPUExecutionProvider".to_owned(), cpu)];
+        let counted =
+            [("CUDAExecutionProvider".to_owned(), gpu), ("CPUExecutionProvider".to_owned(), cpu)];
         Placement::of(requested, loaded, &counted, Vec::new())
     }
 

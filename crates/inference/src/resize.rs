@@ -26,9 +26,16 @@ impl Area {
 ///
 /// The width is scaled first and rounded to whole pixel values, then the height: Pillow's order, which gives its values
 /// within 1 of 255 (one call for both would scale the height first and differ by up to 6).
-pub(crate) fn resize(picture: &RgbImage, area: Area, width: u32, height: u32, filter: Filter) -> Option<RgbImage> {
+pub(crate) fn resize(
+    picture: &RgbImage,
+    area: Area,
+    width: u32,
+    height: u32,
+    filter: Filter,
+) -> Option<RgbImage> {
     let passes = Passes::new(picture, area, width, height, filter)?;
-    let source = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3).ok()?;
+    let source =
+        ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3).ok()?;
     let mut narrow = Image::new(width, picture.height(), PixelType::U8x3);
     let mut resizer = Resizer::new();
     resizer.resize(&source, &mut narrow, &passes.across(picture.height())).ok()?;
@@ -38,7 +45,13 @@ pub(crate) fn resize(picture: &RgbImage, area: Area, width: u32, height: u32, fi
 }
 
 /// As [`resize`], without rounding: values are f32 from 0 to 255 (a little beyond at sharp edges), R, G, B, R, …
-pub(crate) fn resize_unrounded(picture: &RgbImage, area: Area, width: u32, height: u32, filter: Filter) -> Option<Vec<f32>> {
+pub(crate) fn resize_unrounded(
+    picture: &RgbImage,
+    area: Area,
+    width: u32,
+    height: u32,
+    filter: Filter,
+) -> Option<Vec<f32>> {
     let passes = Passes::new(picture, area, width, height, filter)?;
     let mut resizer = Resizer::new();
     let mut narrow = Vec::new();
@@ -54,7 +67,13 @@ pub(crate) fn resize_unrounded(picture: &RgbImage, area: Area, width: u32, heigh
     let narrow = Image::from_vec_u8(width, picture.height(), narrow, PixelType::F32x3).ok()?;
     let mut small = Image::new(width, height, PixelType::F32x3);
     resizer.resize(&narrow, &mut small, &passes.down(width)).ok()?;
-    Some(small.buffer().chunks_exact(4).filter_map(|bytes| Some(f32::from_ne_bytes(bytes.try_into().ok()?))).collect())
+    Some(
+        small
+            .buffer()
+            .chunks_exact(4)
+            .filter_map(|bytes| Some(f32::from_ne_bytes(bytes.try_into().ok()?)))
+            .collect(),
+    )
 }
 
 /// Rows of a picture that are f32 at its full width at a time.
@@ -70,7 +89,13 @@ struct Passes {
 }
 
 impl Passes {
-    fn new(picture: &RgbImage, area: Area, width: u32, height: u32, filter: Filter) -> Option<Passes> {
+    fn new(
+        picture: &RgbImage,
+        area: Area,
+        width: u32,
+        height: u32,
+        filter: Filter,
+    ) -> Option<Passes> {
         let (full_width, full_height) = picture.dimensions();
         if full_width == 0 || full_height == 0 || width == 0 || height == 0 {
             return None;
@@ -89,11 +114,21 @@ impl Passes {
     }
 
     fn across(&self, rows: u32) -> ResizeOptions {
-        ResizeOptions::new().resize_alg(self.algorithm).crop(self.left, 0.0, self.right - self.left, rows.into())
+        ResizeOptions::new().resize_alg(self.algorithm).crop(
+            self.left,
+            0.0,
+            self.right - self.left,
+            rows.into(),
+        )
     }
 
     fn down(&self, width: u32) -> ResizeOptions {
-        ResizeOptions::new().resize_alg(self.algorithm).crop(0.0, self.top, width.into(), self.bottom - self.top)
+        ResizeOptions::new().resize_alg(self.algorithm).crop(
+            0.0,
+            self.top,
+            width.into(),
+            self.bottom - self.top,
+        )
     }
 }
 
@@ -111,14 +146,18 @@ mod tests {
     #[test]
     fn the_same_size_is_a_copy() {
         let picture = ramp(9, 7);
-        assert_eq!(resize(&picture, Area::whole(&picture), 9, 7, Filter::Bicubic).unwrap(), picture);
+        assert_eq!(
+            resize(&picture, Area::whole(&picture), 9, 7, Filter::Bicubic).unwrap(),
+            picture
+        );
     }
 
     #[test]
     fn one_colour_stays_one_colour_at_any_size() {
         let picture = RgbImage::from_pixel(31, 17, image::Rgb([10, 200, 77]));
         for (width, height) in [(1, 1), (64, 64), (224, 3)] {
-            let small = resize(&picture, Area::whole(&picture), width, height, Filter::Bicubic).unwrap();
+            let small =
+                resize(&picture, Area::whole(&picture), width, height, Filter::Bicubic).unwrap();
             assert!(small.pixels().all(|pixel| pixel.0 == [10, 200, 77]), "{width} x {height}");
         }
     }
@@ -149,7 +188,14 @@ mod tests {
     #[test]
     fn nothing_gives_nothing() {
         assert!(
-            resize(&RgbImage::new(0, 0), Area { left: 0.0, top: 0.0, width: 0.0, height: 0.0 }, 4, 4, Filter::Bicubic).is_none()
+            resize(
+                &RgbImage::new(0, 0),
+                Area { left: 0.0, top: 0.0, width: 0.0, height: 0.0 },
+                4,
+                4,
+                Filter::Bicubic
+            )
+            .is_none()
         );
         let picture = ramp(4, 4);
         assert!(resize(&picture, Area::whole(&picture), 0, 4, Filter::Bicubic).is_none());

@@ -69,11 +69,16 @@ impl Runtime {
     pub fn start(settings: &RuntimeSettings) -> Result<Runtime, ModelError> {
         check_gpu(settings)?;
         let threads = thread_count(settings.threads)?;
-        let of = |process: &Arc<Started>| Runtime { process: Arc::clone(process), settings: Arc::new(settings.clone()) };
+        let of = |process: &Arc<Started>| Runtime {
+            process: Arc::clone(process),
+            settings: Arc::new(settings.clone()),
+        };
         let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(process) = started.as_ref() {
             if (&process.library, process.threads) != (&settings.library, threads) {
-                tracing::warn!("onnx runtime is already running; a new library or number of threads needs a new process");
+                tracing::warn!(
+                    "onnx runtime is already running; a new library or number of threads needs a new process"
+                );
             }
             return Ok(of(process));
         }
@@ -81,7 +86,8 @@ impl Runtime {
         let environment = start_environment(&library, threads)?;
         let version = version_in_name(&library).unwrap_or_else(|| String::from("1.24 or newer"));
         tracing::info!(library = %library.display(), version, threads, "onnx runtime started");
-        let process = Arc::new(Started { environment, library: settings.library.clone(), threads, version });
+        let process =
+            Arc::new(Started { environment, library: settings.library.clone(), threads, version });
         let runtime = of(&process);
         *started = Some(process);
         Ok(runtime)
@@ -109,12 +115,17 @@ impl Runtime {
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("version", &self.process.version).field("threads", &self.process.threads).finish()
+        f.debug_struct("Runtime")
+            .field("version", &self.process.version)
+            .field("threads", &self.process.threads)
+            .finish()
     }
 }
 
 fn check_gpu(settings: &RuntimeSettings) -> Result<(), ModelError> {
-    let wrong = |setting, value: String, reason: &str| Err(ModelError::Setting { setting, value, reason: reason.to_owned() });
+    let wrong = |setting, value: String, reason: &str| {
+        Err(ModelError::Setting { setting, value, reason: reason.to_owned() })
+    };
     if settings.require_gpu && settings.provider == Provider::Cpu {
         return wrong("require_gpu", "true".into(), "the setting `provider` asks for the CPU");
     }
@@ -146,9 +157,14 @@ fn find_library(setting: &str) -> Result<PathBuf, ModelError> {
     if let Some(path) = wanted {
         // Absolute, because the binding would otherwise look beside the executable first.
         let path = std::path::absolute(&path).unwrap_or(path);
-        return if path.is_file() { Ok(path) } else { Err(start_error(&path, "there is no such file")) };
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(start_error(&path, "there is no such file"))
+        };
     }
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(LIBRARY_NAME)));
+    let beside =
+        std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(LIBRARY_NAME)));
     Ok(beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(LIBRARY_NAME)))
 }
 
@@ -187,7 +203,9 @@ fn start_error(library: &Path, reason: &str) -> ModelError {
 fn version_in_name(library: &Path) -> Option<String> {
     let real = std::fs::canonicalize(library).ok()?;
     let name = real.file_name()?.to_str()?;
-    let version = name.trim_start_matches(|c: char| !c.is_ascii_digit()).trim_end_matches(|c: char| !c.is_ascii_digit());
+    let version = name
+        .trim_start_matches(|c: char| !c.is_ascii_digit())
+        .trim_end_matches(|c: char| !c.is_ascii_digit());
     let parts = version.split('.').filter(|part| part.parse::<u32>().is_ok()).count();
     (parts >= 2 && parts == version.split('.').count()).then(|| version.to_owned())
 }
@@ -198,9 +216,13 @@ mod tests {
 
     #[test]
     fn a_missing_library_is_named_with_what_to_set() {
-        let settings = RuntimeSettings { library: "/no/such/libonnxruntime.so".into(), ..Default::default() };
+        let settings =
+            RuntimeSettings { library: "/no/such/libonnxruntime.so".into(), ..Default::default() };
         let message = find_library(&settings.library).unwrap_err().to_string();
-        assert!(message.contains("/no/such/libonnxruntime.so") && message.contains("ORT_DYLIB_PATH"), "{message}");
+        assert!(
+            message.contains("/no/such/libonnxruntime.so") && message.contains("ORT_DYLIB_PATH"),
+            "{message}"
+        );
     }
 
     #[test]

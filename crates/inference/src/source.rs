@@ -57,7 +57,9 @@ impl Source {
         match name {
             DEMO_ENCODER => Some(Source::BuiltIn(DEMO_CLIP)),
             DEMO_CAPTIONER => Some(Source::BuiltIn(DEMO_CAPTIONER_FILES)),
-            path if path.contains(std::path::is_separator) => Some(Source::Folder(PathBuf::from(path))),
+            path if path.contains(std::path::is_separator) => {
+                Some(Source::Folder(PathBuf::from(path)))
+            }
             name if check_id(name).is_ok() && folder.join(name).join(MANIFEST).is_file() => {
                 Some(Source::Folder(folder.join(name)))
             }
@@ -69,7 +71,8 @@ impl Source {
     pub(crate) fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
         let models = entries.filter(|entry| entry.path().join(MANIFEST).is_file());
-        let mut names: Vec<String> = models.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut names: Vec<String> =
+            models.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         // What is being fetched has a name with a dot.
         names.retain(|name| !name.starts_with('.'));
         names.sort();
@@ -119,16 +122,26 @@ impl Source {
                 let path = folder.join(&file.path);
                 let bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
                 // A wrong size needs no reading of what may be gigabytes.
-                let sha256 = if bytes == file.bytes { digest(&path).map_err(unreadable)? } else { Vec::new() };
+                let sha256 = if bytes == file.bytes {
+                    digest(&path).map_err(unreadable)?
+                } else {
+                    Vec::new()
+                };
                 (bytes, sha256)
             }
         };
         if bytes != file.bytes {
-            return Err(format!("has {bytes} bytes and its manifest says {}: fetch the file again", file.bytes));
+            return Err(format!(
+                "has {bytes} bytes and its manifest says {}: fetch the file again",
+                file.bytes
+            ));
         }
         let found = hex::encode(sha256);
         if !found.eq_ignore_ascii_case(&file.sha256) {
-            return Err(format!("has the sha256 {found} and its manifest says {}: fetch the file again", file.sha256));
+            return Err(format!(
+                "has the sha256 {found} and its manifest says {}: fetch the file again",
+                file.sha256
+            ));
         }
         Ok(())
     }

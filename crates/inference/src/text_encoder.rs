@@ -73,7 +73,8 @@ impl TextEncoder {
         let wrong = |reason| ModelError::Manifest { model: manifest.id.clone(), reason };
         let (feeds, shape) = feeds(&ports, tower).map_err(wrong)?;
         let extras = Extra::resolve(&ports, &tower.extra_inputs).map_err(wrong)?;
-        let output = ports.output(&tower.outputs, tower.output_index, manifest.dim).map_err(wrong)?;
+        let output =
+            ports.output(&tower.outputs, tower.output_index, manifest.dim).map_err(wrong)?;
         let encoder = TextEncoder(Arc::new(Loaded {
             model: manifest.id.clone(),
             dim: manifest.dim,
@@ -103,10 +104,9 @@ impl TextEncoder {
             let first = embeddings.len();
             let matrix = self.run(first, batch)?;
             for (row, values) in matrix.values.chunks_exact(self.0.dim).enumerate() {
-                embeddings.push(
-                    Embedding::normalise(values.to_vec())
-                        .ok_or_else(|| ModelError::NotFinite { model: self.0.model.clone(), index: first + row })?,
-                );
+                embeddings.push(Embedding::normalise(values.to_vec()).ok_or_else(|| {
+                    ModelError::NotFinite { model: self.0.model.clone(), index: first + row }
+                })?);
             }
         }
         Ok(embeddings)
@@ -123,8 +123,18 @@ impl TextEncoder {
 
     /// The token ids a text becomes, without padding.
     pub(crate) fn token_ids_unpadded(&self, text: &str) -> Result<Vec<i64>, ModelError> {
-        let batch = self.0.tokens.encode(&[text.to_owned()], None).map_err(|refused| self.refused(0, refused))?;
-        Ok(batch.ids.into_iter().zip(batch.mask).filter(|(_, mask)| *mask == 1).map(|(id, _)| id).collect())
+        let batch = self
+            .0
+            .tokens
+            .encode(&[text.to_owned()], None)
+            .map_err(|refused| self.refused(0, refused))?;
+        Ok(batch
+            .ids
+            .into_iter()
+            .zip(batch.mask)
+            .filter(|(_, mask)| *mask == 1)
+            .map(|(id, _)| id)
+            .collect())
     }
 
     /// Model id.
@@ -145,7 +155,8 @@ impl TextEncoder {
     /// One run. The result has one row of `dim` values per text.
     fn run(&self, first: usize, texts: &[String]) -> Result<Matrix, ModelError> {
         let Loaded { model, dim, tokens, feeds, extras, shape, output, lane, .. } = &*self.0;
-        let mut batch = tokens.encode(texts, shape.length).map_err(|refused| self.refused(first, refused))?;
+        let mut batch =
+            tokens.encode(texts, shape.length).map_err(|refused| self.refused(first, refused))?;
         if shape.fills_up {
             batch.fill_up(shape.max_batch);
         }
@@ -174,10 +185,16 @@ impl TextEncoder {
 
 /// Matches the inputs the manifest names with those of the graph.
 fn feeds(ports: &Ports, tower: &TextTower) -> Result<(Vec<Feed>, Fixed), String> {
-    let wanted = [(&tower.input, Content::Ids), (&tower.mask_input, Content::Mask), (&tower.type_ids_input, Content::Zeros)];
+    let wanted = [
+        (&tower.input, Content::Ids),
+        (&tower.mask_input, Content::Mask),
+        (&tower.type_ids_input, Content::Zeros),
+    ];
     let wanted = wanted.into_iter().filter(|(name, _)| !name.is_empty()).collect::<Vec<_>>();
     let extra = tower.extra_inputs.iter().map(|input| &input.name);
-    ports.only_inputs(&wanted.iter().map(|(name, _)| *name).chain(extra).map(String::as_str).collect::<Vec<_>>())?;
+    ports.only_inputs(
+        &wanted.iter().map(|(name, _)| *name).chain(extra).map(String::as_str).collect::<Vec<_>>(),
+    )?;
     let mut feeds = Vec::new();
     for (name, content) in wanted {
         let port = ports.input(name, 2)?;
@@ -197,7 +214,13 @@ fn fixed(port: &Port, tower: &TextTower) -> Result<Fixed, String> {
     let (max_batch, fills_up) = match port.shape.first() {
         Some(batch) if *batch < 0 => (MAX_BATCH, false),
         Some(batch @ 1..=MAX_FIXED_BATCH) => (usize::try_from(*batch).unwrap_or(1), true),
-        _ => return Err(format!("the input `{}` takes only batches of {:?} texts", port.name, port.shape.first())),
+        _ => {
+            return Err(format!(
+                "the input `{}` takes only batches of {:?} texts",
+                port.name,
+                port.shape.first()
+            ));
+        }
     };
     let length = match port.shape.get(1) {
         Some(length) if *length >= 0 => Some(usize::try_from(*length).unwrap_or(0)),
@@ -205,10 +228,12 @@ fn fixed(port: &Port, tower: &TextTower) -> Result<Fixed, String> {
     };
     match length {
         // `max_len` tokens must fit, and a `pad_to` must be what the graph takes.
-        Some(length) if length < longest || (tower.pad_to != 0 && length != tower.pad_to) => Err(format!(
-            "the input `{}` takes exactly {length} tokens, while `max_len` is {} and `pad_to` is {}",
-            port.name, tower.max_len, tower.pad_to
-        )),
+        Some(length) if length < longest || (tower.pad_to != 0 && length != tower.pad_to) => {
+            Err(format!(
+                "the input `{}` takes exactly {length} tokens, while `max_len` is {} and `pad_to` is {}",
+                port.name, tower.max_len, tower.pad_to
+            ))
+        }
         _ => Ok(Fixed { max_batch, fills_up, length }),
     }
 }

@@ -41,14 +41,18 @@ impl TokenBatch {
 impl Tokens {
     /// Reads a `tokenizer.json`. The error completes "the file … ".
     pub(crate) fn load(json: &[u8], tower: &TextTower) -> Result<Tokens, String> {
-        let unusable = |error: tokenizers::Error| format!("is not a tokenizer this program reads: {error}");
+        let unusable =
+            |error: tokenizers::Error| format!("is not a tokenizer this program reads: {error}");
         let mut tokenizer = Tokenizer::from_bytes(json).map_err(unusable)?;
         let special = match tokenizer.get_post_processor() {
             Some(processor) if tower.add_special => processor.added_tokens(false),
             _ => 0,
         };
         if special >= tower.max_len {
-            return Err(format!("adds {special} special tokens to texts of at most `max_len` = {} tokens", tower.max_len));
+            return Err(format!(
+                "adds {special} special tokens to texts of at most `max_len` = {} tokens",
+                tower.max_len
+            ));
         }
         // The manifest decides, not what the file happens to carry.
         tokenizer.with_padding(None);
@@ -60,12 +64,17 @@ impl Tokens {
 
     /// Tokenises texts into rows of equal length: `fixed` tokens where the graph takes no other length, else `pad_to`,
     /// else the longest text's. The error names the position of the text.
-    pub(crate) fn encode(&self, texts: &[String], fixed: Option<usize>) -> Result<TokenBatch, (usize, String)> {
+    pub(crate) fn encode(
+        &self,
+        texts: &[String],
+        fixed: Option<usize>,
+    ) -> Result<TokenBatch, (usize, String)> {
         let mut rows = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
             let prepared = self.prepare(text);
             let encoding = self.tokenizer.encode_fast(prepared, self.tower.add_special);
-            let encoding = encoding.map_err(|error| (index, format!("the tokenizer refused it: {error}")))?;
+            let encoding =
+                encoding.map_err(|error| (index, format!("the tokenizer refused it: {error}")))?;
             rows.push(encoding.get_ids().iter().map(|id| i64::from(*id)).collect::<Vec<i64>>());
         }
         let longest = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
@@ -74,7 +83,9 @@ impl Tokens {
         for row in rows {
             let padding = columns - row.len();
             batch.mask.extend(row.iter().map(|_| 1).chain(std::iter::repeat_n(0, padding)));
-            batch.ids.extend(row.into_iter().chain(std::iter::repeat_n(i64::from(self.tower.pad_id), padding)));
+            batch.ids.extend(
+                row.into_iter().chain(std::iter::repeat_n(i64::from(self.tower.pad_id), padding)),
+            );
         }
         Ok(batch)
     }

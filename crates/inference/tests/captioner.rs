@@ -43,7 +43,10 @@ fn golden() -> Vec<GoldenPicture> {
 }
 
 fn captioner(max_batch: usize, max_tokens: usize) -> Captioner {
-    Model::find("demo-captioner", Path::new("models")).unwrap().load(&runtime(), max_batch, max_tokens).unwrap()
+    Model::find("demo-captioner", Path::new("models"))
+        .unwrap()
+        .load(&runtime(), max_batch, max_tokens)
+        .unwrap()
 }
 
 fn pixels(captioner: &Captioner, file: &str) -> Pixels {
@@ -63,23 +66,35 @@ fn captions_equal_those_of_the_reference_in_both_languages() {
         let written = captioner.caption(&all, language).unwrap();
         for (picture, caption) in golden.iter().zip(&written) {
             let expected = &picture.captions[language];
-            assert_eq!((&caption.ids, &caption.text), (&expected.ids, &expected.text), "{} {language}", picture.file);
+            assert_eq!(
+                (&caption.ids, &caption.text),
+                (&expected.ids, &expected.text),
+                "{} {language}",
+                picture.file
+            );
             assert!(caption.ended);
             lengths.push(caption.ids.len());
         }
     }
-    assert!(lengths.iter().min() < lengths.iter().max(), "all rows end at the same step: {lengths:?}");
+    assert!(
+        lengths.iter().min() < lengths.iter().max(),
+        "all rows end at the same step: {lengths:?}"
+    );
 }
 
 #[test]
 fn a_caption_does_not_depend_on_its_batch() {
     let golden = golden();
     let together = captioner(8, 0);
-    let all: Vec<Pixels> = golden.iter().rev().map(|picture| pixels(&together, &picture.file)).collect();
+    let all: Vec<Pixels> =
+        golden.iter().rev().map(|picture| pixels(&together, &picture.file)).collect();
     let together = together.caption(&all, "en").unwrap();
     let alone = captioner(1, 0);
     for (pixels, caption) in all.iter().zip(&together) {
-        assert_eq!(alone.caption(std::slice::from_ref(pixels), "en").unwrap(), std::slice::from_ref(caption));
+        assert_eq!(
+            alone.caption(std::slice::from_ref(pixels), "en").unwrap(),
+            std::slice::from_ref(caption)
+        );
     }
 }
 
@@ -87,7 +102,10 @@ fn a_caption_does_not_depend_on_its_batch() {
 fn a_caption_may_be_cut_short() {
     let (whole, short) = (captioner(4, 0), captioner(4, 3));
     let car = [pixels(&whole, "car.png")];
-    let (whole, short) = (whole.caption(&car, "en").unwrap().remove(0), short.caption(&car, "en").unwrap().remove(0));
+    let (whole, short) = (
+        whole.caption(&car, "en").unwrap().remove(0),
+        short.caption(&car, "en").unwrap().remove(0),
+    );
     assert_eq!(short.ids, whole.ids[..3]);
     assert!(whole.ended && !short.ended);
 }
@@ -97,10 +115,12 @@ fn what_cannot_be_captioned_is_named() {
     let captioner = captioner(4, 0);
     let refused = captioner.caption(&[Pixels { data: vec![0.0; 3] }], "en").unwrap_err();
     assert!(matches!(refused, ModelError::Input { index: 0, .. }), "{refused}");
-    let refused = captioner.caption(&[pixels(&captioner, "car.png")], "fr").unwrap_err().to_string();
+    let refused =
+        captioner.caption(&[pixels(&captioner, "car.png")], "fr").unwrap_err().to_string();
     assert!(refused.contains("`fr`") && refused.contains("en, zh"), "{refused}");
     // The two kinds of models are told apart.
-    let refused = inference::Model::find("demo-captioner", Path::new("models")).unwrap_err().to_string();
+    let refused =
+        inference::Model::find("demo-captioner", Path::new("models")).unwrap_err().to_string();
     assert!(refused.contains("captioner"), "{refused}");
     let refused = Model::find("demo-clip", Path::new("models")).unwrap_err().to_string();
     assert!(refused.contains("decoder") || refused.contains("unknown field"), "{refused}");

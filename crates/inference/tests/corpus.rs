@@ -22,17 +22,26 @@ const CLOSE: f64 = 2.0;
 
 /// Files that we and Pillow see differently, and why.
 const DIFFERENT: [(&str, &str); 13] = [
-    ("16bit.r.tif", "the bits of its bytes are in reverse order, which our decoder does not look at"),
+    (
+        "16bit.r.tif",
+        "the bits of its bytes are in reverse order, which our decoder does not look at",
+    ),
     ("bmp/b/badplanes.bmp", "it is refused as broken"),
     ("bmp/b/badrle.bmp", "it is refused as broken"),
     ("bmp/b/rletopdown.bmp", "it is refused as broken"),
     ("bmp/q/pal4rletrns.bmp", "pixels that are left out have no one colour"),
     ("bmp/q/pal8rletrns.bmp", "pixels that are left out have no one colour"),
     ("exif_imagemagick_orientation.png", "an orientation in a text chunk is not looked for"),
-    ("hopper_bad_exif.jpg", "its data is damaged, and what comes behind the damage is anybody's guess"),
+    (
+        "hopper_bad_exif.jpg",
+        "its data is damaged, and what comes behind the damage is anybody's guess",
+    ),
     ("mmap_error.bmp", "its header says too few colours"),
     ("tiff_16bit_RGBa.tiff", "colours multiplied by their alpha are not divided again"),
-    ("tiff_strip_planar_16bit_RGBa.tiff", "colours multiplied by their alpha are not divided again"),
+    (
+        "tiff_strip_planar_16bit_RGBa.tiff",
+        "colours multiplied by their alpha are not divided again",
+    ),
     ("xmp_tags_orientation.png", "an orientation in XMP is not looked for"),
     ("xmp_tags_orientation_exiftool.png", "an orientation in XMP is not looked for"),
 ];
@@ -69,7 +78,10 @@ fn folder() -> PathBuf {
 
 fn corpus() -> Corpus {
     let list = fs::read(folder().join("corpus.json"));
-    serde_json::from_slice(&list.expect("the corpus is missing: run infra/setup, or set BUCKETLENS_TEST_CORPUS")).unwrap()
+    serde_json::from_slice(
+        &list.expect("the corpus is missing: run infra/setup, or set BUCKETLENS_TEST_CORPUS"),
+    )
+    .unwrap()
 }
 
 fn read(name: &str) -> Vec<u8> {
@@ -77,11 +89,16 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 fn limits() -> PictureLimits {
-    PictureLimits { max_pixels: 25_000_000, max_decoded_bytes: 128 << 20, ..PictureLimits::default() }
+    PictureLimits {
+        max_pixels: 25_000_000,
+        max_decoded_bytes: 128 << 20,
+        ..PictureLimits::default()
+    }
 }
 
 fn mean_difference(ours: &RgbImage, theirs: &RgbImage) -> f64 {
-    let sum: u64 = ours.as_raw().iter().zip(theirs.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    let sum: u64 =
+        ours.as_raw().iter().zip(theirs.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     sum as f64 / ours.as_raw().len() as f64
 }
 
@@ -92,15 +109,21 @@ fn pictures_look_as_in_pillow_and_nothing_breaks_or_takes_more_memory_than_allow
     let mut wrong = Vec::new();
     let (mut same, mut unsupported) = (0, 0);
     for Expected { file, format, width, height, expected } in &pictures {
-        let expected = expected.as_ref().map(|name| image::open(folder().join(name)).unwrap().into_rgb8());
+        let expected =
+            expected.as_ref().map(|name| image::open(folder().join(name)).unwrap().into_rgb8());
         let problem = match decode_measured(file) {
-            Err(error) if error.class() == "unsupported_format" && format == "tiff" || file.ends_with("pal8os2v2.bmp") => {
+            Err(error)
+                if error.class() == "unsupported_format" && format == "tiff"
+                    || file.ends_with("pal8os2v2.bmp") =>
+            {
                 unsupported += 1;
                 None
             }
             Err(_) if REFUSED.iter().any(|name| file.ends_with(name)) => None,
             Err(error) => Some(format!("{}: {error}", error.class())),
-            Ok(picture) if picture.format.as_str() != format => Some(format!("it is taken for {}", picture.format.as_str())),
+            Ok(picture) if picture.format.as_str() != format => {
+                Some(format!("it is taken for {}", picture.format.as_str()))
+            }
             Ok(picture) if (picture.width, picture.height) != (*width, *height) => {
                 Some(format!("{} x {} and not {width} x {height}", picture.width, picture.height))
             }
@@ -113,7 +136,9 @@ fn pictures_look_as_in_pillow_and_nothing_breaks_or_takes_more_memory_than_allow
         let known = DIFFERENT.iter().find(|(name, _)| file.ends_with(name));
         match (problem, known) {
             (Some(problem), None) => wrong.push(format!("{file}: {problem}")),
-            (None, Some((_, reason))) => wrong.push(format!("{file}: the same, though it is said that {reason}")),
+            (None, Some((_, reason))) => {
+                wrong.push(format!("{file}: the same, though it is said that {reason}"))
+            }
             _ => {}
         }
     }
@@ -123,9 +148,19 @@ fn pictures_look_as_in_pillow_and_nothing_breaks_or_takes_more_memory_than_allow
             _ => {}
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), pictures.len() + others.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        pictures.len() + others.len(),
+        wrong.join("\n")
+    );
     assert!(unsupported <= 45, "{unsupported} are unsupported");
-    assert!(same >= 600 && others.len() >= 300, "{same} pictures were compared and {} others tried", others.len());
+    assert!(
+        same >= 600 && others.len() >= 300,
+        "{same} pictures were compared and {} others tried",
+        others.len()
+    );
 }
 
 /// Decodes a file and holds it to the promise about memory.
@@ -136,7 +171,8 @@ fn decode_measured(file: &str) -> Result<Picture, PictureError> {
     let result = decode(&bytes, &limits, Detail::Whole);
     let taken = MEMORY.peak_usage().saturating_sub(before) as u64;
     // Turning and compositing take up to 8 bytes per pixel; headers and chunks are kept in copies of their own.
-    let pixels = result.as_ref().map_or(0, |picture| u64::from(picture.width) * u64::from(picture.height));
+    let pixels =
+        result.as_ref().map_or(0, |picture| u64::from(picture.width) * u64::from(picture.height));
     let allowed = limits.max_decoded_bytes + 8 * pixels + 3 * bytes.len() as u64 + (4 << 20);
     assert!(taken <= allowed, "{file} took {taken} bytes, {allowed} are allowed");
     result
@@ -146,11 +182,13 @@ fn decode_measured(file: &str) -> Result<Picture, PictureError> {
 fn reduced_photographs_scale_to_the_same_pixels() {
     const SIDE: u32 = 32;
     let mut compared = Vec::new();
-    for Expected { file, .. } in corpus().pictures.iter().filter(|picture| picture.format == "jpeg") {
+    for Expected { file, .. } in corpus().pictures.iter().filter(|picture| picture.format == "jpeg")
+    {
         let bytes = read(file);
-        let (Ok(whole), Ok(reduced)) =
-            (decode(&bytes, &limits(), Detail::Whole), decode(&bytes, &limits(), Detail::ShortSide(SIDE)))
-        else {
+        let (Ok(whole), Ok(reduced)) = (
+            decode(&bytes, &limits(), Detail::Whole),
+            decode(&bytes, &limits(), Detail::ShortSide(SIDE)),
+        ) else {
             continue;
         };
         assert_eq!((reduced.width, reduced.height), (whole.width, whole.height), "{file}");
@@ -164,9 +202,12 @@ fn reduced_photographs_scale_to_the_same_pixels() {
         if !whole.width.is_multiple_of(8) || !whole.height.is_multiple_of(8) {
             continue;
         }
-        let small = |picture: &Picture| imageops::resize(&picture.rgb, SIDE, SIDE, FilterType::CatmullRom).into_raw();
+        let small = |picture: &Picture| {
+            imageops::resize(&picture.rgb, SIDE, SIDE, FilterType::CatmullRom).into_raw()
+        };
         let (ours, theirs) = (small(&reduced), small(&whole));
-        let squares: f64 = ours.iter().zip(&theirs).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum();
+        let squares: f64 =
+            ours.iter().zip(&theirs).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum();
         let psnr = 10.0 * (255.0_f64.powi(2) * ours.len() as f64 / squares.max(1e-9)).log10();
         compared.push((psnr, file.clone()));
     }
@@ -178,6 +219,9 @@ fn reduced_photographs_scale_to_the_same_pixels() {
 
 #[test]
 fn the_expectations_are_pictures_themselves() {
-    let expected = corpus().pictures.into_iter().filter_map(|picture| picture.expected).collect::<Vec<_>>();
-    assert!(expected.iter().all(|name| image::guess_format(&read(name)).unwrap() == ImageFormat::Png));
+    let expected =
+        corpus().pictures.into_iter().filter_map(|picture| picture.expected).collect::<Vec<_>>();
+    assert!(
+        expected.iter().all(|name| image::guess_format(&read(name)).unwrap() == ImageFormat::Png)
+    );
 }

@@ -21,11 +21,15 @@ fn what_is_no_picture_says_so() {
     assert_eq!(class(b"BMW is a maker of cars and not a bitmap"), "not_a_picture");
     assert_eq!(class(b"\xff"), "not_a_picture");
     assert_eq!(class(b"%PDF-1.7 a document"), "not_a_picture");
-    let without_heif = if cfg!(feature = "heif") { "corrupt_picture" } else { "unsupported_format" };
+    let without_heif =
+        if cfg!(feature = "heif") { "corrupt_picture" } else { "unsupported_format" };
     assert_eq!(class(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), without_heif);
     assert_eq!(class(b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"), without_heif);
     let error = decode(b"8BPS of Photoshop", &PictureLimits::default(), Detail::Whole).unwrap_err();
-    assert_eq!(error.to_string(), "Photoshop pictures are not supported: convert it to JPEG, PNG, WebP, GIF, BMP or TIFF");
+    assert_eq!(
+        error.to_string(),
+        "Photoshop pictures are not supported: convert it to JPEG, PNG, WebP, GIF, BMP or TIFF"
+    );
 }
 
 /// Found by fuzzing: the decoder of JPEG XL looks beyond the end of a list.
@@ -43,11 +47,20 @@ fn a_file_cut_anywhere_is_never_half_a_picture() {
         let complete = decode(&whole, &PictureLimits::default(), Detail::Whole).unwrap().rgb;
         for length in 1..whole.len() {
             match decode(&whole[..length], &PictureLimits::default(), Detail::Whole) {
-                Ok(picture) => assert_eq!(picture.rgb, complete, "{format:?} cut at {length} of {}", whole.len()),
+                Ok(picture) => assert_eq!(
+                    picture.rgb,
+                    complete,
+                    "{format:?} cut at {length} of {}",
+                    whole.len()
+                ),
                 Err(error) => {
                     let class = error.class();
                     let early = length < 40 && class == "not_a_picture";
-                    assert!(early || class == "corrupt_picture", "{format:?} cut at {length} of {}: {error}", whole.len());
+                    assert!(
+                        early || class == "corrupt_picture",
+                        "{format:?} cut at {length} of {}: {error}",
+                        whole.len()
+                    );
                 }
             }
         }
@@ -73,7 +86,10 @@ fn a_jpeg_of_too_many_scans_is_refused() {
     };
     assert!(decode(&with_scans(0), &PictureLimits::default(), Detail::Whole).is_ok());
     let error = decode(&with_scans(100), &PictureLimits::default(), Detail::Whole).unwrap_err();
-    assert_eq!(error.to_string(), "the jpeg data is damaged or cut short: it has more than 100 scans");
+    assert_eq!(
+        error.to_string(),
+        "the jpeg data is damaged or cut short: it has more than 100 scans"
+    );
 }
 
 #[test]
@@ -84,10 +100,18 @@ fn limits_are_checked_before_decoding() {
     let error = refused(PictureLimits { max_bytes: 10, ..open.clone() });
     assert_eq!(error, PictureError::TooManyBytes { bytes: png.len() as u64, limit: 10 });
     let error = refused(PictureLimits { max_pixels: 767, ..open.clone() });
-    assert_eq!(error.to_string(), "the header says 32 x 24 pixels, more than the limit of 767 pixels");
-    assert!(decode(&png, &PictureLimits { max_pixels: 768, ..open.clone() }, Detail::Whole).is_ok());
+    assert_eq!(
+        error.to_string(),
+        "the header says 32 x 24 pixels, more than the limit of 767 pixels"
+    );
+    assert!(
+        decode(&png, &PictureLimits { max_pixels: 768, ..open.clone() }, Detail::Whole).is_ok()
+    );
     let error = refused(PictureLimits { max_side: 31, ..open.clone() });
-    assert_eq!((error.class(), error), ("too_many_pixels", PictureError::SideTooLong { width: 32, height: 24, limit: 31 }));
+    assert_eq!(
+        (error.class(), error),
+        ("too_many_pixels", PictureError::SideTooLong { width: 32, height: 24, limit: 31 })
+    );
     let error = refused(PictureLimits { max_decoded_bytes: 2303, ..open });
     assert_eq!(error, PictureError::TooMuchMemory { width: 32, height: 24, limit: 2303 });
 }
@@ -95,10 +119,15 @@ fn limits_are_checked_before_decoding() {
 #[test]
 fn a_header_that_promises_too_much_is_refused_at_once() {
     let started = std::time::Instant::now();
-    let error = decode(&png_header(40_000, 40_000), &PictureLimits::default(), Detail::Whole).unwrap_err();
+    let error =
+        decode(&png_header(40_000, 40_000), &PictureLimits::default(), Detail::Whole).unwrap_err();
     assert_eq!(error.class(), "too_many_pixels");
-    assert_eq!(error.to_string(), "the header says 40000 x 40000 pixels, more than the limit of 100000000 pixels");
-    let error = decode(&png_header(31_000, 10), &PictureLimits::default(), Detail::Whole).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the header says 40000 x 40000 pixels, more than the limit of 100000000 pixels"
+    );
+    let error =
+        decode(&png_header(31_000, 10), &PictureLimits::default(), Detail::Whole).unwrap_err();
     assert_eq!(error.class(), "too_many_pixels");
     assert_eq!(class(&png_header(0, 10)), "corrupt_picture");
     assert!(started.elapsed().as_millis() < 500);
@@ -112,13 +141,21 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
         [length.as_slice(), kind, data, &checksum].concat()
     };
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
-    [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", &[]), chunk(b"IEND", &[])].concat()
+    [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", &header),
+        chunk(b"IDAT", &[]),
+        chunk(b"IEND", &[]),
+    ]
+    .concat()
 }
 
 /// The checksum of PNG chunks (ISO 3309).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }
+        })
     })
 }
 

@@ -9,7 +9,9 @@ mod runtime;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use inference::{Detail, Embedding, ImageEncoder, Model, Picture, PictureLimits, Pixels, TextEncoder, decode};
+use inference::{
+    Detail, Embedding, ImageEncoder, Model, Picture, PictureLimits, Pixels, TextEncoder, decode,
+};
 use runtime::runtime;
 use serde::Deserialize;
 
@@ -53,13 +55,19 @@ fn folder() -> PathBuf {
 }
 
 fn golden() -> Golden {
-    let golden: Golden = serde_json::from_slice(&fs::read(folder().join("golden.json")).unwrap()).unwrap();
+    let golden: Golden =
+        serde_json::from_slice(&fs::read(folder().join("golden.json")).unwrap()).unwrap();
     assert!(golden.pictures.len() >= 6 && golden.texts.len() >= 10);
     golden
 }
 
 fn picture(golden: &GoldenPicture) -> Picture {
-    let picture = decode(&fs::read(folder().join(&golden.file)).unwrap(), &PictureLimits::default(), Detail::Whole).unwrap();
+    let picture = decode(
+        &fs::read(folder().join(&golden.file)).unwrap(),
+        &PictureLimits::default(),
+        Detail::Whole,
+    )
+    .unwrap();
     assert_eq!((picture.width, picture.height), (golden.width, golden.height), "{}", golden.file);
     picture
 }
@@ -92,7 +100,8 @@ fn the_built_in_model_is_whole_and_says_that_it_is_a_demo() {
 #[test]
 fn the_same_model_in_a_folder_is_the_same_model() {
     let folder = format!("{}/models/demo-clip", env!("CARGO_MANIFEST_DIR"));
-    let from_folder = Model::find(&folder, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
+    let from_folder =
+        Model::find(&folder, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
     let question = [String::from("a black cat")];
     assert_eq!(from_folder.encode(&question).unwrap(), texts().encode(&question).unwrap());
 }
@@ -107,7 +116,11 @@ fn pixels_are_those_of_pillow() {
         let ours = data.iter().take(64).chain(samples);
         let theirs = wanted.tensor.first.iter().chain(&wanted.tensor.samples);
         for (index, (ours, theirs)) in ours.zip(theirs).enumerate() {
-            assert!((ours - theirs).abs() < 1.01 * ONE_LEVEL, "{} value {index}: {ours} and {theirs}", wanted.file);
+            assert!(
+                (ours - theirs).abs() < 1.01 * ONE_LEVEL,
+                "{} value {index}: {ours} and {theirs}",
+                wanted.file
+            );
         }
         let mean = data.iter().sum::<f32>() / data.len() as f32;
         assert!((mean - wanted.tensor.mean).abs() < 0.1 * ONE_LEVEL, "{}: {mean}", wanted.file);
@@ -158,11 +171,16 @@ fn swapped_colours_fall_below_the_gate() {
 #[test]
 fn a_vector_does_not_depend_on_its_batch() {
     let (encoder, golden) = (images(), golden());
-    let pixels: Vec<Pixels> = golden.pictures.iter().map(|wanted| encoder.prepare(&picture(wanted))).collect();
-    let single: Vec<Embedding> = pixels.iter().map(|one| encoder.encode(std::slice::from_ref(one)).unwrap().remove(0)).collect();
+    let pixels: Vec<Pixels> =
+        golden.pictures.iter().map(|wanted| encoder.prepare(&picture(wanted))).collect();
+    let single: Vec<Embedding> = pixels
+        .iter()
+        .map(|one| encoder.encode(std::slice::from_ref(one)).unwrap().remove(0))
+        .collect();
     // Seven to a run, and a last run that is not full.
     let order: Vec<usize> = (0..17).map(|index| (index * 5) % pixels.len()).collect();
-    let batched = encoder.encode(&order.iter().map(|index| &pixels[*index]).collect::<Vec<_>>()).unwrap();
+    let batched =
+        encoder.encode(&order.iter().map(|index| &pixels[*index]).collect::<Vec<_>>()).unwrap();
     for (embedding, index) in batched.iter().zip(&order) {
         assert!(embedding.cosine(&single[*index]) > 0.999_999, "{}", golden.pictures[*index].file);
     }
@@ -186,7 +204,11 @@ fn answers_go_to_who_asked() {
                 let pixels = encoder.prepare(&picture(wanted));
                 for count in 1..12 {
                     for embedding in encoder.encode(&vec![&pixels; count]).unwrap() {
-                        assert!(embedding.cosine(&expected(&wanted.embedding)) >= GATE, "{}", wanted.file);
+                        assert!(
+                            embedding.cosine(&expected(&wanted.embedding)) >= GATE,
+                            "{}",
+                            wanted.file
+                        );
                     }
                 }
             });
@@ -198,11 +220,19 @@ fn answers_go_to_who_asked() {
 fn words_find_their_picture_in_both_languages() {
     let golden = golden();
     let encoder = images();
-    let pictures: Vec<(String, Embedding)> =
-        golden.pictures.iter().map(|wanted| (wanted.file.clone(), embed(&encoder, &picture(wanted)))).collect();
-    for (question, file) in [("a red car on the beach at sunset", "car.png"), ("夕阳下海滩上的红色汽车", "car.png")] {
+    let pictures: Vec<(String, Embedding)> = golden
+        .pictures
+        .iter()
+        .map(|wanted| (wanted.file.clone(), embed(&encoder, &picture(wanted))))
+        .collect();
+    for (question, file) in
+        [("a red car on the beach at sunset", "car.png"), ("夕阳下海滩上的红色汽车", "car.png")]
+    {
         let question = texts().encode(&[question.to_owned()]).unwrap().remove(0);
-        let best = pictures.iter().max_by(|a, b| a.1.cosine(&question).total_cmp(&b.1.cosine(&question))).unwrap();
+        let best = pictures
+            .iter()
+            .max_by(|a, b| a.1.cosine(&question).total_cmp(&b.1.cosine(&question)))
+            .unwrap();
         assert_eq!(best.0, file);
     }
 }

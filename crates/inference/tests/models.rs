@@ -47,16 +47,26 @@ fn the_runtime_starts_once_and_says_what_it_is() {
     let runtime = runtime();
     assert!(runtime.threads() >= 1);
     assert!(runtime.version().starts_with("1."), "{}", runtime.version());
-    let other = Runtime::start(&RuntimeSettings { threads: runtime.threads() + 1, ..Default::default() }).unwrap();
+    let other =
+        Runtime::start(&RuntimeSettings { threads: runtime.threads() + 1, ..Default::default() })
+            .unwrap();
     assert_eq!(other.threads(), runtime.threads());
 }
 
 #[test]
 fn pictures_get_their_own_vectors_in_order() {
-    let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().image_encoder(&runtime(), 3).unwrap();
-    assert_eq!((encoder.dim(), encoder.max_batch(), encoder.placement().active), (3, 3, Provider::Cpu));
+    let encoder = Model::find(&folder("colours"), Path::new("models"))
+        .unwrap()
+        .image_encoder(&runtime(), 3)
+        .unwrap();
+    assert_eq!(
+        (encoder.dim(), encoder.max_batch(), encoder.placement().active),
+        (3, 3, Provider::Cpu)
+    );
     let colours: Vec<[f32; 3]> = (1..=7).map(|i| [i as f32, 1.0, -2.0]).collect();
-    let embeddings = encoder.encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>()).unwrap();
+    let embeddings = encoder
+        .encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>())
+        .unwrap();
     assert_eq!(embeddings.len(), 7);
     for (embedding, colour) in embeddings.iter().zip(colours) {
         assert_same(embedding, colour);
@@ -72,25 +82,42 @@ fn a_gpu_that_is_not_there_is_said_and_the_cpu_takes_over() {
         let model = Model::find(&folder("colours"), Path::new("models")).unwrap();
         let encoder = model.image_encoder(&Runtime::start(&wanted).unwrap(), 0).unwrap();
         let placement = encoder.placement();
-        assert_eq!((placement.requested, placement.active, placement.is_gpu()), (provider, Provider::Cpu, false));
+        assert_eq!(
+            (placement.requested, placement.active, placement.is_gpu()),
+            (provider, Provider::Cpu, false)
+        );
         assert!(placement.gpu_nodes == 0 && placement.cpu_nodes > 0, "{placement:?}");
-        assert!(placement.reason.as_ref().is_some_and(|reason| reason.contains("cuda does not work here: ")), "{placement:?}");
+        assert!(
+            placement
+                .reason
+                .as_ref()
+                .is_some_and(|reason| reason.contains("cuda does not work here: ")),
+            "{placement:?}"
+        );
         assert_eq!(encoder.max_batch(), 8, "the batch is that of a CPU");
         assert_same(&encoder.encode(&[colour(1.0, 2.0, 3.0)]).unwrap()[0], [1.0, 2.0, 3.0]);
 
         let required = Runtime::start(&RuntimeSettings { require_gpu: true, ..wanted }).unwrap();
         let error = model.image_encoder(&required, 0).map(|_| ()).unwrap_err();
-        assert!(error.is_fatal() && error.to_string().contains("`runtime.require_gpu` is true: "), "{error}");
+        assert!(
+            error.is_fatal() && error.to_string().contains("`runtime.require_gpu` is true: "),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn a_run_that_does_not_fit_into_memory_is_made_smaller() {
     // Its graph asks for terabytes as soon as more than two pictures are in one run.
-    let encoder = Model::find(&folder("hungry"), Path::new("models")).unwrap().image_encoder(&runtime(), 16).unwrap();
+    let encoder = Model::find(&folder("hungry"), Path::new("models"))
+        .unwrap()
+        .image_encoder(&runtime(), 16)
+        .unwrap();
     assert_eq!((encoder.max_batch(), encoder.batch()), (16, 16));
     let colours: Vec<[f32; 3]> = (1..=21).map(|i| [i as f32, 1.0, -2.0]).collect();
-    let embeddings = encoder.encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>()).unwrap();
+    let embeddings = encoder
+        .encode(&colours.iter().map(|[r, g, b]| colour(*r, *g, *b)).collect::<Vec<_>>())
+        .unwrap();
     assert_eq!(embeddings.len(), 21);
     for (embedding, colour) in embeddings.iter().zip(colours) {
         assert_same(embedding, colour);
@@ -100,7 +127,10 @@ fn a_run_that_does_not_fit_into_memory_is_made_smaller() {
 
 #[test]
 fn a_graph_for_single_pictures_runs_them_singly() {
-    let encoder = Model::find(&folder("single"), Path::new("models")).unwrap().image_encoder(&runtime(), 32).unwrap();
+    let encoder = Model::find(&folder("single"), Path::new("models"))
+        .unwrap()
+        .image_encoder(&runtime(), 32)
+        .unwrap();
     assert_eq!(encoder.max_batch(), 1);
     let embeddings = encoder.encode(&[colour(1.0, 0.0, 0.0), colour(0.0, 0.0, 1.0)]).unwrap();
     assert_same(&embeddings[0], [1.0, 0.0, 0.0]);
@@ -114,7 +144,8 @@ fn a_graph_for_batches_of_one_size_is_filled_up() {
     assert_eq!(encoder.max_batch(), 4);
     let texts = model.text_encoder(&runtime()).unwrap();
     for count in [1_usize, 3, 4, 5, 9] {
-        let colours: Vec<Pixels> = (0..count).map(|index| colour(1.0, index as f32, -2.0)).collect();
+        let colours: Vec<Pixels> =
+            (0..count).map(|index| colour(1.0, index as f32, -2.0)).collect();
         let embeddings = encoder.encode(&colours).unwrap();
         assert_eq!(embeddings.len(), count);
         for (index, embedding) in embeddings.iter().enumerate() {
@@ -134,7 +165,8 @@ fn inputs_that_do_not_matter_are_filled_as_the_manifest_says() {
     // The mask as one of them: all ones, so that padding counts as tokens.
     let extra = "pad_to = 8\n\n[[text.extra_inputs]]\nname = \"mask\"\nshape = [-1, 8]\nfill = 1.0";
     let (_copy, path) = changed("colours", "mask_input = \"mask\"\nlowercase = true", extra);
-    let encoder = Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder =
+        Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
     let embeddings = encoder.encode(&["red".into(), "blue blue".into()]).unwrap();
     assert_same(&embeddings[0], [7.0, 8.0, 8.0]);
     assert_same(&embeddings[1], [15.0, 8.0, 8.0]);
@@ -142,12 +174,18 @@ fn inputs_that_do_not_matter_are_filled_as_the_manifest_says() {
 
 #[test]
 fn a_bad_input_is_named_and_hurts_nobody_else() {
-    let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().image_encoder(&runtime(), 2).unwrap();
+    let encoder = Model::find(&folder("colours"), Path::new("models"))
+        .unwrap()
+        .image_encoder(&runtime(), 2)
+        .unwrap();
     let good = || colour(1.0, 2.0, 3.0);
     let bad = |values| encoder.encode(&[good(), good(), good(), values, good()]).unwrap_err();
 
     let error = bad(colour(f32::NAN, 0.0, 0.0));
-    assert!(matches!(error, ModelError::NotFinite { index: 3, .. }) && !error.is_fatal(), "{error}");
+    assert!(
+        matches!(error, ModelError::NotFinite { index: 3, .. }) && !error.is_fatal(),
+        "{error}"
+    );
     let error = bad(colour(0.0, 0.0, 0.0));
     assert!(matches!(error, ModelError::NotFinite { index: 3, .. }), "{error}");
     let error = bad(Pixels { data: vec![1.0; 47] });
@@ -159,7 +197,10 @@ fn a_bad_input_is_named_and_hurts_nobody_else() {
 
 #[test]
 fn texts_reach_the_graph_with_mask_and_padding() {
-    let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder = Model::find(&folder("colours"), Path::new("models"))
+        .unwrap()
+        .text_encoder(&runtime())
+        .unwrap();
     assert_eq!((encoder.dim(), encoder.placement().active), (3, Provider::Cpu));
     assert_eq!(encoder.token_ids("RED green").unwrap(), [1, 4, 5, 2]);
     let embeddings = encoder.encode(&["red green".into(), "blue".into(), String::new()]).unwrap();
@@ -170,7 +211,10 @@ fn texts_reach_the_graph_with_mask_and_padding() {
 
 #[test]
 fn a_graph_of_fixed_length_and_32_bit_ids_is_fed_what_it_takes() {
-    let encoder = Model::find(&folder("single"), Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder = Model::find(&folder("single"), Path::new("models"))
+        .unwrap()
+        .text_encoder(&runtime())
+        .unwrap();
     assert_eq!(encoder.token_ids("red").unwrap(), [1, 4, 2, 0, 0, 0, 0, 0]);
     let embeddings = encoder.encode(&["red".into(), "blue blue".into()]).unwrap();
     assert_same(&embeddings[0], [7.0, 8.0, 8.0]);
@@ -180,7 +224,8 @@ fn a_graph_of_fixed_length_and_32_bit_ids_is_fed_what_it_takes() {
 #[test]
 fn a_failed_run_is_not_the_end_of_the_lane() {
     let (_copy, path) = changed("lookup", "max_len = 8", "max_len = 8\ntemplate = \"red {}\"");
-    let encoder = Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder =
+        Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
     for _ in 0..3 {
         let error = encoder.encode(&["grey".into()]).unwrap_err();
         assert!(matches!(error, ModelError::Run { .. }) && !error.is_fatal(), "{error}");
@@ -199,13 +244,18 @@ fn many_callers_each_get_their_own_answer() {
             scope.spawn(move || {
                 for turn in 0..40_u8 {
                     let own = [f32::from(caller), f32::from(turn), 1.0];
-                    let pictures: Vec<Pixels> = (0..caller).map(|_| colour(own[0], own[1], own[2])).collect();
+                    let pictures: Vec<Pixels> =
+                        (0..caller).map(|_| colour(own[0], own[1], own[2])).collect();
                     for embedding in images.encode(&pictures).unwrap() {
                         assert_same(&embedding, own);
                     }
                     let words = usize::from(caller % 6);
-                    let [text] = texts.encode(&["blue ".repeat(words)]).unwrap().try_into().unwrap();
-                    assert_same(&text, [3.0 + 6.0 * words as f32, 2.0 + words as f32, 2.0 + words as f32]);
+                    let [text] =
+                        texts.encode(&["blue ".repeat(words)]).unwrap().try_into().unwrap();
+                    assert_same(
+                        &text,
+                        [3.0 + 6.0 * words as f32, 2.0 + words as f32, 2.0 + words as f32],
+                    );
                 }
             });
         }
@@ -214,7 +264,10 @@ fn many_callers_each_get_their_own_answer() {
 
 #[test]
 fn encoders_outlive_the_model_and_end_their_thread() {
-    let encoder = Model::find(&folder("colours"), Path::new("models")).unwrap().image_encoder(&runtime(), 1).unwrap();
+    let encoder = Model::find(&folder("colours"), Path::new("models"))
+        .unwrap()
+        .image_encoder(&runtime(), 1)
+        .unwrap();
     let clone = encoder.clone();
     drop(encoder);
     assert_same(&clone.encode(&[colour(1.0, 0.0, 0.0)]).unwrap()[0], [1.0, 0.0, 0.0]);
@@ -225,7 +278,10 @@ fn encoders_outlive_the_model_and_end_their_thread() {
 fn a_name_is_looked_up_in_the_folder_of_models() {
     let model = Model::find("colours", Path::new(&folder(""))).unwrap();
     assert_eq!(model.digest, Model::find(&folder("colours"), Path::new("models")).unwrap().digest);
-    assert_eq!(Model::find("demo-clip", Path::new("no-such-folder")).unwrap().manifest.id, "demo-clip");
+    assert_eq!(
+        Model::find("demo-clip", Path::new("no-such-folder")).unwrap().manifest.id,
+        "demo-clip"
+    );
 }
 
 #[test]
@@ -233,7 +289,11 @@ fn models_that_cannot_be_found_say_so() {
     for name in ["clip", "", "..", "demo-clip "] {
         let error = Model::find(name, Path::new("no-such-folder")).unwrap_err();
         assert!(matches!(error, ModelError::UnknownModel { .. }) && error.is_fatal(), "{error}");
-        assert!(error.to_string().contains("holds no model") && error.to_string().contains("siglip2-base"), "{error}");
+        assert!(
+            error.to_string().contains("holds no model")
+                && error.to_string().contains("siglip2-base"),
+            "{error}"
+        );
     }
     let error = Model::find("clip", Path::new(&folder(""))).unwrap_err().to_string();
     assert!(error.contains("holds colours, fours, hungry, lookup, single"), "{error}");
@@ -259,7 +319,10 @@ fn files_that_are_not_what_the_manifest_says_are_refused() {
 
     fs::remove_file(&graph).unwrap();
     let error = Model::find(&path, Path::new("models")).unwrap_err();
-    assert!(matches!(error, ModelError::File { .. }) && error.to_string().contains("cannot be read"), "{error}");
+    assert!(
+        matches!(error, ModelError::File { .. }) && error.to_string().contains("cannot be read"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -271,8 +334,15 @@ fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
         ("width = 4", "width = 5", "batch x 3 x 4 x 5"),
     ] {
         let (_copy, path) = changed("colours", from, to);
-        let error = Model::find(&path, Path::new("models")).unwrap().image_encoder(&runtime(), 1).err().unwrap();
-        assert!(matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason), "{error}");
+        let error = Model::find(&path, Path::new("models"))
+            .unwrap()
+            .image_encoder(&runtime(), 1)
+            .err()
+            .unwrap();
+        assert!(
+            matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason),
+            "{error}"
+        );
     }
     for (name, from, to, reason) in [
         ("colours", "mask_input = \"mask\"", "", "needs an input `mask`"),
@@ -280,10 +350,21 @@ fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
         ("lookup", "input = \"ids\"", "input = \"input_ids\"", "needs an input `ids`"),
     ] {
         let (_copy, path) = changed(name, from, to);
-        let error = Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).err().unwrap();
-        assert!(matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason), "{error}");
+        let error = Model::find(&path, Path::new("models"))
+            .unwrap()
+            .text_encoder(&runtime())
+            .err()
+            .unwrap();
+        assert!(
+            matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason),
+            "{error}"
+        );
     }
-    let error = Model::find(&folder("lookup"), Path::new("models")).unwrap().image_encoder(&runtime(), 1).err().unwrap();
+    let error = Model::find(&folder("lookup"), Path::new("models"))
+        .unwrap()
+        .image_encoder(&runtime(), 1)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("no image tower"), "{error}");
 }
 
@@ -293,7 +374,8 @@ fn a_file_that_is_no_graph_is_refused() {
     let garbage = vec![7_u8; fs::metadata(copy.path().join("text.onnx")).unwrap().len() as usize];
     fs::write(copy.path().join("text.onnx"), &garbage).unwrap();
     rewrite_digest(copy.path(), &garbage);
-    let error = Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).err().unwrap();
+    let error =
+        Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).err().unwrap();
     assert!(matches!(error, ModelError::Load { .. }) && error.is_fatal(), "{error}");
 }
 

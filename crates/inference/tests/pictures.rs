@@ -8,7 +8,10 @@ use exif::{Field, Rational, Tag, Value};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{
+    DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder, ImageFormat, Luma, Rgb, RgbImage,
+    Rgba, RgbaImage,
+};
 use inference::{Detail, Metadata, Picture, PictureFormat, PictureLimits, decode};
 use made::{FORMATS, ascii, exif_block, field, file, jpeg_with_exif, quarters, quarters_as};
 use moxcms::ColorProfile;
@@ -20,8 +23,13 @@ fn open(bytes: &[u8]) -> Picture {
 /// JPEG moves colours a little, most of all near edges.
 fn assert_looks_like(ours: &RgbImage, theirs: &RgbImage, what: &str) {
     assert_eq!(ours.dimensions(), theirs.dimensions(), "{what}");
-    let difference: u64 = ours.as_raw().iter().zip(theirs.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    assert!(difference / (ours.as_raw().len() as u64) < 8, "{what}: mean difference {difference} / {}", ours.as_raw().len());
+    let difference: u64 =
+        ours.as_raw().iter().zip(theirs.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    assert!(
+        difference / (ours.as_raw().len() as u64) < 8,
+        "{what}: mean difference {difference} / {}",
+        ours.as_raw().len()
+    );
 }
 
 fn metadata(fields: &[Field]) -> Metadata {
@@ -42,7 +50,8 @@ fn every_format_is_read() {
 
 #[test]
 fn unusual_variants_are_read() {
-    let red_and_blue = RgbImage::from_fn(24, 16, |x, _| if x < 12 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
+    let red_and_blue =
+        RgbImage::from_fn(24, 16, |x, _| if x < 12 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
     let files: [(&str, &[u8]); 10] = [
         ("cmyk.jpg", include_bytes!("pictures/cmyk.jpg")),
         ("progressive.jpg", include_bytes!("pictures/progressive.jpg")),
@@ -64,7 +73,8 @@ fn unusual_variants_are_read() {
 #[test]
 fn heic_and_avif_are_read_and_lie_over_white() {
     use inference::PictureFormat::{Avif, Heic};
-    let red_and_blue = RgbImage::from_fn(24, 16, |x, _| if x < 12 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
+    let red_and_blue =
+        RgbImage::from_fn(24, 16, |x, _| if x < 12 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
     let files: [(&str, &[u8], _); 2] = [
         ("plain.heic", include_bytes!("pictures/plain.heic"), Heic),
         ("plain.avif", include_bytes!("pictures/plain.avif"), Avif),
@@ -107,7 +117,10 @@ fn with_profile(pixel: [u8; 3], profile: &[u8]) -> [Vec<u8>; 2] {
 }
 
 fn assert_near(ours: [u8; 3], theirs: [u8; 3], what: &str) {
-    assert!(ours.iter().zip(theirs).all(|(a, b)| a.abs_diff(b) <= 3), "{what}: {ours:?} and not {theirs:?}");
+    assert!(
+        ours.iter().zip(theirs).all(|(a, b)| a.abs_diff(b) <= 3),
+        "{what}: {ours:?} and not {theirs:?}"
+    );
 }
 
 #[test]
@@ -161,7 +174,11 @@ fn all_eight_orientations_give_the_same_upright_picture() {
             let picture = open(&bytes);
             let what = format!("{} with orientation {orientation}", picture.format.as_str());
             assert_looks_like(&picture.rgb, &upright, &what);
-            assert_eq!((picture.width, picture.height, picture.orientation), (32, 24, orientation), "{what}");
+            assert_eq!(
+                (picture.width, picture.height, picture.orientation),
+                (32, 24, orientation),
+                "{what}"
+            );
         }
     }
 }
@@ -205,8 +222,9 @@ fn transparency_lies_over_white() {
 
 #[test]
 fn what_the_camera_wrote_is_read() {
-    let degrees =
-        |degrees, minutes, seconds| Value::Rational([degrees, minutes, seconds].map(|num| Rational { num, denom: 1 }).to_vec());
+    let degrees = |degrees, minutes, seconds| {
+        Value::Rational([degrees, minutes, seconds].map(|num| Rational { num, denom: 1 }).to_vec())
+    };
     let read = metadata(&[
         ascii(Tag::Make, "Canon"),
         ascii(Tag::Model, "Canon EOS 5D "),
@@ -221,7 +239,10 @@ fn what_the_camera_wrote_is_read() {
     assert_eq!(read.taken_at.unwrap().to_string(), "2024-07-01T10:30:15Z");
     assert_eq!(read.taken_offset_minutes, Some(120));
     let (latitude, longitude) = read.gps.unwrap();
-    assert!((latitude + 33.86).abs() < 1e-9 && (longitude - 151.2).abs() < 1e-9, "{latitude} {longitude}");
+    assert!(
+        (latitude + 33.86).abs() < 1e-9 && (longitude - 151.2).abs() < 1e-9,
+        "{latitude} {longitude}"
+    );
 
     let read = metadata(&[
         ascii(Tag::Make, "Apple"),
@@ -238,10 +259,16 @@ fn what_the_camera_wrote_is_read() {
 fn broken_metadata_is_left_out_and_the_picture_stays() {
     for (fields, what) in [
         (vec![ascii(Tag::DateTimeOriginal, "2024:13:41 25:61:61")], "no such date"),
-        (vec![ascii(Tag::DateTimeOriginal, "0000:00:00 00:00:00")], "date of a camera without a clock"),
+        (
+            vec![ascii(Tag::DateTimeOriginal, "0000:00:00 00:00:00")],
+            "date of a camera without a clock",
+        ),
         (vec![ascii(Tag::DateTimeOriginal, "yesterday")], "date in words"),
         (vec![ascii(Tag::Make, " "), ascii(Tag::Model, "")], "no name"),
-        (vec![field(Tag::GPSLatitude, Value::Rational(vec![Rational { num: 1, denom: 0 }; 3]))], "division by zero"),
+        (
+            vec![field(Tag::GPSLatitude, Value::Rational(vec![Rational { num: 1, denom: 0 }; 3]))],
+            "division by zero",
+        ),
         (
             vec![
                 field(Tag::GPSLatitude, Value::Rational(vec![Rational { num: 9999, denom: 1 }; 3])),
@@ -252,7 +279,8 @@ fn broken_metadata_is_left_out_and_the_picture_stays() {
     ] {
         assert_eq!(metadata(&fields), Metadata::default(), "{what}");
     }
-    for block in [b"II*\0\xff\xff\xff\xff".to_vec(), b"not exif at all".to_vec(), vec![0xff; 2000]] {
+    for block in [b"II*\0\xff\xff\xff\xff".to_vec(), b"not exif at all".to_vec(), vec![0xff; 2000]]
+    {
         let picture = open(&jpeg_with_exif(&quarters(), block));
         assert_eq!((picture.metadata, picture.orientation), (Metadata::default(), 1));
     }
@@ -260,17 +288,28 @@ fn broken_metadata_is_left_out_and_the_picture_stays() {
 
 #[test]
 fn offsets_west_of_utc_and_of_half_hours_are_kept() {
-    for (written, minutes, instant) in
-        [("-03:30", -210, "2024-07-01T16:00:15Z"), ("+05:45", 345, "2024-07-01T06:45:15Z"), ("+00:00", 0, "2024-07-01T12:30:15Z")]
-    {
-        let read = metadata(&[ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"), ascii(Tag::OffsetTimeOriginal, written)]);
-        assert_eq!((read.taken_offset_minutes, read.taken_at.unwrap().to_string()), (Some(minutes), instant.to_owned()));
+    for (written, minutes, instant) in [
+        ("-03:30", -210, "2024-07-01T16:00:15Z"),
+        ("+05:45", 345, "2024-07-01T06:45:15Z"),
+        ("+00:00", 0, "2024-07-01T12:30:15Z"),
+    ] {
+        let read = metadata(&[
+            ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"),
+            ascii(Tag::OffsetTimeOriginal, written),
+        ]);
+        assert_eq!(
+            (read.taken_offset_minutes, read.taken_at.unwrap().to_string()),
+            (Some(minutes), instant.to_owned())
+        );
     }
 }
 
 #[test]
 fn an_offset_that_cannot_be_read_means_utc() {
-    let read = metadata(&[ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"), ascii(Tag::OffsetTimeOriginal, "?99:99")]);
+    let read = metadata(&[
+        ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"),
+        ascii(Tag::OffsetTimeOriginal, "?99:99"),
+    ]);
     assert_eq!(read.taken_at.unwrap().to_string(), "2024-07-01T12:30:15Z");
     assert_eq!(read.taken_offset_minutes, None);
 }
@@ -278,7 +317,9 @@ fn an_offset_that_cannot_be_read_means_utc() {
 #[test]
 fn thumbnails_fit_and_never_grow() {
     let picture = open(&quarters_as(ImageFormat::Png));
-    for (max_side, size) in [(16, (16, 12)), (32, (32, 24)), (500, (32, 24)), (1, (1, 1)), (0, (1, 1))] {
+    for (max_side, size) in
+        [(16, (16, 12)), (32, (32, 24)), (500, (32, 24)), (1, (1, 1)), (0, (1, 1))]
+    {
         let thumbnail = open(&picture.thumbnail_jpeg(max_side).unwrap());
         assert_eq!((thumbnail.width, thumbnail.height), size, "{max_side}");
         assert_eq!(thumbnail.format, PictureFormat::Jpeg);
@@ -297,7 +338,10 @@ fn fingerprints_are_near_for_copies_and_far_for_others() {
     for (index, original) in originals.iter().enumerate() {
         for (other, copy) in copies.iter().enumerate() {
             let bits = (original.phash() ^ copy.phash()).count_ones();
-            assert!(if index == other { bits <= 4 } else { bits >= 16 }, "{index} and {other} differ in {bits} bits");
+            assert!(
+                if index == other { bits <= 4 } else { bits >= 16 },
+                "{index} and {other} differ in {bits} bits"
+            );
         }
     }
 }

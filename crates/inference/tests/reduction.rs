@@ -12,7 +12,9 @@ use made::{exif_block, field, file, jpeg_with_exif};
 
 /// Smooth in both directions, so that every size of it is alike.
 fn slope(width: u32, height: u32) -> RgbImage {
-    RgbImage::from_fn(width, height, |x, y| Rgb([(x * 255 / width) as u8, (y * 255 / height) as u8, 90]))
+    RgbImage::from_fn(width, height, |x, y| {
+        Rgb([(x * 255 / width) as u8, (y * 255 / height) as u8, 90])
+    })
 }
 
 fn open(bytes: &[u8], detail: Detail) -> Picture {
@@ -35,10 +37,18 @@ fn the_smallest_size_with_twice_the_pixels_is_decoded() {
     ] {
         let picture = open(&jpeg, detail);
         assert_eq!(picture.rgb.dimensions(), size, "{detail:?}");
-        assert_eq!((picture.width, picture.height), (1603, 1200), "the size is that of the whole picture");
+        assert_eq!(
+            (picture.width, picture.height),
+            (1603, 1200),
+            "the size is that of the whole picture"
+        );
     }
     let png = file(&slope(300, 200).into(), ImageFormat::Png);
-    assert_eq!(open(&png, Detail::ShortSide(1)).rgb.dimensions(), (300, 200), "only JPEG can be reduced");
+    assert_eq!(
+        open(&png, Detail::ShortSide(1)).rgb.dimensions(),
+        (300, 200),
+        "only JPEG can be reduced"
+    );
 }
 
 #[test]
@@ -59,13 +69,23 @@ fn reduced_pictures_are_upright_and_of_the_same_colours() {
 
 #[test]
 fn thumbnails_and_fingerprints_of_reduced_pictures_are_those_of_whole_ones() {
-    let drawn = image::load_from_memory(include_bytes!("../models/demo-clip/golden/car.png")).unwrap();
-    let jpeg = file(&drawn.resize_exact(2001, 1203, FilterType::CatmullRom).into_rgb8().into(), ImageFormat::Jpeg);
+    let drawn =
+        image::load_from_memory(include_bytes!("../models/demo-clip/golden/car.png")).unwrap();
+    let jpeg = file(
+        &drawn.resize_exact(2001, 1203, FilterType::CatmullRom).into_rgb8().into(),
+        ImageFormat::Jpeg,
+    );
     let (whole, reduced) = (open(&jpeg, Detail::Whole), open(&jpeg, Detail::ShortSide(128)));
     assert_eq!(reduced.rgb.dimensions(), (501, 301));
-    let thumbnails = [&whole, &reduced].map(|picture| open(&picture.thumbnail_jpeg(128).unwrap(), Detail::Whole).rgb);
+    let thumbnails = [&whole, &reduced]
+        .map(|picture| open(&picture.thumbnail_jpeg(128).unwrap(), Detail::Whole).rgb);
     assert_eq!(thumbnails[0].dimensions(), thumbnails[1].dimensions());
-    let furthest = thumbnails[0].as_raw().iter().zip(thumbnails[1].as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+    let furthest = thumbnails[0]
+        .as_raw()
+        .iter()
+        .zip(thumbnails[1].as_raw())
+        .map(|(a, b)| a.abs_diff(*b))
+        .max();
     assert!(furthest <= Some(24), "{furthest:?}");
     let bits = (whole.phash() ^ reduced.phash()).count_ones();
     assert!(bits <= 4, "{bits} bits differ");
@@ -76,9 +96,15 @@ fn limits_hold_for_the_whole_picture_and_memory_for_what_is_decoded() {
     let jpeg = file(&slope(1600, 1200).into(), ImageFormat::Jpeg);
     let limits = PictureLimits { max_decoded_bytes: 400 * 300 * 3, ..PictureLimits::default() };
     assert_eq!(decode(&jpeg, &limits, Detail::Whole).unwrap_err().class(), "too_many_pixels");
-    assert_eq!(decode(&jpeg, &limits, Detail::ShortSide(150)).unwrap().rgb.dimensions(), (400, 300));
+    assert_eq!(
+        decode(&jpeg, &limits, Detail::ShortSide(150)).unwrap().rgb.dimensions(),
+        (400, 300)
+    );
     let limits = PictureLimits { max_pixels: 1600 * 1200 - 1, ..PictureLimits::default() };
-    assert_eq!(decode(&jpeg, &limits, Detail::ShortSide(150)).unwrap_err().class(), "too_many_pixels");
+    assert_eq!(
+        decode(&jpeg, &limits, Detail::ShortSide(150)).unwrap_err().class(),
+        "too_many_pixels"
+    );
 }
 
 #[test]
@@ -94,7 +120,12 @@ fn a_held_picture_keeps_its_part_of_the_budget() {
     assert_eq!((budget.taken(), reduced.rgb.dimensions()), (400 * 300 * 3, (400, 300)));
     drop(reduced);
     assert!(decode_within(&budget, b"no picture", &limits, Detail::Whole).is_err());
-    let cut = decode_within(&budget, &file(&slope(90, 90).into(), ImageFormat::Png)[..400], &limits, Detail::Whole);
+    let cut = decode_within(
+        &budget,
+        &file(&slope(90, 90).into(), ImageFormat::Png)[..400],
+        &limits,
+        Detail::Whole,
+    );
     assert!(cut.is_err());
     assert_eq!(budget.taken(), 0, "what fails gives its part back");
 }
@@ -103,7 +134,10 @@ fn a_held_picture_keeps_its_part_of_the_budget() {
 fn more_than_the_whole_budget_is_decoded_alone() {
     let budget = Budget::new(1000);
     let jpeg = file(&slope(64, 64).into(), ImageFormat::Jpeg);
-    let decode_one = || decode_within(&budget, &jpeg, &PictureLimits::default(), Detail::Whole).map(|picture| picture.width);
+    let decode_one = || {
+        decode_within(&budget, &jpeg, &PictureLimits::default(), Detail::Whole)
+            .map(|picture| picture.width)
+    };
     std::thread::scope(|scope| {
         let threads = [(); 4].map(|()| scope.spawn(decode_one));
         for thread in threads {

@@ -34,7 +34,10 @@ impl BatchSettings {
             return Err(SettingsError::value("batch.max_bytes", "must be at least 1"));
         }
         if self.max_wait > Duration::from_secs(300) {
-            return Err(SettingsError::value("batch.max_wait", "must be at most 5m, far below the broker's consumer timeout"));
+            return Err(SettingsError::value(
+                "batch.max_wait",
+                "must be at most 5m, far below the broker's consumer timeout",
+            ));
         }
         Ok(())
     }
@@ -42,7 +45,11 @@ impl BatchSettings {
 
 /// Takes the next batch from `inbox`; `None` once the channel is closed and empty. `size_bytes` gives an item's share
 /// of `max_bytes`. While the caller is busy with one batch the next gathers in the channel and is taken at once.
-pub async fn next<T>(inbox: &mut mpsc::Receiver<T>, limits: &BatchSettings, size_bytes: impl Fn(&T) -> u64) -> Option<Vec<T>> {
+pub async fn next<T>(
+    inbox: &mut mpsc::Receiver<T>,
+    limits: &BatchSettings,
+    size_bytes: impl Fn(&T) -> u64,
+) -> Option<Vec<T>> {
     let first = inbox.recv().await?;
     let closes = Instant::now() + limits.max_wait;
     let mut bytes = size_bytes(&first);

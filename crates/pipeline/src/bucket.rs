@@ -6,7 +6,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::{Bytes, BytesMut};
@@ -50,18 +52,38 @@ impl BucketSettings {
     /// The first key that cannot be used.
     pub fn validate(&self) -> Result<(), SettingsError> {
         if self.name.is_empty() {
-            return Err(SettingsError::value("bucket.name", "is required: the bucket with the pictures"));
+            return Err(SettingsError::value(
+                "bucket.name",
+                "is required: the bucket with the pictures",
+            ));
         }
-        for (key, address) in [("bucket.endpoint", &self.endpoint), ("bucket.public_endpoint", &self.public_endpoint)] {
-            if !address.is_empty() && !url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-                return Err(SettingsError::value(key, format!("'{address}' is not an http:// or https:// address")));
+        for (key, address) in
+            [("bucket.endpoint", &self.endpoint), ("bucket.public_endpoint", &self.public_endpoint)]
+        {
+            if !address.is_empty()
+                && !url::Url::parse(address)
+                    .is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+            {
+                return Err(SettingsError::value(
+                    key,
+                    format!("'{address}' is not an http:// or https:// address"),
+                ));
             }
         }
-        if self.own_prefix.len() < 2 || !self.own_prefix.ends_with('/') || self.own_prefix.starts_with('/') {
-            return Err(SettingsError::value("bucket.own_prefix", "must be a key prefix that ends with '/'"));
+        if self.own_prefix.len() < 2
+            || !self.own_prefix.ends_with('/')
+            || self.own_prefix.starts_with('/')
+        {
+            return Err(SettingsError::value(
+                "bucket.own_prefix",
+                "must be a key prefix that ends with '/'",
+            ));
         }
         if self.access_key_id.is_empty() != self.secret_access_key.expose_secret().is_empty() {
-            return Err(SettingsError::value("bucket.access_key_id", "and bucket.secret_access_key go together"));
+            return Err(SettingsError::value(
+                "bucket.access_key_id",
+                "and bucket.secret_access_key go together",
+            ));
         }
         Ok(())
     }
@@ -84,7 +106,8 @@ impl BucketSettings {
         }
         if !self.access_key_id.is_empty() {
             options.push(("aws_access_key_id", self.access_key_id.clone()));
-            options.push(("aws_secret_access_key", self.secret_access_key.expose_secret().to_owned()));
+            options
+                .push(("aws_secret_access_key", self.secret_access_key.expose_secret().to_owned()));
         }
         options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -171,7 +194,13 @@ impl Bucket {
             );
         if !settings.access_key_id.is_empty() {
             let secret = settings.secret_access_key.expose_secret();
-            loader = loader.credentials_provider(Credentials::new(&settings.access_key_id, secret, None, None, "settings"));
+            loader = loader.credentials_provider(Credentials::new(
+                &settings.access_key_id,
+                secret,
+                None,
+                None,
+                "settings",
+            ));
         }
         let shared = loader.load().await;
         let client = |endpoint: &str| {
@@ -185,8 +214,16 @@ impl Bucket {
             }
             Client::from_conf(builder.build())
         };
-        let public = if settings.public_endpoint.is_empty() { &settings.endpoint } else { &settings.public_endpoint };
-        Self { name: settings.name.clone(), client: client(&settings.endpoint), presigner: client(public) }
+        let public = if settings.public_endpoint.is_empty() {
+            &settings.endpoint
+        } else {
+            &settings.public_endpoint
+        };
+        Self {
+            name: settings.name.clone(),
+            client: client(&settings.endpoint),
+            presigner: client(public),
+        }
     }
 
     /// Name of the bucket.
@@ -222,7 +259,12 @@ impl Bucket {
     /// # Errors
     /// The store did not answer, refused, or broke off.
     pub async fn get(&self, object: &ObjectRef, max_bytes: u64) -> Result<Fetched, BucketError> {
-        let request = self.client.get_object().bucket(&self.name).key(&object.key).if_match(format!("\"{}\"", object.etag));
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .key(&object.key)
+            .if_match(format!("\"{}\"", object.etag));
         let mut answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => {
@@ -237,13 +279,15 @@ impl Bucket {
         if answer.e_tag().is_some_and(|etag| unquoted(etag) != object.etag) {
             return Ok(Fetched::Changed);
         }
-        let size_bytes = answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        let size_bytes =
+            answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
         if size_bytes > max_bytes {
             return Ok(Fetched::TooLarge { size_bytes });
         }
         let mut bytes = BytesMut::with_capacity(usize::try_from(size_bytes).unwrap_or(0));
         while let Some(chunk) = answer.body.next().await {
-            let chunk = chunk.map_err(|error| self.broken("GET", &object.key, &error.to_string()))?;
+            let chunk =
+                chunk.map_err(|error| self.broken("GET", &object.key, &error.to_string()))?;
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
                 return Ok(Fetched::TooLarge { size_bytes: (bytes.len() + chunk.len()) as u64 });
             }
@@ -257,12 +301,25 @@ impl Bucket {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn list_page(&self, prefix: &str, token: Option<String>) -> Result<Page, BucketError> {
-        let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(token);
+    pub async fn list_page(
+        &self,
+        prefix: &str,
+        token: Option<String>,
+    ) -> Result<Page, BucketError> {
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .prefix(prefix)
+            .set_continuation_token(token);
         let page = request.send().await.map_err(|error| self.error("LIST", prefix, &error))?;
         let next = page.next_continuation_token().map(str::to_owned);
         if page.is_truncated() == Some(true) && next.is_none() {
-            return Err(self.broken("LIST", prefix, "the store says that more follows but gives no continuation token"));
+            return Err(self.broken(
+                "LIST",
+                prefix,
+                "the store says that more follows but gives no continuation token",
+            ));
         }
         let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
             Some(ObjectRef {
@@ -280,10 +337,16 @@ impl Bucket {
     ///
     /// # Errors
     /// The store did not answer, refused or broke off, or the object is larger than `max_bytes`.
-    pub async fn read(&self, key: &str, max_bytes: u64) -> Result<Option<(Bytes, String)>, BucketError> {
+    pub async fn read(
+        &self,
+        key: &str,
+        max_bytes: u64,
+    ) -> Result<Option<(Bytes, String)>, BucketError> {
         let mut answer = match self.client.get_object().bucket(&self.name).key(key).send().await {
             Ok(answer) => answer,
-            Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => return Ok(None),
+            Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => {
+                return Ok(None);
+            }
             Err(error) => return Err(self.error("GET", key, &error)),
         };
         let etag = unquoted(answer.e_tag().unwrap_or_default());
@@ -302,7 +365,12 @@ impl Bucket {
     ///
     /// # Errors
     /// The store did not answer or refused for another reason.
-    pub async fn write(&self, key: &str, body: Bytes, only: Only) -> Result<Option<String>, BucketError> {
+    pub async fn write(
+        &self,
+        key: &str,
+        body: Bytes,
+        only: Only,
+    ) -> Result<Option<String>, BucketError> {
         let mut request = self.client.put_object().bucket(&self.name).key(key).body(body.into());
         match only {
             Only::Always => {}
@@ -312,7 +380,12 @@ impl Bucket {
         match request.send().await {
             Ok(answer) => Ok(Some(unquoted(answer.e_tag().unwrap_or_default()))),
             // 404: what had to be replaced is gone. 409: another write is under way.
-            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) && error.code() != Some("NoSuchBucket") => Ok(None),
+            Err(error)
+                if matches!(status(&error), Some(404 | 409 | 412))
+                    && error.code() != Some("NoSuchBucket") =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(self.error("PUT", key, &error)),
         }
     }
@@ -331,13 +404,23 @@ impl Bucket {
     ///
     /// # Errors
     /// No credentials to sign with, or a lifetime the protocol does not allow (over 7 days).
-    pub async fn presigned_get(&self, key: &str, lifetime: Duration, saves: bool) -> Result<String, BucketError> {
-        let config = PresigningConfig::expires_in(lifetime).map_err(|error| self.broken("presign", key, &error.to_string()))?;
+    pub async fn presigned_get(
+        &self,
+        key: &str,
+        lifetime: Duration,
+        saves: bool,
+    ) -> Result<String, BucketError> {
+        let config = PresigningConfig::expires_in(lifetime)
+            .map_err(|error| self.broken("presign", key, &error.to_string()))?;
         let name = utf8_percent_encode(key.rsplit('/').next().unwrap_or(key), NON_ALPHANUMERIC);
         let get = self.presigner.get_object().bucket(&self.name).key(key);
-        let get = get.set_response_content_disposition(saves.then(|| format!("attachment; filename*=UTF-8''{name}")));
+        let get = get.set_response_content_disposition(
+            saves.then(|| format!("attachment; filename*=UTF-8''{name}")),
+        );
         let request = get.presigned(config).await;
-        request.map(|signed| signed.uri().to_owned()).map_err(|error| self.error("presign", key, &error))
+        request
+            .map(|signed| signed.uri().to_owned())
+            .map_err(|error| self.error("presign", key, &error))
     }
 
     /// A link with which anyone may write `key` for `lifetime`: so many bytes of this type, sent with `content-type` and
@@ -352,30 +435,54 @@ impl Bucket {
         size_bytes: u64,
         lifetime: Duration,
     ) -> Result<String, BucketError> {
-        let broken = |error: &dyn std::fmt::Display| self.broken("presign", key, &error.to_string());
+        let broken =
+            |error: &dyn std::fmt::Display| self.broken("presign", key, &error.to_string());
         let config = PresigningConfig::expires_in(lifetime).map_err(|error| broken(&error))?;
         let length = i64::try_from(size_bytes).map_err(|error| broken(&error))?;
-        let put = self.presigner.put_object().bucket(&self.name).key(key).content_type(content_type).content_length(length);
+        let put = self
+            .presigner
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .content_type(content_type)
+            .content_length(length);
         let request = put.if_none_match("*").presigned(config).await;
-        request.map(|signed| signed.uri().to_owned()).map_err(|error| self.error("presign", key, &error))
+        request
+            .map(|signed| signed.uri().to_owned())
+            .map_err(|error| self.error("presign", key, &error))
     }
 
-    fn error<E>(&self, operation: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> BucketError
+    fn error<E>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> BucketError
     where
         E: std::error::Error + 'static,
     {
         let away = matches!(error, SdkError::DispatchFailure(_) | SdkError::TimeoutError(_));
         let reason = match status(error) {
-            Some(403) => "the store refused (403): check bucket.access_key_id and what it may do".to_owned(),
-            Some(404) => format!("the store answered 404: check that bucket.name '{}' exists", self.name),
+            Some(403) => {
+                "the store refused (403): check bucket.access_key_id and what it may do".to_owned()
+            }
+            Some(404) => {
+                format!("the store answered 404: check that bucket.name '{}' exists", self.name)
+            }
             _ => DisplayErrorContext(error).to_string(),
         };
-        let store_may_be_away = away || matches!(status(error), Some(401 | 403 | 404 | 429 | 500..=599));
+        let store_may_be_away =
+            away || matches!(status(error), Some(401 | 403 | 404 | 429 | 500..=599));
         BucketError { store_may_be_away, ..self.broken(operation, key, &reason) }
     }
 
     fn broken(&self, operation: &'static str, key: &str, reason: &str) -> BucketError {
-        BucketError { operation, target: format!("{}/{key}", self.name), reason: reason.to_owned(), store_may_be_away: false }
+        BucketError {
+            operation,
+            target: format!("{}/{key}", self.name),
+            reason: reason.to_owned(),
+            store_may_be_away: false,
+        }
     }
 }
 

@@ -46,8 +46,14 @@ impl AmqpSettings {
             return Err(SettingsError::value("amqp.url", "is not an amqp:// or amqps:// address"));
         }
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if self.namespace.is_empty() || self.namespace.len() > 100 || !self.namespace.chars().all(named) {
-            return Err(SettingsError::value("amqp.namespace", "must be 1 to 100 of the characters a-z A-Z 0-9 . - _"));
+        if self.namespace.is_empty()
+            || self.namespace.len() > 100
+            || !self.namespace.chars().all(named)
+        {
+            return Err(SettingsError::value(
+                "amqp.namespace",
+                "must be 1 to 100 of the characters a-z A-Z 0-9 . - _",
+            ));
         }
         if !(1..=5000).contains(&self.prefetch) {
             return Err(SettingsError::value("amqp.prefetch", "must be from 1 to 5000"));
@@ -76,7 +82,9 @@ pub enum BrokerError {
         reason: String,
     },
     /// Somebody else looks at the same dead letters.
-    #[error("the dead letters in queue '{0}' are held by another process (a listing or a replay): try again in a moment")]
+    #[error(
+        "the dead letters in queue '{0}' are held by another process (a listing or a replay): try again in a moment"
+    )]
     Busy(String),
 }
 
@@ -96,7 +104,12 @@ impl BrokerError {
 /// The broker is not reachable within ten seconds or refuses.
 pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, BrokerError> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect(settings.url.expose_secret(), properties)).await {
+    match tokio::time::timeout(
+        CONNECT_TIMEOUT,
+        Connection::connect(settings.url.expose_secret(), properties),
+    )
+    .await
+    {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(BrokerError::Connect(error.to_string())),
         Err(_) => Err(BrokerError::Connect(format!("no answer within {CONNECT_TIMEOUT:?}"))),
@@ -105,14 +118,18 @@ pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, 
 
 /// Gives up a conversation with the broker that takes too long: a request that was under way when the connection broke
 /// may never be answered.
-pub(crate) async fn in_time<T>(conversation: impl Future<Output = Result<T, BrokerError>>) -> Result<T, BrokerError> {
+pub(crate) async fn in_time<T>(
+    conversation: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
     let late = |_| Err(BrokerError::Lost(format!("no answer within {CONVERSATION_TIMEOUT:?}")));
     tokio::time::timeout(CONVERSATION_TIMEOUT, conversation).await.unwrap_or_else(late)
 }
 
 /// Closes a connection without waiting for ever.
 pub async fn close(connection: Connection) {
-    if let Err(error) = tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "finished".into())).await {
+    if let Err(error) =
+        tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "finished".into())).await
+    {
         tracing::debug!(%error, "the broker did not confirm the close");
     }
 }

@@ -21,7 +21,12 @@ const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// Serves until shutdown, and then until the requests that have begun are answered. Closes connections on which the headers of a
 /// request, the first or a further one, are not there within `headers_within`.
-pub(crate) async fn serve(listener: TcpListener, router: Router, headers_within: Duration, shutdown: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    headers_within: Duration,
+    shutdown: CancellationToken,
+) {
     // Of HTTP/1 alone: what tells it from HTTP/2 waits without a limit for the bytes that make the difference.
     let mut http = Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(headers_within);
@@ -88,7 +93,12 @@ mod tests {
             let ended = timeout(WITHIN * 120, socket.read_to_end(&mut said)).await;
             assert!(ended.is_ok(), "{opening:?} is kept");
             assert!(begun.elapsed() >= WITHIN, "{opening:?} had {:?} only", begun.elapsed());
-            assert_eq!(said.ends_with(b"here"), opening == whole, "{opening:?}: {}", String::from_utf8_lossy(&said));
+            assert_eq!(
+                said.ends_with(b"here"),
+                opening == whole,
+                "{opening:?}: {}",
+                String::from_utf8_lossy(&said)
+            );
         }
         shutdown.cancel();
         server.await.unwrap();

@@ -68,9 +68,24 @@ impl Consumer {
         let (asking, asked) = mpsc::channel(1);
         let (waiting, waits) = watch::channel(false);
         let topology = Topology::new(&settings.namespace);
-        let link = Link { settings, topology, name, stage, health, suspects: waiting, stop: stop.clone(), close: close.clone() };
+        let link = Link {
+            settings,
+            topology,
+            name,
+            stage,
+            health,
+            suspects: waiting,
+            stop: stop.clone(),
+            close: close.clone(),
+        };
         let task = tokio::spawn(link.run(outbox, asked));
-        Self { deliveries, suspects: Suspects { waits, asking, not_before: Instant::now() }, stop, close, task }
+        Self {
+            deliveries,
+            suspects: Suspects { waits, asking, not_before: Instant::now() },
+            stop,
+            close,
+            task,
+        }
     }
 
     /// The next delivery; `None` once stopped.
@@ -183,7 +198,8 @@ impl Link {
                 Err(error) => Err(error),
             };
             if let Err(error) = ended {
-                metrics::counter!("bucketlens_broker_reconnects_total", "role" => "consumer").increment(1);
+                metrics::counter!("bucketlens_broker_reconnects_total", "role" => "consumer")
+                    .increment(1);
                 self.health.trouble("consumer", error.to_string());
                 tracing::warn!(%error, stage = %self.stage, "consumer will connect again");
                 tokio::select! {
@@ -195,8 +211,11 @@ impl Link {
     }
 
     async fn open(&self) -> Result<Open, BrokerError> {
-        let connection = connection::connect(&self.settings, &format!("{} consumer", self.name)).await?;
-        self.topology.ensure(&connection, self.settings.topology, std::slice::from_ref(&self.stage)).await?;
+        let connection =
+            connection::connect(&self.settings, &format!("{} consumer", self.name)).await?;
+        self.topology
+            .ensure(&connection, self.settings.topology, std::slice::from_ref(&self.stage))
+            .await?;
         self.look_for_suspects(&connection).await?;
         let suspects = connection.create_channel().await.map_err(BrokerError::lost)?;
         Ok(Open { connection, suspects, lanes: None })
@@ -270,10 +289,15 @@ impl Link {
         }
     }
 
-    async fn suspect(&self, channel: &Channel) -> Result<Option<lapin::message::Delivery>, BrokerError> {
+    async fn suspect(
+        &self,
+        channel: &Channel,
+    ) -> Result<Option<lapin::message::Delivery>, BrokerError> {
         let queue = self.topology.suspect_queue(&self.stage);
         let got = channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await;
-        Ok(got.map_err(|error| BrokerError::topology("queue", &queue, error))?.map(|message| message.delivery))
+        Ok(got
+            .map_err(|error| BrokerError::topology("queue", &queue, error))?
+            .map(|message| message.delivery))
     }
 
     /// Takes no more, hands out what had arrived, and closes once all of it is settled.
@@ -291,7 +315,10 @@ impl Link {
         // Only the answer to the close of a channel says that its acks have arrived.
         let feeds = lanes.iter().flat_map(|lanes| [&lanes.work.channel, &lanes.bulk.channel]);
         for channel in feeds.chain([&suspects]) {
-            if tokio::time::timeout(CANCEL_TIMEOUT, channel.close(200, "finished".into())).await.is_err() {
+            if tokio::time::timeout(CANCEL_TIMEOUT, channel.close(200, "finished".into()))
+                .await
+                .is_err()
+            {
                 tracing::debug!("the broker did not confirm the close of a channel");
             }
         }
@@ -318,15 +345,24 @@ impl Lanes {
         let prefetch = link.settings.prefetch;
         Ok(Self {
             work: Feed::open(connection, &link.topology.work_queue(&link.stage), prefetch).await?,
-            bulk: Feed::open(connection, &link.topology.bulk_queue(&link.stage), (prefetch / 2).max(1)).await?,
+            bulk: Feed::open(
+                connection,
+                &link.topology.bulk_queue(&link.stage),
+                (prefetch / 2).max(1),
+            )
+            .await?,
         })
     }
 
     /// The next message; waits for ever while the lanes are not open.
-    async fn next(lanes: &mut Option<Self>, bulk_first: bool) -> Result<(Lane, lapin::message::Delivery), BrokerError> {
+    async fn next(
+        lanes: &mut Option<Self>,
+        bulk_first: bool,
+    ) -> Result<(Lane, lapin::message::Delivery), BrokerError> {
         let Some(Self { work, bulk }) = lanes else { return std::future::pending().await };
         let (work, bulk) = ((Lane::Work, work), (Lane::Bulk, bulk));
-        let ((first_lane, first), (second_lane, second)) = if bulk_first { (bulk, work) } else { (work, bulk) };
+        let ((first_lane, first), (second_lane, second)) =
+            if bulk_first { (bulk, work) } else { (work, bulk) };
         tokio::select! {
             biased;
             message = first.consumer.next() => Ok((first_lane, Feed::checked(message)?)),
@@ -338,12 +374,15 @@ impl Lanes {
     async fn cancel(&mut self) -> Vec<(Lane, lapin::message::Delivery)> {
         let mut rest = Vec::new();
         for (lane, feed) in [(Lane::Work, &mut self.work), (Lane::Bulk, &mut self.bulk)] {
-            let cancel = feed.channel.basic_cancel(feed.consumer.tag(), BasicCancelOptions::default());
+            let cancel =
+                feed.channel.basic_cancel(feed.consumer.tag(), BasicCancelOptions::default());
             if !matches!(tokio::time::timeout(CANCEL_TIMEOUT, cancel).await, Ok(Ok(()))) {
                 tracing::debug!("the broker did not confirm the cancel");
             }
             // A confirmed cancel ends the stream behind the last message; without it, what is here is all there will be.
-            while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_millis(100), feed.consumer.next()).await {
+            while let Ok(Some(Ok(message))) =
+                tokio::time::timeout(Duration::from_millis(100), feed.consumer.next()).await
+            {
                 rest.push((lane, message));
             }
         }
@@ -357,18 +396,31 @@ struct Feed {
 }
 
 impl Feed {
-    async fn open(connection: &Connection, queue: &str, prefetch: u16) -> Result<Self, BrokerError> {
+    async fn open(
+        connection: &Connection,
+        queue: &str,
+        prefetch: u16,
+    ) -> Result<Self, BrokerError> {
         let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
         channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(BrokerError::lost)?;
         let consumer = channel
-            .basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
+            .basic_consume(
+                queue.into(),
+                "".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
             .await
             .map_err(|error| BrokerError::topology("queue", queue, error))?;
         Ok(Self { channel, consumer })
     }
 
     // The end of the stream is no clean stop either: the broker cancels consumers whose queue is deleted.
-    fn checked(message: Option<lapin::Result<lapin::message::Delivery>>) -> Result<lapin::message::Delivery, BrokerError> {
-        message.ok_or_else(|| BrokerError::Lost("the broker cancelled the consumer".into()))?.map_err(BrokerError::lost)
+    fn checked(
+        message: Option<lapin::Result<lapin::message::Delivery>>,
+    ) -> Result<lapin::message::Delivery, BrokerError> {
+        message
+            .ok_or_else(|| BrokerError::Lost("the broker cancelled the consumer".into()))?
+            .map_err(BrokerError::lost)
     }
 }

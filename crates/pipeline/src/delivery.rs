@@ -63,19 +63,38 @@ impl Delivery {
         let redelivered = if message.redelivered { "true" } else { "false" };
         metrics::counter!("bucketlens_deliveries_total", "redelivered" => redelivered).increment(1);
         let table = message.properties.headers().clone().unwrap_or_default();
-        let number = |name: &str| table.inner().get(name).and_then(text).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0);
-        let (attempt, crashes) = (number("bl-attempt"), number("x-delivery-count").saturating_add(number("bl-crashes")));
+        let number = |name: &str| {
+            table
+                .inner()
+                .get(name)
+                .and_then(text)
+                .and_then(|value| value.parse::<u32>().ok())
+                .unwrap_or(0)
+        };
+        let (attempt, crashes) =
+            (number("bl-attempt"), number("x-delivery-count").saturating_add(number("bl-crashes")));
         let mut own = FieldTable::default();
-        for (name, value) in table.inner().iter().filter(|(name, _)| name.as_str().starts_with("bl-")) {
+        for (name, value) in
+            table.inner().iter().filter(|(name, _)| name.as_str().starts_with("bl-"))
+        {
             own.insert(name.clone(), value.clone());
         }
         Self {
             body: message.data,
-            message_id: message.properties.message_id().as_ref().map(|id| id.to_string()).unwrap_or_default(),
+            message_id: message
+                .properties
+                .message_id()
+                .as_ref()
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
             lane,
             attempt,
             crashes,
-            headers: own.inner().iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect(),
+            headers: own
+                .inner()
+                .iter()
+                .filter_map(|(name, value)| Some((name.to_string(), text(value)?)))
+                .collect(),
             own,
             acker: message.acker,
             _loan: Arc::clone(loan),

@@ -45,7 +45,8 @@ impl Queues {
             return Ok(*depths);
         }
         let asked = tokio::time::timeout(LIMIT, self.ask(&mut link.connection, stage)).await;
-        let asked = asked.unwrap_or_else(|_| Err(BrokerError::Lost(format!("no answer within {LIMIT:?}"))));
+        let asked =
+            asked.unwrap_or_else(|_| Err(BrokerError::Lost(format!("no answer within {LIMIT:?}"))));
         match &asked {
             Ok(depths) => drop(link.seen.insert(stage.clone(), (*depths, Instant::now()))),
             Err(_) => link.connection = None,
@@ -53,7 +54,11 @@ impl Queues {
         asked
     }
 
-    async fn ask(&self, connection: &mut Option<Connection>, stage: &StageName) -> Result<Depths, BrokerError> {
+    async fn ask(
+        &self,
+        connection: &mut Option<Connection>,
+        stage: &StageName,
+    ) -> Result<Depths, BrokerError> {
         let live = match connection.take().filter(|connection| connection.status().connected()) {
             Some(live) => live,
             None => connection::connect(&self.settings, "status").await?,

@@ -100,9 +100,18 @@ struct Object {
 ///
 /// # Errors
 /// The body is not JSON, or has records of another shape.
-pub fn parse_notification(body: &[u8], source: EventSource, via: Via) -> Result<Vec<ObjectEvent>, EventError> {
+pub fn parse_notification(
+    body: &[u8],
+    source: EventSource,
+    via: Via,
+) -> Result<Vec<ObjectEvent>, EventError> {
     let notification: Notification = serde_json::from_slice(body)?;
-    Ok(notification.records.unwrap_or_default().into_iter().filter_map(|record| to_event(record, source, via)).collect())
+    Ok(notification
+        .records
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|record| to_event(record, source, via))
+        .collect())
 }
 
 fn to_event(record: Record, source: EventSource, via: Via) -> Option<ObjectEvent> {
@@ -117,7 +126,8 @@ fn to_event(record: Record, source: EventSource, via: Via) -> Option<ObjectEvent
         (EventSource::Auto, "minio:s3") => EventSource::Minio,
         (named, _) => named,
     };
-    let as_stored = matches!((source, via), (EventSource::Ceph, _) | (EventSource::Minio, Via::Listen));
+    let as_stored =
+        matches!((source, via), (EventSource::Ceph, _) | (EventSource::Minio, Via::Listen));
     let (bucket, raw) = (record.s3.bucket.name, record.s3.object.key);
     let (key, other_key) = match form_decoded(&raw) {
         None => (raw, None),
@@ -148,7 +158,12 @@ mod tests {
     /// Both readings of a key sent by `source`.
     fn read(key: &str, source: &str, set: EventSource, via: Via) -> (String, Option<String>) {
         let object = serde_json::json!({ "key": key, "size": "12", "eTag": "x", "versionId": "", "sequencer": "0A" });
-        let mut events = parse_notification(&body("s3:ObjectCreated:Put", source, &object.to_string()), set, via).unwrap();
+        let mut events = parse_notification(
+            &body("s3:ObjectCreated:Put", source, &object.to_string()),
+            set,
+            via,
+        )
+        .unwrap();
         let event = events.pop().unwrap();
         (event.key, event.other_key)
     }
@@ -172,13 +187,24 @@ mod tests {
             ("rustfs:s3", Auto, Listen, decoded),
         ] {
             let other = if key == encoded { decoded } else { encoded };
-            assert_eq!(read(encoded, source, set, via), (key.into(), Some(other.into())), "{source} {set:?} {via:?}");
+            assert_eq!(
+                read(encoded, source, set, via),
+                (key.into(), Some(other.into())),
+                "{source} {set:?} {via:?}"
+            );
         }
     }
 
     #[test]
     fn a_key_with_one_reading_has_no_other() {
-        for key in ["plain.jpg", "/leading/slash.jpg", "海/😀.jpg", "50%FF.jpg", "", "quote\" and \\ line\n.jpg"] {
+        for key in [
+            "plain.jpg",
+            "/leading/slash.jpg",
+            "海/😀.jpg",
+            "50%FF.jpg",
+            "",
+            "quote\" and \\ line\n.jpg",
+        ] {
             for via in [Via::Push, Via::Listen] {
                 assert_eq!(read(key, "minio:s3", EventSource::Auto, via), (key.into(), None));
             }
@@ -190,7 +216,12 @@ mod tests {
         for name in ["s3:ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"] {
             let body = body(name, "minio:s3", r#"{"key":"x","versionId":""}"#);
             let events = parse_notification(&body, EventSource::Auto, Via::Push).unwrap();
-            let removed = ObjectEvent { change: Change::Removed, bucket: "pics".into(), key: "x".into(), other_key: None };
+            let removed = ObjectEvent {
+                change: Change::Removed,
+                bucket: "pics".into(),
+                key: "x".into(),
+                other_key: None,
+            };
             assert_eq!(events, vec![removed]);
         }
     }
@@ -203,18 +234,29 @@ mod tests {
             r#"{{"EventName":"x","Key":"pics/1","Records":[{record},{},{record}]}}"#,
             record.replace("Created:Put", "Tagging:Put")
         );
-        assert_eq!(parse_notification(many.as_bytes(), EventSource::Auto, Via::Push).unwrap().len(), 2);
+        assert_eq!(
+            parse_notification(many.as_bytes(), EventSource::Auto, Via::Push).unwrap().len(),
+            2
+        );
     }
 
     #[test]
     fn pings_and_test_events_are_no_events_and_garbage_is_an_error() {
-        for quiet in
-            [r#"{"Records":null}"#, r#"{"Records":[]}"#, r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#]
-        {
-            assert_eq!(parse_notification(quiet.as_bytes(), EventSource::Auto, Via::Listen).unwrap(), vec![]);
+        for quiet in [
+            r#"{"Records":null}"#,
+            r#"{"Records":[]}"#,
+            r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#,
+        ] {
+            assert_eq!(
+                parse_notification(quiet.as_bytes(), EventSource::Auto, Via::Listen).unwrap(),
+                vec![]
+            );
         }
         for bad in ["", "[]x", "{\"Records\":[{}]}", "\u{0}"] {
-            assert!(parse_notification(bad.as_bytes(), EventSource::Auto, Via::Push).is_err(), "{bad}");
+            assert!(
+                parse_notification(bad.as_bytes(), EventSource::Auto, Via::Push).is_err(),
+                "{bad}"
+            );
         }
     }
 }

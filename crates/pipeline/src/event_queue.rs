@@ -65,14 +65,23 @@ struct Link {
     consumer: Consumer,
 }
 
-async fn open(settings: &AmqpSettings, topology: &Topology, name: &str) -> Result<Link, BrokerError> {
+async fn open(
+    settings: &AmqpSettings,
+    topology: &Topology,
+    name: &str,
+) -> Result<Link, BrokerError> {
     let connection = connection::connect(settings, &format!("{name} events")).await?;
     topology.ensure_events(&connection, settings.topology).await?;
     let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.map_err(BrokerError::lost)?;
     let queue = topology.events();
     let consumer = channel
-        .basic_consume(queue.as_str().into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
+        .basic_consume(
+            queue.as_str().into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
         .await
         .map_err(|error| BrokerError::topology("queue", &queue, error))?;
     Ok(Link { connection, _channel: channel, consumer })
@@ -126,7 +135,10 @@ impl Link {
 async fn act_on<F: Future<Output = ()>>(message: Delivery, act: &impl Fn(Vec<u8>) -> F) {
     act(message.data).await;
     // An ack that does not arrive only means another delivery.
-    if !matches!(tokio::time::timeout(SETTLE_TIMEOUT, message.acker.ack(BasicAckOptions::default())).await, Ok(Ok(true))) {
+    if !matches!(
+        tokio::time::timeout(SETTLE_TIMEOUT, message.acker.ack(BasicAckOptions::default())).await,
+        Ok(Ok(true))
+    ) {
         metrics::counter!("bucketlens_settle_lost_total").increment(1);
     }
 }

@@ -31,7 +31,9 @@ impl<S: Stage> Session<S> {
         let claim = match ready {
             Ready::Decoded { input, size_bytes } => {
                 metrics::counter!("bucketlens_fetches_saved_total").increment(1);
-                let _ = decoded.send(Decoded { object, input, size_bytes: charged(size_bytes), fresh }).await;
+                let _ = decoded
+                    .send(Decoded { object, input, size_bytes: charged(size_bytes), fresh })
+                    .await;
                 return;
             }
             Ready::Fetch(claim) => claim,
@@ -55,7 +57,9 @@ impl<S: Stage> Session<S> {
                 let _ = decoded.send(Decoded { object, input, size_bytes, fresh }).await;
             }
             Ok(Ok(Err(failure))) => self.settle(&object, failure.into()).await,
-            Ok(Err(panic)) => self.settle(&object, Failure::dead_letter("decode_panic", panic).into()).await,
+            Ok(Err(panic)) => {
+                self.settle(&object, Failure::dead_letter("decode_panic", panic).into()).await
+            }
             Err(_) => self.settle(&object, decode_timeout(limit).into()).await,
         }
         // Held until the batch has taken it, so that decoded pictures do not pile up while the model is slow.
@@ -92,7 +96,9 @@ impl<S: Stage> Session<S> {
             Fetched::Changed => Outcome::Superseded,
             Fetched::TooLarge { size_bytes } => {
                 let limit = self.parts.fetch.max_object_bytes;
-                let reason = format!("the object has {size_bytes} bytes, more than fetch.max_object_bytes = {limit}");
+                let reason = format!(
+                    "the object has {size_bytes} bytes, more than fetch.max_object_bytes = {limit}"
+                );
                 Failure::dead_letter("too_many_bytes", reason).into()
             }
         };
@@ -103,6 +109,8 @@ impl<S: Stage> Session<S> {
 
 fn decode_timeout(limit: Duration) -> Failure {
     let limit = humantime::format_duration(limit);
-    let reason = format!("decoding took longer than fetch.decode_timeout = {limit}; its thread works on until it is through");
+    let reason = format!(
+        "decoding took longer than fetch.decode_timeout = {limit}; its thread works on until it is through"
+    );
     Failure::dead_letter("decode_timeout", reason)
 }

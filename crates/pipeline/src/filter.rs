@@ -43,7 +43,11 @@ impl KeyFilter {
             own_prefix: own_prefix.to_owned(),
             prefix: settings.prefix.clone(),
             suffixes: settings.suffixes.iter().map(|s| s.to_lowercase()).collect(),
-            include: if settings.include.is_empty() { None } else { Some(globs("filter.include", &settings.include)?) },
+            include: if settings.include.is_empty() {
+                None
+            } else {
+                Some(globs("filter.include", &settings.include)?)
+            },
             exclude: globs("filter.exclude", &settings.exclude)?,
         })
     }
@@ -84,8 +88,12 @@ mod tests {
 
     fn filter(prefix: &str, suffixes: &[&str], include: &[&str], exclude: &[&str]) -> KeyFilter {
         let own = |list: &[&str]| list.iter().map(|s| s.to_string()).collect();
-        let settings =
-            FilterSettings { prefix: prefix.into(), suffixes: own(suffixes), include: own(include), exclude: own(exclude) };
+        let settings = FilterSettings {
+            prefix: prefix.into(),
+            suffixes: own(suffixes),
+            include: own(include),
+            exclude: own(exclude),
+        };
         KeyFilter::new(&settings, ".bucketlens/").unwrap()
     }
 
@@ -102,14 +110,24 @@ mod tests {
         let some = filter("photos/", &[".jpg", ".PNG"], &["photos/**/2025/*"], &["**/private-*"]);
         assert!(some.matches("photos/me/2025/a.JPG"));
         assert!(some.matches("photos/me/2025/a.png"));
-        for no in ["photo/me/2025/a.jpg", "photos/me/2025/a.gif", "photos/me/2025/x/a.jpg", "photos/me/2025/private-a.jpg"] {
+        for no in [
+            "photo/me/2025/a.jpg",
+            "photos/me/2025/a.gif",
+            "photos/me/2025/x/a.jpg",
+            "photos/me/2025/private-a.jpg",
+        ] {
             assert!(!some.matches(no), "{no}");
         }
     }
 
     #[test]
     fn a_bad_glob_names_its_setting() {
-        let settings = FilterSettings { prefix: String::new(), suffixes: vec![], include: vec!["a[".into()], exclude: vec![] };
+        let settings = FilterSettings {
+            prefix: String::new(),
+            suffixes: vec![],
+            include: vec!["a[".into()],
+            exclude: vec![],
+        };
         let error = KeyFilter::new(&settings, ".bucketlens/").unwrap_err().to_string();
         assert!(error.contains("filter.include"), "{error}");
     }

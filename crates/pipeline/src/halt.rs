@@ -77,7 +77,11 @@ impl Halt<'_> {
             return false;
         }
         metrics::counter!("bucketlens_halts_total", "class" => failure.class).increment(1);
-        tracing::error!(class = failure.class, reason = failure.reason, "halted, nothing is taken until this works again");
+        tracing::error!(
+            class = failure.class,
+            reason = failure.reason,
+            "halted, nothing is taken until this works again"
+        );
         self.halts.lock().1.insert(self.number, failure.to_string());
         health.trouble(CONDITION, format!("halted: {failure}"));
         let since = *self.since.get_or_insert_with(Instant::now);

@@ -37,12 +37,18 @@ impl Health {
     /// What is not fine, by name; empty when ready.
     pub fn troubles(&self) -> BTreeMap<String, String> {
         let conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
-        conditions.iter().filter_map(|(name, trouble)| Some((name.clone(), trouble.clone()?))).collect()
+        conditions
+            .iter()
+            .filter_map(|(name, trouble)| Some((name.clone(), trouble.clone()?)))
+            .collect()
     }
 
     /// Says something about the process that is as somebody wants it, such as a pause. It changes nothing about being ready.
     pub fn note(&self, name: &str, text: impl Into<String>) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).insert(self.full(name), text.into());
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(self.full(name), text.into());
     }
 
     /// What was noted holds no longer.
@@ -56,7 +62,10 @@ impl Health {
     }
 
     fn set(&self, name: &str, trouble: Option<String>) {
-        self.conditions.lock().unwrap_or_else(PoisonError::into_inner).insert(self.full(name), trouble);
+        self.conditions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(self.full(name), trouble);
     }
 
     fn full(&self, name: &str) -> String {

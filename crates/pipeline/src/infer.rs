@@ -32,7 +32,9 @@ impl<S: Stage> Session<S> {
             for (Decoded { object, input, .. }, source) in members.into_iter().zip(sources) {
                 let result = match source {
                     Source::Known(output) => Ok(output),
-                    Source::Inferred(place) => inferred.get(place).cloned().unwrap_or_else(|| Err(no_output())),
+                    Source::Inferred(place) => {
+                        inferred.get(place).cloned().unwrap_or_else(|| Err(no_output()))
+                    }
                 };
                 match result {
                     Ok(output) => rows.push(Finished { object, input, output }),
@@ -46,7 +48,10 @@ impl<S: Stage> Session<S> {
     }
 
     /// A result for each distinct member. `None`: the session has ended.
-    async fn infer_all(self: &Arc<Self>, run: &Arc<Run<S::Input>>) -> Option<Vec<Result<S::Output, Failure>>> {
+    async fn infer_all(
+        self: &Arc<Self>,
+        run: &Arc<Run<S::Input>>,
+    ) -> Option<Vec<Result<S::Output, Failure>>> {
         let mut halt = self.halts.halt();
         loop {
             let results = self.infer_by_halves(run).await?;
@@ -54,8 +59,13 @@ impl<S: Stage> Session<S> {
             let broken = match results.as_slice() {
                 [] | [_] => None,
                 all => {
-                    let alone = |result: &Result<_, Failure>| result.as_ref().is_err_and(|alone| alone.action == Action::Retry);
-                    all.iter().all(alone).then(|| all.iter().find_map(|result| result.as_ref().err())).flatten()
+                    let alone = |result: &Result<_, Failure>| {
+                        result.as_ref().is_err_and(|alone| alone.action == Action::Retry)
+                    };
+                    all.iter()
+                        .all(alone)
+                        .then(|| all.iter().find_map(|result| result.as_ref().err()))
+                        .flatten()
                 }
             };
             let Some(failure) = broken else { return Some(results) };
@@ -68,7 +78,10 @@ impl<S: Stage> Session<S> {
 
     /// Runs the whole, and the halves of whatever fails: with one culprit among n that takes about 2 log₂ n runs instead of
     /// n. Results are in order.
-    async fn infer_by_halves(self: &Arc<Self>, run: &Arc<Run<S::Input>>) -> Option<Vec<Result<S::Output, Failure>>> {
+    async fn infer_by_halves(
+        self: &Arc<Self>,
+        run: &Arc<Run<S::Input>>,
+    ) -> Option<Vec<Result<S::Output, Failure>>> {
         let mut results = Vec::with_capacity(run.distinct.len());
         let whole = 0..run.distinct.len();
         let mut left = vec![whole];
@@ -86,22 +99,32 @@ impl<S: Stage> Session<S> {
     }
 
     /// Runs the model over some of the distinct members; waits out a halt. `None`: the session has ended.
-    async fn infer(self: &Arc<Self>, run: &Arc<Run<S::Input>>, range: Range<usize>) -> Option<Result<Vec<S::Output>, Failure>> {
+    async fn infer(
+        self: &Arc<Self>,
+        run: &Arc<Run<S::Input>>,
+        range: Range<usize>,
+    ) -> Option<Result<Vec<S::Output>, Failure>> {
         let mut halt = self.halts.halt();
         loop {
             let (session, run, range) = (Arc::clone(self), Arc::clone(run), range.clone());
             let begun = Instant::now();
             let work = tokio::task::spawn_blocking(move || {
-                let inputs: Vec<_> = run.distinct[range].iter().map(|member| &run.members[*member].input).collect();
+                let inputs: Vec<_> =
+                    run.distinct[range].iter().map(|member| &run.members[*member].input).collect();
                 let outputs = session.parts.stage.infer(&inputs)?;
                 if outputs.len() == inputs.len() {
                     Ok(outputs)
                 } else {
                     let (got, asked) = (outputs.len(), inputs.len());
-                    Err(Failure::retry("inference_failed", format!("the model gave {got} outputs for {asked} pictures")))
+                    Err(Failure::retry(
+                        "inference_failed",
+                        format!("the model gave {got} outputs for {asked} pictures"),
+                    ))
                 }
             });
-            let result = work.await.unwrap_or_else(|panic| Err(Failure::dead_letter("inference_panic", panic)));
+            let result = work
+                .await
+                .unwrap_or_else(|panic| Err(Failure::dead_letter("inference_panic", panic)));
             metrics::histogram!("bucketlens_infer_seconds").record(begun.elapsed().as_secs_f64());
             match result {
                 Err(failure) if failure.action == Action::Halt => {

@@ -40,14 +40,23 @@ impl Bucket {
     /// Lists one key and tells what the store answered.
     pub async fn ask(&self) -> StoreAnswer {
         let clock = Clock::default();
-        let list = self.client.list_objects_v2().bucket(self.name()).max_keys(1).customize().interceptor(clock.clone());
+        let list = self
+            .client
+            .list_objects_v2()
+            .bucket(self.name())
+            .max_keys(1)
+            .customize()
+            .interceptor(clock.clone());
         let answer = list.send().await;
         let date = *clock.0.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(_) => StoreAnswer { status: Some(200), code: None, problem: None, date },
-            Err(error) => {
-                StoreAnswer { status: status(&error), code: error.code().map(str::to_owned), problem: Some(chain(&error)), date }
-            }
+            Err(error) => StoreAnswer {
+                status: status(&error),
+                code: error.code().map(str::to_owned),
+                problem: Some(chain(&error)),
+                date,
+            },
         }
     }
 }
@@ -82,7 +91,8 @@ impl Intercept for Clock {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date");
-        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
+        let date =
+            date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
         Ok(())
     }
@@ -128,7 +138,11 @@ pub struct Broker {
 ///
 /// # Errors
 /// The broker cannot be reached or the connection broke.
-pub async fn broker(settings: &AmqpSettings, stages: &[StageName], events: bool) -> Result<Broker, BrokerError> {
+pub async fn broker(
+    settings: &AmqpSettings,
+    stages: &[StageName],
+    events: bool,
+) -> Result<Broker, BrokerError> {
     let connection = connection::connect(settings, "doctor").await?;
     let parts = connection::in_time(parts(&connection, settings, stages, events)).await;
     connection::close(connection).await;
@@ -142,7 +156,10 @@ async fn parts(
     events: bool,
 ) -> Result<Vec<Part>, BrokerError> {
     let topology = Topology::new(&settings.namespace);
-    let mut exchanges = vec![(topology.work_exchange(), ExchangeKind::Direct), (topology.dead_exchange(), ExchangeKind::Direct)];
+    let mut exchanges = vec![
+        (topology.work_exchange(), ExchangeKind::Direct),
+        (topology.dead_exchange(), ExchangeKind::Direct),
+    ];
     let mut queues: Vec<_> = stages.iter().flat_map(|stage| topology.queues(stage)).collect();
     if events {
         exchanges.push((topology.events(), ExchangeKind::Fanout));
@@ -163,12 +180,20 @@ async fn parts(
 }
 
 // A refused declaration closes its channel, so each has its own.
-async fn exchange(connection: &Connection, name: &str, kind: ExchangeKind, compare: bool) -> Result<PartState, BrokerError> {
+async fn exchange(
+    connection: &Connection,
+    name: &str,
+    kind: ExchangeKind,
+    compare: bool,
+) -> Result<PartState, BrokerError> {
     let passive = [Some(true), compare.then_some(false)];
     for passive in passive.into_iter().flatten() {
         let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
         let options = ExchangeDeclareOptions { passive, durable: true, ..Default::default() };
-        if let Err(error) = channel.exchange_declare(name.into(), kind.clone(), options, FieldTable::default()).await {
+        if let Err(error) = channel
+            .exchange_declare(name.into(), kind.clone(), options, FieldTable::default())
+            .await
+        {
             return refused(error);
         }
         channel.close(200, "looked".into()).await.map_err(BrokerError::lost)?;
@@ -176,7 +201,11 @@ async fn exchange(connection: &Connection, name: &str, kind: ExchangeKind, compa
     Ok(PartState::Fine { messages: 0, consumers: 0 })
 }
 
-async fn queue_state(connection: &Connection, queue: &Queue, compare: bool) -> Result<PartState, BrokerError> {
+async fn queue_state(
+    connection: &Connection,
+    queue: &Queue,
+    compare: bool,
+) -> Result<PartState, BrokerError> {
     let mut state = PartState::Missing;
     let passive = [Some(true), compare.then_some(false)];
     for passive in passive.into_iter().flatten() {
@@ -184,7 +213,10 @@ async fn queue_state(connection: &Connection, queue: &Queue, compare: bool) -> R
         let options = QueueDeclareOptions { passive, durable: true, ..Default::default() };
         match channel.queue_declare(queue.name.as_str().into(), options, queue.arguments()).await {
             Ok(found) => {
-                state = PartState::Fine { messages: found.message_count(), consumers: found.consumer_count() };
+                state = PartState::Fine {
+                    messages: found.message_count(),
+                    consumers: found.consumer_count(),
+                };
             }
             Err(error) => return refused(error),
         }
@@ -232,7 +264,13 @@ fn version_in(greeting: &[u8]) -> Option<String> {
     let at = greeting.windows(ENTRY.len()).position(|window| window == ENTRY)? + ENTRY.len();
     let length = u32::from_be_bytes(greeting.get(at..at + 4)?.try_into().ok()?);
     let text = greeting.get(at + 4..)?.get(..usize::try_from(length).ok()?)?;
-    Some(text.iter().take(40).filter(|byte| byte.is_ascii_graphic()).map(|byte| char::from(*byte)).collect())
+    Some(
+        text.iter()
+            .take(40)
+            .filter(|byte| byte.is_ascii_graphic())
+            .map(|byte| char::from(*byte))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -241,7 +279,8 @@ mod tests {
 
     #[test]
     fn the_version_is_read_from_a_whole_greeting_only() {
-        let greeting = b"\x01\0\0xx\x07productS\0\0\0\x08RabbitMQ\x07versionS\0\0\0\x063.10.8\x05otherS";
+        let greeting =
+            b"\x01\0\0xx\x07productS\0\0\0\x08RabbitMQ\x07versionS\0\0\0\x063.10.8\x05otherS";
         assert_eq!(version_in(greeting).as_deref(), Some("3.10.8"));
         for cut in [10, 35, 40] {
             assert_eq!(version_in(&greeting[..cut]), None, "{cut}");

@@ -97,7 +97,10 @@ impl FromStr for StageName {
             let id = text.strip_prefix(kind.prefix()).filter(|id| check_id(id).is_ok())?;
             Some(Self::new(kind, id))
         };
-        StageKind::ALL.into_iter().find_map(named).ok_or_else(|| StageNameError(text.chars().take(100).collect()))
+        StageKind::ALL
+            .into_iter()
+            .find_map(named)
+            .ok_or_else(|| StageNameError(text.chars().take(100).collect()))
     }
 }
 
@@ -177,7 +180,9 @@ pub enum JobError {
     #[error("the message is not a job: {0}")]
     Malformed(#[from] serde_json::Error),
     /// Written by a newer release.
-    #[error("the job has version {0}, this program reads version {VERSION}: update the program and replay it")]
+    #[error(
+        "the job has version {0}, this program reads version {VERSION}: update the program and replay it"
+    )]
     UnsupportedVersion(u32),
 }
 
@@ -237,10 +242,13 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        let object =
-            ObjectRef {
-                bucket: "b".into(), key: "ключ +%.jpg".into(), etag: "e".into(), size_bytes: None, last_modified: None
-            };
+        let object = ObjectRef {
+            bucket: "b".into(),
+            key: "ключ +%.jpg".into(),
+            etag: "e".into(),
+            size_bytes: None,
+            last_modified: None,
+        };
         Job::new(StageName::embed("demo-clip"), object, Origin::Event)
     }
 
@@ -261,7 +269,16 @@ mod tests {
             let stage: StageName = text.parse().unwrap();
             assert_eq!((stage.kind(), stage.id(), &stage), (kind, id, &made));
         }
-        for bad in ["embed", "embed-", "caption", "caption-", "captions-x", "embed-A", "embed-a.b", "caption-a_b"] {
+        for bad in [
+            "embed",
+            "embed-",
+            "caption",
+            "caption-",
+            "captions-x",
+            "embed-A",
+            "embed-a.b",
+            "caption-a_b",
+        ] {
             assert!(bad.parse::<StageName>().is_err(), "{bad}");
         }
     }
@@ -274,12 +291,16 @@ mod tests {
             assert_eq!(Job::decode(&again.encode()).unwrap(), again);
             assert_eq!(again.message_id(), job().message_id());
         }
-        assert!(!String::from_utf8(job().encode()).unwrap().contains("redo"), "readers of an earlier release see what they know");
+        assert!(
+            !String::from_utf8(job().encode()).unwrap().contains("redo"),
+            "readers of an earlier release see what they know"
+        );
     }
 
     #[test]
     fn foreign_messages_have_a_class() {
-        let newer = String::from_utf8(job().encode()).unwrap().replace("\"version\":1", "\"version\":2");
+        let newer =
+            String::from_utf8(job().encode()).unwrap().replace("\"version\":1", "\"version\":2");
         assert_eq!(Job::decode(newer.as_bytes()).unwrap_err().class(), "unsupported_schema");
         assert_eq!(Job::decode(b"hello").unwrap_err().class(), "invalid_job");
         assert_eq!(Job::decode(b"{\"version\":1}").unwrap_err().class(), "invalid_job");

@@ -68,12 +68,20 @@ impl Bucket {
         );
         let settings = Builder::new()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(CONNECT_TIMEOUT).build())
+            .timeout_config(
+                TimeoutConfig::builder().operation_attempt_timeout(CONNECT_TIMEOUT).build(),
+            )
             // A quiet bucket is no stalled download; silence is watched for here.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         // The client knows no such request. It does know how to find and sign in to the store and how to stream an answer, so
         // it is given a GET whose address is replaced before it is signed.
-        let get = self.client.get_object().bucket(self.name()).key(PLACEHOLDER).customize().config_override(settings);
+        let get = self
+            .client
+            .get_object()
+            .bucket(self.name())
+            .key(PLACEHOLDER)
+            .customize()
+            .config_override(settings);
         let get = get.mutate_request(move |request| {
             let address = request.uri().split('?').next().unwrap_or_default();
             let address = address.strip_suffix(PLACEHOLDER).unwrap_or(address);
@@ -84,12 +92,17 @@ impl Bucket {
         });
         let bucket = self.name().to_owned();
         match get.send().await {
-            Ok(answer) => Ok(Listening { bucket, body: answer.body, buffer: BytesMut::new(), begun: false }),
+            Ok(answer) => {
+                Ok(Listening { bucket, body: answer.body, buffer: BytesMut::new(), begun: false })
+            }
             Err(error) => Err(match status(&error) {
-                Some(status @ (400 | 403 | 404 | 405 | 501)) => {
-                    ListenError::Refused { bucket, reason: format!("{status} {}", error.code().unwrap_or_default()) }
+                Some(status @ (400 | 403 | 404 | 405 | 501)) => ListenError::Refused {
+                    bucket,
+                    reason: format!("{status} {}", error.code().unwrap_or_default()),
+                },
+                _ => {
+                    ListenError::Broken { bucket, reason: DisplayErrorContext(&error).to_string() }
                 }
-                _ => ListenError::Broken { bucket, reason: DisplayErrorContext(&error).to_string() },
             }),
         }
     }

@@ -23,7 +23,9 @@ const MAX_ID_BYTES: usize = 64;
 
 /// A text that cannot be the id of a model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no id of a model: 1 to {MAX_ID_BYTES} lower-case letters, digits and dashes are expected")]
+#[error(
+    "'{0}' is no id of a model: 1 to {MAX_ID_BYTES} lower-case letters, digits and dashes are expected"
+)]
 pub struct ModelIdError(String);
 
 /// Checks that a text can be the id of a model.
@@ -87,7 +89,9 @@ impl Models {
     /// All removals, by stage.
     pub fn all_removals(&self) -> impl Iterator<Item = (StageName, &Removal)> {
         let models = self.removed.iter().map(|(id, removal)| (StageName::embed(id), removal));
-        models.chain(self.removed_captioners.iter().map(|(id, removal)| (StageName::caption(id), removal)))
+        models.chain(
+            self.removed_captioners.iter().map(|(id, removal)| (StageName::caption(id), removal)),
+        )
     }
 
     /// Makes a model the active one.
@@ -106,7 +110,9 @@ pub enum ModelsError {
     #[error(transparent)]
     State(#[from] StateError),
     /// Others change them all the time.
-    #[error("the state object '{0}' is changed by others again and again, nothing was changed: try again")]
+    #[error(
+        "the state object '{0}' is changed by others again and again, nothing was changed: try again"
+    )]
     Contended(String),
 }
 
@@ -123,7 +129,10 @@ pub async fn read(state: &State) -> Result<Models, StateError> {
 ///
 /// # Errors
 /// The state object cannot be read or written.
-pub async fn change<T, E>(state: &State, edit: impl Fn(&mut Models) -> Result<T, E>) -> Result<Result<T, E>, ModelsError> {
+pub async fn change<T, E>(
+    state: &State,
+    edit: impl Fn(&mut Models) -> Result<T, E>,
+) -> Result<Result<T, E>, ModelsError> {
     for _ in 0..ATTEMPTS {
         let (mut models, only) = match state.get::<Models>(STATE_NAME).await? {
             Some((models, etag)) => (models, Only::IfStill(etag)),
@@ -131,7 +140,10 @@ pub async fn change<T, E>(state: &State, edit: impl Fn(&mut Models) -> Result<T,
         };
         let before = models.clone();
         let done = edit(&mut models);
-        if done.is_err() || models == before || state.put(STATE_NAME, &models, only).await?.is_some() {
+        if done.is_err()
+            || models == before
+            || state.put(STATE_NAME, &models, only).await?.is_some()
+        {
             return Ok(done);
         }
     }
@@ -157,7 +169,10 @@ pub fn follow(state: State) -> watch::Receiver<Option<Models>> {
                 Err(error) => Some(error.to_string()),
             };
             if let Some(problem) = problem.as_ref().filter(|_| problem != last_problem) {
-                tracing::warn!(problem, "cannot tell which model is to be active, what was last known holds");
+                tracing::warn!(
+                    problem,
+                    "cannot tell which model is to be active, what was last known holds"
+                );
             }
             last_problem = problem;
             tokio::select! {
@@ -189,7 +204,11 @@ mod tests {
         models.activate("b", "a");
         assert_eq!((models.active.as_deref(), models.previous.as_deref()), (Some("b"), Some("a")));
         models.activate("b", "b");
-        assert_eq!(models.previous.as_deref(), Some("a"), "activating what is active changes nothing");
+        assert_eq!(
+            models.previous.as_deref(),
+            Some("a"),
+            "activating what is active changes nothing"
+        );
         models.activate("a", "b");
         assert_eq!((models.active.as_deref(), models.previous.as_deref()), (Some("a"), Some("b")));
     }

@@ -83,7 +83,8 @@ impl FromStr for ImageId {
     type Err = ImageIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let valid = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let valid =
+            text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         valid
             .then(|| u128::from_str_radix(text, 16).ok())
             .flatten()
@@ -110,8 +111,14 @@ mod tests {
         let id = ImageId::of("bucket", "a/b.jpg", "etag");
         assert_eq!(id.to_string().len(), 32);
         assert_eq!(id.to_string().parse::<ImageId>().unwrap(), id);
-        for bad in ["", "xyz", &id.to_string().to_uppercase(), "' OR 1=1 --", &"0".repeat(33), "+0000000000000000000000000000000"]
-        {
+        for bad in [
+            "",
+            "xyz",
+            &id.to_string().to_uppercase(),
+            "' OR 1=1 --",
+            &"0".repeat(33),
+            "+0000000000000000000000000000000",
+        ] {
             assert!(bad.parse::<ImageId>().is_err(), "{bad}");
         }
     }

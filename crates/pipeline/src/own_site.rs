@@ -13,8 +13,11 @@ const FETCH_SITE: &str = "sec-fetch-site";
 
 /// Refuses what a browser sends on behalf of another site, except for reading, whose answer the browser keeps from it.
 pub async fn check(request: Request, next: Next) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && is_foreign(request.headers()) {
-        let detail = "requests of other web sites are not taken (a proxy must hand on the Host header)";
+    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        && is_foreign(request.headers())
+    {
+        let detail =
+            "requests of other web sites are not taken (a proxy must hand on the Host header)";
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     next.run(request).await
@@ -26,7 +29,11 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     }
     // To other addresses browsers send this alone.
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let from = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, from)| from.as_bytes());
+    let from = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+        .map(|(_, from)| from.as_bytes());
     from.is_none() || from != headers.get(header::HOST).map(|host| host.as_bytes())
 }
 
@@ -37,17 +44,33 @@ mod tests {
     #[test]
     fn other_sites_are_told_by_what_browsers_send() {
         let foreign = |sent: &[(&'static str, &'static str)]| {
-            is_foreign(&sent.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect())
+            is_foreign(
+                &sent
+                    .iter()
+                    .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                    .collect(),
+            )
         };
         let host = ("host", "10.0.0.5:8080");
         assert!(!foreign(&[host]), "a program");
         assert!(!foreign(&[host, ("origin", "http://10.0.0.5:8080")]));
-        assert!(!foreign(&[host, ("sec-fetch-site", "same-origin"), ("origin", "https://pictures.example")]), "behind a proxy");
-        for origin in ["http://evil.example", "http://10.0.0.5", "http://10.0.0.5:8081", "null", ""] {
+        assert!(
+            !foreign(&[
+                host,
+                ("sec-fetch-site", "same-origin"),
+                ("origin", "https://pictures.example")
+            ]),
+            "behind a proxy"
+        );
+        for origin in ["http://evil.example", "http://10.0.0.5", "http://10.0.0.5:8081", "null", ""]
+        {
             assert!(foreign(&[host, ("origin", origin)]), "{origin}");
         }
         for site in ["cross-site", "same-site", "nonsense", ""] {
-            assert!(foreign(&[host, ("sec-fetch-site", site), ("origin", "http://10.0.0.5:8080")]), "{site}");
+            assert!(
+                foreign(&[host, ("sec-fetch-site", site), ("origin", "http://10.0.0.5:8080")]),
+                "{site}"
+            );
         }
     }
 }

@@ -35,11 +35,18 @@ impl Paper {
                 clap_complete::generate(shell, &mut command, name, &mut io::stdout());
             }
             Self::Man { folder } => {
-                let written = std::fs::create_dir_all(&folder).and_then(|()| clap_mangen::generate_to(command, &folder));
+                let written = std::fs::create_dir_all(&folder)
+                    .and_then(|()| clap_mangen::generate_to(command, &folder));
                 if let Err(error) = written {
-                    #[allow(clippy::print_stderr, reason = "a command says on its own why it failed")]
+                    #[allow(
+                        clippy::print_stderr,
+                        reason = "a command says on its own why it failed"
+                    )]
                     {
-                        eprintln!("manual pages cannot be written to {}: {error}", folder.display());
+                        eprintln!(
+                            "manual pages cannot be written to {}: {error}",
+                            folder.display()
+                        );
                     }
                     return ExitCode::FAILURE;
                 }

@@ -35,7 +35,9 @@ impl<S: Stage> Session<S> {
     ) {
         // Should a part end by a panic, the others must not go on taking jobs that nobody works on.
         let _end = self.ended.clone().drop_guard();
-        while let Some(members) = batch::next(&mut inbox, &self.parts.batch, |item| item.size_bytes).await {
+        while let Some(members) =
+            batch::next(&mut inbox, &self.parts.batch, |item| item.size_bytes).await
+        {
             metrics::histogram!("bucketlens_batch_rows").record(members.len() as f64);
             let planned = self.plan(members).await;
             if outbox.send(planned).await.is_err() {
@@ -47,11 +49,17 @@ impl<S: Stage> Session<S> {
     async fn plan(&self, members: Vec<Decoded<S::Input>>) -> Planned<S::Input, S::Output> {
         let inputs: Vec<_> = members.iter().map(|member| &member.input).collect();
         let known = match self.parts.stage.known(&inputs).await {
-            Ok(known) if known.len() == inputs.len() => {
-                known.into_iter().zip(&members).map(|(known, member)| known.filter(|_| !member.fresh)).collect()
-            }
+            Ok(known) if known.len() == inputs.len() => known
+                .into_iter()
+                .zip(&members)
+                .map(|(known, member)| known.filter(|_| !member.fresh))
+                .collect(),
             Ok(known) => {
-                tracing::error!(got = known.len(), asked = inputs.len(), "known outputs are of another number, none is used");
+                tracing::error!(
+                    got = known.len(),
+                    asked = inputs.len(),
+                    "known outputs are of another number, none is used"
+                );
                 vec![None; inputs.len()]
             }
             Err(failure) => {
@@ -61,13 +69,17 @@ impl<S: Stage> Session<S> {
         };
         let contents = inputs.iter().map(|input| self.parts.stage.content(input));
         let (sources, distinct) = share(known, contents);
-        metrics::counter!("bucketlens_inferences_saved_total").increment((members.len() - distinct.len()) as u64);
+        metrics::counter!("bucketlens_inferences_saved_total")
+            .increment((members.len() - distinct.len()) as u64);
         Planned { members, sources, distinct }
     }
 }
 
 /// Members with the same content share one output.
-fn share<'a, O>(known: Vec<Option<O>>, contents: impl Iterator<Item = Option<&'a str>>) -> (Vec<Source<O>>, Vec<usize>) {
+fn share<'a, O>(
+    known: Vec<Option<O>>,
+    contents: impl Iterator<Item = Option<&'a str>>,
+) -> (Vec<Source<O>>, Vec<usize>) {
     let (mut distinct, mut seen) = (Vec::new(), HashMap::new());
     let mut source = |member, known: Option<O>, content: Option<&'a str>| {
         if let Some(output) = known {
@@ -82,7 +94,11 @@ fn share<'a, O>(known: Vec<Option<O>>, contents: impl Iterator<Item = Option<&'a
         }
         Source::Inferred(place)
     };
-    let sources = known.into_iter().zip(contents).enumerate().map(|(member, (known, content))| source(member, known, content));
+    let sources = known
+        .into_iter()
+        .zip(contents)
+        .enumerate()
+        .map(|(member, (known, content))| source(member, known, content));
     (sources.collect(), distinct)
 }
 
@@ -96,7 +112,10 @@ mod tests {
         let contents = [Some("a"), Some("a"), None, Some("b"), Some("a"), None];
         let (sources, distinct) = share(known, contents.into_iter());
         use Source::{Inferred, Known};
-        assert_eq!(sources, [Inferred(0), Known(7), Inferred(1), Inferred(2), Inferred(0), Inferred(3)]);
+        assert_eq!(
+            sources,
+            [Inferred(0), Known(7), Inferred(1), Inferred(2), Inferred(0), Inferred(3)]
+        );
         assert_eq!(distinct, [0, 2, 3, 5]);
     }
 }

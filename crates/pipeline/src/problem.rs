@@ -24,12 +24,19 @@ fn cut(text: String, most: usize) -> String {
 pub async fn instead_of_plain(response: Response) -> Response {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !(status.is_client_error() || status.is_server_error()) || kind.is_some_and(|kind| !kind.starts_with("text/plain")) {
+    if !(status.is_client_error() || status.is_server_error())
+        || kind.is_some_and(|kind| !kind.starts_with("text/plain"))
+    {
         return response;
     }
-    let text = axum::body::to_bytes(response.into_body(), MOST_PLAIN_BYTES).await.unwrap_or_default();
+    let text =
+        axum::body::to_bytes(response.into_body(), MOST_PLAIN_BYTES).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let detail = if text.trim().is_empty() { status.canonical_reason().unwrap_or("it failed") } else { text.trim() };
+    let detail = if text.trim().is_empty() {
+        status.canonical_reason().unwrap_or("it failed")
+    } else {
+        text.trim()
+    };
     Problem::new(status, detail).into_response()
 }
 
@@ -60,7 +67,11 @@ pub struct Problem {
 impl Problem {
     /// The request cannot be understood; `field` names the part to correct.
     pub fn field(field: impl Into<String>, detail: impl ToString) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, field: Some(field.into()), detail: detail.to_string() }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            field: Some(field.into()),
+            detail: detail.to_string(),
+        }
     }
 
     /// Any other answer that is an error.
@@ -118,7 +129,8 @@ impl IntoResponse for Problem {
         let field = field.map(|field| cut(field, MOST_FIELD_CHARACTERS));
         let detail = cut(detail, MOST_DETAIL_CHARACTERS);
         let title = status.canonical_reason().unwrap_or("Error");
-        let body = ProblemBody { r#type: "about:blank", title, status: status.as_u16(), detail, field };
+        let body =
+            ProblemBody { r#type: "about:blank", title, status: status.as_u16(), detail, field };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
     }

@@ -47,8 +47,17 @@ impl Outgoing {
         };
         let mut headers = FieldTable::default();
         headers.insert("bl-attempt".into(), AMQPValue::LongLongInt(0));
-        headers.insert("bl-origin".into(), AMQPValue::LongString(LongString::from(job.origin.as_str())));
-        Self { exchange: topology.work_exchange(), routing_key, message_id: job.message_id(), body: job.encode(), headers }
+        headers.insert(
+            "bl-origin".into(),
+            AMQPValue::LongString(LongString::from(job.origin.as_str())),
+        );
+        Self {
+            exchange: topology.work_exchange(),
+            routing_key,
+            message_id: job.message_id(),
+            body: job.encode(),
+            headers,
+        }
     }
 }
 
@@ -56,7 +65,9 @@ impl Outgoing {
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// No queue is bound: the topology is not what it should be.
-    #[error("no queue takes messages for '{0}': a process with amqp.topology = \"declare\" makes the queues")]
+    #[error(
+        "no queue takes messages for '{0}': a process with amqp.topology = \"declare\" makes the queues"
+    )]
     Unroutable(String),
     /// The publisher has ended.
     #[error("the publisher has stopped")]
@@ -76,9 +87,15 @@ pub struct Publisher {
 
 impl Publisher {
     /// Starts the publishing task, which connects by itself and again whenever it must.
-    pub fn start(settings: AmqpSettings, name: String, stages: Vec<StageName>, health: Health) -> Self {
+    pub fn start(
+        settings: AmqpSettings,
+        name: String,
+        stages: Vec<StageName>,
+        health: Health,
+    ) -> Self {
         let (requests, inbox) = mpsc::channel(WINDOW);
-        let link = Link { topology: Topology::new(&settings.namespace), settings, name, stages, health };
+        let link =
+            Link { topology: Topology::new(&settings.namespace), settings, name, stages, health };
         tokio::spawn(link.run(inbox));
         Self { requests }
     }
@@ -134,7 +151,8 @@ impl Link {
     }
 
     async fn open(&self) -> Result<(Connection, Channel), BrokerError> {
-        let connection = connection::connect(&self.settings, &format!("{} publisher", self.name)).await?;
+        let connection =
+            connection::connect(&self.settings, &format!("{} publisher", self.name)).await?;
         self.topology.ensure(&connection, self.settings.topology, &self.stages).await?;
         let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(BrokerError::lost)?;
@@ -156,9 +174,14 @@ impl Link {
                     return outcome;
                 }
                 Err(_) if connection.status().blocked() => {
-                    self.health.trouble("publisher", "the broker takes no messages: look for a memory or disk alarm");
+                    self.health.trouble(
+                        "publisher",
+                        "the broker takes no messages: look for a memory or disk alarm",
+                    );
                 }
-                Err(_) => return Err(BrokerError::Lost(format!("no confirm within {CONFIRM_TIMEOUT:?}"))),
+                Err(_) => {
+                    return Err(BrokerError::Lost(format!("no confirm within {CONFIRM_TIMEOUT:?}")));
+                }
             }
         }
     }
@@ -184,7 +207,8 @@ impl Link {
                     },
                 }
             }
-            let Windowed { refused, returned } = self.confirmed(connection, window(channel, pending)).await?;
+            let Windowed { refused, returned } =
+                self.confirmed(connection, window(channel, pending)).await?;
             if returned && self.settings.topology == TopologyMode::Declare {
                 // A queue was deleted under us: connect again, which declares it. Not at once, because a queue that comes
                 // back within milliseconds can leave its former consumers deaf (seen on RabbitMQ 3.10).
@@ -218,7 +242,8 @@ async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<Windowe
             .with_timestamp(jiff::Timestamp::now().as_second().unsigned_abs())
             .with_headers(message.headers.clone());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let (exchange, key) = (message.exchange.as_str().into(), message.routing_key.as_str().into());
+        let (exchange, key) =
+            (message.exchange.as_str().into(), message.routing_key.as_str().into());
         channel.basic_publish(exchange, key, options, &message.body, properties)
     });
     // All at once: a publish returns only when the connection's own thread has written it, and waking that thread and being
@@ -234,7 +259,10 @@ async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<Windowe
             return Err(BrokerError::Lost("the channel is not in confirm mode".into()));
         }
         acked.push(confirmation.is_ack());
-        if let Some(id) = confirmation.take_message().and_then(|message| message.delivery.properties.message_id().clone()) {
+        if let Some(id) = confirmation
+            .take_message()
+            .and_then(|message| message.delivery.properties.message_id().clone())
+        {
             returned.insert(id.to_string());
         }
     }

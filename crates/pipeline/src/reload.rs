@@ -46,7 +46,13 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let limit = settings.shared().http.shutdown_timeout;
-    let first: Reins<S> = Reins { shutdown: CancellationToken::new(), limit, next: None, stopping: false, deadline: None };
+    let first: Reins<S> = Reins {
+        shutdown: CancellationToken::new(),
+        limit,
+        next: None,
+        stopping: false,
+        deadline: None,
+    };
     let reins = Arc::new(Mutex::new(first));
     let watching = tokio::spawn(watch::<S>(Signals::new()?, file, Arc::clone(&reins)));
     let ended = loop {
@@ -55,7 +61,8 @@ where
         let mut now = lock(&reins);
         let next = if now.stopping || ended.is_err() { None } else { now.next.take() };
         let Some(next) = next else { break ended };
-        (now.shutdown, now.limit, now.deadline) = (CancellationToken::new(), next.shared().http.shutdown_timeout, None);
+        (now.shutdown, now.limit, now.deadline) =
+            (CancellationToken::new(), next.shared().http.shutdown_timeout, None);
         tracing::info!("begins anew with the new settings");
         settings = next;
     };
@@ -77,7 +84,8 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        let [terminate, interrupt, hangup] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        let [terminate, interrupt, hangup] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
         Ok(Self { terminate: terminate?, interrupt: interrupt?, hangup: hangup? })
     }
 
@@ -114,16 +122,22 @@ async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reins: 
             Heard::Reload => {
                 let loaded = settings::load::<S>(file.as_deref());
                 // A second installation only checks.
-                let checked = loaded.and_then(|settings| telemetry::install(&settings.shared().log).map(|()| settings));
+                let checked = loaded.and_then(|settings| {
+                    telemetry::install(&settings.shared().log).map(|()| settings)
+                });
                 let mut now = lock(&reins);
                 match checked {
                     _ if now.stopping => {}
                     Ok(settings) => {
-                        tracing::info!("settings were read again, what runs with the former ones ends");
+                        tracing::info!(
+                            "settings were read again, what runs with the former ones ends"
+                        );
                         now.next = Some(settings);
                         now.end();
                     }
-                    Err(error) => tracing::error!(%error, "the settings are wrong, the former ones stay in force"),
+                    Err(error) => {
+                        tracing::error!(%error, "the settings are wrong, the former ones stay in force")
+                    }
                 }
             }
             Heard::TooLate => {

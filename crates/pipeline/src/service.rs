@@ -89,8 +89,9 @@ where
 {
     // The libraries bring two cryptography providers; without a choice, the first TLS connection would panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let loaded =
-        settings::load::<S>(file).and_then(|settings| telemetry::install(&log_as(&settings.shared().log)).map(|()| settings));
+    let loaded = settings::load::<S>(file).and_then(|settings| {
+        telemetry::install(&log_as(&settings.shared().log)).map(|()| settings)
+    });
     let settings = match loaded {
         Ok(loaded) => loaded,
         Err(error) => return refused(&error),
@@ -205,7 +206,12 @@ where
 /// The address is taken or not ours; the message names the setting.
 pub async fn bind(settings: &HttpSettings) -> Result<TcpListener, SettingsError> {
     let listener = TcpListener::bind(settings.listen).await;
-    listener.map_err(|error| SettingsError::value("http.listen", format!("cannot listen on {}: {error}", settings.listen)))
+    listener.map_err(|error| {
+        SettingsError::value(
+            "http.listen",
+            format!("cannot listen on {}: {error}", settings.listen),
+        )
+    })
 }
 
 /// Serves `router` together with `/healthz` (the process lives), `/readyz` (it can work, or 503 and what is wrong) and
@@ -213,13 +219,26 @@ pub async fn bind(settings: &HttpSettings) -> Result<TcpListener, SettingsError>
 ///
 /// # Errors
 /// The socket failed.
-pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    health: Health,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
     let ready = { move || std::future::ready(readiness(&health)) };
-    let router = router.route("/healthz", get(|| std::future::ready("ok"))).route("/readyz", get(ready)).route(
-        "/metrics",
-        get(|| std::future::ready(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render()))),
-    );
+    let router = router
+        .route("/healthz", get(|| std::future::ready("ok")))
+        .route("/readyz", get(ready))
+        .route(
+            "/metrics",
+            get(|| {
+                std::future::ready((
+                    [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+                    telemetry::render(),
+                ))
+            }),
+        );
     let router = router.layer(map_response(problem::instead_of_plain)).layer(map_response(nosniff));
     let upkeep = shutdown.clone();
     tokio::spawn(async move {
@@ -233,13 +252,16 @@ pub async fn serve(listener: TcpListener, router: Router, health: Health, shutdo
 
 /// No browser may take an answer for something else than it says it is.
 async fn nosniff(mut response: Response) -> Response {
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
 fn readiness(health: &Health) -> Response {
     let troubles = health.troubles();
     let status = if troubles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ready": troubles.is_empty(), "troubles": troubles, "notes": health.notes() });
+    let body =
+        json!({ "ready": troubles.is_empty(), "troubles": troubles, "notes": health.notes() });
     (status, axum::Json(body)).into_response()
 }

@@ -99,8 +99,10 @@ pub(crate) async fn run<S: Stage>(parts: &Arc<Parts<S>>) -> anyhow::Result<Ended
     Arc::clone(&session).take_in(&mut consumer, decoded).await;
     session.ended.cancel();
     consumer.stop();
-    let hand_back_rest = async { parts.settler.hand_back(consumer.rest().await, &session.patience).await };
-    let (planning, inference, writing, ()) = tokio::join!(planning, inference, writing, hand_back_rest);
+    let hand_back_rest =
+        async { parts.settler.hand_back(consumer.rest().await, &session.patience).await };
+    let (planning, inference, writing, ()) =
+        tokio::join!(planning, inference, writing, hand_back_rest);
     parts.settler.hand_back(session.unfinished(), &session.patience).await;
     consumer.close().await;
     planning.context("the planning part of the worker failed")?;
@@ -108,7 +110,10 @@ pub(crate) async fn run<S: Stage>(parts: &Arc<Parts<S>>) -> anyhow::Result<Ended
     writing.context("the writing part of the worker failed")?;
     Ok(match session.halts.held_too_long() {
         _ if parts.shutdown.is_cancelled() => Ended::Stopped,
-        Some(reason) => Ended::Halted { reason: reason.to_owned(), worked: session.worked.load(Ordering::Relaxed) },
+        Some(reason) => Ended::Halted {
+            reason: reason.to_owned(),
+            worked: session.worked.load(Ordering::Relaxed),
+        },
         None => Ended::Paused,
     })
 }
@@ -121,7 +126,11 @@ impl<S: Stage> Session<S> {
         }
     }
 
-    async fn take_in(self: Arc<Self>, consumer: &mut Consumer, decoded: mpsc::Sender<Decoded<S::Input>>) {
+    async fn take_in(
+        self: Arc<Self>,
+        consumer: &mut Consumer,
+        decoded: mpsc::Sender<Decoded<S::Input>>,
+    ) {
         let fetching = TaskTracker::new();
         let mut suspects = consumer.suspects();
         loop {
@@ -147,7 +156,8 @@ impl<S: Stage> Session<S> {
             {
                 group.push(delivery);
             }
-            let (suspects, group) = group.into_iter().partition(|delivery| delivery.crashes >= SUSPECT_AFTER);
+            let (suspects, group) =
+                group.into_iter().partition(|delivery| delivery.crashes >= SUSPECT_AFTER);
             self.parts.settler.suspect(suspects, &self.patience).await;
             for wanted in self.unseen(group, false).await {
                 self.start(wanted, &fetching, &decoded).await;
@@ -208,7 +218,12 @@ impl<S: Stage> Session<S> {
     }
 
     /// Starts fetching once there is room, unless the session ends before.
-    async fn start(self: &Arc<Self>, wanted: Wanted, fetching: &TaskTracker, decoded: &mpsc::Sender<Decoded<S::Input>>) {
+    async fn start(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        fetching: &TaskTracker,
+        decoded: &mpsc::Sender<Decoded<S::Input>>,
+    ) {
         let permit = tokio::select! {
             biased;
             () = self.ended.cancelled() => return,
@@ -236,7 +251,10 @@ impl<S: Stage> Session<S> {
                     let id = job.object.image_id();
                     if let Some(redo) = job.redo {
                         // Of several deliveries the one that asks for most counts.
-                        again.entry(id).and_modify(|asked: &mut Redo| *asked = redo.max(*asked)).or_insert(redo);
+                        again
+                            .entry(id)
+                            .and_modify(|asked: &mut Redo| *asked = redo.max(*asked))
+                            .or_insert(redo);
                     }
                     let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
                     let loans = begun.entry(id).or_default();
@@ -271,22 +289,32 @@ impl<S: Stage> Session<S> {
             if existing.contains(&id) {
                 self.settle(&object, Outcome::Exists).await;
             } else {
-                missing.push(Wanted { object, alone, fresh: matches!(again.get(&id), Some(Redo::Since(_))) });
+                missing.push(Wanted {
+                    object,
+                    alone,
+                    fresh: matches!(again.get(&id), Some(Redo::Since(_))),
+                });
             }
         }
         missing
     }
 
     /// Which of these object versions need no work.
-    async fn existing(&self, ids: &[ImageId], again: &HashMap<ImageId, Redo>) -> Result<HashSet<ImageId>, Failure> {
-        let (again, once): (Vec<_>, Vec<_>) = ids.iter().map(|id| (*id, again.get(id))).partition(|(_, redo)| redo.is_some());
+    async fn existing(
+        &self,
+        ids: &[ImageId],
+        again: &HashMap<ImageId, Redo>,
+    ) -> Result<HashSet<ImageId>, Failure> {
+        let (again, once): (Vec<_>, Vec<_>) =
+            ids.iter().map(|id| (*id, again.get(id))).partition(|(_, redo)| redo.is_some());
         let mut existing = HashSet::new();
         if !once.is_empty() {
             let once: Vec<_> = once.into_iter().map(|(id, _)| id).collect();
             existing.extend(self.parts.stage.existing(&once).await?);
         }
         if !again.is_empty() {
-            let again: Vec<_> = again.into_iter().filter_map(|(id, redo)| Some((id, *redo?))).collect();
+            let again: Vec<_> =
+                again.into_iter().filter_map(|(id, redo)| Some((id, *redo?))).collect();
             existing.extend(self.parts.stage.redone(&again).await?);
         }
         Ok(existing)
@@ -295,7 +323,8 @@ impl<S: Stage> Session<S> {
     /// Ends every delivery of this object version. A failure is published once, for the delivery with the most attempts,
     /// however many there are: after a reconnect the same job is held twice.
     pub(crate) async fn settle(&self, object: &ObjectRef, outcome: Outcome) {
-        let loans = self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.image_id());
+        let loans =
+            self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.image_id());
         let mut loans = loans.unwrap_or_default();
         loans.sort_by_key(|delivery| std::cmp::Reverse(delivery.attempt));
         let mut loans = loans.into_iter();
@@ -323,7 +352,10 @@ impl<S: Stage> Session<S> {
 }
 
 fn worker_crash(suspect: &Delivery) -> Failure {
-    let before = suspect.header("bl-suspected").and_then(|count| count.parse::<u32>().ok()).unwrap_or(SUSPECT_AFTER);
+    let before = suspect
+        .header("bl-suspected")
+        .and_then(|count| count.parse::<u32>().ok())
+        .unwrap_or(SUSPECT_AFTER);
     let (alone, all) = (suspect.crashes, suspect.crashes.saturating_add(before));
     let reason = format!(
         "{all} workers ended, or lost the broker, while they held this job; the last {alone} of them worked on nothing else: \

@@ -61,7 +61,10 @@ pub fn load<S: Settings>(file: Option<&Path>) -> Result<S, SettingsError> {
     load_from(file, Environment::with_prefix("BUCKETLENS"))
 }
 
-fn load_from<S: Settings>(file: Option<&Path>, environment: Environment) -> Result<S, SettingsError> {
+fn load_from<S: Settings>(
+    file: Option<&Path>,
+    environment: Environment,
+) -> Result<S, SettingsError> {
     let mut layers = Config::builder()
         .add_source(File::from_str(SHARED_DEFAULTS, FileFormat::Toml))
         .add_source(File::from_str(S::DEFAULTS, FileFormat::Toml));
@@ -84,7 +87,9 @@ fn load_from<S: Settings>(file: Option<&Path>, environment: Environment) -> Resu
 // a secret, so only the kind of mistake is kept.
 fn plain(error: &config::ConfigError) -> String {
     match error {
-        config::ConfigError::Type { expected, .. } => format!("the value has the wrong type, expected {expected}"),
+        config::ConfigError::Type { expected, .. } => {
+            format!("the value has the wrong type, expected {expected}")
+        }
         config::ConfigError::At { error, .. } => plain(error),
         other => other.to_string(),
     }
@@ -103,7 +108,12 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
     }
     Ok(match Either::deserialize(deserializer)? {
         Either::List(items) => items,
-        Either::Text(text) => text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
+        Either::Text(text) => text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect(),
     })
 }
 
@@ -136,8 +146,7 @@ mod tests {
     }
 
     impl Settings for Sample {
-        const DEFAULTS: &'static str =
-            "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n[http]\nlisten = \"127.0.0.1:0\"\nshutdown_timeout = \"1s\"\n";
+        const DEFAULTS: &'static str = "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n[http]\nlisten = \"127.0.0.1:0\"\nshutdown_timeout = \"1s\"\n";
 
         fn shared(&self) -> Shared {
             Shared { log: self.log.clone(), http: self.http.clone() }
@@ -152,14 +161,19 @@ mod tests {
     }
 
     fn with(variables: &[(&str, &str)]) -> Result<Sample, SettingsError> {
-        let map: HashMap<String, String> = variables.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let map: HashMap<String, String> =
+            variables.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         load_from(None, Environment::with_prefix("BUCKETLENS").source(Some(map)))
     }
 
     #[test]
     fn environment_wins_over_defaults_key_by_key() {
-        let sample =
-            with(&[("BUCKETLENS__WORK__WAIT", "2s"), ("BUCKETLENS__WORK__NAMES", "x, y"), ("OTHER__WORK__ROWS", "9")]).unwrap();
+        let sample = with(&[
+            ("BUCKETLENS__WORK__WAIT", "2s"),
+            ("BUCKETLENS__WORK__NAMES", "x, y"),
+            ("OTHER__WORK__ROWS", "9"),
+        ])
+        .unwrap();
         assert_eq!((sample.work.rows, sample.work.wait), (3, Duration::from_secs(2)));
         assert_eq!(sample.work.names, ["x", "y"]);
         assert_eq!(with(&[("BUCKETLENS__WORK__ROWS", "9")]).unwrap().work.rows, 9);
@@ -189,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_file_lies_between_defaults_and_environment() {
-        let path = std::env::temp_dir().join(format!("bucketlens-settings-{}.toml", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("bucketlens-settings-{}.toml", std::process::id()));
         std::fs::write(&path, "[work]\nrows = 5\n[amqp]\nnamespace = \"other\"\n").unwrap();
         let environment = Environment::with_prefix("BUCKETLENS").source(Some(HashMap::new()));
         let sample: Sample = load_from(Some(&path), environment).unwrap();

@@ -121,12 +121,23 @@ pub struct Settler {
 
 impl Settler {
     /// `worker` and `model` are written into every failure's headers.
-    pub fn new(publisher: Publisher, topology: Topology, stage: StageName, worker: String, model: String) -> Self {
+    pub fn new(
+        publisher: Publisher,
+        topology: Topology,
+        stage: StageName,
+        worker: String,
+        model: String,
+    ) -> Self {
         Self { publisher, topology, stage, worker, model }
     }
 
     /// Ends the delivery; `false` if a failed job could not be moved and was handed back instead.
-    pub(crate) async fn settle(&self, delivery: Delivery, mut outcome: Outcome, patience: &Patience) -> bool {
+    pub(crate) async fn settle(
+        &self,
+        delivery: Delivery,
+        mut outcome: Outcome,
+        patience: &Patience,
+    ) -> bool {
         if let Outcome::Failed(record) = &mut outcome {
             record.retry &= (delivery.attempt as usize) < RETRY_LADDER.len();
             let message = self.failed(&delivery, record);
@@ -165,7 +176,8 @@ impl Settler {
         let moved = join_all(deliveries.map(|delivery| {
             let mut headers = delivery.own_headers().clone();
             if delivery.crashes > 0 {
-                headers.insert("bl-crashes".into(), AMQPValue::LongLongInt(delivery.crashes.into()));
+                headers
+                    .insert("bl-crashes".into(), AMQPValue::LongLongInt(delivery.crashes.into()));
             }
             let queue = delivery.lane.queue(&self.topology, &self.stage);
             self.move_to(delivery, String::new(), queue, headers, patience)
@@ -188,7 +200,10 @@ impl Settler {
         patience: &Patience,
     ) -> bool {
         let (message_id, body) = (delivery.message_id.clone(), delivery.body.clone());
-        match patience.publish(&self.publisher, Outgoing { exchange, routing_key, message_id, body, headers }).await {
+        match patience
+            .publish(&self.publisher, Outgoing { exchange, routing_key, message_id, body, headers })
+            .await
+        {
             Ok(()) => {
                 delivery.ack().await;
                 true
@@ -238,7 +253,13 @@ impl Settler {
             stage = %self.stage, job.id = delivery.message_id, attempt, class = record.class, reason = record.reason,
             "job {}", if record.retry { "will be tried again" } else { "is dead" }
         );
-        Outgoing { exchange, routing_key, message_id: delivery.message_id.clone(), body: delivery.body.clone(), headers }
+        Outgoing {
+            exchange,
+            routing_key,
+            message_id: delivery.message_id.clone(),
+            body: delivery.body.clone(),
+            headers,
+        }
     }
 }
 

@@ -45,11 +45,17 @@ pub trait Stage: Send + Sync + 'static {
     type Output: Clone + Send + Sync + 'static;
 
     /// Which of these object versions have their rows already.
-    fn existing(&self, ids: &[ImageId]) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send;
+    fn existing(
+        &self,
+        ids: &[ImageId],
+    ) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send;
 
     /// Which of these object versions need not be done again, although that is asked for: their rows are already what it asks
     /// for. Where the work never changes, that is all that exist.
-    fn redone(&self, asked: &[(ImageId, Redo)]) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send {
+    fn redone(
+        &self,
+        asked: &[(ImageId, Redo)],
+    ) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send {
         let ids: Vec<_> = asked.iter().map(|(id, _)| *id).collect();
         async move { self.existing(&ids).await }
     }
@@ -74,7 +80,10 @@ pub trait Stage: Send + Sync + 'static {
 
     /// The outputs that are known already, from objects with the same content; same length and order as the input. Only a
     /// saving: where it fails, the model is run. Not used for what [`Redo::Since`] asks for.
-    fn known(&self, batch: &[&Self::Input]) -> impl Future<Output = Result<Vec<Option<Self::Output>>, Failure>> + Send {
+    fn known(
+        &self,
+        batch: &[&Self::Input],
+    ) -> impl Future<Output = Result<Vec<Option<Self::Output>>, Failure>> + Send {
         std::future::ready(Ok(vec![None; batch.len()]))
     }
 
@@ -91,5 +100,8 @@ pub trait Stage: Send + Sync + 'static {
     /// # Errors
     /// Not all of it is durable. Unless it is a halt, the worker writes its halves, down to single rows, so that only the
     /// culprits fail.
-    fn write(&self, rows: &[Finished<Self::Input, Self::Output>]) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn write(
+        &self,
+        rows: &[Finished<Self::Input, Self::Output>],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 }

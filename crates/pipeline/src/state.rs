@@ -23,7 +23,9 @@ pub enum StateError {
     #[error(transparent)]
     Bucket(#[from] BucketError),
     /// It holds something else than this program writes.
-    #[error("the state object '{key}' cannot be read ({problem}): if no newer release wrote it, remove it")]
+    #[error(
+        "the state object '{key}' cannot be read ({problem}): if no newer release wrote it, remove it"
+    )]
     Malformed {
         /// Its key.
         key: String,
@@ -55,17 +57,28 @@ impl State {
     ///
     /// # Errors
     /// The store did not answer or refused, or the object has another shape.
-    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<(T, String)>, StateError> {
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<(T, String)>, StateError> {
         let Some((bytes, etag)) = self.read(name).await? else { return Ok(None) };
         let value = serde_json::from_slice(&bytes);
-        Ok(Some((value.map_err(|problem| StateError::Malformed { key: self.key(name), problem })?, etag)))
+        Ok(Some((
+            value.map_err(|problem| StateError::Malformed { key: self.key(name), problem })?,
+            etag,
+        )))
     }
 
     /// Writes bytes under a condition and returns their ETag; `None` if the condition did not hold.
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn write(&self, name: &str, body: Bytes, only: Only) -> Result<Option<String>, StateError> {
+    pub async fn write(
+        &self,
+        name: &str,
+        body: Bytes,
+        only: Only,
+    ) -> Result<Option<String>, StateError> {
         Ok(self.bucket.write(&self.key(name), body, only).await?)
     }
 
@@ -73,8 +86,14 @@ impl State {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn put<T: Serialize>(&self, name: &str, value: &T, only: Only) -> Result<Option<String>, StateError> {
-        let body = serde_json::to_vec(value).map_err(|problem| StateError::Malformed { key: self.key(name), problem })?;
+    pub async fn put<T: Serialize>(
+        &self,
+        name: &str,
+        value: &T,
+        only: Only,
+    ) -> Result<Option<String>, StateError> {
+        let body = serde_json::to_vec(value)
+            .map_err(|problem| StateError::Malformed { key: self.key(name), problem })?;
         self.write(name, body.into(), only).await
     }
 
@@ -94,7 +113,12 @@ impl State {
         let (mut names, mut token) = (Vec::new(), None);
         loop {
             let page = self.bucket.list_page(&self.key(prefix), token).await?;
-            names.extend(page.objects.iter().filter_map(|object| object.key.strip_prefix(&self.folder)).map(str::to_owned));
+            names.extend(
+                page.objects
+                    .iter()
+                    .filter_map(|object| object.key.strip_prefix(&self.folder))
+                    .map(str::to_owned),
+            );
             token = page.next;
             if token.is_none() {
                 return Ok(names);

@@ -42,7 +42,9 @@ pub enum SwitchError {
     #[error(transparent)]
     State(#[from] StateError),
     /// Others change it all the time.
-    #[error("the state object '{0}' is changed by others again and again, nothing was changed: try again")]
+    #[error(
+        "the state object '{0}' is changed by others again and again, nothing was changed: try again"
+    )]
     Contended(String),
 }
 
@@ -78,20 +80,35 @@ pub async fn mark_cancelled(state: &State, stage: &StageName) -> Result<StageSta
     change(state, stage, |stage| stage.cancelled_at = Some(Timestamp::now())).await
 }
 
-async fn set_paused(state: &State, stage: &StageName, by: &str, paused: bool) -> Result<StageState, SwitchError> {
+async fn set_paused(
+    state: &State,
+    stage: &StageName,
+    by: &str,
+    paused: bool,
+) -> Result<StageState, SwitchError> {
     let by = &by[..by.floor_char_boundary(MAX_NAME_BYTES)];
     change(state, stage, |stage| {
         // Who paused it first is who knows why.
         if stage.paused != paused {
-            *stage = StageState { paused, changed_at: Some(Timestamp::now()), changed_by: by.to_owned(), ..stage.clone() };
+            *stage = StageState {
+                paused,
+                changed_at: Some(Timestamp::now()),
+                changed_by: by.to_owned(),
+                ..stage.clone()
+            };
         }
     })
     .await
 }
 
-async fn change(state: &State, stage: &StageName, edit: impl Fn(&mut StageState)) -> Result<StageState, SwitchError> {
+async fn change(
+    state: &State,
+    stage: &StageName,
+    edit: impl Fn(&mut StageState),
+) -> Result<StageState, SwitchError> {
     for _ in 0..ATTEMPTS {
-        let (mut stages, only) = match state.get::<BTreeMap<String, StageState>>(STATE_NAME).await? {
+        let (mut stages, only) = match state.get::<BTreeMap<String, StageState>>(STATE_NAME).await?
+        {
             Some((stages, etag)) => (stages, Only::IfStill(etag)),
             None => (BTreeMap::new(), Only::IfAbsent),
         };
@@ -161,8 +178,11 @@ async fn poll(state: State, stage: StageName, known: watch::Sender<Position>) {
             Ok(mut stages) => {
                 let position = match stages.remove(stage.as_str()) {
                     Some(StageState { paused: true, changed_at, changed_by, .. }) => {
-                        let since = changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
-                        Position::Paused(format!("paused by {changed_by}{since}: `ingest resume {stage}` ends it"))
+                        let since =
+                            changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+                        Position::Paused(format!(
+                            "paused by {changed_by}{since}: `ingest resume {stage}` ends it"
+                        ))
                     }
                     _ => Position::Running,
                 };

@@ -23,7 +23,11 @@ impl LogSettings {
     /// The same with warnings only, unless the filter was set to something else than its default.
     pub fn quiet(&self) -> Self {
         let default = SHARED_DEFAULTS.contains(&format!("filter = \"{}\"", self.filter));
-        let filter = if default { format!("warn,{}", self.filter.trim_start_matches("info,")) } else { self.filter.clone() };
+        let filter = if default {
+            format!("warn,{}", self.filter.trim_start_matches("info,"))
+        } else {
+            self.filter.clone()
+        };
         Self { filter, ..self.clone() }
     }
 }
@@ -41,8 +45,10 @@ pub enum LogFormat {
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 // Powers of two from 1 ms to 65 s: covers a row lookup and a captioned batch alike.
-const SECONDS: [f64; 17] =
-    [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 65.0];
+const SECONDS: [f64; 17] = [
+    0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 4.0, 8.0, 16.0,
+    32.0, 65.0,
+];
 const ROWS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// Installs the log subscriber and the metrics recorder, once per process; later calls only check the settings.
@@ -50,9 +56,13 @@ const ROWS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 /// # Errors
 /// A filter that does not parse.
 pub fn install(settings: &LogSettings) -> Result<(), SettingsError> {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(|error| SettingsError::value("log.filter", error.to_string()))?;
+    let filter = EnvFilter::try_new(&settings.filter)
+        .map_err(|error| SettingsError::value("log.filter", error.to_string()))?;
     let colours = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr);
     // A second installation in one process (tests) is refused by the libraries, and harmless.
     let _ = match settings.format {
         LogFormat::Text => lines.try_init(),
@@ -61,7 +71,9 @@ pub fn install(settings: &LogSettings) -> Result<(), SettingsError> {
     METRICS.get_or_init(|| {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
-            .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_rows".into()), &ROWS))
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(Matcher::Suffix("_rows".into()), &ROWS)
+            })
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    QueuePurgeOptions,
+};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{Connection, ExchangeKind};
 use serde::{Deserialize, Serialize};
@@ -128,7 +131,12 @@ impl Topology {
     ///
     /// # Errors
     /// The broker refused a declaration or something is missing; the message names it.
-    pub async fn ensure(&self, connection: &Connection, mode: TopologyMode, stages: &[StageName]) -> Result<(), BrokerError> {
+    pub async fn ensure(
+        &self,
+        connection: &Connection,
+        mode: TopologyMode,
+        stages: &[StageName],
+    ) -> Result<(), BrokerError> {
         if mode == TopologyMode::Skip {
             return Ok(());
         }
@@ -150,7 +158,11 @@ impl Topology {
     ///
     /// # Errors
     /// The broker refused a declaration or something is missing; the message names it.
-    pub async fn ensure_events(&self, connection: &Connection, mode: TopologyMode) -> Result<(), BrokerError> {
+    pub async fn ensure_events(
+        &self,
+        connection: &Connection,
+        mode: TopologyMode,
+    ) -> Result<(), BrokerError> {
         if mode == TopologyMode::Skip {
             return Ok(());
         }
@@ -170,7 +182,10 @@ impl Topology {
     }
 
     /// Whether any notification waits.
-    pub(crate) async fn events_waiting(&self, connection: &Connection) -> Result<bool, BrokerError> {
+    pub(crate) async fn events_waiting(
+        &self,
+        connection: &Connection,
+    ) -> Result<bool, BrokerError> {
         Ok(depth(connection, &self.events()).await?.unwrap_or(0) > 0)
     }
 
@@ -210,14 +225,22 @@ impl Topology {
     }
 
     /// Whether anything waits for a worker of the stage.
-    pub(crate) async fn waiting(&self, connection: &Connection, stage: &StageName) -> Result<bool, BrokerError> {
+    pub(crate) async fn waiting(
+        &self,
+        connection: &Connection,
+        stage: &StageName,
+    ) -> Result<bool, BrokerError> {
         let work = depth(connection, &self.work_queue(stage)).await?;
         let bulk = depth(connection, &self.bulk_queue(stage)).await?;
         Ok(work.unwrap_or(0) + bulk.unwrap_or(0) > 0)
     }
 
     /// Number of suspects that wait.
-    pub(crate) async fn suspects(&self, connection: &Connection, stage: &StageName) -> Result<u32, BrokerError> {
+    pub(crate) async fn suspects(
+        &self,
+        connection: &Connection,
+        stage: &StageName,
+    ) -> Result<u32, BrokerError> {
         Ok(depth(connection, &self.suspect_queue(stage)).await?.unwrap_or(0))
     }
 
@@ -225,7 +248,11 @@ impl Topology {
     ///
     /// # Errors
     /// The connection is gone or the broker refuses.
-    pub async fn empty_bulk(&self, connection: &Connection, stage: &StageName) -> Result<u32, BrokerError> {
+    pub async fn empty_bulk(
+        &self,
+        connection: &Connection,
+        stage: &StageName,
+    ) -> Result<u32, BrokerError> {
         let queue = self.bulk_queue(stage);
         let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
         let purged = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await;
@@ -239,20 +266,29 @@ impl Topology {
     ///
     /// # Errors
     /// The connection is gone or the broker refuses.
-    pub async fn remove(&self, connection: &Connection, stage: &StageName) -> Result<bool, BrokerError> {
+    pub async fn remove(
+        &self,
+        connection: &Connection,
+        stage: &StageName,
+    ) -> Result<bool, BrokerError> {
         let queues = self.queues(stage);
         // Quorum queues know no "delete if unused".
         for queue in &queues {
             let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
-            let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
-            let found = channel.queue_declare(queue.name.as_str().into(), options, FieldTable::default()).await;
+            let options =
+                QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
+            let found = channel
+                .queue_declare(queue.name.as_str().into(), options, FieldTable::default())
+                .await;
             if found.is_ok_and(|found| found.consumer_count() > 0) {
                 return Ok(false);
             }
         }
         for queue in queues {
             let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
-            let deleted = channel.queue_delete(queue.name.as_str().into(), QueueDeleteOptions::default()).await;
+            let deleted = channel
+                .queue_delete(queue.name.as_str().into(), QueueDeleteOptions::default())
+                .await;
             deleted.map_err(|error| BrokerError::topology("queue", &queue.name, error))?;
             channel.close(200, "deleted".into()).await.map_err(BrokerError::lost)?;
         }
@@ -263,7 +299,11 @@ impl Topology {
     ///
     /// # Errors
     /// The connection is gone; a missing queue is no error.
-    pub async fn depths(&self, connection: &Connection, stage: &StageName) -> Result<Depths, BrokerError> {
+    pub async fn depths(
+        &self,
+        connection: &Connection,
+        stage: &StageName,
+    ) -> Result<Depths, BrokerError> {
         let mut retry = None;
         for rung in 0..RETRY_LADDER.len() {
             if let Some(count) = depth(connection, &self.retry_queue(stage, rung)).await? {
@@ -314,15 +354,29 @@ impl Queue {
     }
 
     // A refused declaration closes its channel, so each queue gets its own.
-    async fn declare(&self, connection: &Connection, mode: TopologyMode) -> Result<(), BrokerError> {
+    async fn declare(
+        &self,
+        connection: &Connection,
+        mode: TopologyMode,
+    ) -> Result<(), BrokerError> {
         let refused = |error| BrokerError::topology("queue", &self.name, error);
         let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
-        let options = QueueDeclareOptions { passive: mode == TopologyMode::Verify, durable: true, ..Default::default() };
-        channel.queue_declare(self.name.as_str().into(), options, self.arguments()).await.map_err(refused)?;
+        let options = QueueDeclareOptions {
+            passive: mode == TopologyMode::Verify,
+            durable: true,
+            ..Default::default()
+        };
+        channel
+            .queue_declare(self.name.as_str().into(), options, self.arguments())
+            .await
+            .map_err(refused)?;
         if let (Some((exchange, key)), TopologyMode::Declare) = (&self.binding, mode) {
             let (exchange, key) = (exchange.as_str().into(), key.as_str().into());
             let (options, table) = (QueueBindOptions::default(), FieldTable::default());
-            channel.queue_bind(self.name.as_str().into(), exchange, key, options, table).await.map_err(refused)?;
+            channel
+                .queue_bind(self.name.as_str().into(), exchange, key, options, table)
+                .await
+                .map_err(refused)?;
         }
         channel.close(200, "declared".into()).await.map_err(BrokerError::lost)
     }
@@ -335,7 +389,11 @@ async fn declare_exchange(
     mode: TopologyMode,
 ) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
-    let options = ExchangeDeclareOptions { passive: mode == TopologyMode::Verify, durable: true, ..Default::default() };
+    let options = ExchangeDeclareOptions {
+        passive: mode == TopologyMode::Verify,
+        durable: true,
+        ..Default::default()
+    };
     channel
         .exchange_declare(name.into(), kind, options, FieldTable::default())
         .await
@@ -344,11 +402,19 @@ async fn declare_exchange(
 }
 
 /// Ready messages in a queue; `None` if it does not exist.
-pub(crate) async fn depth(connection: &Connection, queue: &str) -> Result<Option<u32>, BrokerError> {
+pub(crate) async fn depth(
+    connection: &Connection,
+    queue: &str,
+) -> Result<Option<u32>, BrokerError> {
     let channel = connection.create_channel().await.map_err(BrokerError::lost)?;
     let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
-    let Ok(state) = channel.queue_declare(queue.into(), options, FieldTable::default()).await else {
-        return if connection.status().connected() { Ok(None) } else { Err(BrokerError::Lost("while counting".into())) };
+    let Ok(state) = channel.queue_declare(queue.into(), options, FieldTable::default()).await
+    else {
+        return if connection.status().connected() {
+            Ok(None)
+        } else {
+            Err(BrokerError::Lost("while counting".into()))
+        };
     };
     let count = state.message_count();
     channel.close(200, "counted".into()).await.map_err(BrokerError::lost)?;

@@ -136,7 +136,9 @@ async fn until_it_runs<S>(parts: &Parts<S>) -> bool {
             }
             health.note("work", paused);
         }
-        Err(problem) => health.trouble("work", format!("cannot tell whether the stage is paused: {problem}")),
+        Err(problem) => {
+            health.trouble("work", format!("cannot tell whether the stage is paused: {problem}"))
+        }
     });
     let runs = tokio::select! {
         biased;

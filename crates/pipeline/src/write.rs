@@ -12,7 +12,10 @@ use crate::settle::Outcome;
 use crate::stage::{Finished, Stage};
 
 impl<S: Stage> Session<S> {
-    pub(crate) async fn write_batches(self: Arc<Self>, mut inbox: mpsc::Receiver<Vec<Finished<S::Input, S::Output>>>) {
+    pub(crate) async fn write_batches(
+        self: Arc<Self>,
+        mut inbox: mpsc::Receiver<Vec<Finished<S::Input, S::Output>>>,
+    ) {
         let _end = self.ended.clone().drop_guard();
         while let Some(rows) = inbox.recv().await {
             let begun = Instant::now();

@@ -35,20 +35,29 @@ const THUMBNAIL_BYTES: usize = 4000;
 const TAKEN_WITHIN: i64 = 50 * 365 * 24 * 3600;
 
 const COLOURS: [&str; 8] = ["red", "orange", "yellow", "green", "blue", "purple", "white", "black"];
-const THINGS: [&str; 10] = ["car", "house", "tree", "cat", "fish", "boat", "balloon", "flower", "star", "ball"];
-const PLACES: [&str; 5] = ["on the beach", "in the forest", "in the city", "in the mountains", "in the desert"];
+const THINGS: [&str; 10] =
+    ["car", "house", "tree", "cat", "fish", "boat", "balloon", "flower", "star", "ball"];
+const PLACES: [&str; 5] =
+    ["on the beach", "in the forest", "in the city", "in the mountains", "in the desert"];
 const TIMES: [&str; 3] = ["in the daytime", "at sunset", "at night"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [uri, model, space, manifest_hash, dim, captioner, what, count] = arguments.as_slice() else {
+    let [uri, model, space, manifest_hash, dim, captioner, what, count] = arguments.as_slice()
+    else {
         bail!("usage: rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER fill|ask COUNT");
     };
-    let options: BTreeMap<String, String> = serde_json::from_str(&std::env::var("TABLE_OPTIONS").context("TABLE_OPTIONS")?)?;
+    let options: BTreeMap<String, String> =
+        serde_json::from_str(&std::env::var("TABLE_OPTIONS").context("TABLE_OPTIONS")?)?;
     let location = Location { uri: uri.clone(), options: options.into_iter().collect() };
     let (dim, count): (usize, usize) = (dim.parse()?, count.parse()?);
-    let space = Space { model: model.clone(), space: space.clone(), manifest_hash: manifest_hash.clone(), dim };
+    let space = Space {
+        model: model.clone(),
+        space: space.clone(),
+        manifest_hash: manifest_hash.clone(),
+        dim,
+    };
     match what.as_str() {
         "fill" => fill(&location, space, captioner, count).await,
         "ask" => ask(&location, &space, count).await,
@@ -56,29 +65,40 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-async fn fill(location: &Location, space: Space, captioner: &str, rows: usize) -> anyhow::Result<()> {
+async fn fill(
+    location: &Location,
+    space: Space,
+    captioner: &str,
+    rows: usize,
+) -> anyhow::Result<()> {
     let database = location.connect(Access::writer()).await?;
     let embeddings = Embeddings::open_or_create(&database, space.clone()).await?;
     let captions = Captions::open_or_create(&database, captioner, space.clone()).await?;
     let images = Images::open_or_create(&database).await?;
     let thumbnail = match std::env::var("TABLE_THUMBNAIL").unwrap_or_default().as_str() {
         "" => vec![0; THUMBNAIL_BYTES],
-        file => std::fs::read(file).with_context(|| format!("TABLE_THUMBNAIL '{file}' cannot be read"))?,
+        file => std::fs::read(file)
+            .with_context(|| format!("TABLE_THUMBNAIL '{file}' cannot be read"))?,
     };
     let mut random = StdRng::seed_from_u64(7);
     let kinds: Vec<Vec<f32>> = (0..KINDS).map(|_| direction(&mut random, space.dim)).collect();
     for first in (0..rows).step_by(BATCH) {
-        let facts: Vec<Facts> = (first..rows.min(first + BATCH)).map(|number| facts(&mut random, number)).collect();
+        let facts: Vec<Facts> =
+            (first..rows.min(first + BATCH)).map(|number| facts(&mut random, number)).collect();
         let vectors: Vec<Vec<f32>> = facts.iter().map(|_| near(&mut random, &kinds)).collect();
-        let pictures =
-            facts.iter().zip(&vectors).map(|(facts, vector)| EmbeddingRow { facts: facts.clone(), vector: vector.clone() });
+        let pictures = facts
+            .iter()
+            .zip(&vectors)
+            .map(|(facts, vector)| EmbeddingRow { facts: facts.clone(), vector: vector.clone() });
         embeddings.append(&pictures.collect::<Vec<_>>(), "generated").await?;
         let said = facts.iter().zip(&vectors).map(|(facts, vector)| {
-            let (said, vector) = (said(&mut random), near(&mut random, std::slice::from_ref(vector)));
+            let (said, vector) =
+                (said(&mut random), near(&mut random, std::slice::from_ref(vector)));
             CaptionRow { facts: facts.clone(), said, vector }
         });
         captions.append(&said.collect::<Vec<_>>(), "generated").await?;
-        let thumbnails = facts.into_iter().map(|facts| ImageRow { facts, thumbnail: thumbnail.clone() });
+        let thumbnails =
+            facts.into_iter().map(|facts| ImageRow { facts, thumbnail: thumbnail.clone() });
         images.append(&thumbnails.collect::<Vec<_>>(), "generated").await?;
     }
     let settings = MaintainSettings::default();
@@ -91,16 +111,31 @@ async fn fill(location: &Location, space: Space, captioner: &str, rows: usize) -
 
 /// The nearest ten, as the table library finds them by default through the index.
 async fn ask(location: &Location, space: &Space, queries: usize) -> anyhow::Result<()> {
-    let database = lancedb::connect(&location.uri).storage_options(location.options.iter().cloned()).execute().await?;
+    let database = lancedb::connect(&location.uri)
+        .storage_options(location.options.iter().cloned())
+        .execute()
+        .await?;
     let table = database.open_table(embeddings::name(&space.model)).execute().await?;
     let mut random = StdRng::seed_from_u64(11);
     let mut took = Vec::new();
     for query in 0..queries + queries / 10 {
         let vector = direction(&mut random, space.dim);
         let begun = Instant::now();
-        let search = table.vector_search(vector)?.distance_type(DistanceType::Cosine).column("vector").limit(10);
-        let found: Vec<_> = search.select(Select::columns(&["image_id", "_distance"])).execute().await?.try_collect().await?;
-        anyhow::ensure!(found.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>() == 10, "ten rows are expected");
+        let search = table
+            .vector_search(vector)?
+            .distance_type(DistanceType::Cosine)
+            .column("vector")
+            .limit(10);
+        let found: Vec<_> = search
+            .select(Select::columns(&["image_id", "_distance"]))
+            .execute()
+            .await?
+            .try_collect()
+            .await?;
+        anyhow::ensure!(
+            found.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>() == 10,
+            "ten rows are expected"
+        );
         if query >= queries / 10 {
             took.push(begun.elapsed().as_secs_f64());
         }
@@ -148,7 +183,8 @@ fn facts(random: &mut StdRng, number: usize) -> Facts {
 
 fn said(random: &mut StdRng) -> Said {
     let mut one_of = |words: &[&'static str]| words.choose(random).copied().unwrap_or_default();
-    let (colour, thing, place, time) = (one_of(&COLOURS), one_of(&THINGS), one_of(&PLACES), one_of(&TIMES));
+    let (colour, thing, place, time) =
+        (one_of(&COLOURS), one_of(&THINGS), one_of(&PLACES), one_of(&TIMES));
     Said {
         caption: format!("a {colour} {thing} {place} {time}"),
         language: "en".into(),

@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use arrow::array::{Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, FixedSizeListArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::error::ArrowError;
 use futures::TryStreamExt;
 use lancedb::DistanceType;
@@ -58,15 +60,21 @@ pub fn first_limit(wanted: usize) -> usize {
         .unwrap_or(enough)
 }
 
-pub(crate) const CANDIDATE_COLUMNS: [&str; 5] = ["image_id", "bucket", "key", "content_hash", "written_at"];
+pub(crate) const CANDIDATE_COLUMNS: [&str; 5] =
+    ["image_id", "bucket", "key", "content_hash", "written_at"];
 
 /// Reads candidates; `score` gives that of a row from the column of this name. Best first, equal scores by id, so that the same
 /// version of a table always gives the same order.
-pub(crate) fn read(batches: &[RecordBatch], name: &str, score: impl Fn(f32) -> f32) -> Result<Vec<Candidate>, ArrowError> {
+pub(crate) fn read(
+    batches: &[RecordBatch],
+    name: &str,
+    score: impl Fn(f32) -> f32,
+) -> Result<Vec<Candidate>, ArrowError> {
     let mut candidates = Vec::new();
     for batch in batches {
         let text = |name| column::<StringArray>(batch, name);
-        let (ids, buckets, keys, hashes) = (text("image_id")?, text("bucket")?, text("key")?, text("content_hash")?);
+        let (ids, buckets, keys, hashes) =
+            (text("image_id")?, text("bucket")?, text("key")?, text("content_hash")?);
         let scores: &Float32Array = column(batch, name)?;
         let written: &TimestampMicrosecondArray = column(batch, "written_at")?;
         candidates.extend((0..batch.num_rows()).map(|row| Candidate {
@@ -78,7 +86,9 @@ pub(crate) fn read(batches: &[RecordBatch], name: &str, score: impl Fn(f32) -> f
             score: score(scores.value(row)),
         }));
     }
-    candidates.sort_by(|a: &Candidate, b| b.score.total_cmp(&a.score).then_with(|| a.image_id.cmp(&b.image_id)));
+    candidates.sort_by(|a: &Candidate, b| {
+        b.score.total_cmp(&a.score).then_with(|| a.image_id.cmp(&b.image_id))
+    });
     Ok(candidates)
 }
 
@@ -104,14 +114,19 @@ pub(crate) struct Asked<'a> {
 impl Ledger {
     /// The nearest rows by cosine similarity, and whether all rows were compared. For a table that is held at a
     /// version.
-    pub(crate) async fn candidates(&self, asked: Asked<'_>, indexed: &IndexedRows) -> Result<(Candidates, bool), TableError> {
+    pub(crate) async fn candidates(
+        &self,
+        asked: Asked<'_>,
+        indexed: &IndexedRows,
+    ) -> Result<(Candidates, bool), TableError> {
         let Asked { vector, filter, condition, exact, limit } = asked;
         let plan = match exact {
             true => Plan::Exact,
             false => Plan::choose(self, self.version().await?, indexed, filter).await?,
         };
         let rows = self.nearest(vector, plan, condition, limit, &CANDIDATE_COLUMNS).await?;
-        let best = read(&rows, "_distance", |distance| 1.0 - distance).map_err(|error| TableError::rows(&self.name, error))?;
+        let best = read(&rows, "_distance", |distance| 1.0 - distance)
+            .map_err(|error| TableError::rows(&self.name, error))?;
         Ok((Candidates { is_full: best.len() >= limit, best }, plan.is_exact(limit)))
     }
 
@@ -155,7 +170,9 @@ impl Ledger {
         let Some(former) = Self::open(database, &self.name).await? else { return Ok(None) };
         match former.table.checkout(version).await {
             Ok(()) => Ok(Some(former)),
-            Err(error) if former.has_version(version).await.is_ok_and(|has| has) => Err(TableError::of(&self.name)(error)),
+            Err(error) if former.has_version(version).await.is_ok_and(|has| has) => {
+                Err(TableError::of(&self.name)(error))
+            }
             Err(_) => Ok(None),
         }
     }
@@ -178,13 +195,11 @@ impl Ledger {
         });
         let mut sample = Vec::new();
         for batch in self.rows(condition, &["vector"]).await? {
-            let vectors: &FixedSizeListArray = column(&batch, "vector").map_err(|error| TableError::rows(&self.name, error))?;
-            sample.extend(
-                vectors
-                    .iter()
-                    .flatten()
-                    .filter_map(|values| Some(values.as_any().downcast_ref::<Float32Array>()?.values().to_vec())),
-            );
+            let vectors: &FixedSizeListArray =
+                column(&batch, "vector").map_err(|error| TableError::rows(&self.name, error))?;
+            sample.extend(vectors.iter().flatten().filter_map(|values| {
+                Some(values.as_any().downcast_ref::<Float32Array>()?.values().to_vec())
+            }));
         }
         Ok(sample)
     }
@@ -196,8 +211,11 @@ impl Ledger {
     pub async fn facts(&self, ids: &[String]) -> Result<HashMap<String, Facts>, TableError> {
         let mut facts = HashMap::new();
         for some in ids.chunks(PER_QUERY) {
-            for batch in self.rows(Some(one_of("image_id", some.iter().cloned())), &FACTS_COLUMNS).await? {
-                let read = read_facts(&batch).map_err(|error| TableError::rows(&self.name, error))?;
+            for batch in
+                self.rows(Some(one_of("image_id", some.iter().cloned())), &FACTS_COLUMNS).await?
+            {
+                let read =
+                    read_facts(&batch).map_err(|error| TableError::rows(&self.name, error))?;
                 facts.extend(read.into_iter().map(|facts| (facts.image_id.clone(), facts)));
             }
         }
@@ -214,7 +232,9 @@ impl Ledger {
         for some in keys.chunks(PER_QUERY) {
             let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
             let rows = self.rows(Some(one_of("key", some.iter().cloned())), &columns).await?;
-            ids.extend(newest::newest_of(&rows).map_err(|error| TableError::rows(&self.name, error))?);
+            ids.extend(
+                newest::newest_of(&rows).map_err(|error| TableError::rows(&self.name, error))?,
+            );
         }
         Ok(ids)
     }
@@ -251,7 +271,8 @@ impl Embeddings {
     ) -> Result<(Candidates, bool), TableError> {
         self.check_length(vector)?;
         let asked = Asked { vector, filter, condition: filter.expression(), exact, limit };
-        let (Candidates { best, is_full }, exact) = self.ledger.candidates(asked, &self.indexed).await?;
+        let (Candidates { best, is_full }, exact) =
+            self.ledger.candidates(asked, &self.indexed).await?;
         Ok((Candidates { best: once(best), is_full }, exact))
     }
 
@@ -261,9 +282,13 @@ impl Embeddings {
     /// The store did not answer or refused.
     pub async fn newest(&self, of: &[Candidate]) -> Result<NewestIds, TableError> {
         let version = self.ledger.version().await?;
-        let mut known = self.newest.recall(version, of.iter().map(|found| (found.bucket.clone(), found.key.clone())));
-        let missing = |found: &&Candidate| !known.contains_key(&(found.bucket.clone(), found.key.clone()));
-        let missing: HashSet<_> = of.iter().filter(missing).map(|found| found.key.clone()).collect();
+        let mut known = self
+            .newest
+            .recall(version, of.iter().map(|found| (found.bucket.clone(), found.key.clone())));
+        let missing =
+            |found: &&Candidate| !known.contains_key(&(found.bucket.clone(), found.key.clone()));
+        let missing: HashSet<_> =
+            of.iter().filter(missing).map(|found| found.key.clone()).collect();
         if !missing.is_empty() {
             let looked_up = self.ledger.newest(&missing).await?;
             self.newest.remember(version, &looked_up);

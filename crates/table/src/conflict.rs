@@ -21,7 +21,10 @@ const LONGEST_FIRST_PAUSE_MS: u64 = 200;
 ///
 /// # Errors
 /// Anything else than a conflict, or conflicts again and again.
-pub(crate) async fn retried<T, F>(ledger: &Ledger, attempt: impl Fn(Table) -> F) -> Result<T, TableError>
+pub(crate) async fn retried<T, F>(
+    ledger: &Ledger,
+    attempt: impl Fn(Table) -> F,
+) -> Result<T, TableError>
 where
     F: Future<Output = lancedb::Result<T>>,
 {
@@ -44,5 +47,8 @@ where
 fn is_conflict(error: &lancedb::Error) -> bool {
     use lance::Error::{CommitConflict, RetryableCommitConflict, TooMuchWriteContention};
     let lancedb::Error::Lance { source } = error else { return false };
-    matches!(source, RetryableCommitConflict { .. } | CommitConflict { .. } | TooMuchWriteContention { .. })
+    matches!(
+        source,
+        RetryableCommitConflict { .. } | CommitConflict { .. } | TooMuchWriteContention { .. }
+    )
 }

@@ -16,7 +16,10 @@ impl Embeddings {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn vectors_of_content(&self, hashes: &[String]) -> Result<HashMap<String, Vec<f32>>, TableError> {
+    pub async fn vectors_of_content(
+        &self,
+        hashes: &[String],
+    ) -> Result<HashMap<String, Vec<f32>>, TableError> {
         let unusable = |error| TableError::rows(self.ledger().name(), error);
         let made_with_this = || col("manifest_hash").eq(lit(self.space.manifest_hash.as_str()));
         let mut vectors = HashMap::new();
@@ -41,7 +44,9 @@ impl Embeddings {
                 for row in 0..batch.num_rows() {
                     let values = stored.value(row);
                     if let Some(values) = values.as_any().downcast_ref::<Float32Array>() {
-                        vectors.entry(hashes.value(row).to_owned()).or_insert_with(|| values.values().to_vec());
+                        vectors
+                            .entry(hashes.value(row).to_owned())
+                            .or_insert_with(|| values.values().to_vec());
                     }
                 }
             }

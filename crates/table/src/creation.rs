@@ -22,8 +22,15 @@ const POLL: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Opens the table, and makes it first where it is missing.
-pub(crate) async fn open_or_create(database: &Database, name: &str, schema: &SchemaRef) -> Result<Ledger, TableError> {
-    let unusable = |source: object_store::Error| TableError::Creation { table: name.to_owned(), problem: source.to_string() };
+pub(crate) async fn open_or_create(
+    database: &Database,
+    name: &str,
+    schema: &SchemaRef,
+) -> Result<Ledger, TableError> {
+    let unusable = |source: object_store::Error| TableError::Creation {
+        table: name.to_owned(),
+        problem: source.to_string(),
+    };
     let (store, folder) = database.location.store().map_err(unusable)?;
     let token = format!("process {} {}", std::process::id(), uuid::Uuid::new_v4().simple());
     let right = Right { store, key: folder.join(format!("{name}.creating")), token };
@@ -42,7 +49,10 @@ pub(crate) async fn open_or_create(database: &Database, name: &str, schema: &Sch
             return made;
         }
         if begun.elapsed() > PATIENCE {
-            let problem = format!("another process holds the right to create it; if none does, remove the object {}", right.key);
+            let problem = format!(
+                "another process holds the right to create it; if none does, remove the object {}",
+                right.key
+            );
             return Err(TableError::Creation { table: name.to_owned(), problem });
         }
         tokio::time::sleep(POLL).await;
@@ -50,7 +60,11 @@ pub(crate) async fn open_or_create(database: &Database, name: &str, schema: &Sch
 }
 
 async fn create(database: &Database, name: &str, schema: &SchemaRef) -> Result<Ledger, TableError> {
-    let creating = database.connection.create_empty_table(name, schema.clone()).mode(CreateTableMode::Create).execute();
+    let creating = database
+        .connection
+        .create_empty_table(name, schema.clone())
+        .mode(CreateTableMode::Create)
+        .execute();
     let table = creating.await.map_err(TableError::of(name))?;
     Ok(Ledger { table, name: name.to_owned() })
 }
@@ -83,7 +97,10 @@ impl Right {
             return Ok(false);
         }
         // Of several that see it abandoned, the one that replaces exactly this content wins.
-        Ok(self.put(PutMode::Update(UpdateVersion { e_tag: held.e_tag, version: held.version })).await? || self.is_ours().await?)
+        Ok(self
+            .put(PutMode::Update(UpdateVersion { e_tag: held.e_tag, version: held.version }))
+            .await?
+            || self.is_ours().await?)
     }
 
     async fn is_ours(&self) -> object_store::Result<bool> {
@@ -98,7 +115,10 @@ impl Right {
         let body = PutPayload::from(self.token.clone());
         match self.store.put_opts(&self.key, body, mode.into()).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(false),
             Err(error) => Err(error),
         }
     }

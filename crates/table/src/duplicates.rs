@@ -54,7 +54,12 @@ impl Duplicates {
         copies.sort_by(|a, b| (&a.bucket, &a.key).cmp(&(&b.bucket, &b.key)));
         let total = copies.len();
         copies.truncate(MOST_NAMED);
-        let named = copies.into_iter().map(|Facts { image_id, bucket, key, etag, .. }| Duplicate { image_id, bucket, key, etag });
+        let named = copies.into_iter().map(|Facts { image_id, bucket, key, etag, .. }| Duplicate {
+            image_id,
+            bucket,
+            key,
+            etag,
+        });
         Self { named: named.collect(), total }
     }
 }

@@ -98,7 +98,9 @@ impl Embeddings {
     /// # Errors
     /// The store did not answer or refused, or the table holds vectors of another space.
     pub async fn open(database: &Database, space: Space) -> Result<Option<Self>, TableError> {
-        let Some(ledger) = Ledger::open(database, &name(&space.model)).await? else { return Ok(None) };
+        let Some(ledger) = Ledger::open(database, &name(&space.model)).await? else {
+            return Ok(None);
+        };
         ledger.has_columns(&schema::embeddings_schema(space.dim)).await?;
         Self::of_the_same_space(ledger, space).await.map(Some)
     }
@@ -136,7 +138,8 @@ impl Embeddings {
     /// # Errors
     /// A vector of another length or with a value that is not finite, or the store refused.
     pub async fn append(&self, rows: &[EmbeddingRow], batch_id: &str) -> Result<(), TableError> {
-        let batch = schema::embeddings_batch(rows, &self.space, batch_id).map_err(|error| self.unusable(error))?;
+        let batch = schema::embeddings_batch(rows, &self.space, batch_id)
+            .map_err(|error| self.unusable(error))?;
         self.ledger.append(batch).await
     }
 
@@ -145,8 +148,11 @@ impl Embeddings {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn vector(&self, image_id: &str) -> Result<Option<Vec<f32>>, TableError> {
-        for batch in self.ledger.rows(Some(one_of("image_id", [image_id.to_owned()])), &["vector"]).await? {
-            let vectors: &FixedSizeListArray = column(&batch, "vector").map_err(|error| self.unusable(error))?;
+        for batch in
+            self.ledger.rows(Some(one_of("image_id", [image_id.to_owned()])), &["vector"]).await?
+        {
+            let vectors: &FixedSizeListArray =
+                column(&batch, "vector").map_err(|error| self.unusable(error))?;
             if batch.num_rows() > 0
                 && let Some(values) = vectors.value(0).as_any().downcast_ref::<Float32Array>()
             {
@@ -169,7 +175,9 @@ impl Embeddings {
         let table_version = pinned.ledger.version().await?;
         let plan = match query.exact {
             true => Plan::Exact,
-            false => Plan::choose(&pinned.ledger, table_version, &self.indexed, &query.filter).await?,
+            false => {
+                Plan::choose(&pinned.ledger, table_version, &self.indexed, &query.filter).await?
+            }
         };
         let wanted = (query.offset + query.top_k).max(1);
         let mut limit = first_limit(wanted);
@@ -186,9 +194,11 @@ impl Embeddings {
             }
             // Rows that score the same as the last candidate may have been cut off; which of them belong to this page is
             // known only once a worse one has been seen.
-            let complete = hits.get(wanted - 1).is_some_and(|hit| last.is_none_or(|last| hit.score > last));
+            let complete =
+                hits.get(wanted - 1).is_some_and(|hit| last.is_none_or(|last| hit.score > last));
             if exhausted || complete {
-                let mut hits: Vec<_> = hits.into_iter().skip(query.offset).take(query.top_k).collect();
+                let mut hits: Vec<_> =
+                    hits.into_iter().skip(query.offset).take(query.top_k).collect();
                 if query.collapse {
                     let hashes = hits.iter().map(|hit| hit.facts.content_hash.clone()).collect();
                     duplicates::attach(&mut hits, pinned.duplicates(hashes, &query.filter).await?);
@@ -200,23 +210,42 @@ impl Embeddings {
         }
     }
 
-    async fn nearest(&self, query: &VectorQuery, plan: Plan, limit: usize) -> Result<Vec<Hit>, TableError> {
-        let batches = self.ledger.nearest(&query.vector, plan, query.filter.expression(), limit, &FACTS_COLUMNS).await?;
+    async fn nearest(
+        &self,
+        query: &VectorQuery,
+        plan: Plan,
+        limit: usize,
+    ) -> Result<Vec<Hit>, TableError> {
+        let batches = self
+            .ledger
+            .nearest(&query.vector, plan, query.filter.expression(), limit, &FACTS_COLUMNS)
+            .await?;
         let mut hits = Vec::new();
         for batch in batches {
             let facts = schema::read_facts(&batch).map_err(|error| self.unusable(error))?;
-            let distances: &Float32Array = column(&batch, "_distance").map_err(|error| self.unusable(error))?;
+            let distances: &Float32Array =
+                column(&batch, "_distance").map_err(|error| self.unusable(error))?;
             // Cosine distance is 1 - cosine similarity.
             let scored = facts.into_iter().zip(distances.values());
-            hits.extend(scored.map(|(facts, distance)| Hit { facts, score: 1.0 - distance, duplicates: None }));
+            hits.extend(scored.map(|(facts, distance)| Hit {
+                facts,
+                score: 1.0 - distance,
+                duplicates: None,
+            }));
         }
         // Equal scores must not change places between two calls, or paging repeats and skips.
-        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.facts.image_id.cmp(&b.facts.image_id)));
+        hits.sort_by(|a, b| {
+            b.score.total_cmp(&a.score).then_with(|| a.facts.image_id.cmp(&b.facts.image_id))
+        });
         Ok(hits)
     }
 
     /// Keeps the rows that are the newest of their object, each object once.
-    async fn newest_only<T: AsRef<Facts>>(&self, found: Vec<T>, version: u64) -> Result<Vec<T>, TableError> {
+    async fn newest_only<T: AsRef<Facts>>(
+        &self,
+        found: Vec<T>,
+        version: u64,
+    ) -> Result<Vec<T>, TableError> {
         let object = |facts: &Facts| (facts.bucket.clone(), facts.key.clone());
         let mut newest = self.newest.recall(version, found.iter().map(|row| object(row.as_ref())));
         let missing = newest::unknown(&found, &newest);
@@ -232,8 +261,13 @@ impl Embeddings {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn duplicates(&self, hashes: Vec<String>, filter: &Filter) -> Result<HashMap<String, Vec<Facts>>, TableError> {
-        let condition = filter.expression().into_iter().fold(one_of("content_hash", hashes), DfExpr::and);
+    pub async fn duplicates(
+        &self,
+        hashes: Vec<String>,
+        filter: &Filter,
+    ) -> Result<HashMap<String, Vec<Facts>>, TableError> {
+        let condition =
+            filter.expression().into_iter().fold(one_of("content_hash", hashes), DfExpr::and);
         let mut copies = Vec::new();
         for batch in self.ledger.rows(Some(condition), &FACTS_COLUMNS).await? {
             copies.extend(schema::read_facts(&batch).map_err(|error| self.unusable(error))?);
@@ -247,7 +281,11 @@ impl Embeddings {
 
     pub(crate) fn check_length(&self, vector: &[f32]) -> Result<(), TableError> {
         let (got, dim) = (vector.len(), self.space.dim);
-        if got == dim { Ok(()) } else { Err(self.unusable(format!("the query vector has {got} values, {dim} are expected"))) }
+        if got == dim {
+            Ok(())
+        } else {
+            Err(self.unusable(format!("the query vector has {got} values, {dim} are expected")))
+        }
     }
 
     pub(crate) fn unusable(&self, problem: impl ToString) -> TableError {

@@ -71,9 +71,13 @@ pub struct Place {
 
 impl Place {
     fn expression(self) -> DfExpr {
-        let (from, to) = (col("longitude").gt_eq(lit(self.west)), col("longitude").lt_eq(lit(self.east)));
+        let (from, to) =
+            (col("longitude").gt_eq(lit(self.west)), col("longitude").lt_eq(lit(self.east)));
         let between = if self.west <= self.east { from.and(to) } else { from.or(to) };
-        col("latitude").gt_eq(lit(self.south)).and(col("latitude").lt_eq(lit(self.north))).and(between)
+        col("latitude")
+            .gt_eq(lit(self.south))
+            .and(col("latitude").lt_eq(lit(self.north)))
+            .and(between)
     }
 }
 
@@ -92,7 +96,8 @@ impl Filter {
         let mut conditions = Vec::new();
         conditions.extend(self.prefix.as_deref().and_then(|prefix| begins_with("key", prefix)));
         if !self.formats.is_empty() {
-            conditions.push(one_of("format", self.formats.iter().map(|format| format.to_lowercase())));
+            conditions
+                .push(one_of("format", self.formats.iter().map(|format| format.to_lowercase())));
         }
         conditions.extend(self.taken_after.map(|t| col("taken_at").gt_eq(time(t))));
         conditions.extend(self.taken_before.map(|t| col("taken_at").lt(time(t))));
@@ -108,7 +113,8 @@ impl Filter {
             Shape::Square => col("width").eq(col("height")),
         }));
         conditions.extend(self.place.map(Place::expression));
-        conditions.extend(self.image_ids.as_ref().map(|ids| one_of("image_id", ids.iter().cloned())));
+        conditions
+            .extend(self.image_ids.as_ref().map(|ids| one_of("image_id", ids.iter().cloned())));
         conditions.into_iter().reduce(DfExpr::and)
     }
 }
@@ -148,13 +154,21 @@ mod tests {
 
     #[test]
     fn a_prefix_becomes_a_range_that_holds_exactly_its_texts() {
-        for (prefix, end) in [("a", "b"), ("photos/", "photos0"), ("海", "浸"), ("\u{d7ff}", "\u{e000}"), ("a\u{10ffff}", "b")]
-        {
+        for (prefix, end) in [
+            ("a", "b"),
+            ("photos/", "photos0"),
+            ("海", "浸"),
+            ("\u{d7ff}", "\u{e000}"),
+            ("a\u{10ffff}", "b"),
+        ] {
             let computed = after_all_with(prefix).unwrap();
             if prefix != "海" {
                 assert_eq!(computed, end);
             }
-            assert!(format!("{prefix}zzz\u{10ffff}").as_str() < computed.as_str() && *prefix < *computed);
+            assert!(
+                format!("{prefix}zzz\u{10ffff}").as_str() < computed.as_str()
+                    && *prefix < *computed
+            );
         }
         assert_eq!(after_all_with("\u{10ffff}\u{10ffff}"), None);
     }
@@ -162,6 +176,8 @@ mod tests {
     #[test]
     fn no_condition_is_no_expression() {
         assert!(Filter::default().expression().is_none());
-        assert!(Filter { prefix: Some(String::new()), ..Default::default() }.expression().is_none());
+        assert!(
+            Filter { prefix: Some(String::new()), ..Default::default() }.expression().is_none()
+        );
     }
 }

@@ -43,7 +43,8 @@ impl Images {
     /// # Errors
     /// The store refused.
     pub async fn append(&self, rows: &[ImageRow], batch_id: &str) -> Result<(), TableError> {
-        let batch = schema::images_batch(rows, batch_id).map_err(|error| TableError::rows(NAME, error))?;
+        let batch =
+            schema::images_batch(rows, batch_id).map_err(|error| TableError::rows(NAME, error))?;
         self.ledger.append(batch).await
     }
 
@@ -60,8 +61,13 @@ impl Images {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn thumbnail(&self, image_id: &str) -> Result<Option<Vec<u8>>, TableError> {
-        for batch in self.ledger.rows(Some(one_of("image_id", [image_id.to_owned()])), &["thumbnail"]).await? {
-            let bytes: &BinaryArray = schema::column(&batch, "thumbnail").map_err(|error| TableError::rows(NAME, error))?;
+        for batch in self
+            .ledger
+            .rows(Some(one_of("image_id", [image_id.to_owned()])), &["thumbnail"])
+            .await?
+        {
+            let bytes: &BinaryArray = schema::column(&batch, "thumbnail")
+                .map_err(|error| TableError::rows(NAME, error))?;
             if batch.num_rows() > 0 {
                 return Ok(Some(bytes.value(0).to_vec()));
             }

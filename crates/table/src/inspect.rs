@@ -48,7 +48,13 @@ pub async fn look(database: &Database, name: &str) -> Result<Option<Look>, Table
     };
     let stats = ledger.stats().await?;
     let versions = versions(database, name).await?;
-    Ok(Some(Look { rows: stats.rows, version: stats.version, versions, fragments: stats.fragments, problem }))
+    Ok(Some(Look {
+        rows: stats.rows,
+        version: stats.version,
+        versions,
+        fragments: stats.fragments,
+        problem,
+    }))
 }
 
 // Counted by their keys: the table library would read every one of them.
@@ -56,5 +62,9 @@ async fn versions(database: &Database, name: &str) -> Result<usize, TableError> 
     let failed = |source: object_store::Error| TableError::Store { table: name.to_owned(), source };
     let (store, folder) = database.location.store().map_err(failed)?;
     let folder = folder.join(format!("{name}.lance")).join("_versions");
-    store.list(Some(&folder)).try_fold(0, |count, _| std::future::ready(Ok(count + 1))).await.map_err(failed)
+    store
+        .list(Some(&folder))
+        .try_fold(0, |count, _| std::future::ready(Ok(count + 1)))
+        .await
+        .map_err(failed)
 }

@@ -72,7 +72,11 @@ impl Ledger {
     }
 
     /// Opens a table, creating it where it is missing; refuses one with other columns.
-    pub(crate) async fn open_or_create(database: &Database, name: &str, schema: SchemaRef) -> Result<Self, TableError> {
+    pub(crate) async fn open_or_create(
+        database: &Database,
+        name: &str,
+        schema: SchemaRef,
+    ) -> Result<Self, TableError> {
         let ledger = creation::open_or_create(database, name, &schema).await?;
         ledger.has_columns(&schema).await?;
         Ok(ledger)
@@ -82,7 +86,11 @@ impl Ledger {
     pub(crate) async fn has_columns(&self, schema: &Schema) -> Result<(), TableError> {
         let found = self.table.schema().await.map_err(TableError::of(&self.name))?;
         let columns = |schema: &Schema| -> Vec<_> {
-            schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+            schema
+                .fields()
+                .iter()
+                .map(|field| (field.name().clone(), field.data_type().clone()))
+                .collect()
         };
         if columns(&found) == columns(schema) {
             return Ok(());
@@ -120,8 +128,11 @@ impl Ledger {
     pub async fn existing(&self, ids: &[String]) -> Result<HashSet<String>, TableError> {
         let mut found = HashSet::new();
         for some in ids.chunks(PER_QUERY) {
-            for batch in self.rows(Some(one_of("image_id", some.iter().cloned())), &["image_id"]).await? {
-                let ids: &StringArray = column(&batch, "image_id").map_err(|error| TableError::rows(&self.name, error))?;
+            for batch in
+                self.rows(Some(one_of("image_id", some.iter().cloned())), &["image_id"]).await?
+            {
+                let ids: &StringArray = column(&batch, "image_id")
+                    .map_err(|error| TableError::rows(&self.name, error))?;
                 found.extend(ids.iter().flatten().map(str::to_owned));
             }
         }
@@ -132,7 +143,9 @@ impl Ledger {
     ///
     /// # Errors
     /// The store did not answer or refused; also while streaming.
-    pub async fn all_ids(&self) -> Result<BoxStream<'static, Result<Vec<String>, TableError>>, TableError> {
+    pub async fn all_ids(
+        &self,
+    ) -> Result<BoxStream<'static, Result<Vec<String>, TableError>>, TableError> {
         self.ids_with(None).await
     }
 
@@ -152,7 +165,8 @@ impl Ledger {
         }
         let stream = query.execute().await.map_err(&failed)?;
         let ids = stream.map_err(failed).and_then(move |batch| {
-            let ids = column::<StringArray>(&batch, "image_id").map(|ids| ids.iter().flatten().map(str::to_owned).collect());
+            let ids = column::<StringArray>(&batch, "image_id")
+                .map(|ids| ids.iter().flatten().map(str::to_owned).collect());
             std::future::ready(ids.map_err(|error| TableError::rows(&name, error)))
         });
         Ok(ids.boxed())
@@ -181,7 +195,10 @@ impl Ledger {
     async fn stored(&self, condition: DfExpr) -> Result<Vec<Stored>, TableError> {
         let mut stored = Vec::new();
         for batch in self.rows(Some(condition), &["image_id", "bucket", "key"]).await? {
-            let text = |name| column::<StringArray>(&batch, name).map_err(|error| TableError::rows(&self.name, error));
+            let text = |name| {
+                column::<StringArray>(&batch, name)
+                    .map_err(|error| TableError::rows(&self.name, error))
+            };
             let (ids, buckets, keys) = (text("image_id")?, text("bucket")?, text("key")?);
             stored.extend((0..batch.num_rows()).map(|row| Stored {
                 image_id: ids.value(row).to_owned(),
@@ -198,7 +215,9 @@ impl Ledger {
     /// # Errors
     /// An id that is not 32 lower-case hex digits, or the store did not answer or refused.
     pub async fn delete(&self, ids: &[String]) -> Result<(), TableError> {
-        let is_id = |id: &String| id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_id = |id: &String| {
+            id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
         if let Some(bad) = ids.iter().find(|id| !is_id(id)) {
             return Err(TableError::rows(&self.name, format!("'{bad}' is not an image id")));
         }
@@ -240,7 +259,11 @@ impl Ledger {
         Ok(())
     }
 
-    pub(crate) async fn rows(&self, condition: Option<DfExpr>, columns: &[&str]) -> Result<Vec<RecordBatch>, TableError> {
+    pub(crate) async fn rows(
+        &self,
+        condition: Option<DfExpr>,
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>, TableError> {
         let failed = TableError::of(&self.name);
         let mut query = self.table.query().select(Select::columns(columns));
         if let Some(condition) = condition {

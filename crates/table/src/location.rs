@@ -41,7 +41,11 @@ impl Access {
     /// For processes that write: every read sees the newest version, caches are small because writers keep reading
     /// versions they will never read again.
     pub fn writer() -> Self {
-        Self { freshness: Duration::ZERO, index_cache_bytes: 64 << 20, metadata_cache_bytes: 128 << 20 }
+        Self {
+            freshness: Duration::ZERO,
+            index_cache_bytes: 64 << 20,
+            metadata_cache_bytes: 128 << 20,
+        }
     }
 
     /// For processes that only answer queries.

@@ -37,7 +37,10 @@ impl NewestVersions {
         if known.0 != version {
             return NewestIds::new();
         }
-        objects.filter_map(|object| known.1.get_key_value(&object)).map(|(object, id)| (object.clone(), id.clone())).collect()
+        objects
+            .filter_map(|object| known.1.get_key_value(&object))
+            .map(|(object, id)| (object.clone(), id.clone()))
+            .collect()
     }
 
     /// Remembers what was looked up.
@@ -81,13 +84,17 @@ pub(crate) fn newest_of(rows: &[RecordBatch]) -> Result<NewestIds, ArrowError> {
 
 /// The keys of the rows that `newest` says nothing about, each once.
 pub(crate) fn unknown<T: AsRef<Facts>>(rows: &[T], newest: &NewestIds) -> HashSet<String> {
-    let unknown = rows.iter().map(AsRef::as_ref).filter(|facts| !newest.contains_key(&object(facts)));
+    let unknown =
+        rows.iter().map(AsRef::as_ref).filter(|facts| !newest.contains_key(&object(facts)));
     unknown.map(|facts| facts.key.clone()).collect()
 }
 
 /// The rows that are the newest of their object, each object once; their order stays.
 pub(crate) fn keep<T: AsRef<Facts>>(rows: Vec<T>, newest: &NewestIds) -> Vec<T> {
     let mut seen = HashSet::new();
-    let is_newest = |facts: &Facts| newest.get(&object(facts)).is_some_and(|id| *id == facts.image_id);
-    rows.into_iter().filter(|row| is_newest(row.as_ref()) && seen.insert(object(row.as_ref()))).collect()
+    let is_newest =
+        |facts: &Facts| newest.get(&object(facts)).is_some_and(|id| *id == facts.image_id);
+    rows.into_iter()
+        .filter(|row| is_newest(row.as_ref()) && seen.insert(object(row.as_ref())))
+        .collect()
 }

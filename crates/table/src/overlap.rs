@@ -32,12 +32,20 @@ pub struct Overlap {
 ///
 /// # Errors
 /// The store did not answer or refused.
-pub async fn overlap(a: &Embeddings, b: &Embeddings, samples: usize, told: impl Fn(&Overlap)) -> Result<Overlap, TableError> {
+pub async fn overlap(
+    a: &Embeddings,
+    b: &Embeddings,
+    samples: usize,
+    told: impl Fn(&Overlap),
+) -> Result<Overlap, TableError> {
     let common = common(ids(a.ledger()).await?, &ids(b.ledger()).await?);
     let mut overlap = Overlap { samples: 0, common: common.len(), mean: None };
     let (step, mut sum) = (common.len().div_ceil(samples.max(1)).max(1), 0.0);
     for id in common.into_iter().step_by(step).map(|id| format!("{id:032x}")) {
-        let (Some(near_a), Some(near_b)) = (neighbours(a, &id).await?, neighbours(b, &id).await?) else { continue };
+        let (Some(near_a), Some(near_b)) = (neighbours(a, &id).await?, neighbours(b, &id).await?)
+        else {
+            continue;
+        };
         let of = near_a.len().min(near_b.len());
         if of == 0 {
             continue;
@@ -51,10 +59,21 @@ pub async fn overlap(a: &Embeddings, b: &Embeddings, samples: usize, told: impl 
 }
 
 /// The objects nearest to one that the table holds, without itself; `None` if it is gone by now.
-async fn neighbours(table: &Embeddings, id: &str) -> Result<Option<HashSet<(String, String)>>, TableError> {
+async fn neighbours(
+    table: &Embeddings,
+    id: &str,
+) -> Result<Option<HashSet<(String, String)>>, TableError> {
     let Some(vector) = table.vector(id).await? else { return Ok(None) };
     let (filter, top_k) = (Filter::default(), NEIGHBOURS + 1);
-    let query = VectorQuery { vector, offset: 0, top_k, min_score: None, filter, collapse: false, exact: false };
+    let query = VectorQuery {
+        vector,
+        offset: 0,
+        top_k,
+        min_score: None,
+        filter,
+        collapse: false,
+        exact: false,
+    };
     let hits = table.search(&query).await?.hits.into_iter().map(|hit| hit.facts);
     let others = hits.filter(|facts| facts.image_id != id).take(NEIGHBOURS);
     Ok(Some(others.map(|facts| (facts.bucket, facts.key)).collect()))

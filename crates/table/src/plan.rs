@@ -97,7 +97,8 @@ impl Plan {
     pub(crate) fn apply(self, search: Search, limit: usize) -> lancedb::Result<Search> {
         match self {
             Self::Indexed { probes, .. } if !self.is_exact(limit) => {
-                let factor = u32::try_from(candidates(limit).div_ceil(limit.max(1))).unwrap_or(u32::MAX);
+                let factor =
+                    u32::try_from(candidates(limit).div_ceil(limit.max(1))).unwrap_or(u32::MAX);
                 // No upper bound: while too few rows are found, the library looks at more partitions.
                 Ok(search.minimum_nprobes(probes)?.refine_factor(factor))
             }
@@ -110,9 +111,17 @@ async fn keeps_few(pinned: &Ledger, filter: &Filter) -> Result<bool, TableError>
     let failed = TableError::of(&pinned.name);
     let Some(condition) = filter.expression() else { return Ok(false) };
     // The smallest column; the rows are only counted.
-    let query = pinned.table.query().only_if_expr(condition).select(Select::columns(&["orientation"])).limit(FEW_ROWS + 1);
+    let query = pinned
+        .table
+        .query()
+        .only_if_expr(condition)
+        .select(Select::columns(&["orientation"]))
+        .limit(FEW_ROWS + 1);
     let batches = query.execute().await.map_err(&failed)?;
-    let kept = batches.try_fold(0, |kept, batch| std::future::ready(Ok(kept + batch.num_rows()))).await.map_err(failed)?;
+    let kept = batches
+        .try_fold(0, |kept, batch| std::future::ready(Ok(kept + batch.num_rows())))
+        .await
+        .map_err(failed)?;
     Ok(kept <= FEW_ROWS)
 }
 

@@ -33,7 +33,9 @@ pub enum ProbeError {
         source: object_store::Error,
     },
     /// The store answers, but wrongly.
-    #[error("the store at {uri} must not hold the tables: {problem}. See the list of stores in the README")]
+    #[error(
+        "the store at {uri} must not hold the tables: {problem}. See the list of stores in the README"
+    )]
     Unsafe {
         /// Where.
         uri: String,
@@ -80,30 +82,39 @@ impl Probe {
             let key = self.folder.clone().join(format!("create-{round}"));
             let attempts = (0..WRITERS).map(|writer| {
                 let (key, body) = (&key, format!("writer {writer}"));
-                async move { self.store.put_opts(key, PutPayload::from(body), PutMode::Create.into()).await }
+                async move {
+                    self.store.put_opts(key, PutPayload::from(body), PutMode::Create.into()).await
+                }
             });
             let mut winners = Vec::new();
             for (writer, result) in join_all(attempts).await.into_iter().enumerate() {
                 match result {
                     Ok(_) => winners.push(writer),
-                    Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
+                    Err(
+                        object_store::Error::AlreadyExists { .. }
+                        | object_store::Error::Precondition { .. },
+                    ) => {}
                     Err(source) => return Err(self.failed("create a key", source)),
                 }
             }
             let [winner] = winners.as_slice() else {
                 let count = winners.len();
-                return Err(
-                    self.unsafe_store(format!("{count} of {WRITERS} concurrent creates of one key succeeded, not exactly one"))
-                );
+                return Err(self.unsafe_store(format!(
+                    "{count} of {WRITERS} concurrent creates of one key succeeded, not exactly one"
+                )));
             };
             let body = self.store.get(&key).await.map_err(|e| self.failed("read a key", e))?;
             let body = body.bytes().await.map_err(|e| self.failed("read a key", e))?;
             if body != format!("writer {winner}").as_bytes() {
-                return Err(self.unsafe_store("a concurrent create overwrote the one that had succeeded"));
+                return Err(
+                    self.unsafe_store("a concurrent create overwrote the one that had succeeded")
+                );
             }
-            let again = self.store.put_opts(&key, PutPayload::from("again"), PutMode::Create.into()).await;
+            let again =
+                self.store.put_opts(&key, PutPayload::from("again"), PutMode::Create.into()).await;
             if again.is_ok() {
-                return Err(self.unsafe_store("it ignores If-None-Match: an existing key was created again"));
+                return Err(self
+                    .unsafe_store("it ignores If-None-Match: an existing key was created again"));
             }
         }
         Ok(())
@@ -113,13 +124,24 @@ impl Probe {
         let folder = self.folder.clone().join("list");
         let names = ["b", "a", "a-", "a.b", "a0", "ab", "B", "_", "9"];
         for name in names {
-            self.store.put(&folder.clone().join(name), "x".into()).await.map_err(|e| self.failed("write a key", e))?;
+            self.store
+                .put(&folder.clone().join(name), "x".into())
+                .await
+                .map_err(|e| self.failed("write a key", e))?;
         }
-        let listing: Vec<_> = self.store.list(Some(&folder)).try_collect().await.map_err(|e| self.failed("list", e))?;
-        let found: Vec<_> = listing.iter().filter_map(|object| object.location.filename()).collect();
+        let listing: Vec<_> = self
+            .store
+            .list(Some(&folder))
+            .try_collect()
+            .await
+            .map_err(|e| self.failed("list", e))?;
+        let found: Vec<_> =
+            listing.iter().filter_map(|object| object.location.filename()).collect();
         let expected: Vec<_> = BTreeSet::from(names).into_iter().collect();
         if found != expected {
-            return Err(self.unsafe_store(format!("a listing right after the writes gave {found:?}, not {expected:?}")));
+            return Err(self.unsafe_store(format!(
+                "a listing right after the writes gave {found:?}, not {expected:?}"
+            )));
         }
         if listing.iter().any(|object| object.e_tag.is_none()) {
             return Err(self.unsafe_store("its listings carry no ETags"));
@@ -130,12 +152,20 @@ impl Probe {
     async fn reads_ranges_of_multipart(&self) -> Result<(), ProbeError> {
         let key = self.folder.clone().join("multipart");
         let body: Vec<u8> = (0..MULTIPART_BYTES).map(|i| (i / 7) as u8).collect();
-        let upload = self.store.put_multipart(&key).await.map_err(|e| self.failed("begin a multipart upload", e))?;
+        let upload = self
+            .store
+            .put_multipart(&key)
+            .await
+            .map_err(|e| self.failed("begin a multipart upload", e))?;
         let mut writer = WriteMultipart::new(upload);
         writer.write(&body);
         writer.finish().await.map_err(|e| self.failed("complete a multipart upload", e))?;
         let range: Range<u64> = 5_242_000..5_243_500;
-        let part = self.store.get_range(&key, range.clone()).await.map_err(|e| self.failed("read a range", e))?;
+        let part = self
+            .store
+            .get_range(&key, range.clone())
+            .await
+            .map_err(|e| self.failed("read a range", e))?;
         if part != body[range.start as usize..range.end as usize] {
             return Err(self.unsafe_store("a range of a multipart upload reads back differently"));
         }

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, FixedSizeListArray, Float32Array, Float64Array, Int16Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt8Array, UInt32Array, UInt64Array,
+    Array, ArrayRef, BinaryArray, FixedSizeListArray, Float32Array, Float64Array, Int16Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
@@ -163,11 +163,18 @@ pub(crate) fn vector_column<'a>(
     rows: impl Iterator<Item = (&'a str, &'a [f32])> + Clone,
     dim: usize,
 ) -> Result<ArrayRef, ArrowError> {
-    if let Some((key, vector)) = rows.clone().find(|(_, vector)| vector.len() != dim || vector.iter().any(|x| !x.is_finite())) {
-        let problem = format!("the vector of {key} has {} values, {dim} finite ones are expected", vector.len());
+    if let Some((key, vector)) = rows
+        .clone()
+        .find(|(_, vector)| vector.len() != dim || vector.iter().any(|x| !x.is_finite()))
+    {
+        let problem = format!(
+            "the vector of {key} has {} values, {dim} finite ones are expected",
+            vector.len()
+        );
         return Err(ArrowError::InvalidArgumentError(problem));
     }
-    let values = Float32Array::from_iter_values(rows.flat_map(|(_, vector)| vector.iter().copied()));
+    let values =
+        Float32Array::from_iter_values(rows.flat_map(|(_, vector)| vector.iter().copied()));
     Ok(Arc::new(FixedSizeListArray::try_new(item(), dim as i32, Arc::new(values), None)?))
 }
 
@@ -181,12 +188,18 @@ pub(crate) fn embeddings_schema(dim: usize) -> SchemaRef {
 }
 
 fn times(values: impl Iterator<Item = Option<Timestamp>>) -> ArrayRef {
-    let array: TimestampMicrosecondArray = values.map(|t| t.map(Timestamp::as_microsecond)).collect();
+    let array: TimestampMicrosecondArray =
+        values.map(|t| t.map(Timestamp::as_microsecond)).collect();
     Arc::new(array.with_timezone("UTC"))
 }
 
-pub(crate) fn facts_columns<'a>(rows: impl Iterator<Item = &'a Facts> + Clone, batch_id: &str) -> Vec<ArrayRef> {
-    let text = |get: fn(&Facts) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.clone().map(get))) };
+pub(crate) fn facts_columns<'a>(
+    rows: impl Iterator<Item = &'a Facts> + Clone,
+    batch_id: &str,
+) -> Vec<ArrayRef> {
+    let text = |get: fn(&Facts) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.clone().map(get)))
+    };
     let count = rows.clone().count();
     vec![
         text(|f| &f.image_id),
@@ -217,18 +230,32 @@ pub(crate) fn images_batch(rows: &[ImageRow], batch_id: &str) -> Result<RecordBa
     RecordBatch::try_new(images_schema(), columns)
 }
 
-pub(crate) fn embeddings_batch(rows: &[EmbeddingRow], space: &Space, batch_id: &str) -> Result<RecordBatch, ArrowError> {
-    let same = |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows.len()))) };
+pub(crate) fn embeddings_batch(
+    rows: &[EmbeddingRow],
+    space: &Space,
+    batch_id: &str,
+) -> Result<RecordBatch, ArrowError> {
+    let same = |value: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows.len())))
+    };
     let mut columns = facts_columns(rows.iter().map(|row| &row.facts), batch_id);
     columns.extend([same(VIEW_FULL), same(&space.space), same(&space.manifest_hash)]);
-    columns.push(vector_column(rows.iter().map(|row| (row.facts.key.as_str(), row.vector.as_slice())), space.dim)?);
+    columns.push(vector_column(
+        rows.iter().map(|row| (row.facts.key.as_str(), row.vector.as_slice())),
+        space.dim,
+    )?);
     RecordBatch::try_new(embeddings_schema(space.dim), columns)
 }
 
 /// One column of a batch, as the type it must have.
-pub(crate) fn column<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a A, ArrowError> {
+pub(crate) fn column<'a, A: Array + 'static>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a A, ArrowError> {
     let column = batch.column_by_name(name).and_then(|array| array.as_any().downcast_ref::<A>());
-    column.ok_or_else(|| ArrowError::SchemaError(format!("column {name} is missing or has another type")))
+    column.ok_or_else(|| {
+        ArrowError::SchemaError(format!("column {name} is missing or has another type"))
+    })
 }
 
 fn time_at(array: &TimestampMicrosecondArray, row: usize) -> Option<Timestamp> {
@@ -238,12 +265,16 @@ fn time_at(array: &TimestampMicrosecondArray, row: usize) -> Option<Timestamp> {
 /// Reads the common columns of every row.
 pub(crate) fn read_facts(batch: &RecordBatch) -> Result<Vec<Facts>, ArrowError> {
     let text = |name| column::<StringArray>(batch, name);
-    let (ids, buckets, keys, etags) = (text("image_id")?, text("bucket")?, text("key")?, text("etag")?);
+    let (ids, buckets, keys, etags) =
+        (text("image_id")?, text("bucket")?, text("key")?, text("etag")?);
     let (formats, cameras, hashes) = (text("format")?, text("camera")?, text("content_hash")?);
     let (modified, taken) = (column(batch, "last_modified")?, column(batch, "taken_at")?);
-    let (latitudes, longitudes): (&Float64Array, &Float64Array) = (column(batch, "latitude")?, column(batch, "longitude")?);
-    let (sizes, phashes): (&UInt64Array, &UInt64Array) = (column(batch, "size_bytes")?, column(batch, "phash")?);
-    let (widths, heights): (&UInt32Array, &UInt32Array) = (column(batch, "width")?, column(batch, "height")?);
+    let (latitudes, longitudes): (&Float64Array, &Float64Array) =
+        (column(batch, "latitude")?, column(batch, "longitude")?);
+    let (sizes, phashes): (&UInt64Array, &UInt64Array) =
+        (column(batch, "size_bytes")?, column(batch, "phash")?);
+    let (widths, heights): (&UInt32Array, &UInt32Array) =
+        (column(batch, "width")?, column(batch, "height")?);
     let offsets: &Int16Array = column(batch, "taken_offset_minutes")?;
     let orientations: &UInt8Array = column(batch, "orientation")?;
     let degrees = |array: &Float64Array, row| array.is_valid(row).then(|| array.value(row));

@@ -32,7 +32,9 @@ impl Ledger {
     /// The store did not answer or refused.
     pub async fn space(&self, model: &str) -> Result<Option<Space>, TableError> {
         let schema = self.table.schema().await.map_err(TableError::of(&self.name))?;
-        let Ok(DataType::FixedSizeList(_, dim)) = schema.field_with_name("vector").map(|field| field.data_type()) else {
+        let Ok(DataType::FixedSizeList(_, dim)) =
+            schema.field_with_name("vector").map(|field| field.data_type())
+        else {
             return Ok(None);
         };
         let dim = usize::try_from(*dim).unwrap_or(0);
@@ -41,7 +43,12 @@ impl Ledger {
             (Some(space), Some(manifest_hash)) => Some((space, manifest_hash)),
             _ => self.space_of_a_row(None).await?,
         };
-        Ok(of_rows.map(|(space, manifest_hash)| Space { model: model.to_owned(), space, manifest_hash, dim }))
+        Ok(of_rows.map(|(space, manifest_hash)| Space {
+            model: model.to_owned(),
+            space,
+            manifest_hash,
+            dim,
+        }))
     }
 
     /// Refuses a table that notes another space than this, or has a row of another.
@@ -67,23 +74,36 @@ impl Ledger {
             return refuse(&space, &manifest_hash);
         }
         let differs = |name: &str, value: &str| col(name).not_eq(lit(value));
-        let other = differs("space", &wanted.space).or(differs("manifest_hash", &wanted.manifest_hash));
+        let other =
+            differs("space", &wanted.space).or(differs("manifest_hash", &wanted.manifest_hash));
         match self.space_of_a_row(Some(other)).await? {
             Some((space, manifest_hash)) => refuse(&space, &manifest_hash),
             None => Ok(()),
         }
     }
 
-    async fn space_of_a_row(&self, condition: Option<DfExpr>) -> Result<Option<(String, String)>, TableError> {
+    async fn space_of_a_row(
+        &self,
+        condition: Option<DfExpr>,
+    ) -> Result<Option<(String, String)>, TableError> {
         let failed = TableError::of(&self.name);
-        let mut query = self.table.query().select(Select::columns(&["space", "manifest_hash"])).limit(1);
+        let mut query =
+            self.table.query().select(Select::columns(&["space", "manifest_hash"])).limit(1);
         if let Some(condition) = condition {
             query = query.only_if_expr(condition);
         }
-        for batch in query.execute().await.map_err(&failed)?.try_collect::<Vec<_>>().await.map_err(failed)? {
-            let text = |name| column::<StringArray>(&batch, name).map_err(|error| TableError::rows(&self.name, error));
+        for batch in
+            query.execute().await.map_err(&failed)?.try_collect::<Vec<_>>().await.map_err(failed)?
+        {
+            let text = |name| {
+                column::<StringArray>(&batch, name)
+                    .map_err(|error| TableError::rows(&self.name, error))
+            };
             if batch.num_rows() > 0 {
-                return Ok(Some((text("space")?.value(0).to_owned(), text("manifest_hash")?.value(0).to_owned())));
+                return Ok(Some((
+                    text("space")?.value(0).to_owned(),
+                    text("manifest_hash")?.value(0).to_owned(),
+                )));
             }
         }
         Ok(None)

@@ -75,12 +75,28 @@ impl Ledger {
     }
 
     pub(crate) async fn fragment_sizes(&self) -> Result<Vec<FragmentSize>, TableError> {
-        let elsewhere = || TableError::rows(&self.name, "the table is not on the bucket but behind a service");
-        let dataset = self.table.dataset().ok_or_else(elsewhere)?.get().await.map_err(TableError::of(&self.name))?;
+        let elsewhere =
+            || TableError::rows(&self.name, "the table is not on the bucket but behind a service");
+        let dataset = self
+            .table
+            .dataset()
+            .ok_or_else(elsewhere)?
+            .get()
+            .await
+            .map_err(TableError::of(&self.name))?;
         let sizes = dataset.fragments().iter().map(|fragment| FragmentSize {
             rows: fragment.physical_rows.unwrap_or(0),
-            deleted: fragment.deletion_file.as_ref().and_then(|file| file.num_deleted_rows).unwrap_or(0),
-            bytes: fragment.files.iter().filter_map(|file| file.file_size_bytes.get()).map(u64::from).sum(),
+            deleted: fragment
+                .deletion_file
+                .as_ref()
+                .and_then(|file| file.num_deleted_rows)
+                .unwrap_or(0),
+            bytes: fragment
+                .files
+                .iter()
+                .filter_map(|file| file.file_size_bytes.get())
+                .map(u64::from)
+                .sum(),
         });
         Ok(sizes.collect())
     }

@@ -41,8 +41,11 @@ pub struct Timeline {
 impl Timeline {
     /// Places of the moments from `from` to before `before`, in microseconds.
     pub fn between(&self, from: Option<i64>, before: Option<i64>) -> Range<usize> {
-        let begin = before.map_or(0, |before| self.moments.partition_point(|moment| moment.at >= before));
-        let end = from.map_or(self.moments.len(), |from| self.moments.partition_point(|moment| moment.at >= from));
+        let begin =
+            before.map_or(0, |before| self.moments.partition_point(|moment| moment.at >= before));
+        let end = from.map_or(self.moments.len(), |from| {
+            self.moments.partition_point(|moment| moment.at >= from)
+        });
         begin..end.max(begin)
     }
 
@@ -63,7 +66,9 @@ impl Timeline {
         while let Some(first) = rest.first() {
             let Ok(at) = Timestamp::from_microsecond(first.at) else { break };
             let month = at.to_zoned(TimeZone::UTC).date().first_of_month();
-            let begin = month.to_zoned(TimeZone::UTC).map_or(i64::MIN, |begin| begin.timestamp().as_microsecond());
+            let begin = month
+                .to_zoned(TimeZone::UTC)
+                .map_or(i64::MIN, |begin| begin.timestamp().as_microsecond());
             let count = rest.partition_point(|moment| moment.at >= begin).max(1);
             months.push((month, count));
             rest = &rest[count..];
@@ -110,9 +115,15 @@ impl Timelines {
         let rows = pinned.count_rows().await?;
         let appended = match known.rows {
             0 => None,
-            _ => Some(pinned.rows(Some(col("written_at").gt(micros(known.last_written))), &COLUMNS).await?),
+            _ => Some(
+                pinned
+                    .rows(Some(col("written_at").gt(micros(known.last_written))), &COLUMNS)
+                    .await?,
+            ),
         };
-        let is_all = |more: &Vec<RecordBatch>| known.rows + more.iter().map(RecordBatch::num_rows).sum::<usize>() == rows;
+        let is_all = |more: &Vec<RecordBatch>| {
+            known.rows + more.iter().map(RecordBatch::num_rows).sum::<usize>() == rows
+        };
         let batches = match appended.filter(is_all) {
             Some(more) => more,
             None => {
@@ -134,14 +145,22 @@ impl Known {
             let text = |name| column::<StringArray>(batch, name);
             let time = |name| column::<TimestampMicrosecondArray>(batch, name);
             let (ids, buckets, keys) = (text("image_id")?, text("bucket")?, text("key")?);
-            let (taken, modified, written) = (time("taken_at")?, time("last_modified")?, time("written_at")?);
+            let (taken, modified, written) =
+                (time("taken_at")?, time("last_modified")?, time("written_at")?);
             for row in 0..batch.num_rows() {
-                let at = |times: &TimestampMicrosecondArray| times.is_valid(row).then(|| times.value(row));
-                let image_id = u128::from_str_radix(ids.value(row), 16)
-                    .map_err(|error| ArrowError::ParseError(format!("image_id '{}': {error}", ids.value(row))))?;
+                let at = |times: &TimestampMicrosecondArray| {
+                    times.is_valid(row).then(|| times.value(row))
+                };
+                let image_id = u128::from_str_radix(ids.value(row), 16).map_err(|error| {
+                    ArrowError::ParseError(format!("image_id '{}': {error}", ids.value(row)))
+                })?;
                 let modified = at(modified);
                 let at = at(taken).or(modified).unwrap_or_else(|| written.value(row));
-                let newest = Newest { modified, written: written.value(row), moment: Moment { at, image_id } };
+                let newest = Newest {
+                    modified,
+                    written: written.value(row),
+                    moment: Moment { at, image_id },
+                };
                 let mut object = DefaultHasher::new();
                 (buckets.value(row), keys.value(row)).hash(&mut object);
                 let known = self.objects.entry(object.finish()).or_insert(newest);

@@ -19,8 +19,12 @@ impl Broker {
     pub async fn start() -> Self {
         let home = root().join(".dev/test-brokers");
         std::fs::create_dir_all(&home).expect("a folder for brokers");
-        let folder = tempfile::Builder::new().prefix("node-").tempdir_in(home).expect("a folder for the broker");
-        std::fs::write(folder.path().join("advanced.config"), ADVANCED).expect("the broker's settings");
+        let folder = tempfile::Builder::new()
+            .prefix("node-")
+            .tempdir_in(home)
+            .expect("a folder for the broker");
+        std::fs::write(folder.path().join("advanced.config"), ADVANCED)
+            .expect("the broker's settings");
         let url = started(&command(folder.path(), &["start"]).await);
         Self { folder, url }
     }
@@ -66,7 +70,11 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let stopped = std::process::Command::new(script()).arg("--dir").arg(self.folder.path()).arg("stop").output();
+        let stopped = std::process::Command::new(script())
+            .arg("--dir")
+            .arg(self.folder.path())
+            .arg("stop")
+            .output();
         if !stopped.is_ok_and(|output| output.status.success()) {
             eprintln!("the broker in {} could not be stopped", self.folder.path().display());
         }
@@ -82,9 +90,19 @@ fn script() -> std::path::PathBuf {
 }
 
 async fn command(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(script()).arg("--dir").arg(folder).args(arguments).output().await.expect("infra/broker runs");
+    let output = Command::new(script())
+        .arg("--dir")
+        .arg(folder)
+        .args(arguments)
+        .output()
+        .await
+        .expect("infra/broker runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "infra/broker {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "infra/broker {arguments:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     text
 }
 

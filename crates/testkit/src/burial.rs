@@ -27,9 +27,13 @@ pub struct Burial<'a> {
 impl World {
     /// Puts dead letters into the dead queue, in this order; returns the message ids.
     pub async fn bury(&self, burials: &[Burial<'_>]) -> Vec<String> {
-        let (topology, stage) = (Topology::new(&self.amqp().namespace), StageName::embed("demo-clip"));
+        let (topology, stage) =
+            (Topology::new(&self.amqp().namespace), StageName::embed("demo-clip"));
         let connection = self.broker().await;
-        topology.ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage)).await.expect("queues");
+        topology
+            .ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage))
+            .await
+            .expect("queues");
         let channel = connection.create_channel().await.expect("channel");
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
         let (mut ids, mut confirms) = (Vec::new(), Vec::new());
@@ -56,8 +60,11 @@ impl World {
                 .with_message_id(job.message_id().as_str().into())
                 .with_delivery_mode(2)
                 .with_headers(headers);
-            let (exchange, key, options) = (topology.dead_exchange(), stage.as_str().into(), BasicPublishOptions::default());
-            let sent = channel.basic_publish(exchange.as_str().into(), key, options, &job.encode(), properties).await;
+            let (exchange, key, options) =
+                (topology.dead_exchange(), stage.as_str().into(), BasicPublishOptions::default());
+            let sent = channel
+                .basic_publish(exchange.as_str().into(), key, options, &job.encode(), properties)
+                .await;
             confirms.push(sent.expect("the letter is sent"));
             ids.push(job.message_id());
         }

@@ -2,7 +2,11 @@
 //!
 //! Nothing here is skipped when something is missing: a test without its broker fails and says how to get one.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, with the name of what is missing")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, with the name of what is missing"
+)]
 
 mod broker;
 mod gate;

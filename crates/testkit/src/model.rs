@@ -13,7 +13,9 @@ pub fn copy_demo_model(to: &Path, changes: &[(&str, &str)]) {
         manifest = manifest.replace(before, after);
     }
     let draft = to.with_extension("draft");
-    assert!(Command::new("cp").arg("-r").arg(&demo).arg(&draft).status().expect("cp runs").success());
+    assert!(
+        Command::new("cp").arg("-r").arg(&demo).arg(&draft).status().expect("cp runs").success()
+    );
     std::fs::write(draft.join("model.toml"), manifest).expect("the manifest is written");
     std::fs::rename(draft, to).expect("the folder gets its name");
 }

@@ -48,7 +48,9 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 // CRC-32 of PNG (ISO 3309), bit by bit: the header is 17 bytes.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 }
+        })
     })
 }
 
@@ -58,7 +60,8 @@ pub fn draw_scenes(folder: &Path, count: usize) -> serde_json::Value {
     let python = root.join(".dev/venv/bin/python");
     assert!(python.exists(), "{} is missing: `just setup` makes it", python.display());
     let script: PathBuf = root.join("infra/demo/pictures.py");
-    let status = Command::new(python).arg(script).arg(folder).args(["--count", &count.to_string()]).status();
+    let status =
+        Command::new(python).arg(script).arg(folder).args(["--count", &count.to_string()]).status();
     assert!(status.expect("python runs").success(), "pictures.py failed");
     let text = std::fs::read_to_string(folder.join("captions.json")).expect("captions.json");
     serde_json::from_str(&text).expect("captions.json is JSON")

@@ -30,12 +30,20 @@ pub(crate) fn program(name: &str) -> PathBuf {
 
 impl Process {
     /// Starts `name run` with these variables, and with a file of settings if one is given; its log goes to a file in `folder`.
-    pub(crate) fn start(name: &str, label: &str, folder: &Path, settings: Option<&Path>, variables: &[(String, String)]) -> Self {
+    pub(crate) fn start(
+        name: &str,
+        label: &str,
+        folder: &Path,
+        settings: Option<&Path>,
+        variables: &[(String, String)],
+    ) -> Self {
         let log = folder.join(format!("{label}.log"));
         let file = File::create(&log).expect("log file");
         let child = Command::new(program(name))
             .arg("run")
-            .args(settings.into_iter().flat_map(|file| [OsStr::new("--settings"), file.as_os_str()]))
+            .args(
+                settings.into_iter().flat_map(|file| [OsStr::new("--settings"), file.as_os_str()]),
+            )
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -59,10 +67,21 @@ impl Process {
     pub async fn ready(&mut self) -> String {
         let base = format!("http://{}", self.address().await);
         let client = reqwest::Client::new();
-        eventually(&format!("{} is ready\n{}", self.name, self.log.display()), Duration::from_secs(120), || {
-            let (client, url) = (client.clone(), format!("{base}/readyz"));
-            async move { client.get(url).send().await.is_ok_and(|answer| answer.status().is_success()).then_some(()) }
-        })
+        eventually(
+            &format!("{} is ready\n{}", self.name, self.log.display()),
+            Duration::from_secs(120),
+            || {
+                let (client, url) = (client.clone(), format!("{base}/readyz"));
+                async move {
+                    client
+                        .get(url)
+                        .send()
+                        .await
+                        .is_ok_and(|answer| answer.status().is_success())
+                        .then_some(())
+                }
+            },
+        )
         .await;
         base
     }

@@ -7,7 +7,10 @@ use std::process::Command;
 pub fn refuses_settings(program: &str, cases: &[(&str, &str, &str)]) {
     for (name, value, key) in cases {
         let mut command = Command::new(program);
-        command.arg("run").env("BUCKETLENS__BUCKET__NAME", "pictures").env(format!("BUCKETLENS__{name}"), value);
+        command
+            .arg("run")
+            .env("BUCKETLENS__BUCKET__NAME", "pictures")
+            .env(format!("BUCKETLENS__{name}"), value);
         let output = command.output().expect("the program runs");
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}={value}: {text}");
@@ -36,6 +39,7 @@ pub fn prints_paper(program: &str, name: &str) {
     assert!(run(&["completions", "bash"]).contains(&format!("_{name}()")));
     let folder = tempfile::tempdir().expect("a folder");
     run(&["man", folder.path().to_str().expect("a path")]);
-    let page = std::fs::read_to_string(folder.path().join(format!("{name}-run.1"))).expect("a manual page");
+    let page = std::fs::read_to_string(folder.path().join(format!("{name}-run.1")))
+        .expect("a manual page");
     assert!(page.contains(".TH"), "{page}");
 }

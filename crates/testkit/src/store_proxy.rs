@@ -109,7 +109,9 @@ impl StoreProxy {
                     async move { shared.answer(request).await }
                 });
                 // Ends with an error whenever a fault breaks the connection.
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
             }
         });
         Self { gate: gate.await, shared }
@@ -165,7 +167,10 @@ impl Shared {
             Some(Fault::Status(status)) => {
                 let body = request.into_body().collect().await.map(drop);
                 body.map_err(io::Error::other)?;
-                return Response::builder().status(status).body(whole(Bytes::new())).map_err(io::Error::other);
+                return Response::builder()
+                    .status(status)
+                    .body(whole(Bytes::new()))
+                    .map_err(io::Error::other);
             }
             Some(Fault::Slow(pause)) => tokio::time::sleep(pause).await,
             _ => {}
@@ -180,7 +185,8 @@ impl Shared {
 
     fn fault(&self, method: &Method, path: &str) -> Option<Fault> {
         let picked = lock(&self.rules).iter().find_map(|rule| {
-            let meant = rule.method.as_ref().is_none_or(|only| only == method) && path.contains(&rule.key);
+            let meant =
+                rule.method.as_ref().is_none_or(|only| only == method) && path.contains(&rule.key);
             (meant && lock(&self.dice).random_bool(rule.share)).then_some(rule.fault)
         })?;
         *lock(&self.counts).entry(picked.name()).or_default() += 1;
@@ -192,7 +198,11 @@ impl Shared {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         parts.uri = format!("{}{path}", self.upstream).parse::<Uri>().map_err(io::Error::other)?;
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let answer = self.client.request(Request::from_parts(parts, Full::new(body))).await.map_err(io::Error::other)?;
+        let answer = self
+            .client
+            .request(Request::from_parts(parts, Full::new(body)))
+            .await
+            .map_err(io::Error::other)?;
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         Ok(Response::from_parts(parts, body))

@@ -66,13 +66,21 @@ impl Kept {
 
     fn log(&self) -> String {
         let path = |life| self.recipe.folder.join(format!("{}.{life}.log", self.recipe.label));
-        (1..=self.state().starts).map(|life| std::fs::read_to_string(path(life)).unwrap_or_default()).collect()
+        (1..=self.state().starts)
+            .map(|life| std::fs::read_to_string(path(life)).unwrap_or_default())
+            .collect()
     }
 
     fn start(&self, state: &mut State) {
         state.starts += 1;
         let label = format!("{}.{}", self.recipe.label, state.starts);
-        let process = Process::start(&self.recipe.program, &label, &self.recipe.folder, None, &self.recipe.variables);
+        let process = Process::start(
+            &self.recipe.program,
+            &label,
+            &self.recipe.folder,
+            None,
+            &self.recipe.variables,
+        );
         (state.process, state.since) = (Some(process), Instant::now());
     }
 
@@ -112,7 +120,8 @@ impl Supervisor {
         let kept: Vec<_> = recipes
             .into_iter()
             .map(|recipe| {
-                let state = State { process: None, since: Instant::now(), starts: 0, kills: 0, ends: 0 };
+                let state =
+                    State { process: None, since: Instant::now(), starts: 0, kills: 0, ends: 0 };
                 let kept = Kept { recipe, state: Mutex::new(state) };
                 kept.start(&mut kept.state());
                 Arc::new(kept)
@@ -130,7 +139,10 @@ impl Supervisor {
     }
 
     fn of(&self, label: &str) -> &Arc<Kept> {
-        self.kept.iter().find(|kept| kept.recipe.label == label).unwrap_or_else(|| panic!("nobody supervises {label}"))
+        self.kept
+            .iter()
+            .find(|kept| kept.recipe.label == label)
+            .unwrap_or_else(|| panic!("nobody supervises {label}"))
     }
 
     /// Where the program listens now; `None` while it is down or has not begun to. It moves at every start.
@@ -201,7 +213,11 @@ impl Drop for Supervisor {
             for kept in &self.kept {
                 let log = kept.log();
                 let tail = log.len().saturating_sub(8000);
-                eprintln!("--- log of all lives of {}:\n{}", kept.recipe.label, &log[log.ceil_char_boundary(tail)..]);
+                eprintln!(
+                    "--- log of all lives of {}:\n{}",
+                    kept.recipe.label,
+                    &log[log.ceil_char_boundary(tail)..]
+                );
             }
         }
     }

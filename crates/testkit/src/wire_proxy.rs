@@ -74,7 +74,8 @@ impl WireProxy {
 }
 
 async fn join(client: TcpStream, server: TcpStream, flow: watch::Receiver<Flow>) {
-    let ((client_read, client_write), (server_read, server_write)) = (client.into_split(), server.into_split());
+    let ((client_read, client_write), (server_read, server_write)) =
+        (client.into_split(), server.into_split());
     tokio::select! {
         () = pump(client_read, server_write, flow.clone()) => {}
         () = pump(server_read, client_write, flow) => {}

@@ -63,7 +63,11 @@ pub struct Hit {
 }
 
 /// Asks again and again until the answer is there; fails loudly, naming what was waited for.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -76,7 +80,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, limit: Dur
 
 /// Ends a test that takes longer than `limit` instead of letting it hang.
 pub async fn within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
-    tokio::time::timeout(limit, test).await.unwrap_or_else(|_| panic!("the test was not finished within {limit:?}"))
+    tokio::time::timeout(limit, test)
+        .await
+        .unwrap_or_else(|_| panic!("the test was not finished within {limit:?}"))
 }
 
 fn shared_broker() -> String {
@@ -95,7 +101,10 @@ impl World {
         let mut world = Self::on_broker(&through.broker_url.unwrap_or_else(shared_broker)).await;
         let mut url = reqwest::Url::parse(&world.amqp_url).expect("a broker's address");
         let host = format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5672));
-        let (store, wire) = (StoreProxy::start(&world.store.endpoint(), through.seed).await, WireProxy::start(host).await);
+        let (store, wire) = (
+            StoreProxy::start(&world.store.endpoint(), through.seed).await,
+            WireProxy::start(host).await,
+        );
         url.set_host(Some("127.0.0.1")).expect("a host");
         url.set_port(Some(wire.address().port())).expect("a port");
         if let Some(seconds) = through.heartbeat_seconds {
@@ -123,14 +132,20 @@ impl World {
 
     /// A world on a broker of the test's own.
     pub async fn on_broker(amqp_url: &str) -> Self {
-        assert!(std::env::var_os("ORT_DYLIB_PATH").is_some(), "ORT_DYLIB_PATH must name libonnxruntime.so: `just test` sets it");
+        assert!(
+            std::env::var_os("ORT_DYLIB_PATH").is_some(),
+            "ORT_DYLIB_PATH must name libonnxruntime.so: `just test` sets it"
+        );
         Self {
             store: Store::start().await,
             amqp_url: amqp_url.to_owned(),
             amqp_for_programs: amqp_url.to_owned(),
             proxies: None,
             namespace: format!("test.{}", uuid::Uuid::new_v4().simple()),
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("HTTP client"),
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .expect("HTTP client"),
             started: 0,
         }
     }
@@ -154,8 +169,7 @@ impl World {
 
     /// Settings for this world's queues, for code that runs inside the test.
     pub fn amqp(&self) -> AmqpSettings {
-        let settings =
-            json!({ "url": self.amqp_for_programs, "namespace": self.namespace, "topology": "declare", "prefetch": 64 });
+        let settings = json!({ "url": self.amqp_for_programs, "namespace": self.namespace, "topology": "declare", "prefetch": 64 });
         serde_json::from_value(settings).expect("settings")
     }
 
@@ -198,16 +212,26 @@ impl World {
     }
 
     /// Runs a program with these arguments to its end.
-    pub async fn command(&self, program: &str, arguments: &[&str], changed: &[(&str, &str)]) -> Output {
+    pub async fn command(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        changed: &[(&str, &str)],
+    ) -> Output {
         let mut command = Command::new(process::program(program));
         command.args(arguments).envs(self.changed(changed)).stdin(Stdio::null());
         // On a thread of its own: this one may have to serve what the program asks.
-        tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("the command runs")
+        tokio::task::spawn_blocking(move || command.output())
+            .await
+            .expect("it ends")
+            .expect("the command runs")
     }
 
     fn changed(&self, changed: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut variables = self.variables();
-        variables.extend(changed.iter().map(|(name, value)| (format!("BUCKETLENS__{name}"), value.to_string())));
+        variables.extend(
+            changed.iter().map(|(name, value)| (format!("BUCKETLENS__{name}"), value.to_string())),
+        );
         variables
     }
 
@@ -230,12 +254,25 @@ impl World {
     /// Puts an object and returns its ETag without quotes.
     pub async fn put(&self, key: &str, body: impl Into<Vec<u8>>) -> String {
         let put = self.store.client().put_object().bucket(BUCKET).key(key).body(body.into().into());
-        put.send().await.expect("the object is stored").e_tag().expect("an ETag").trim_matches('"').to_owned()
+        put.send()
+            .await
+            .expect("the object is stored")
+            .e_tag()
+            .expect("an ETag")
+            .trim_matches('"')
+            .to_owned()
     }
 
     /// Removes an object.
     pub async fn remove(&self, key: &str) {
-        self.store.client().delete_object().bucket(BUCKET).key(key).send().await.expect("the object is removed");
+        self.store
+            .client()
+            .delete_object()
+            .bucket(BUCKET)
+            .key(key)
+            .send()
+            .await
+            .expect("the object is removed");
     }
 
     /// Name of the bucket.
@@ -252,8 +289,13 @@ impl World {
     pub async fn rows(&self, table: &str) -> Vec<String> {
         use futures::TryStreamExt;
         let database = self.store.tables().connect(Access::writer()).await.expect("tables open");
-        let Some(ledger) = table::ledger::Ledger::open(&database, table).await.expect("table opens") else { return Vec::new() };
-        let ids: Vec<Vec<String>> = ledger.all_ids().await.expect("ids").try_collect().await.expect("ids");
+        let Some(ledger) =
+            table::ledger::Ledger::open(&database, table).await.expect("table opens")
+        else {
+            return Vec::new();
+        };
+        let ids: Vec<Vec<String>> =
+            ledger.all_ids().await.expect("ids").try_collect().await.expect("ids");
         ids.concat()
     }
 
@@ -287,7 +329,11 @@ impl World {
             "eventVersion": "2.1", "eventSource": "minio:s3", "eventName": event, "eventTime": "2026-01-01T00:00:00Z",
             "s3": { "bucket": { "name": BUCKET }, "object": { "key": key, "size": 1, "eTag": "hint", "sequencer": "0A" } }
         });
-        let post = self.http.post(format!("{ingest}/events")).bearer_auth("knock").json(&json!({ "Records": [record] }));
+        let post = self
+            .http
+            .post(format!("{ingest}/events"))
+            .bearer_auth("knock")
+            .json(&json!({ "Records": [record] }));
         read(post.send().await.expect("an answer")).await
     }
 
@@ -295,7 +341,8 @@ impl World {
     pub async fn indexed(&self, searcher: &str, count: usize) {
         eventually(&format!("{count} pictures are indexed"), Duration::from_secs(120), || async {
             let (_, status) = self.get(&format!("{searcher}/v1/status"), &[]).await;
-            (status["tables"]["embeddings_demo-clip"]["rows"].as_u64()? >= count as u64).then_some(())
+            (status["tables"]["embeddings_demo-clip"]["rows"].as_u64()? >= count as u64)
+                .then_some(())
         })
         .await;
     }
@@ -308,15 +355,22 @@ impl World {
         let mut queues = vec![topology.events()];
         let captioner = StageName::caption("demo-captioner");
         for stage in ["demo-clip", "second"].map(StageName::embed).into_iter().chain([captioner]) {
-            queues.extend([topology.work_queue(&stage), topology.bulk_queue(&stage), topology.suspect_queue(&stage)]);
+            queues.extend([
+                topology.work_queue(&stage),
+                topology.bulk_queue(&stage),
+                topology.suspect_queue(&stage),
+            ]);
             queues.push(topology.dead_queue(&stage));
             queues.extend((0..RETRY_LADDER.len()).map(|rung| topology.retry_queue(&stage, rung)));
         }
         for queue in queues {
-            let _ = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
+            let _ =
+                channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
         }
         for exchange in [topology.work_exchange(), topology.dead_exchange(), topology.events()] {
-            let _ = channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await;
+            let _ = channel
+                .exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default())
+                .await;
         }
     }
 }
@@ -330,8 +384,14 @@ async fn read(answer: reqwest::Response) -> (u16, Value) {
 /// The hits of an answer.
 pub(crate) fn hits(body: &Value) -> Vec<Hit> {
     let hits = body["hits"].as_array().unwrap_or_else(|| panic!("no hits in {body}"));
-    let text = |hit: &Value, name: &str| hit[name].as_str().unwrap_or_else(|| panic!("no {name} in {hit}")).to_owned();
+    let text = |hit: &Value, name: &str| {
+        hit[name].as_str().unwrap_or_else(|| panic!("no {name} in {hit}")).to_owned()
+    };
     hits.iter()
-        .map(|hit| Hit { key: text(hit, "key"), image_id: text(hit, "image_id"), score: hit["score"].as_f64().expect("a score") })
+        .map(|hit| Hit {
+            key: text(hit, "key"),
+            image_id: text(hit, "image_id"),
+            score: hit["score"].as_f64().expect("a score"),
+        })
         .collect()
 }

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use pipeline::ImageId;
 use serde_json::Value;
-use testkit::{Broker, Fault, Rule, Supervisor, Through, World, broken, eventually, solid_jpeg, within};
+use testkit::{
+    Broker, Fault, Rule, Supervisor, Through, World, broken, eventually, solid_jpeg, within,
+};
 
 const SEARCHER: &str = "searcher";
 const TABLES: [&str; 2] = ["embeddings_demo-clip", "images"];
@@ -85,7 +87,11 @@ async fn upload(world: &World, scale: &Scale, pause: Duration) -> Uploaded {
         let colour = [(n * 37 % 256) as u8, (n * 91 % 256) as u8, (n * 53 % 256) as u8];
         let key = format!("g{:02}/{n:05}.jpg", n / GROUP);
         let etag = world.put(&key, solid_jpeg(colour, 128 + (n % 7) as u32 * 16)).await;
-        uploaded.good.insert(key, ImageId::of(world.bucket(), &format!("g{:02}/{n:05}.jpg", n / GROUP), &etag).to_string());
+        uploaded.good.insert(
+            key,
+            ImageId::of(world.bucket(), &format!("g{:02}/{n:05}.jpg", n / GROUP), &etag)
+                .to_string(),
+        );
         if n % every == 0 && n / every < scale.bad {
             let (name, bytes, class) = &broken[n / every % broken.len()];
             let key = format!("g{:02}/{n:05}-bad-{}", n / GROUP, name.trim_start_matches("bad/"));
@@ -179,10 +185,16 @@ impl Seen {
 }
 
 /// One answer of the searcher, `None` while it does not answer.
-async fn ask(world: &World, supervisor: &Supervisor, words: &str, group: &str) -> Option<Vec<(String, String)>> {
+async fn ask(
+    world: &World,
+    supervisor: &Supervisor,
+    words: &str,
+    group: &str,
+) -> Option<Vec<(String, String)>> {
     let url = format!("{}/v1/search", supervisor.base(SEARCHER)?);
     let query = [("q", words), ("top_k", "1000"), ("prefix", group)];
-    let asked = world.http().get(url).query(&query).timeout(Duration::from_secs(20)).send().await.ok()?;
+    let asked =
+        world.http().get(url).query(&query).timeout(Duration::from_secs(20)).send().await.ok()?;
     if !asked.status().is_success() {
         return None;
     }
@@ -192,23 +204,37 @@ async fn ask(world: &World, supervisor: &Supervisor, words: &str, group: &str) -
     Some(hits.map(|hit| (text(&hit["key"]), text(&hit["image_id"]))).collect())
 }
 
-async fn read_all_the_time(world: &World, supervisor: &Supervisor, groups: &[String], seen: &Mutex<Seen>) {
+async fn read_all_the_time(
+    world: &World,
+    supervisor: &Supervisor,
+    groups: &[String],
+    seen: &Mutex<Seen>,
+) {
     let words = ["a red ball", "a blue house at night", "夕阳下的船"];
     for turn in 0usize.. {
-        let answer = ask(world, supervisor, words[turn % words.len()], &groups[turn % groups.len()]).await;
+        let answer =
+            ask(world, supervisor, words[turn % words.len()], &groups[turn % groups.len()]).await;
         seen.lock().unwrap().note(answer);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
 /// Waits until the searcher shows exactly these objects, each once and under its present identity.
-async fn all_visible(world: &World, supervisor: &Supervisor, groups: &[String], uploaded: &Uploaded, limit: Duration) {
+async fn all_visible(
+    world: &World,
+    supervisor: &Supervisor,
+    groups: &[String],
+    uploaded: &Uploaded,
+    limit: Duration,
+) {
     for prefix in groups {
         let wanted: Vec<_> = uploaded.good.iter().filter(|(key, _)| group(key) == prefix).collect();
         let last = Mutex::new(0);
         let shown = tokio::time::timeout(limit, async {
             loop {
-                if let Some(hits) = ask(world, supervisor, "a red ball", &format!("{prefix}/")).await {
+                if let Some(hits) =
+                    ask(world, supervisor, "a red ball", &format!("{prefix}/")).await
+                {
                     *last.lock().unwrap() = hits.len();
                     if hits.len() >= wanted.len() {
                         return hits;
@@ -220,11 +246,19 @@ async fn all_visible(world: &World, supervisor: &Supervisor, groups: &[String], 
         .await;
         let last = *last.lock().unwrap();
         let Ok(mut shown) = shown else {
-            panic!("{prefix}: {last} of {} objects after {limit:?}; queues: {:?}", wanted.len(), world.depths().await)
+            panic!(
+                "{prefix}: {last} of {} objects after {limit:?}; queues: {:?}",
+                wanted.len(),
+                world.depths().await
+            )
         };
         shown.sort();
-        let wanted: Vec<_> = wanted.into_iter().map(|(key, id)| (key.clone(), id.clone())).collect();
-        assert_eq!(shown, wanted, "{prefix}: every good object exactly once, by its present content, and nothing else");
+        let wanted: Vec<_> =
+            wanted.into_iter().map(|(key, id)| (key.clone(), id.clone())).collect();
+        assert_eq!(
+            shown, wanted,
+            "{prefix}: every good object exactly once, by its present content, and nothing else"
+        );
     }
 }
 
@@ -249,7 +283,11 @@ async fn maintain(world: &World, supervisor: &Supervisor) {
         (operation["state"] != "running").then_some(operation)
     })
     .await;
-    assert_eq!((&ended["state"], &ended["progress"]["failures"]), (&"done".into(), &Value::Array(Vec::new())), "{ended}");
+    assert_eq!(
+        (&ended["state"], &ended["progress"]["failures"]),
+        (&"done".into(), &Value::Array(Vec::new())),
+        "{ended}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,12 +298,21 @@ async fn nothing_is_lost_and_nothing_doubled_in_a_storm() {
 
 async fn storm(scale: &Scale) {
     let broker = Broker::start().await;
-    let through = Through { broker_url: Some(broker.url().to_owned()), heartbeat_seconds: Some(5), seed: SEED };
+    let through = Through {
+        broker_url: Some(broker.url().to_owned()),
+        heartbeat_seconds: Some(5),
+        seed: SEED,
+    };
     let world = World::start_with(through).await;
     // Maintenance runs all through the storm.
     let ingest = [("WATCH__POLL_INTERVAL", "1s"), ("MAINTAIN__INTERVAL", "10s")];
     // Every commit adds a fragment that later reads must open: batches as large as the bulk queue's half of the prefetch.
-    let steady = [("BATCH__MAX_ROWS", "32"), ("AMQP__PREFETCH", "64"), ("RUNTIME__THREADS", "1"), ("BATCH__MAX_WAIT", "1s")];
+    let steady = [
+        ("BATCH__MAX_ROWS", "32"),
+        ("AMQP__PREFETCH", "64"),
+        ("RUNTIME__THREADS", "1"),
+        ("BATCH__MAX_WAIT", "1s"),
+    ];
     let supervisor = world.supervise(&[
         ("ingest", "ingest", &ingest),
         ("embedder-a", "embedder", &steady),
@@ -288,15 +335,27 @@ async fn storm(scale: &Scale) {
             trouble_the_store(&world, scale),
             trouble_the_broker(&broker, scale),
         );
-        println!("storm over after {:?}; store faults: {:?}", begun.elapsed(), world.store_proxy().counts());
-        println!("queues: {:?}; retries by (class, attempt): {:?}", world.depths().await, retries(&supervisor.logs()));
+        println!(
+            "storm over after {:?}; store faults: {:?}",
+            begun.elapsed(),
+            world.store_proxy().counts()
+        );
+        println!(
+            "queues: {:?}; retries by (class, attempt): {:?}",
+            world.depths().await,
+            retries(&supervisor.logs())
+        );
         all_visible(&world, &supervisor, &groups, &uploaded, scale.settled_within).await;
         println!("all good objects visible after {:?}", begun.elapsed());
-        let quiet = eventually("nothing waits but the dead letters", scale.settled_within, || async {
-            let depths = world.depths().await;
-            let waiting: u32 = [depths.work, depths.bulk, depths.retry, depths.suspect].into_iter().flatten().sum();
-            (waiting == 0 && depths.dead >= Some(uploaded.bad.len() as u32)).then_some(depths)
-        });
+        let quiet =
+            eventually("nothing waits but the dead letters", scale.settled_within, || async {
+                let depths = world.depths().await;
+                let waiting: u32 = [depths.work, depths.bulk, depths.retry, depths.suspect]
+                    .into_iter()
+                    .flatten()
+                    .sum();
+                (waiting == 0 && depths.dead >= Some(uploaded.bad.len() as u32)).then_some(depths)
+            });
         println!("queues at rest after {:?}: {:?}", begun.elapsed(), quiet.await);
         uploaded
     };
@@ -308,7 +367,10 @@ async fn storm(scale: &Scale) {
     let seen = seen.into_inner().unwrap();
     let fortunes = supervisor.fortunes();
     for fortune in &fortunes {
-        println!("{}: killed {} times, ended by itself {} times", fortune.label, fortune.kills, fortune.ends);
+        println!(
+            "{}: killed {} times, ended by itself {} times",
+            fortune.label, fortune.kills, fortune.ends
+        );
     }
     let logs = supervisor.logs();
     println!("retries by (class, attempt): {:?}", retries(&logs));
@@ -322,7 +384,10 @@ async fn storm(scale: &Scale) {
     );
     let spare_before = spare_rows(&world).await;
     maintain(&world, &supervisor).await;
-    println!("spare rows before and after maintenance: {spare_before:?}, {:?}", spare_rows(&world).await);
+    println!(
+        "spare rows before and after maintenance: {spare_before:?}, {:?}",
+        spare_rows(&world).await
+    );
     let wanted: BTreeSet<_> = uploaded.good.values().cloned().collect();
     for table in TABLES {
         let rows = world.rows(table).await;
@@ -348,8 +413,12 @@ async fn storm(scale: &Scale) {
     let _ = tidy.await;
     let dead = dead.into_inner().unwrap();
     println!("dead letters: {} of {} bad files", dead.len(), expected.len());
-    let found: Vec<_> = dead.iter().map(|letter| (letter.key.as_str(), letter.class.as_str())).collect();
-    assert_eq!(found, expected, "every bad file is exactly one dead letter with its true class: {dead:#?}");
+    let found: Vec<_> =
+        dead.iter().map(|letter| (letter.key.as_str(), letter.class.as_str())).collect();
+    assert_eq!(
+        found, expected,
+        "every bad file is exactly one dead letter with its true class: {dead:#?}"
+    );
 
     assert!(seen.answers > scale.kills, "the reader hardly ever got an answer");
     assert!(seen.doubled.is_empty(), "shown twice in one answer: {:?}", seen.doubled);

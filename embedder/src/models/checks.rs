@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use inference::{Detail, Model, Picture, PictureLimits, Precision, Runtime, RuntimeSettings, decode, gate, golden, import};
+use inference::{
+    Detail, Model, Picture, PictureLimits, Precision, Runtime, RuntimeSettings, decode, gate,
+    golden, import,
+};
 
 use super::line;
 
@@ -15,24 +18,40 @@ const BATCH: usize = 8;
 const MAX_DEPTH: usize = 16;
 
 /// Writes the manifest of a folder, and says what was assumed.
-pub(super) fn import(folder: &Path, precision: Option<Precision>, force: bool) -> anyhow::Result<()> {
+pub(super) fn import(
+    folder: &Path,
+    precision: Option<Precision>,
+    force: bool,
+) -> anyhow::Result<()> {
     let manifest = folder.join(MANIFEST);
-    ensure!(force || !manifest.exists(), "{} is there already; --force replaces it", manifest.display());
+    ensure!(
+        force || !manifest.exists(),
+        "{} is there already; --force replaces it",
+        manifest.display()
+    );
     let text = match precision {
         Some(precision) => import::folder_as(folder, precision)?,
         None => import::folder(folder)?,
     };
-    fs::write(&manifest, &text).with_context(|| format!("{} cannot be written", manifest.display()))?;
+    fs::write(&manifest, &text)
+        .with_context(|| format!("{} cannot be written", manifest.display()))?;
     for note in text.lines().map_while(|line| line.strip_prefix("# ")) {
         line(note)?;
     }
-    line(&format!("wrote {}: read it, then set models.serve to the folder's path (with a separator in it)", manifest.display()))
+    line(&format!(
+        "wrote {}: read it, then set models.serve to the folder's path (with a separator in it)",
+        manifest.display()
+    ))
 }
 
 /// Checks files and, where the manifest has them, the reference's numbers.
 pub(super) fn verify(name: &str, folder: &Path, settings: &RuntimeSettings) -> anyhow::Result<()> {
     let model = Model::find(name, folder)?;
-    line(&format!("{}: {} files are what {MANIFEST} says", model.manifest.id, model.manifest.files.len()))?;
+    line(&format!(
+        "{}: {} files are what {MANIFEST} says",
+        model.manifest.id,
+        model.manifest.files.len()
+    ))?;
     let runtime = Runtime::start(settings)?;
     if model.manifest.golden.is_none() {
         // At least that its graphs load, fit the manifest and run.
@@ -42,7 +61,9 @@ pub(super) fn verify(name: &str, folder: &Path, settings: &RuntimeSettings) -> a
         if model.manifest.text.is_some() {
             model.text_encoder(&runtime)?;
         }
-        return line("it loads and runs; its manifest has no [golden], so what it computes is compared with nothing");
+        return line(
+            "it loads and runs; its manifest has no [golden], so what it computes is compared with nothing",
+        );
     }
     let report = golden::verify(&model, &runtime)?;
     for check in &report.checks {
@@ -53,10 +74,17 @@ pub(super) fn verify(name: &str, folder: &Path, settings: &RuntimeSettings) -> a
 }
 
 /// Compares two precisions of one model on pictures and records the result beside the candidate.
-pub(super) fn gate(name: &str, against: &str, pictures: &Path, folder: &Path, settings: &RuntimeSettings) -> anyhow::Result<()> {
+pub(super) fn gate(
+    name: &str,
+    against: &str,
+    pictures: &Path,
+    folder: &Path,
+    settings: &RuntimeSettings,
+) -> anyhow::Result<()> {
     let (candidate, reference) = (Model::find(name, folder)?, Model::find(against, folder)?);
     let runtime = Runtime::start(settings)?;
-    let (ours, theirs) = (candidate.image_encoder(&runtime, BATCH)?, reference.image_encoder(&runtime, BATCH)?);
+    let (ours, theirs) =
+        (candidate.image_encoder(&runtime, BATCH)?, reference.image_encoder(&runtime, BATCH)?);
     let mut files = Vec::new();
     collect(pictures, MAX_DEPTH, &mut files)?;
     let detail = Detail::ShortSide(ours.side().max(theirs.side()));
@@ -84,7 +112,10 @@ pub(super) fn gate(name: &str, against: &str, pictures: &Path, folder: &Path, se
 
 fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let unreadable = || format!("the folder {} cannot be read", folder.display());
-    let mut entries = fs::read_dir(folder).with_context(unreadable)?.collect::<Result<Vec<_>, _>>().with_context(unreadable)?;
+    let mut entries = fs::read_dir(folder)
+        .with_context(unreadable)?
+        .collect::<Result<Vec<_>, _>>()
+        .with_context(unreadable)?;
     // The same pictures in the same order, whatever the file system.
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {

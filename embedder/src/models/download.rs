@@ -28,10 +28,16 @@ pub(super) struct Wanted<'a> {
 ///
 /// # Errors
 /// The hub does not give it, its content is not what the hub says, or the disk does not take it.
-pub(super) async fn fetch(hub: &Hub, wanted: &Wanted<'_>, target: &Path, bar: &ProgressBar) -> anyhow::Result<String> {
+pub(super) async fn fetch(
+    hub: &Hub,
+    wanted: &Wanted<'_>,
+    target: &Path,
+    bar: &ProgressBar,
+) -> anyhow::Result<String> {
     let HubFile { path, bytes, checksum } = wanted.file;
     if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("the folder {} cannot be made", parent.display()))?;
+        fs::create_dir_all(parent)
+            .with_context(|| format!("the folder {} cannot be made", parent.display()))?;
     }
     if target.is_file()
         && let Some(sha256) = whole(target.to_owned(), *bytes, checksum).await?
@@ -45,7 +51,8 @@ pub(super) async fn fetch(hub: &Hub, wanted: &Wanted<'_>, target: &Path, bar: &P
         let begun = bar.position();
         fill(hub, wanted, &part, bar).await?;
         if let Some(sha256) = whole(part.clone(), *bytes, checksum).await? {
-            fs::rename(&part, target).with_context(|| format!("the file {} cannot be renamed", part.display()))?;
+            fs::rename(&part, target)
+                .with_context(|| format!("the file {} cannot be renamed", part.display()))?;
             return Ok(sha256);
         }
         bar.set_position(begun);
@@ -58,7 +65,12 @@ pub(super) async fn fetch(hub: &Hub, wanted: &Wanted<'_>, target: &Path, bar: &P
 }
 
 /// Appends to `part` until it has the size of the file.
-async fn fill(hub: &Hub, wanted: &Wanted<'_>, part: &Path, bar: &ProgressBar) -> anyhow::Result<()> {
+async fn fill(
+    hub: &Hub,
+    wanted: &Wanted<'_>,
+    part: &Path,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
     let size = wanted.file.bytes;
     let mut have = fs::metadata(part).map_or(0, |found| found.len());
     if have > size {
@@ -76,7 +88,13 @@ async fn fill(hub: &Hub, wanted: &Wanted<'_>, part: &Path, bar: &ProgressBar) ->
         idle = if now > have { 0 } else { idle + 1 };
         have = now;
         if let Some(error) = ended {
-            tracing::warn!(file = wanted.file.path, have, size, error, "the connection broke; going on from there");
+            tracing::warn!(
+                file = wanted.file.path,
+                have,
+                size,
+                error,
+                "the connection broke; going on from there"
+            );
             if idle >= IDLE_ATTEMPTS {
                 bail!(
                     "the file {} of {} breaks off after {have} of {size} bytes, again and again: {error}",
@@ -87,7 +105,8 @@ async fn fill(hub: &Hub, wanted: &Wanted<'_>, part: &Path, bar: &ProgressBar) ->
         }
     }
     if size == 0 {
-        File::create(part).with_context(|| format!("the file {} cannot be made", part.display()))?;
+        File::create(part)
+            .with_context(|| format!("the file {} cannot be made", part.display()))?;
     }
     Ok(())
 }
@@ -105,9 +124,11 @@ async fn append(
             "the disk is full at {} ({size} bytes are needed for this file): make room and run the command again, it goes on there",
             part.display()
         ),
-        _ => anyhow::Error::new(error).context(format!("the file {} cannot be written", part.display())),
+        _ => anyhow::Error::new(error)
+            .context(format!("the file {} cannot be written", part.display())),
     };
-    let mut file = tokio::fs::OpenOptions::new().create(true).append(true).open(part).await.map_err(failed)?;
+    let mut file =
+        tokio::fs::OpenOptions::new().create(true).append(true).open(part).await.map_err(failed)?;
     if from == 0 && file.metadata().await.map_err(failed)?.len() > 0 {
         file.set_len(0).await.map_err(failed)?;
     }
@@ -117,7 +138,10 @@ async fn append(
             Ok(Some(chunk)) => {
                 have += chunk.len() as u64;
                 if have > size {
-                    bail!("the hub sends more than the {size} bytes it announced for {}", part.display());
+                    bail!(
+                        "the hub sends more than the {size} bytes it announced for {}",
+                        part.display()
+                    );
                 }
                 file.write_all(&chunk).await.map_err(failed)?;
                 bar.inc(chunk.len() as u64);

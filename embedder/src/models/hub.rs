@@ -26,9 +26,13 @@ const MOST_DESCRIPTION: usize = 8 << 20;
 /// Why the hub did not help.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HubError {
-    #[error("`HF_ENDPOINT` holds `{0}`, which is no http or https address; separate several by commas")]
+    #[error(
+        "`HF_ENDPOINT` holds `{0}`, which is no http or https address; separate several by commas"
+    )]
     Endpoint(String),
-    #[error("{endpoint} cannot be reached: {reason}; check the network, or name a mirror in HF_ENDPOINT")]
+    #[error(
+        "{endpoint} cannot be reached: {reason}; check the network, or name a mirror in HF_ENDPOINT"
+    )]
     Unreachable { endpoint: String, reason: String },
     #[error(
         "{endpoint} gives the files of {repo} only to those whom its owner knows: sign up and accept the licence at \
@@ -37,7 +41,9 @@ pub(super) enum HubError {
     Gated { endpoint: String, repo: String },
     #[error("{endpoint} has no {what}")]
     Missing { endpoint: String, what: String },
-    #[error("{endpoint} answers {status} for {what}; try again later, or name a mirror in HF_ENDPOINT")]
+    #[error(
+        "{endpoint} answers {status} for {what}; try again later, or name a mirror in HF_ENDPOINT"
+    )]
     Refused { endpoint: String, status: StatusCode, what: String },
     #[error("{endpoint} describes {what} in a way that is not understood: {reason}")]
     Garbled { endpoint: String, what: String, reason: String },
@@ -80,7 +86,8 @@ impl Hub {
         let endpoints = set("HF_ENDPOINT").unwrap_or_else(|| ENDPOINTS.to_owned());
         let endpoints = endpoints.split(',').map(|text| {
             let text = text.trim().trim_end_matches('/');
-            let usable = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            let usable = Url::parse(text)
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
             if usable { Ok(text.to_owned()) } else { Err(HubError::Endpoint(text.to_owned())) }
         });
         let client = reqwest::Client::builder()
@@ -88,7 +95,11 @@ impl Hub {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .build()?;
-        Ok(Self { client, endpoints: endpoints.collect::<Result<_, _>>()?, token: set("HF_TOKEN").map(SecretString::from) })
+        Ok(Self {
+            client,
+            endpoints: endpoints.collect::<Result<_, _>>()?,
+            token: set("HF_TOKEN").map(SecretString::from),
+        })
     }
 
     /// The commit that a branch or tag stands for now, with all its files.
@@ -111,7 +122,8 @@ impl Hub {
             size: u64,
         }
         let what = format!("revision `{revision}` of {repo}");
-        let described = self.get(repo, &format!("/api/models/{repo}/revision/{revision}"), 0, &what).await?;
+        let described =
+            self.get(repo, &format!("/api/models/{repo}/revision/{revision}"), 0, &what).await?;
         let commit = json::<Described>(described, &what).await?.sha;
         let mut files = Vec::new();
         let mut next = Some(format!("/api/models/{repo}/tree/{commit}?recursive=true"));
@@ -119,11 +131,15 @@ impl Hub {
             let Some(page) = next.take() else { break };
             let answer = self.get(repo, &page, 0, &what).await?;
             next = next_page(&answer);
-            for Listed { path, size, oid, lfs, .. } in
-                json::<Vec<Listed>>(answer, &what).await?.into_iter().filter(|entry| entry.r#type == "file")
+            for Listed { path, size, oid, lfs, .. } in json::<Vec<Listed>>(answer, &what)
+                .await?
+                .into_iter()
+                .filter(|entry| entry.r#type == "file")
             {
                 files.push(match lfs {
-                    Some(Large { oid, size }) => HubFile { path, bytes: size, checksum: Checksum::Sha256(oid) },
+                    Some(Large { oid, size }) => {
+                        HubFile { path, bytes: size, checksum: Checksum::Sha256(oid) }
+                    }
                     None => HubFile { path, bytes: size, checksum: Checksum::GitBlob(oid) },
                 });
             }
@@ -132,13 +148,31 @@ impl Hub {
     }
 
     /// The content of a file from byte `from` on, or from its beginning where the server knows no ranges: the status says.
-    pub(super) async fn content(&self, repo: &str, commit: &str, path: &str, from: u64) -> Result<Response, HubError> {
+    pub(super) async fn content(
+        &self,
+        repo: &str,
+        commit: &str,
+        path: &str,
+        from: u64,
+    ) -> Result<Response, HubError> {
         let address: String = path.split('/').map(|part| format!("/{}", encoded(part))).collect();
-        self.get(repo, &format!("/{repo}/resolve/{commit}{address}"), from, &format!("file {path} in {repo}")).await
+        self.get(
+            repo,
+            &format!("/{repo}/resolve/{commit}{address}"),
+            from,
+            &format!("file {path} in {repo}"),
+        )
+        .await
     }
 
     /// Asks one endpoint after the other, each several times, until one answers.
-    async fn get(&self, repo: &str, path: &str, from: u64, what: &str) -> Result<Response, HubError> {
+    async fn get(
+        &self,
+        repo: &str,
+        path: &str,
+        from: u64,
+        what: &str,
+    ) -> Result<Response, HubError> {
         let mut failed = None;
         for endpoint in &self.endpoints {
             match self.ask(endpoint, repo, path, from, what).await {
@@ -150,7 +184,14 @@ impl Hub {
         Err(failed.unwrap_or_else(|| HubError::Endpoint(String::new())))
     }
 
-    async fn ask(&self, endpoint: &str, repo: &str, path: &str, from: u64, what: &str) -> Result<Response, HubError> {
+    async fn ask(
+        &self,
+        endpoint: &str,
+        repo: &str,
+        path: &str,
+        from: u64,
+        what: &str,
+    ) -> Result<Response, HubError> {
         let owned = |text: &str| text.to_owned();
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(8));
         let mut attempt = 1;
@@ -166,20 +207,39 @@ impl Hub {
             let (error, pause) = match request.send().await {
                 Ok(answer) => match answer.status() {
                     // A range beyond the end is for who asked for it to understand.
-                    status if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE => return Ok(answer),
-                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                        return Err(HubError::Gated { endpoint: owned(endpoint), repo: owned(repo) });
+                    status
+                        if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE =>
+                    {
+                        return Ok(answer);
                     }
-                    StatusCode::NOT_FOUND => return Err(HubError::Missing { endpoint: owned(endpoint), what: owned(what) }),
+                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                        return Err(HubError::Gated {
+                            endpoint: owned(endpoint),
+                            repo: owned(repo),
+                        });
+                    }
+                    StatusCode::NOT_FOUND => {
+                        return Err(HubError::Missing {
+                            endpoint: owned(endpoint),
+                            what: owned(what),
+                        });
+                    }
                     status => {
-                        let error = HubError::Refused { endpoint: owned(endpoint), status, what: owned(what) };
+                        let error = HubError::Refused {
+                            endpoint: owned(endpoint),
+                            status,
+                            what: owned(what),
+                        };
                         if !(status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS) {
                             return Err(error);
                         }
                         (error, asked_pause(&answer))
                     }
                 },
-                Err(error) => (HubError::Unreachable { endpoint: owned(endpoint), reason: reason(&error) }, None),
+                Err(error) => (
+                    HubError::Unreachable { endpoint: owned(endpoint), reason: reason(&error) },
+                    None,
+                ),
             };
             if attempt == ATTEMPTS {
                 return Err(error);
@@ -194,7 +254,11 @@ impl Hub {
 
 async fn json<T: DeserializeOwned>(mut answer: Response, what: &str) -> Result<T, HubError> {
     let endpoint = answer.url().host_str().unwrap_or_default().to_owned();
-    let garbled = |reason: String| HubError::Garbled { endpoint: endpoint.clone(), what: what.to_owned(), reason };
+    let garbled = |reason: String| HubError::Garbled {
+        endpoint: endpoint.clone(),
+        what: what.to_owned(),
+        reason,
+    };
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| garbled(reason(&error)))? {
         bytes.extend_from_slice(&chunk);
@@ -215,7 +279,15 @@ fn next_page(answer: &Response) -> Option<String> {
 }
 
 fn asked_pause(answer: &Response) -> Option<Duration> {
-    answer.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    answer
+        .headers()
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 /// The innermost cause: the outer ones only repeat the address.

@@ -12,8 +12,11 @@ use super::line;
 pub(super) fn list(folder: &Path, as_json: bool) -> anyhow::Result<()> {
     let installed = inference::installed(folder);
     if as_json {
-        let known: Vec<_> = catalogue::entries().iter().map(|entry| describe(entry, &installed)).collect();
-        return line(&serde_json::to_string_pretty(&json!({ "folder": folder, "installed": installed, "catalogue": known }))?);
+        let known: Vec<_> =
+            catalogue::entries().iter().map(|entry| describe(entry, &installed)).collect();
+        return line(&serde_json::to_string_pretty(
+            &json!({ "folder": folder, "installed": installed, "catalogue": known }),
+        )?);
     }
     line(&format!(
         "in {}: {}",
@@ -28,7 +31,13 @@ pub(super) fn list(folder: &Path, as_json: bool) -> anyhow::Result<()> {
             _ => "words",
         };
         let gated = if entry.gated { ", gated" } else { "" };
-        line(&format!("  {:34} {:5} {towers:19} {:16} {}{gated}", entry.id, entry.dim, precisions(entry), entry.licence))?;
+        line(&format!(
+            "  {:34} {:5} {towers:19} {:16} {}{gated}",
+            entry.id,
+            entry.dim,
+            precisions(entry),
+            entry.licence
+        ))?;
     }
     Ok(())
 }
@@ -38,10 +47,26 @@ pub(super) fn show(name: &str, folder: &Path) -> anyhow::Result<()> {
     if let Some(entry) = catalogue::find(name)
         && !folder.join(name).exists()
     {
-        return line(&serde_json::to_string_pretty(&describe(entry, &inference::installed(folder)))?);
+        return line(&serde_json::to_string_pretty(&describe(
+            entry,
+            &inference::installed(folder),
+        ))?);
     }
     let model = Model::find(name, folder)?;
-    let Manifest { id, space, dim, licence, notice, demo, origin, precision, files, image, text, .. } = &model.manifest;
+    let Manifest {
+        id,
+        space,
+        dim,
+        licence,
+        notice,
+        demo,
+        origin,
+        precision,
+        files,
+        image,
+        text,
+        ..
+    } = &model.manifest;
     line(&serde_json::to_string_pretty(&json!({
         "id": id, "space": space, "dim": dim, "precision": precision, "licence": licence, "notice": notice, "demo": demo, "origin": origin,
         "manifest_hash": model.digest,

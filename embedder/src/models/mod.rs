@@ -104,7 +104,11 @@ pub struct Pull {
 ///
 /// # Errors
 /// Whatever kept it from being done, in a sentence.
-pub async fn run(settings: Settings, command: Command, cancel: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    settings: Settings,
+    command: Command,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
     let folder = PathBuf::from(&settings.models.folder);
     match command {
         Command::List { json } => listing::list(&folder, json),
@@ -118,25 +122,38 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
             }
         }
         Command::Import { folder, precision, force } => checks::import(&folder, precision, force),
-        Command::Verify { model } => blocking(move || checks::verify(&model, &folder, &settings.runtime)).await,
+        Command::Verify { model } => {
+            blocking(move || checks::verify(&model, &folder, &settings.runtime)).await
+        }
         Command::Gate { model, against, pictures } => {
-            blocking(move || checks::gate(&model, &against, &pictures, &folder, &settings.runtime)).await
+            blocking(move || checks::gate(&model, &against, &pictures, &folder, &settings.runtime))
+                .await
         }
     }
 }
 
 fn entry(id: &str, file: Option<&Path>) -> anyhow::Result<Entry> {
     let Some(file) = file else {
-        let known = || format!("the catalogue has no model `{id}`; it has {}", catalogue::ids().join(", "));
+        let known =
+            || format!("the catalogue has no model `{id}`; it has {}", catalogue::ids().join(", "));
         return catalogue::find(id).cloned().with_context(known);
     };
-    let text = std::fs::read_to_string(file).with_context(|| format!("the file {} cannot be read", file.display()))?;
-    let entry = Entry::parse(&text).map_err(|reason| anyhow::anyhow!("the file {}: {reason}", file.display()))?;
-    anyhow::ensure!(entry.id == id, "the file {} describes the model `{}` and not `{id}`", file.display(), entry.id);
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the file {} cannot be read", file.display()))?;
+    let entry = Entry::parse(&text)
+        .map_err(|reason| anyhow::anyhow!("the file {}: {reason}", file.display()))?;
+    anyhow::ensure!(
+        entry.id == id,
+        "the file {} describes the model `{}` and not `{id}`",
+        file.display(),
+        entry.id
+    );
     Ok(entry)
 }
 
-async fn blocking(work: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<()> {
+async fn blocking(
+    work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(work).await?
 }
 

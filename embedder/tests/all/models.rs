@@ -38,11 +38,19 @@ impl Desk {
 }
 
 fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 fn same(ours: &Path, theirs: &str) {
-    assert!(fs::read(ours).unwrap() == hub::content(theirs), "{} is not what the hub has", ours.display());
+    assert!(
+        fs::read(ours).unwrap() == hub::content(theirs),
+        "{} is not what the hub has",
+        ours.display()
+    );
 }
 
 #[test]
@@ -51,7 +59,8 @@ fn a_model_is_fetched_once_and_needs_no_network_afterwards() {
     let pulled = desk.pull(&hub.endpoint());
     assert!(pulled.status.success(), "{}", said(&pulled));
     assert!(
-        said(&pulled).contains("licence: Apache-2.0") && said(&pulled).contains("shown to whoever asks"),
+        said(&pulled).contains("licence: Apache-2.0")
+            && said(&pulled).contains("shown to whoever asks"),
         "{}",
         said(&pulled)
     );
@@ -59,20 +68,44 @@ fn a_model_is_fetched_once_and_needs_no_network_afterwards() {
         same(&desk.models().join("scenes").join(file), file);
     }
     let manifest = fs::read_to_string(desk.models().join("scenes/model.toml")).unwrap();
-    assert!(manifest.contains(hub::COMMIT), "the manifest names the commit, not the branch: {manifest}");
+    assert!(
+        manifest.contains(hub::COMMIT),
+        "the manifest names the commit, not the branch: {manifest}"
+    );
     let requests = hub.requests();
     hub.stop();
 
     let nowhere = "http://127.0.0.1:9";
     let again = desk.pull(nowhere);
-    assert!(again.status.success() && said(&again).contains("is there and whole"), "{}", said(&again));
+    assert!(
+        again.status.success() && said(&again).contains("is there and whole"),
+        "{}",
+        said(&again)
+    );
     let verified = desk.command(nowhere, &["verify", "scenes"]);
-    assert!(verified.status.success() && said(&verified).contains("it loads and runs"), "{}", said(&verified));
+    assert!(
+        verified.status.success() && said(&verified).contains("it loads and runs"),
+        "{}",
+        said(&verified)
+    );
     let listed = desk.command(nowhere, &["list"]);
-    assert!(said(&listed).contains("scenes") && said(&listed).contains("clip-vit-base-patch32"), "{}", said(&listed));
+    assert!(
+        said(&listed).contains("scenes") && said(&listed).contains("clip-vit-base-patch32"),
+        "{}",
+        said(&listed)
+    );
     let shown = desk.command(nowhere, &["show", "scenes"]);
-    assert!(said(&shown).contains("\"licence\": \"Apache-2.0\"") && said(&shown).contains("manifest_hash"), "{}", said(&shown));
-    assert_eq!(requests, hub::FILES.len() + 2, "one request per file, one for the commit, one for the list");
+    assert!(
+        said(&shown).contains("\"licence\": \"Apache-2.0\"")
+            && said(&shown).contains("manifest_hash"),
+        "{}",
+        said(&shown)
+    );
+    assert_eq!(
+        requests,
+        hub::FILES.len() + 2,
+        "one request per file, one for the commit, one for the list"
+    );
 
     fs::write(desk.models().join("scenes").join(VISION), b"damaged").unwrap();
     let damaged = desk.command(nowhere, &["verify", "scenes"]);
@@ -82,12 +115,22 @@ fn a_model_is_fetched_once_and_needs_no_network_afterwards() {
 #[test]
 fn busy_servers_and_broken_connections_are_outlasted() {
     let (hub, desk) = (Hub::start(), Desk::new());
-    hub.plan(&[Fault::Busy, Fault::CutAfter(100_000), Fault::Fail, Fault::CutAfter(1), Fault::CutAfter(700_000)]);
+    hub.plan(&[
+        Fault::Busy,
+        Fault::CutAfter(100_000),
+        Fault::Fail,
+        Fault::CutAfter(1),
+        Fault::CutAfter(700_000),
+    ]);
     let pulled = desk.pull(&hub.endpoint());
     assert!(pulled.status.success(), "{}", said(&pulled));
     same(&desk.models().join("scenes").join(VISION), VISION);
     let ranges = hub.ranges();
-    assert_eq!(ranges, [0, 0, 100_000, 100_000, 100_001, 800_001], "each connection went on where the last had ended");
+    assert_eq!(
+        ranges,
+        [0, 0, 100_000, 100_000, 100_001, 800_001],
+        "each connection went on where the last had ended"
+    );
 }
 
 #[test]
@@ -106,7 +149,10 @@ fn what_was_begun_is_gone_on_with_by_the_next_command() {
     hub.plan(&[Fault::Fail; 64]);
     let broken = desk.pull(&hub.endpoint());
     assert!(!broken.status.success() && said(&broken).contains("503"), "{}", said(&broken));
-    assert!(!desk.models().join("scenes").exists(), "a model that is not whole must not have its name");
+    assert!(
+        !desk.models().join("scenes").exists(),
+        "a model that is not whole must not have its name"
+    );
     hub.forget_plan();
     let pulled = desk.pull(&hub.endpoint());
     assert!(pulled.status.success(), "{}", said(&pulled));
@@ -124,12 +170,20 @@ fn wrong_content_is_fetched_again_and_then_refused() {
     let desk = Desk::new();
     hub.plan(&[Fault::Wrong, Fault::Wrong]);
     let refused = desk.pull(&hub.endpoint());
-    assert!(!refused.status.success() && said(&refused).contains("wrong checksum"), "{}", said(&refused));
+    assert!(
+        !refused.status.success() && said(&refused).contains("wrong checksum"),
+        "{}",
+        said(&refused)
+    );
     assert!(!desk.models().join("scenes").exists());
 
     hub.plan(&[Fault::TooLong]);
     let refused = Desk::new().pull(&hub.endpoint());
-    assert!(!refused.status.success() && said(&refused).contains("more than the"), "{}", said(&refused));
+    assert!(
+        !refused.status.success() && said(&refused).contains("more than the"),
+        "{}",
+        said(&refused)
+    );
 }
 
 #[test]
@@ -143,7 +197,11 @@ fn a_mirror_stands_in() {
 fn what_cannot_be_done_is_said_with_what_to_do() {
     let (hub, desk) = (Hub::start(), Desk::new());
     let offline = desk.pull("http://127.0.0.1:9");
-    assert!(!offline.status.success() && said(&offline).contains("127.0.0.1:9 cannot be reached"), "{}", said(&offline));
+    assert!(
+        !offline.status.success() && said(&offline).contains("127.0.0.1:9 cannot be reached"),
+        "{}",
+        said(&offline)
+    );
     assert!(said(&offline).contains("HF_ENDPOINT"), "{}", said(&offline));
 
     hub.gate(true);
@@ -153,13 +211,25 @@ fn what_cannot_be_done_is_said_with_what_to_do() {
 
     hub.without("tokenizer.json");
     let missing = desk.pull(&hub.endpoint());
-    assert!(!missing.status.success() && said(&missing).contains("has no file tokenizer.json"), "{}", said(&missing));
+    assert!(
+        !missing.status.success() && said(&missing).contains("has no file tokenizer.json"),
+        "{}",
+        said(&missing)
+    );
     hub.without("");
 
     let unknown = desk.command(&hub.endpoint(), &["pull", "no-such-model"]);
-    assert!(!unknown.status.success() && said(&unknown).contains("siglip2-base-patch16-224"), "{}", said(&unknown));
+    assert!(
+        !unknown.status.success() && said(&unknown).contains("siglip2-base-patch16-224"),
+        "{}",
+        said(&unknown)
+    );
     let bad = desk.pull("not an address");
-    assert!(!bad.status.success() && said(&bad).contains("no http or https address"), "{}", said(&bad));
+    assert!(
+        !bad.status.success() && said(&bad).contains("no http or https address"),
+        "{}",
+        said(&bad)
+    );
 
     // A device that is always full takes the place of the file that is written.
     let staging = desk.models().join(".scenes.part").join(VISION);
@@ -176,7 +246,11 @@ fn two_fetches_of_one_model_do_not_meet() {
     let held = fs::File::create(desk.models().join(".scenes.lock")).unwrap();
     held.lock().unwrap();
     let refused = desk.pull(&hub.endpoint());
-    assert!(!refused.status.success() && said(&refused).contains("another process is fetching"), "{}", said(&refused));
+    assert!(
+        !refused.status.success() && said(&refused).contains("another process is fetching"),
+        "{}",
+        said(&refused)
+    );
     drop(held);
     assert!(desk.pull(&hub.endpoint()).status.success());
 }
@@ -184,7 +258,8 @@ fn two_fetches_of_one_model_do_not_meet() {
 #[test]
 fn a_folder_of_files_becomes_a_model() {
     let desk = Desk::new();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/inference/tests/parity/clip");
+    let source =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/inference/tests/parity/clip");
     let folder = desk.folder.path().join("clip");
     copy(&source, &folder);
     let _ = fs::remove_file(folder.join("model.toml"));
@@ -198,7 +273,11 @@ fn a_folder_of_files_becomes_a_model() {
 
     let empty = tempfile::tempdir().unwrap();
     let nothing = desk.command("", &["import", empty.path().to_str().unwrap()]);
-    assert!(!nothing.status.success() && said(&nothing).contains("cannot be imported"), "{}", said(&nothing));
+    assert!(
+        !nothing.status.success() && said(&nothing).contains("cannot be imported"),
+        "{}",
+        said(&nothing)
+    );
 }
 
 fn copy(from: &Path, to: &Path) {

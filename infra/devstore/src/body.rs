@@ -65,7 +65,8 @@ pub(crate) struct Sealed {
 
 impl BodyWriter {
     pub(crate) fn create(folder: &Path) -> S3Result<Self> {
-        let (file, path) = NamedTempFile::new_in(folder).map_err(S3Error::internal_error)?.into_parts();
+        let (file, path) =
+            NamedTempFile::new_in(folder).map_err(S3Error::internal_error)?.into_parts();
         let file = BufWriter::with_capacity(BUFFER_BYTES, tokio::fs::File::from_std(file));
         Ok(Self { path, file, md5: Md5::new(), size_bytes: 0 })
     }
@@ -74,7 +75,8 @@ impl BodyWriter {
     pub(crate) async fn receive(mut self, body: Option<StreamingBlob>) -> S3Result<Self> {
         let Some(mut body) = body else { return Ok(self) };
         while let Some(bytes) = body.next().await {
-            let bytes = bytes.map_err(|error| S3Error::with_source(S3ErrorCode::IncompleteBody, error))?;
+            let bytes =
+                bytes.map_err(|error| S3Error::with_source(S3ErrorCode::IncompleteBody, error))?;
             self.write(&bytes).await.map_err(S3Error::internal_error)?;
         }
         Ok(self)
@@ -105,9 +107,20 @@ impl BodyWriter {
     }
 
     /// Ends an object. `etag` is the MD5 of the bytes when none is given.
-    pub(crate) async fn seal(mut self, key: String, etag: Option<String>, labels: Labels) -> io::Result<Sealed> {
+    pub(crate) async fn seal(
+        mut self,
+        key: String,
+        etag: Option<String>,
+        labels: Labels,
+    ) -> io::Result<Sealed> {
         let etag = etag.unwrap_or_else(|| hex::encode(self.md5.finalize()));
-        let about = About { key, etag, size_bytes: self.size_bytes, last_modified: SystemTime::now(), labels };
+        let about = About {
+            key,
+            etag,
+            size_bytes: self.size_bytes,
+            last_modified: SystemTime::now(),
+            labels,
+        };
         let footer = serde_json::to_vec(&about)?;
         self.file.write_all(&footer).await?;
         self.file.write_all(&(footer.len() as u64).to_be_bytes()).await?;
@@ -120,7 +133,8 @@ impl BodyWriter {
 pub(crate) fn read_about(path: &Path) -> io::Result<About> {
     let mut file = File::open(path)?;
     let end = file.metadata()?.len();
-    let broken = || io::Error::other(format!("{} is not an object file of this store", path.display()));
+    let broken =
+        || io::Error::other(format!("{} is not an object file of this store", path.display()));
     let length_at = end.checked_sub(LENGTH_BYTES).ok_or_else(broken)?;
     file.seek(SeekFrom::Start(length_at))?;
     let mut length = [0; LENGTH_BYTES as usize];

@@ -2,8 +2,9 @@
 //! by the signature in their links.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN,
 };
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode, http};
@@ -11,9 +12,15 @@ use s3s::service::S3Service;
 use s3s::{Body, HttpError};
 
 /// Answers as `service` does, and lets scripts of other origins see it.
-pub(crate) async fn answer(service: S3Service, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
-    let Some(origin) = request.headers().get(ORIGIN).cloned() else { return service.call(request.map(Body::from)).await };
-    let asks_first = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+pub(crate) async fn answer(
+    service: S3Service,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, HttpError> {
+    let Some(origin) = request.headers().get(ORIGIN).cloned() else {
+        return service.call(request.map(Body::from)).await;
+    };
+    let asks_first = request.method() == Method::OPTIONS
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if asks_first {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;

@@ -64,19 +64,21 @@ pub struct Server {
 
 /// Opens the folder and serves it until the returned [`Server`] is stopped or dropped.
 pub async fn start(options: Options) -> anyhow::Result<Server> {
-    let store =
-        Store::open(&options.root).with_context(|| format!("folder {} cannot be used as a store", options.root.display()))?;
+    let store = Store::open(&options.root)
+        .with_context(|| format!("folder {} cannot be used as a store", options.root.display()))?;
     for bucket in &options.buckets {
-        store.create_bucket(bucket).with_context(|| format!("bucket {bucket} cannot be created; see the naming rules of S3"))?;
+        store.create_bucket(bucket).with_context(|| {
+            format!("bucket {bucket} cannot be created; see the naming rules of S3")
+        })?;
     }
     let (store, changes, stop) = (Arc::new(store), Changes::new(), CancellationToken::new());
     let mut service = S3ServiceBuilder::new(Devstore::new(Arc::clone(&store), changes.clone()));
     service.set_route(Listen { store, changes, stop: stop.clone() });
     service.set_auth(SimpleAuth::from_single(options.access_key, options.secret_key));
 
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; choose another address or port 0", options.listen))?;
+    let listener = TcpListener::bind(options.listen).await.with_context(|| {
+        format!("cannot listen on {}; choose another address or port 0", options.listen)
+    })?;
     let address = listener.local_addr()?;
     let task = tokio::spawn(serve(listener, service.build(), stop.clone()));
     Ok(Server { address, stop: stop.drop_guard(), task })
@@ -99,8 +101,12 @@ impl Server {
 
 fn open_to_pages(
     service: S3Service,
-) -> impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = HttpError, Future: Send + 'static> + Clone
-{
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = Response<Body>,
+    Error = HttpError,
+    Future: Send + 'static,
+> + Clone {
     service_fn(move |request| cors::answer(service.clone(), request))
 }
 
@@ -125,7 +131,9 @@ async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToke
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let connection = http.serve_connection(TokioIo::new(socket), open_to_pages(service.clone())).into_owned();
+        let connection = http
+            .serve_connection(TokioIo::new(socket), open_to_pages(service.clone()))
+            .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

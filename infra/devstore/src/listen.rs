@@ -11,7 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use futures::stream;
-use hyper::{HeaderMap, Method, Uri, body::Bytes, header::CONTENT_TYPE, header::HeaderValue, http::Extensions};
+use hyper::{
+    HeaderMap, Method, Uri, body::Bytes, header::CONTENT_TYPE, header::HeaderValue,
+    http::Extensions,
+};
 use s3s::{
     Body, S3Request, S3Response, S3Result,
     dto::{StreamingBlob, Timestamp, TimestampFormat},
@@ -85,7 +88,8 @@ struct Wish {
 impl S3Route for Listen {
     fn is_match(&self, method: &Method, uri: &Uri, _: &HeaderMap, _: &mut Extensions) -> bool {
         let query = uri.query().unwrap_or_default();
-        method == Method::GET && form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "events")
+        method == Method::GET
+            && form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "events")
     }
 
     // `check_access` stays as it is: it lets in only requests whose signature has been verified.
@@ -94,7 +98,9 @@ impl S3Route for Listen {
         self.store.check_bucket(&wish.bucket)?;
         let (outbox, mut lines) = mpsc::channel(1);
         tokio::spawn(forward(wish, self.changes.0.subscribe(), outbox, self.stop.clone()));
-        let lines = stream::poll_fn(move |context| lines.poll_recv(context).map(|line| line.map(Ok::<Bytes, Infallible>)));
+        let lines = stream::poll_fn(move |context| {
+            lines.poll_recv(context).map(|line| line.map(Ok::<Bytes, Infallible>))
+        });
         let mut answer = S3Response::new(StreamingBlob::wrap(lines).into());
         answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         Ok(answer)
@@ -104,7 +110,13 @@ impl S3Route for Listen {
 impl Wish {
     fn read(uri: &Uri) -> S3Result<Self> {
         let bucket = uri.path().trim_matches('/').to_owned();
-        let mut wish = Self { bucket, events: Vec::new(), prefix: String::new(), suffix: String::new(), ping: None };
+        let mut wish = Self {
+            bucket,
+            events: Vec::new(),
+            prefix: String::new(),
+            suffix: String::new(),
+            ping: None,
+        };
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             match &*name {
                 "events" => wish.events.push(value.into_owned()),
@@ -112,7 +124,9 @@ impl Wish {
                 "suffix" => wish.suffix = value.into_owned(),
                 "ping" => {
                     let seconds = value.parse().ok().filter(|seconds| (1..=60).contains(seconds));
-                    let seconds = seconds.ok_or_else(|| s3_error!(InvalidArgument, "ping must be from 1 to 60 seconds"))?;
+                    let seconds = seconds.ok_or_else(|| {
+                        s3_error!(InvalidArgument, "ping must be from 1 to 60 seconds")
+                    })?;
                     wish.ping = Some(Duration::from_secs(seconds));
                 }
                 _ => {}

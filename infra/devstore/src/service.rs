@@ -18,7 +18,8 @@ use crate::{
 
 const MAX_KEYS: i32 = 1000;
 const READ_BUFFER_BYTES: u64 = 256 * 1024;
-const KEPT_IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const KEPT_IN_URL: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// The store behind the S3 protocol.
 pub(crate) struct Devstore {
@@ -41,14 +42,20 @@ fn answer<T>(output: T) -> Answer<T> {
 
 #[async_trait]
 impl S3 for Devstore {
-    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
+    async fn create_bucket(
+        &self,
+        request: S3Request<CreateBucketInput>,
+    ) -> Answer<CreateBucketOutput> {
         match self.store.create_bucket(&request.input.bucket)? {
             true => answer(CreateBucketOutput::default()),
             false => Err(s3_error!(BucketAlreadyOwnedByYou)),
         }
     }
 
-    async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> Answer<DeleteBucketOutput> {
+    async fn delete_bucket(
+        &self,
+        request: S3Request<DeleteBucketInput>,
+    ) -> Answer<DeleteBucketOutput> {
         self.store.delete_bucket(&request.input.bucket)?;
         answer(DeleteBucketOutput::default())
     }
@@ -58,7 +65,10 @@ impl S3 for Devstore {
         answer(HeadBucketOutput::default())
     }
 
-    async fn get_bucket_location(&self, request: S3Request<GetBucketLocationInput>) -> Answer<GetBucketLocationOutput> {
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> Answer<GetBucketLocationOutput> {
         self.store.check_bucket(&request.input.bucket)?;
         answer(GetBucketLocationOutput::default())
     }
@@ -69,18 +79,31 @@ impl S3 for Devstore {
         answer(ListBucketsOutput { buckets: Some(buckets), ..Default::default() })
     }
 
-    async fn list_objects_v2(&self, request: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> Answer<ListObjectsV2Output> {
         let input = request.input;
         let max_keys = input.max_keys.unwrap_or(MAX_KEYS).clamp(0, MAX_KEYS);
         let after = match &input.continuation_token {
-            Some(token) => Some(Position::from_token(token).ok_or_else(|| s3_error!(InvalidArgument))?),
+            Some(token) => {
+                Some(Position::from_token(token).ok_or_else(|| s3_error!(InvalidArgument))?)
+            }
             None => input.start_after.clone().map(Position::Key),
         };
         let prefix = input.prefix.clone().unwrap_or_default();
-        let query = Query { prefix, delimiter: input.delimiter.clone(), after, max_keys: max_keys as usize };
+        let query = Query {
+            prefix,
+            delimiter: input.delimiter.clone(),
+            after,
+            max_keys: max_keys as usize,
+        };
         let page = self.store.list(&input.bucket, &query)?;
 
-        let in_url = input.encoding_type.as_ref().is_some_and(|encoding| encoding.as_str() == EncodingType::URL);
+        let in_url = input
+            .encoding_type
+            .as_ref()
+            .is_some_and(|encoding| encoding.as_str() == EncodingType::URL);
         let written = |text: &str| match in_url {
             true => Cow::from(utf8_percent_encode(text, KEPT_IN_URL)).into_owned(),
             false => text.to_owned(),
@@ -89,8 +112,15 @@ impl S3 for Devstore {
             key_count: Some(page.len() as i32),
             is_truncated: Some(page.next.is_some()),
             next_continuation_token: page.next.as_ref().map(Position::to_token),
-            contents: Some(page.objects.iter().map(|about| listed(about, written(&about.key))).collect()),
-            common_prefixes: Some(page.groups.iter().map(|prefix| CommonPrefix { prefix: Some(written(prefix)) }).collect()),
+            contents: Some(
+                page.objects.iter().map(|about| listed(about, written(&about.key))).collect(),
+            ),
+            common_prefixes: Some(
+                page.groups
+                    .iter()
+                    .map(|prefix| CommonPrefix { prefix: Some(written(prefix)) })
+                    .collect(),
+            ),
             max_keys: Some(max_keys),
             prefix: input.prefix.as_deref().map(written),
             delimiter: input.delimiter.as_deref().map(written),
@@ -105,7 +135,8 @@ impl S3 for Devstore {
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
         let input = request.input;
         let about = self.store.about(&input.bucket, &input.key)?;
-        Conditions { if_match: input.if_match, if_none_match: input.if_none_match }.check_read(&about)?;
+        Conditions { if_match: input.if_match, if_none_match: input.if_none_match }
+            .check_read(&about)?;
         answer(HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             content_length: Some(about.size_bytes as i64),
@@ -120,13 +151,15 @@ impl S3 for Devstore {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
         let input = request.input;
         let (about, file) = self.store.read(&input.bucket, &input.key)?;
-        Conditions { if_match: input.if_match, if_none_match: input.if_none_match }.check_read(&about)?;
+        Conditions { if_match: input.if_match, if_none_match: input.if_none_match }
+            .check_read(&about)?;
         let range = match input.range {
             Some(range) => range.check(about.size_bytes)?,
             None => 0..about.size_bytes,
         };
         let length = range.end - range.start;
-        let content_range = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), about.size_bytes);
+        let content_range =
+            format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), about.size_bytes);
         let mut file = tokio::fs::File::from_std(file);
         file.seek(SeekFrom::Start(range.start)).await.map_err(S3Error::internal_error)?;
         let buffer = length.clamp(1, READ_BUFFER_BYTES) as usize;
@@ -148,12 +181,16 @@ impl S3 for Devstore {
         let input = request.input;
         self.store.check_bucket(&input.bucket)?;
         let labels = Labels { content_type: input.content_type, metadata: input.metadata };
-        let conditions = Conditions { if_match: input.if_match, if_none_match: input.if_none_match };
+        let conditions =
+            Conditions { if_match: input.if_match, if_none_match: input.if_none_match };
         let writer = self.store.writer()?.receive(input.body).await?;
         let sealed = writer.seal(input.key, None, labels).await.map_err(S3Error::internal_error)?;
         let about = self.store.commit(&input.bucket, sealed, &conditions)?;
         self.changes.created("s3:ObjectCreated:Put", &input.bucket, &about);
-        answer(PutObjectOutput { e_tag: Some(ETag::Strong(about.etag.clone())), ..Default::default() })
+        answer(PutObjectOutput {
+            e_tag: Some(ETag::Strong(about.etag.clone())),
+            ..Default::default()
+        })
     }
 
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
@@ -162,9 +199,13 @@ impl S3 for Devstore {
             return Err(s3_error!(NotImplemented));
         };
         let (source, file) = self.store.read(&bucket, &key)?;
-        let conditions = Conditions { if_match: input.copy_source_if_match, if_none_match: input.copy_source_if_none_match };
+        let conditions = Conditions {
+            if_match: input.copy_source_if_match,
+            if_none_match: input.copy_source_if_none_match,
+        };
         conditions.check_read(&source).map_err(|_| s3_error!(PreconditionFailed))?;
-        let replace = input.metadata_directive.is_some_and(|it| it.as_str() == MetadataDirective::REPLACE);
+        let replace =
+            input.metadata_directive.is_some_and(|it| it.as_str() == MetadataDirective::REPLACE);
         let labels = match replace {
             true => Labels { content_type: input.content_type, metadata: input.metadata },
             false => source.labels.clone(),
@@ -184,7 +225,10 @@ impl S3 for Devstore {
         })
     }
 
-    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> Answer<DeleteObjectOutput> {
         let input = request.input;
         let conditions = Conditions { if_match: input.if_match, if_none_match: None };
         self.store.delete(&input.bucket, &input.key, &conditions)?;
@@ -192,7 +236,10 @@ impl S3 for Devstore {
         answer(DeleteObjectOutput::default())
     }
 
-    async fn delete_objects(&self, request: S3Request<DeleteObjectsInput>) -> Answer<DeleteObjectsOutput> {
+    async fn delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> Answer<DeleteObjectsOutput> {
         let input = request.input;
         let mut deleted = Vec::with_capacity(input.delete.objects.len());
         for object in input.delete.objects {
@@ -238,8 +285,10 @@ impl S3 for Devstore {
     ) -> Answer<CompleteMultipartUploadOutput> {
         let input = request.input;
         let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
-        let conditions = Conditions { if_match: input.if_match, if_none_match: input.if_none_match };
-        let about = self.uploads.complete(&self.store, &input.upload_id, &parts, &conditions).await?;
+        let conditions =
+            Conditions { if_match: input.if_match, if_none_match: input.if_none_match };
+        let about =
+            self.uploads.complete(&self.store, &input.upload_id, &parts, &conditions).await?;
         self.changes.created("s3:ObjectCreated:CompleteMultipartUpload", &input.bucket, &about);
         answer(CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),
@@ -249,7 +298,10 @@ impl S3 for Devstore {
         })
     }
 
-    async fn abort_multipart_upload(&self, request: S3Request<AbortMultipartUploadInput>) -> Answer<AbortMultipartUploadOutput> {
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<AbortMultipartUploadOutput> {
         self.uploads.abort(&request.input.upload_id)?;
         answer(AbortMultipartUploadOutput::default())
     }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::Context;
-use s3s::{S3Error, S3Result, dto::ETagCondition, s3_error, validation::AwsNameValidation, validation::NameValidation};
+use s3s::{
+    S3Error, S3Result, dto::ETagCondition, s3_error, validation::AwsNameValidation,
+    validation::NameValidation,
+};
 
 use crate::{
     body::{self, About, BodyWriter, Sealed},
@@ -41,10 +44,13 @@ impl Store {
         fs::create_dir_all(root)?;
         let root = root.canonicalize()?;
         let in_use = File::create(root.join(LOCK_FILE))?;
-        in_use.try_lock().context("another server is using it; stop that one or choose another folder")?;
+        in_use
+            .try_lock()
+            .context("another server is using it; stop that one or choose another folder")?;
         let incoming = root.join(INCOMING);
         if incoming.exists() {
-            fs::remove_dir_all(&incoming).context("what a killed server left behind cannot be removed")?;
+            fs::remove_dir_all(&incoming)
+                .context("what a killed server left behind cannot be removed")?;
         }
         fs::create_dir(&incoming)?;
 
@@ -109,7 +115,12 @@ impl Store {
     }
 
     /// Makes a complete body the object of its key if the conditions hold at this moment.
-    pub(crate) fn commit(&self, bucket: &str, sealed: Sealed, conditions: &Conditions) -> S3Result<Arc<About>> {
+    pub(crate) fn commit(
+        &self,
+        bucket: &str,
+        sealed: Sealed,
+        conditions: &Conditions,
+    ) -> S3Result<Arc<About>> {
         let path = self.object_path(bucket, &sealed.about.key);
         let mut buckets = self.buckets();
         let keys = buckets.get_mut(bucket).ok_or_else(|| s3_error!(NoSuchBucket))?;
@@ -127,7 +138,9 @@ impl Store {
         let Some(current) = keys.get(key) else { return Ok(()) };
         conditions.check_write(Some(current))?;
         match fs::remove_file(self.object_path(bucket, key)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(S3Error::internal_error(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(S3Error::internal_error(error));
+            }
             _ => keys.remove(key),
         };
         Ok(())
@@ -168,7 +181,9 @@ impl Conditions {
             _ => {}
         }
         match (&self.if_none_match, current) {
-            (Some(condition), Some(current)) if names(condition, current) => Err(s3_error!(PreconditionFailed)),
+            (Some(condition), Some(current)) if names(condition, current) => {
+                Err(s3_error!(PreconditionFailed))
+            }
             _ => Ok(()),
         }
     }

@@ -70,7 +70,10 @@ impl Uploads {
             writer.append(file, part.size_bytes).await.map_err(S3Error::internal_error)?;
         }
         let etag = format!("{}-{}", hex::encode(md5.finalize()), parts.len());
-        let sealed = writer.seal(upload.key, Some(etag), upload.labels).await.map_err(S3Error::internal_error)?;
+        let sealed = writer
+            .seal(upload.key, Some(etag), upload.labels)
+            .await
+            .map_err(S3Error::internal_error)?;
         let about = store.commit(&upload.bucket, sealed, conditions)?;
         self.uploads().remove(id);
         Ok(about)
@@ -100,7 +103,9 @@ impl Upload {
         }
         match parts.split_last() {
             None => Err(s3_error!(MalformedXML, "an upload needs at least one part")),
-            Some((_, before)) if before.iter().any(|part| part.size_bytes < MIN_PART_BYTES) => Err(s3_error!(EntityTooSmall)),
+            Some((_, before)) if before.iter().any(|part| part.size_bytes < MIN_PART_BYTES) => {
+                Err(s3_error!(EntityTooSmall))
+            }
             Some(_) => Ok(parts),
         }
     }

@@ -155,41 +155,62 @@ pub fn main(file: Option<&Path>, command: Command) -> ExitCode {
     })
 }
 
-async fn run(settings: Settings, command: Command, cancel: CancellationToken) -> anyhow::Result<()> {
+async fn run(
+    settings: Settings,
+    command: Command,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
     match command {
         Command::Groups { which, json } => {
             let found = look(&settings, &which.selection()).await?.groups();
-            print::to_stdout(|out| if json { print::json(out, &found) } else { print::groups(out, &found) })
+            print::to_stdout(|out| {
+                if json { print::json(out, &found) } else { print::groups(out, &found) }
+            })
         }
         Command::List { which, json } => {
             let which = Which { limit: Some(which.limit.unwrap_or(LISTED)), ..which };
             let found = look(&settings, &which.selection()).await?.letters();
-            print::to_stdout(|out| if json { print::json(out, &found) } else { print::letters(out, &found) })
+            print::to_stdout(|out| {
+                if json { print::json(out, &found) } else { print::letters(out, &found) }
+            })
         }
         Command::Show { id, json } => {
             let found = show(&settings, id).await?;
-            print::to_stdout(|out| if json { print::json(out, &found) } else { print::one_by_one(out, &found) })
+            print::to_stdout(|out| {
+                if json { print::json(out, &found) } else { print::one_by_one(out, &found) }
+            })
         }
         Command::Replay(what) => shift(&settings, what, true, cancel).await,
         Command::Drop(what) => shift(&settings, what, false, cancel).await,
-        Command::Export { which, output } => export(&settings, &which.selection(), output.as_deref()).await,
+        Command::Export { which, output } => {
+            export(&settings, &which.selection(), output.as_deref()).await
+        }
     }
 }
 
 /// The selected letters; a stage that no setting names has none.
 async fn look(settings: &Settings, selection: &Selection) -> anyhow::Result<Gathered> {
-    control::meant(settings, selection.stage.as_ref().map(StageName::as_str)).map_err(anyhow::Error::msg)?;
+    control::meant(settings, selection.stage.as_ref().map(StageName::as_str))
+        .map_err(anyhow::Error::msg)?;
     Ok(Gathered::look(&settings.amqp, &control::stages(settings), selection).await?)
 }
 
 async fn show(settings: &Settings, id: String) -> anyhow::Result<Vec<Found>> {
-    let gathered = look(settings, &Selection { ids: vec![id.clone()], ..Selection::default() }).await?;
-    anyhow::ensure!(!gathered.selected.is_empty(), "no dead letter has the id '{id}', or one that begins so");
+    let gathered =
+        look(settings, &Selection { ids: vec![id.clone()], ..Selection::default() }).await?;
+    anyhow::ensure!(
+        !gathered.selected.is_empty(),
+        "no dead letter has the id '{id}', or one that begins so"
+    );
     let bucket = Bucket::connect(&settings.bucket).await;
     gathered.with_presence(&bucket).await
 }
 
-async fn export(settings: &Settings, selection: &Selection, output: Option<&Path>) -> anyhow::Result<()> {
+async fn export(
+    settings: &Settings,
+    selection: &Selection,
+    output: Option<&Path>,
+) -> anyhow::Result<()> {
     let gathered = look(settings, selection).await?;
     let lines = |out: &mut dyn Write| {
         for letter in &gathered.selected {
@@ -205,24 +226,45 @@ async fn export(settings: &Settings, selection: &Selection, output: Option<&Path
             written.with_context(|| format!("writing {}", path.display()))?;
         }
     }
-    print::tell(&format!("{} dead letters written{}", gathered.selected.len(), print::beyond(gathered.unseen)));
+    print::tell(&format!(
+        "{} dead letters written{}",
+        gathered.selected.len(),
+        print::beyond(gathered.unseen)
+    ));
     Ok(())
 }
 
-async fn shift(settings: &Settings, what: Move, replays: bool, cancel: CancellationToken) -> anyhow::Result<()> {
+async fn shift(
+    settings: &Settings,
+    what: Move,
+    replays: bool,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
     let selection = what.which.selection();
     if what.dry_run {
         let gathered = look(settings, &selection).await?;
         let trial = gathered.trial(&Bucket::connect(&settings.bucket).await).await?;
-        return print::to_stdout(|out| if what.json { print::json(out, &trial) } else { print::trial(out, &trial, replays) });
+        return print::to_stdout(|out| {
+            if what.json { print::json(out, &trial) } else { print::trial(out, &trial, replays) }
+        });
     }
     let named = selection.stage.as_ref().map(StageName::as_str);
     for stage in control::meant(settings, named).map_err(anyhow::Error::msg)? {
         let pace = Pace { rate: what.rate, ..Pace::full(cancel.clone()) };
         let walking = walk(settings, &stage, &selection, &pace, replays);
         let walked = with_progress(&pace.progress, walking).await?;
-        print::to_stdout(|out| if what.json { print::json(out, &walked) } else { print::walked(out, &stage, &walked, replays) })?;
-        anyhow::ensure!(!walked.cancelled, "stopped: {} of the selected dead letters still lie there", walked.progress.left);
+        print::to_stdout(|out| {
+            if what.json {
+                print::json(out, &walked)
+            } else {
+                print::walked(out, &stage, &walked, replays)
+            }
+        })?;
+        anyhow::ensure!(
+            !walked.cancelled,
+            "stopped: {} of the selected dead letters still lie there",
+            walked.progress.left
+        );
     }
     Ok(())
 }
@@ -238,7 +280,8 @@ async fn walk(
         return Ok(dead::discard(&settings.amqp, stage, selection, pace).await?);
     }
     let name = format!("ingest dead {}", std::process::id());
-    let publisher = Publisher::start(settings.amqp.clone(), name, vec![stage.clone()], Health::default());
+    let publisher =
+        Publisher::start(settings.amqp.clone(), name, vec![stage.clone()], Health::default());
     Ok(dead::replay(&settings.amqp, stage, &publisher, selection, pace).await?)
 }
 
@@ -253,7 +296,10 @@ async fn with_progress<T>(
         let done = tokio::time::timeout(TELL, &mut work).await;
         let now = *progress.borrow();
         if now != said || matches!(done, Ok(Err(_))) {
-            print::tell(&format!("moved {}, skipped {}, left {}", now.moved, now.skipped, now.left));
+            print::tell(&format!(
+                "moved {}, skipped {}, left {}",
+                now.moved, now.skipped, now.left
+            ));
             said = now;
         }
         if let Ok(done) = done {

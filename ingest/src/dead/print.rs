@@ -16,7 +16,9 @@ const CELL: usize = 60;
 const ID: usize = 12;
 
 /// Writes to stdout; a reader that has gone away (`| head`) is no failure.
-pub(super) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+pub(super) fn to_stdout(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
@@ -61,7 +63,20 @@ pub(super) fn groups(out: &mut dyn Write, found: &Groups) -> io::Result<()> {
     write!(
         out,
         "{}",
-        columns::table(&["GROUP", "COUNT", "REPLAYED", "STAGE", "CLASS", "FIRST", "LAST", "FOR EXAMPLE", "REASON"], rows)
+        columns::table(
+            &[
+                "GROUP",
+                "COUNT",
+                "REPLAYED",
+                "STAGE",
+                "CLASS",
+                "FIRST",
+                "LAST",
+                "FOR EXAMPLE",
+                "REASON"
+            ],
+            rows
+        )
     )?;
     writeln!(out, "{} dead letters{}", found.total, beyond(found.unseen))
 }
@@ -71,11 +86,31 @@ pub(super) fn letters(out: &mut dyn Write, found: &Letters) -> io::Result<()> {
         let id = letter.message_id.chars().take(ID).collect();
         let (attempts, replays) = (letter.attempts.to_string(), letter.replays.to_string());
         let (key, reason) = (cut(key_of(letter)), cut(&letter.reason));
-        vec![id, time(letter.last_failed), letter.stage.to_string(), letter.class.clone(), attempts, replays, key, reason]
+        vec![
+            id,
+            time(letter.last_failed),
+            letter.stage.to_string(),
+            letter.class.clone(),
+            attempts,
+            replays,
+            key,
+            reason,
+        ]
     });
-    write!(out, "{}", columns::table(&["ID", "LAST", "STAGE", "CLASS", "ATTEMPTS", "REPLAYS", "KEY", "REASON"], rows))?;
+    write!(
+        out,
+        "{}",
+        columns::table(
+            &["ID", "LAST", "STAGE", "CLASS", "ATTEMPTS", "REPLAYS", "KEY", "REASON"],
+            rows
+        )
+    )?;
     let (shown, matching, total) = (found.letters.len(), found.matching, found.total);
-    writeln!(out, "{shown} shown of {matching} selected, {total} dead letters in all{}", beyond(found.unseen))
+    writeln!(
+        out,
+        "{shown} shown of {matching} selected, {total} dead letters in all{}",
+        beyond(found.unseen)
+    )
 }
 
 pub(super) fn one_by_one(out: &mut dyn Write, found: &[Found]) -> io::Result<()> {
@@ -135,7 +170,12 @@ pub(super) fn trial(out: &mut dyn Write, trial: &Trial, replays: bool) -> io::Re
     )
 }
 
-pub(super) fn walked(out: &mut dyn Write, stage: &StageName, walked: &Walked, replays: bool) -> io::Result<()> {
+pub(super) fn walked(
+    out: &mut dyn Write,
+    stage: &StageName,
+    walked: &Walked,
+    replays: bool,
+) -> io::Result<()> {
     let done = if replays { format!("replayed as {}", walked.id) } else { "dropped".to_owned() };
     let progress = &walked.progress;
     writeln!(
@@ -158,5 +198,9 @@ fn or_dash(text: &Option<String>) -> String {
 }
 
 fn cut(text: &str) -> String {
-    if text.chars().count() <= CELL { text.to_owned() } else { text.chars().take(CELL - 1).chain(['…']).collect() }
+    if text.chars().count() <= CELL {
+        text.to_owned()
+    } else {
+        text.chars().take(CELL - 1).chain(['…']).collect()
+    }
 }

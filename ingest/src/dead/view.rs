@@ -56,14 +56,20 @@ pub(crate) struct Trial {
 
 impl Gathered {
     /// Looks into the dead queues of those of these stages that are selected; changes nothing.
-    pub(crate) async fn look(settings: &AmqpSettings, stages: &[StageName], selection: &Selection) -> Result<Self, BrokerError> {
+    pub(crate) async fn look(
+        settings: &AmqpSettings,
+        stages: &[StageName],
+        selection: &Selection,
+    ) -> Result<Self, BrokerError> {
         let mut gathered = Self { selected: Vec::new(), matching: 0, total: 0, unseen: 0 };
         for stage in stages {
             if selection.stage.as_ref().is_none_or(|one| one == stage) {
                 let look = dead::peek(settings, stage).await?;
                 gathered.total += look.letters.len() + look.unseen;
                 gathered.unseen += look.unseen;
-                gathered.selected.extend(look.letters.into_iter().filter(|letter| selection.matches(letter)));
+                gathered
+                    .selected
+                    .extend(look.letters.into_iter().filter(|letter| selection.matches(letter)));
             }
         }
         gathered.matching = gathered.selected.len();
@@ -76,7 +82,12 @@ impl Gathered {
     }
 
     pub(crate) fn letters(self) -> Letters {
-        Letters { letters: self.selected, matching: self.matching, total: self.total, unseen: self.unseen }
+        Letters {
+            letters: self.selected,
+            matching: self.matching,
+            total: self.total,
+            unseen: self.unseen,
+        }
     }
 
     pub(crate) async fn with_presence(self, bucket: &Bucket) -> anyhow::Result<Vec<Found>> {
@@ -90,6 +101,12 @@ impl Gathered {
     pub(crate) async fn trial(&self, bucket: &Bucket) -> anyhow::Result<Trial> {
         let selected: Vec<&DeadLetter> = self.selected.iter().collect();
         let objects = dead::survey(bucket, &selected).await?;
-        Ok(Trial { dry_run: true, total: self.total, selected: selected.len(), objects, unseen: self.unseen })
+        Ok(Trial {
+            dry_run: true,
+            total: self.total,
+            selected: selected.len(),
+            objects,
+            unseen: self.unseen,
+        })
     }
 }

@@ -38,15 +38,21 @@ pub(crate) async fn run(settings: &Settings) -> Report {
 
 fn version(version: Option<&str>) -> Check {
     let Some(version) = version else {
-        return Check::warn("broker.version", "the broker does not say its version", "use RabbitMQ 3.10 or newer");
+        return Check::warn(
+            "broker.version",
+            "the broker does not say its version",
+            "use RabbitMQ 3.10 or newer",
+        );
     };
     let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse::<u32>().unwrap_or(0));
     let number: [u32; 3] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
     let seen = format!("RabbitMQ {version}");
     match number {
-        number if number < [3, 10, 0] => {
-            Check::fail("broker.version", seen, "dead letters need RabbitMQ 3.10 or newer: upgrade it")
-        }
+        number if number < [3, 10, 0] => Check::fail(
+            "broker.version",
+            seen,
+            "dead letters need RabbitMQ 3.10 or newer: upgrade it",
+        ),
         [4, 3, 1..=4] => Check::warn(
             "broker.version",
             seen,
@@ -57,10 +63,16 @@ fn version(version: Option<&str>) -> Check {
 }
 
 fn parts(settings: &Settings, broker: &Broker) -> Check {
-    let wrong =
-        |wanted: fn(&PartState) -> bool| -> Vec<&Part> { broker.parts.iter().filter(|part| wanted(&part.state)).collect() };
-    let names =
-        |parts: &[&Part]| parts.iter().map(|part| format!("{} '{}'", part.kind, part.name)).collect::<Vec<_>>().join(", ");
+    let wrong = |wanted: fn(&PartState) -> bool| -> Vec<&Part> {
+        broker.parts.iter().filter(|part| wanted(&part.state)).collect()
+    };
+    let names = |parts: &[&Part]| {
+        parts
+            .iter()
+            .map(|part| format!("{} '{}'", part.kind, part.name))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let differing = wrong(|state| matches!(state, PartState::Differs(_)));
     if let Some(Part { state: PartState::Differs(said), .. }) = differing.first() {
         return Check::fail(
@@ -71,24 +83,41 @@ fn parts(settings: &Settings, broker: &Broker) -> Check {
     }
     let missing = wrong(|state| *state == PartState::Missing);
     if missing.is_empty() {
-        return Check::ok("broker.queues", format!("all {} exchanges and queues are there", broker.parts.len()));
+        return Check::ok(
+            "broker.queues",
+            format!("all {} exchanges and queues are there", broker.parts.len()),
+        );
     }
     let seen = if missing.len() == broker.parts.len() {
-        format!("none of the {} exchanges and queues below '{}' exists yet", missing.len(), settings.amqp.namespace)
+        format!(
+            "none of the {} exchanges and queues below '{}' exists yet",
+            missing.len(),
+            settings.amqp.namespace
+        )
     } else {
         format!("{} of {} are missing: {}", missing.len(), broker.parts.len(), names(&missing))
     };
     match settings.amqp.topology {
-        TopologyMode::Declare => Check::warn("broker.queues", seen, "start ingest or an embedder: they declare what is missing"),
-        _ => Check::fail("broker.queues", seen, "declare them, or set amqp.topology = \"declare\" for one process"),
+        TopologyMode::Declare => Check::warn(
+            "broker.queues",
+            seen,
+            "start ingest or an embedder: they declare what is missing",
+        ),
+        _ => Check::fail(
+            "broker.queues",
+            seen,
+            "declare them, or set amqp.topology = \"declare\" for one process",
+        ),
     }
 }
 
 /// Ready messages and consumers of a queue that is as it should be.
 fn counts(broker: &Broker, queue: &str) -> Option<(u32, u32)> {
-    broker.parts.iter().find(|part| part.name == queue && part.kind == "queue").and_then(|part| match part.state {
-        PartState::Fine { messages, consumers } => Some((messages, consumers)),
-        _ => None,
+    broker.parts.iter().find(|part| part.name == queue && part.kind == "queue").and_then(|part| {
+        match part.state {
+            PartState::Fine { messages, consumers } => Some((messages, consumers)),
+            _ => None,
+        }
     })
 }
 
@@ -99,8 +128,12 @@ fn workers(stage: &StageName, consumers: u32) -> Check {
             name,
             format!("no worker of the stage '{stage}' is connected"),
             match stage.kind() {
-                StageKind::Embed => "start an embedder whose models.serve names the model: jobs wait until one runs",
-                StageKind::Caption => "start a captioner with this captions.id: jobs wait until one runs",
+                StageKind::Embed => {
+                    "start an embedder whose models.serve names the model: jobs wait until one runs"
+                }
+                StageKind::Caption => {
+                    "start a captioner with this captions.id: jobs wait until one runs"
+                }
             },
         ),
         _ => Check::ok(name, format!("{consumers} workers are connected")),
@@ -111,7 +144,11 @@ fn dead_letters(stage: &StageName, dead: u32) -> Check {
     let name = format!("dead.{stage}");
     match dead {
         0 => Check::ok(name, "no dead letters"),
-        _ => Check::warn(name, format!("{dead} dead letters"), "see why with `ingest dead groups`, then replay or drop them"),
+        _ => Check::warn(
+            name,
+            format!("{dead} dead letters"),
+            "see why with `ingest dead groups`, then replay or drop them",
+        ),
     }
 }
 
@@ -121,7 +158,9 @@ fn suspects(stage: &StageName, suspects: u32) -> Check {
         0 => Check::ok(name, "no jobs under suspicion"),
         _ => Check::warn(
             name,
-            format!("{suspects} jobs have been with workers that crashed and wait to be tried one at a time"),
+            format!(
+                "{suspects} jobs have been with workers that crashed and wait to be tried one at a time"
+            ),
             "if the number does not fall, look at why workers crash: their log, memory limit and model",
         ),
     }

@@ -15,7 +15,10 @@ pub(crate) fn run(settings: &Settings) -> Report {
     let pause = humantime_serde::re::humantime::format_duration(settings.watch.poll_interval);
     let mut report = Report::default();
     report.push(if open.is_empty() {
-        Check::ok("events.doors", format!("none is open: uploads are found by listing, every {pause}"))
+        Check::ok(
+            "events.doors",
+            format!("none is open: uploads are found by listing, every {pause}"),
+        )
     } else {
         Check::ok("events.doors", format!("{}; and a listing every {pause}", open.join(", ")))
     });

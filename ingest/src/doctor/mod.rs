@@ -23,7 +23,8 @@ pub(crate) use report::{Check, Report};
 /// A check failed, or nothing could be printed.
 pub async fn main(settings: Settings, json: bool) -> anyhow::Result<()> {
     let report = run(&settings).await;
-    let text = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
+    let text =
+        if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
     std::io::stdout().write_all(text.as_bytes())?;
     match report.failed() {
         0 => Ok(()),
@@ -35,7 +36,8 @@ pub async fn main(settings: Settings, json: bool) -> anyhow::Result<()> {
 pub(crate) async fn run(settings: &Settings) -> Report {
     let bucket = Bucket::connect(&settings.bucket).await;
     let state = State::new(bucket.clone(), &settings.bucket);
-    let (store, broker) = tokio::join!(store::run(&settings.bucket, &bucket, &state), broker::run(settings));
+    let (store, broker) =
+        tokio::join!(store::run(&settings.bucket, &bucket, &state), broker::run(settings));
     let usable = store.failed() == 0;
     let mut report = store;
     report.append(broker);

@@ -23,7 +23,11 @@ pub(crate) async fn run(state: &State, settings: &Settings) -> Report {
                 )
             }
         }
-        Err(error) => Check::fail("models.active", error.to_string(), "remove the object, then activate the right model"),
+        Err(error) => Check::fail(
+            "models.active",
+            error.to_string(),
+            "remove the object, then activate the right model",
+        ),
     });
     report
 }

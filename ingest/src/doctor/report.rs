@@ -33,12 +33,30 @@ impl Check {
         Self { name: name.into(), verdict: Verdict::Ok, seen: seen.into(), advice: None }
     }
 
-    pub(crate) fn warn(name: impl Into<String>, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict: Verdict::Warn, seen: seen.into(), advice: Some(advice.into()) }
+    pub(crate) fn warn(
+        name: impl Into<String>,
+        seen: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            verdict: Verdict::Warn,
+            seen: seen.into(),
+            advice: Some(advice.into()),
+        }
     }
 
-    pub(crate) fn fail(name: impl Into<String>, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict: Verdict::Fail, seen: seen.into(), advice: Some(advice.into()) }
+    pub(crate) fn fail(
+        name: impl Into<String>,
+        seen: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            verdict: Verdict::Fail,
+            seen: seen.into(),
+            advice: Some(advice.into()),
+        }
     }
 }
 

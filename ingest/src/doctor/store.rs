@@ -41,10 +41,16 @@ fn place(settings: &BucketSettings) -> &str {
 
 fn reachable(settings: &BucketSettings, answer: &StoreAnswer) -> Check {
     match (answer.status, &answer.problem) {
-        (Some(status), _) => Check::ok("store.reachable", format!("{} answers ({status})", place(settings))),
+        (Some(status), _) => {
+            Check::ok("store.reachable", format!("{} answers ({status})", place(settings)))
+        }
         (None, problem) => Check::fail(
             "store.reachable",
-            format!("{} does not answer: {}", place(settings), problem.as_deref().unwrap_or("no reason given")),
+            format!(
+                "{} does not answer: {}",
+                place(settings),
+                problem.as_deref().unwrap_or("no reason given")
+            ),
             "check bucket.endpoint: scheme, host, port, name resolution, firewall, certificate; and that credentials are set",
         ),
     }
@@ -63,7 +69,8 @@ fn clock(skew: SignedDuration) -> Check {
 fn access(settings: &BucketSettings, answer: &StoreAnswer) -> Check {
     let name = &settings.name;
     let code = answer.code.as_deref().unwrap_or("no reason given");
-    let seen = |status: u16| format!("the store answers {status} {code} when bucket '{name}' is listed");
+    let seen =
+        |status: u16| format!("the store answers {status} {code} when bucket '{name}' is listed");
     match answer.status {
         Some(200) | None => Check::ok("store.listing", format!("bucket '{name}' can be listed")),
         Some(404) => Check::fail(
@@ -92,13 +99,18 @@ async fn writes(settings: &BucketSettings, state: &State) -> Check {
         state.write(&name, "trial".into(), Only::Always).await?;
         let read = state.read(&name).await?;
         state.delete(&name).await?;
-        anyhow::ensure!(read.is_some_and(|(body, _)| body == "trial"), "what was written reads back differently");
+        anyhow::ensure!(
+            read.is_some_and(|(body, _)| body == "trial"),
+            "what was written reads back differently"
+        );
         anyhow::ensure!(state.read(&name).await?.is_none(), "what was removed is still there");
         anyhow::Ok(())
     };
     let place = format!("below '{}'", settings.own_prefix);
     match trial.await {
-        Ok(()) => Check::ok("store.writing", format!("an object {place} was written, read and removed")),
+        Ok(()) => {
+            Check::ok("store.writing", format!("an object {place} was written, read and removed"))
+        }
         Err(error) => Check::fail(
             "store.writing",
             format!("{place}: {error:#}"),
@@ -111,10 +123,19 @@ async fn writes(settings: &BucketSettings, state: &State) -> Check {
 async fn links(settings: &BucketSettings, bucket: &Bucket) -> Check {
     let link = match bucket.presigned_get("doctor", Duration::from_secs(60), false).await {
         Ok(link) => link,
-        Err(error) => return Check::fail("store.links", error.to_string(), "give credentials that can sign: a key and a secret"),
+        Err(error) => {
+            return Check::fail(
+                "store.links",
+                error.to_string(),
+                "give credentials that can sign: a key and a secret",
+            );
+        }
     };
     let host = link.split('/').nth(2).unwrap_or_default().to_owned();
-    let inside = !host.contains('.') || host.starts_with("127.") || host.ends_with(".local") || host.contains(".svc");
+    let inside = !host.contains('.')
+        || host.starts_with("127.")
+        || host.ends_with(".local")
+        || host.contains(".svc");
     if settings.public_endpoint.is_empty() && inside {
         return Check::warn(
             "store.links",
@@ -128,15 +149,23 @@ async fn links(settings: &BucketSettings, bucket: &Bucket) -> Check {
 /// The same test that every writing process makes when it starts.
 async fn tables(settings: &BucketSettings) -> Check {
     let location = Location { uri: settings.tables_uri(), options: settings.storage_options() };
-    let advice =
-        "do not run on this store as it is: rows would be lost without any error. Upgrade it, or use one named in the README";
+    let advice = "do not run on this store as it is: rows would be lost without any error. Upgrade it, or use one named in the README";
     match tokio::time::timeout(PROBE_TIMEOUT, table::probe::probe(&location)).await {
-        Ok(Ok(())) => Check::ok("store.tables", "conditional writes, listing order, multipart uploads and ranges are right"),
-        Ok(Err(error @ table::probe::ProbeError::Unsafe { .. })) => Check::fail("store.tables", error.to_string(), advice),
-        Ok(Err(error)) => Check::fail("store.tables", error.to_string(), "look into the store's own log"),
-        Err(_) => {
-            Check::fail("store.tables", format!("the trial took more than {PROBE_TIMEOUT:?}"), "look for an overloaded store")
+        Ok(Ok(())) => Check::ok(
+            "store.tables",
+            "conditional writes, listing order, multipart uploads and ranges are right",
+        ),
+        Ok(Err(error @ table::probe::ProbeError::Unsafe { .. })) => {
+            Check::fail("store.tables", error.to_string(), advice)
         }
+        Ok(Err(error)) => {
+            Check::fail("store.tables", error.to_string(), "look into the store's own log")
+        }
+        Err(_) => Check::fail(
+            "store.tables",
+            format!("the trial took more than {PROBE_TIMEOUT:?}"),
+            "look for an overloaded store",
+        ),
     }
 }
 
@@ -147,9 +176,13 @@ mod tests {
 
     #[test]
     fn clocks_may_differ_a_little_whichever_is_ahead() {
-        for (seconds, verdict) in
-            [(0, Verdict::Ok), (60, Verdict::Ok), (61, Verdict::Warn), (900, Verdict::Warn), (901, Verdict::Fail)]
-        {
+        for (seconds, verdict) in [
+            (0, Verdict::Ok),
+            (60, Verdict::Ok),
+            (61, Verdict::Warn),
+            (900, Verdict::Warn),
+            (901, Verdict::Fail),
+        ] {
             for skew in [SignedDuration::from_secs(seconds), SignedDuration::from_secs(-seconds)] {
                 assert_eq!(clock(skew).verdict, verdict, "{skew}");
             }

@@ -29,7 +29,11 @@ pub(crate) async fn run(state: &State, settings: &Settings) -> Report {
     let mut report = Report::default();
     report.push(match state.get::<BTreeMap<String, Stage>>("stages").await {
         Ok(stages) => paused(&stages.map(|(stages, _)| stages).unwrap_or_default()),
-        Err(error) => Check::fail("stages.paused", error.to_string(), "remove the object if nothing is paused"),
+        Err(error) => Check::fail(
+            "stages.paused",
+            error.to_string(),
+            "remove the object if nothing is paused",
+        ),
     });
     report.push(match state.get::<Sweep>("sweep").await {
         Ok(sweep) => age(sweep.map(|(sweep, _)| sweep.finished_at), settings),
@@ -48,7 +52,11 @@ fn paused(stages: &BTreeMap<String, Stage>) -> Check {
         by => format!("'{name}' (by {by})"),
     };
     let names: Vec<_> = paused.iter().map(by).collect();
-    Check::warn("stages.paused", format!("paused: {}", names.join(", ")), "`ingest resume` lets its workers work again")
+    Check::warn(
+        "stages.paused",
+        format!("paused: {}", names.join(", ")),
+        "`ingest resume` lets its workers work again",
+    )
 }
 
 fn age(finished_at: Option<Timestamp>, settings: &Settings) -> Check {
@@ -58,7 +66,11 @@ fn age(finished_at: Option<Timestamp>, settings: &Settings) -> Check {
         Some(at) => {
             let age = Timestamp::now().duration_since(at);
             let seen = format!("the last full sweep finished {} minutes ago", age.as_mins().max(0));
-            if is_late(at, settings) { Check::warn("sweep.age", seen, advice) } else { Check::ok("sweep.age", seen) }
+            if is_late(at, settings) {
+                Check::warn("sweep.age", seen, advice)
+            } else {
+                Check::ok("sweep.age", seen)
+            }
         }
     }
 }

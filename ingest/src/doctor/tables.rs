@@ -44,10 +44,14 @@ fn made_by(stage: &StageName) -> String {
     let id = stage.id();
     match stage.kind() {
         StageKind::Embed => {
-            format!("the first embedder whose models.serve names '{id}' makes it; check stages.models if one runs already")
+            format!(
+                "the first embedder whose models.serve names '{id}' makes it; check stages.models if one runs already"
+            )
         }
         StageKind::Caption => {
-            format!("the first captioner whose captions.id is '{id}' makes it; check stages.captioners if one runs already")
+            format!(
+                "the first captioner whose captions.id is '{id}' makes it; check stages.captioners if one runs already"
+            )
         }
     }
 }
@@ -59,10 +63,16 @@ async fn open(settings: &BucketSettings) -> Result<Database, TableError> {
 
 fn looked(name: &str, look: &Look) -> Check {
     let Look { rows, version, versions, fragments, .. } = look;
-    let seen = format!("{rows} rows in {fragments} fragments, version {version}, {versions} versions kept");
+    let seen = format!(
+        "{rows} rows in {fragments} fragments, version {version}, {versions} versions kept"
+    );
     let name = format!("table.{name}");
     if let Some(problem) = &look.problem {
-        return Check::fail(name, format!("{seen}; {problem}"), "move the table away, or run the release that made it");
+        return Check::fail(
+            name,
+            format!("{seen}; {problem}"),
+            "move the table away, or run the release that made it",
+        );
     }
     if *fragments > MANY_FRAGMENTS || *versions > MANY_VERSIONS {
         return Check::warn(

@@ -19,7 +19,12 @@ const BACKLOG: usize = 10_000;
 const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 
 /// Listens until shutdown. Nothing is repeated for a listener that was away, so a listing is due after every connection.
-pub(super) async fn run(door: Arc<Door>, prefix: String, listing_due: Arc<Notify>, shutdown: CancellationToken) {
+pub(super) async fn run(
+    door: Arc<Door>,
+    prefix: String,
+    listing_due: Arc<Notify>,
+    shutdown: CancellationToken,
+) {
     let (backlog, events) = mpsc::channel(BACKLOG);
     let acting = act(&door, events);
     let hearing = hear(&door, &prefix, &listing_due, &backlog);
@@ -31,8 +36,15 @@ pub(super) async fn run(door: Arc<Door>, prefix: String, listing_due: Arc<Notify
 }
 
 async fn act(door: &Door, events: mpsc::Receiver<ObjectEvent>) {
-    let events = futures::stream::unfold(events, |mut events| async { Some((events.recv().await?, events)) });
-    events.for_each_concurrent(LOOKS_IN_FLIGHT, |event| async move { door.act_in_the_end(&event).await }).await;
+    let events = futures::stream::unfold(events, |mut events| async {
+        Some((events.recv().await?, events))
+    });
+    events
+        .for_each_concurrent(
+            LOOKS_IN_FLIGHT,
+            |event| async move { door.act_in_the_end(&event).await },
+        )
+        .await;
 }
 
 async fn hear(door: &Door, prefix: &str, listing_due: &Notify, backlog: &Sender<ObjectEvent>) {
@@ -95,7 +107,10 @@ async fn attend(
                     listing_due.notify_one();
                 }
                 Err(TrySendError::Closed(_)) => {
-                    return ListenError::Broken { bucket: door.bucket.name().to_owned(), reason: "stopping".to_owned() };
+                    return ListenError::Broken {
+                        bucket: door.bucket.name().to_owned(),
+                        reason: "stopping".to_owned(),
+                    };
                 }
             }
         }

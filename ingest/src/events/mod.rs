@@ -48,7 +48,13 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(bucket: Bucket, index: Index, filter: Arc<KeyFilter>, stages: ServedStages, source: EventSource) -> Self {
+    pub(crate) fn new(
+        bucket: Bucket,
+        index: Index,
+        filter: Arc<KeyFilter>,
+        stages: ServedStages,
+        source: EventSource,
+    ) -> Self {
         let (looks, removing) = (Semaphore::new(LOOKS_IN_FLIGHT), Mutex::new(()));
         Self { bucket, index, filter, stages, source, looks, removing, gone: StdMutex::default() }
     }
@@ -79,9 +85,16 @@ impl Door {
     /// old; what the store says now is acted on.
     async fn look(&self, key: &str) -> anyhow::Result<(bool, bool)> {
         // Tables before bucket: what is indexed in between is then not mistaken for former content.
-        let mut outdated = self.index.versions_of(self.bucket.name(), key).await.context("looking up the object")?;
+        let mut outdated = self
+            .index
+            .versions_of(self.bucket.name(), key)
+            .await
+            .context("looking up the object")?;
         let present = self.bucket.head(key).await?;
-        anyhow::ensure!(present.is_some() || self.bucket.answers().await, "the bucket cannot be listed: its 404 is not believed");
+        anyhow::ensure!(
+            present.is_some() || self.bucket.answers().await,
+            "the bucket cannot be listed: its 404 is not believed"
+        );
         let id = present.as_ref().map(ObjectRef::image_id);
         outdated.retain(|version| Some(*version) != id);
         if !outdated.is_empty() {
@@ -140,12 +153,17 @@ impl Door {
             };
             if given_up {
                 metrics::counter!("bucketlens_ingest_events_given_up_total").increment(1);
-                tracing::warn!(object.key = shown(event.key.as_bytes()), "an event is left to the next listing: {error:#}");
+                tracing::warn!(
+                    object.key = shown(event.key.as_bytes()),
+                    "an event is left to the next listing: {error:#}"
+                );
                 return;
             }
             // One line per outage is enough: the listing reports it too.
             if attempt == 1 {
-                tracing::warn!("an event waits until store, tables and broker can be reached: {error:#}");
+                tracing::warn!(
+                    "an event waits until store, tables and broker can be reached: {error:#}"
+                );
             }
             tokio::time::sleep(backoff.pause()).await;
         }
@@ -157,13 +175,16 @@ impl Door {
             Ok(mut events) => {
                 // The store tells of our own tables as well.
                 events.retain(|event| {
-                    std::iter::once(&event.key).chain(&event.other_key).any(|key| self.concerns(&event.bucket, key))
+                    std::iter::once(&event.key)
+                        .chain(&event.other_key)
+                        .any(|key| self.concerns(&event.bucket, key))
                 });
                 count(door, events.len());
                 events
             }
             Err(error) => {
-                metrics::counter!("bucketlens_ingest_events_unreadable_total", "door" => door).increment(1);
+                metrics::counter!("bucketlens_ingest_events_unreadable_total", "door" => door)
+                    .increment(1);
                 tracing::warn!(door, message = shown(body), "{error}");
                 Vec::new()
             }
@@ -186,7 +207,12 @@ pub(crate) fn open(
         doors.spawn(queue::run(Arc::clone(door), amqp.clone(), shutdown.clone()));
     }
     if settings.listen {
-        doors.spawn(listen::run(Arc::clone(door), prefix.to_owned(), Arc::clone(listing_due), shutdown.clone()));
+        doors.spawn(listen::run(
+            Arc::clone(door),
+            prefix.to_owned(),
+            Arc::clone(listing_due),
+            shutdown.clone(),
+        ));
     }
     doors
 }

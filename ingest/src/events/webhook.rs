@@ -26,13 +26,17 @@ struct Webhook {
 /// The routes of this door.
 pub(super) fn router(door: Arc<Door>, secret: SecretString) -> Router {
     let webhook = Arc::new(Webhook { door, secret });
-    Router::new().route("/events", post(receive)).layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(webhook)
+    Router::new()
+        .route("/events", post(receive))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(webhook)
 }
 
 impl Webhook {
     fn opens_to(&self, headers: &HeaderMap) -> bool {
         let secret = self.secret.expose_secret().as_bytes();
-        let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+        let given =
+            headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
         // MinIO sends its token with or without the scheme, as it was written into its settings.
         let given = given.strip_prefix(b"Bearer ").unwrap_or(given);
         !secret.is_empty() && bool::from(given.ct_eq(secret))
@@ -41,10 +45,16 @@ impl Webhook {
 
 async fn receive(State(webhook): State<Arc<Webhook>>, headers: HeaderMap, body: Bytes) -> Response {
     if webhook.secret.expose_secret().is_empty() {
-        return answer(StatusCode::FORBIDDEN, "no events are taken: set events.secret to open this door");
+        return answer(
+            StatusCode::FORBIDDEN,
+            "no events are taken: set events.secret to open this door",
+        );
     }
     if !webhook.opens_to(&headers) {
-        return answer(StatusCode::UNAUTHORIZED, "send events.secret as 'Authorization: Bearer ...'");
+        return answer(
+            StatusCode::UNAUTHORIZED,
+            "send events.secret as 'Authorization: Bearer ...'",
+        );
     }
     let door = &webhook.door;
     let events = match parse_notification(&body, door.source, Via::Push) {
@@ -57,7 +67,9 @@ async fn receive(State(webhook): State<Arc<Webhook>>, headers: HeaderMap, body: 
         match door.act(event).await {
             Ok(done) => acted += usize::from(done),
             Err(error) => {
-                tracing::warn!("an event could not be acted on, its sender may send it again: {error:#}");
+                tracing::warn!(
+                    "an event could not be acted on, its sender may send it again: {error:#}"
+                );
                 return answer(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "bucket, tables or broker cannot be reached, send it again later",

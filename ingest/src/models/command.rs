@@ -69,7 +69,11 @@ enum What {
 ///
 /// # Errors
 /// Whatever kept it from being done, in a sentence.
-pub async fn run(settings: Settings, command: Command, cancel: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    settings: Settings,
+    command: Command,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
     let Command { what, json } = command;
     let queues = Queues::new(settings.amqp.clone());
     let parts = parts(settings, Health::default()).await?;
@@ -81,7 +85,11 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
         Some(What::Activate { id, force, .. }) => {
             let done = activate(&parts, id.map_or(Wanted::Previous, Wanted::Id), force).await?;
             let Activated { active, readiness, .. } = &done;
-            if json { print_json(&done) } else { line(&format!("'{active}' is the active model ({readiness})")) }
+            if json {
+                print_json(&done)
+            } else {
+                line(&format!("'{active}' is the active model ({readiness})"))
+            }
         }
         Some(What::Overlap { a, b, samples }) => {
             let told = |done: &table::overlap::Overlap| {
@@ -96,8 +104,12 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
             if json {
                 return print_json(&overlap);
             }
-            let mean = overlap.mean.map_or_else(|| "unknown".to_owned(), |mean| format!("{mean:.3}"));
-            line(&format!("overlap@10 of {a} and {b}: {mean} ({} samples of {} pictures)", overlap.samples, overlap.common))
+            let mean =
+                overlap.mean.map_or_else(|| "unknown".to_owned(), |mean| format!("{mean:.3}"));
+            line(&format!(
+                "overlap@10 of {a} and {b}: {mean} ({} samples of {} pictures)",
+                overlap.samples, overlap.common
+            ))
         }
         Some(What::Remove { id, grace }) => {
             let removal = remove(&parts, &id, grace).await?;
@@ -109,17 +121,24 @@ pub async fn run(settings: Settings, command: Command, cancel: CancellationToken
         }
         Some(What::Keep { id }) => {
             let removal = keep(&parts, &id).await?;
-            let text = if removal.dropped_at.is_some() { "is filled anew: its table was dropped" } else { "is kept" };
+            let text = if removal.dropped_at.is_some() {
+                "is filled anew: its table was dropped"
+            } else {
+                "is kept"
+            };
             if json { print_json(&removal) } else { line(&format!("'{id}' {text}")) }
         }
     }
 }
 
 fn table(rows: &[Row]) -> String {
-    let names = ["MODEL", "DOES", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"];
+    let names =
+        ["MODEL", "DOES", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"];
     let lines = rows.iter().map(|row| {
         let depth = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| {
-            row.queues.as_ref().map_or_else(|| "?".to_owned(), |queues| pick(queues).unwrap_or(0).to_string())
+            row.queues
+                .as_ref()
+                .map_or_else(|| "?".to_owned(), |queues| pick(queues).unwrap_or(0).to_string())
         };
         vec![
             row.id.clone(),

@@ -60,8 +60,13 @@ pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<R
             (count, space) = (Some(table.count_rows().await?), table.space(id).await?);
         }
         let embeds = kind == StageKind::Embed;
-        let covered =
-            |objects: usize| if objects == 0 { 100.0 } else { 100.0 * count.unwrap_or(0).min(objects) as f64 / objects as f64 };
+        let covered = |objects: usize| {
+            if objects == 0 {
+                100.0
+            } else {
+                100.0 * count.unwrap_or(0).min(objects) as f64 / objects as f64
+            }
+        };
         rows.push(Row {
             id: id.to_owned(),
             kind,

@@ -58,7 +58,11 @@ pub(crate) struct Activated {
 
 /// Makes a model the one that answers searches. Refuses one whose table lacks more than its dead letters explain, unless
 /// forced; searchers follow within seconds.
-pub(crate) async fn activate(parts: &Parts, wanted: Wanted, force: bool) -> anyhow::Result<Activated> {
+pub(crate) async fn activate(
+    parts: &Parts,
+    wanted: Wanted,
+    force: bool,
+) -> anyhow::Result<Activated> {
     let set = &parts.settings.stages.models;
     let decided = models::read(&parts.state).await?;
     let id = match wanted {
@@ -69,17 +73,26 @@ pub(crate) async fn activate(parts: &Parts, wanted: Wanted, force: bool) -> anyh
         },
     };
     if !set.contains(&id) {
-        return refused(format!("stages.models does not name '{id}', so nothing fills its table: it names {}", set.join(", ")));
+        return refused(format!(
+            "stages.models does not name '{id}', so nothing fills its table: it names {}",
+            set.join(", ")
+        ));
     }
     let Some(readiness) = readiness::of(parts, &id).await? else {
-        return refused(format!("the model '{id}' has no table yet: start an embedder whose models.serve names it"));
+        return refused(format!(
+            "the model '{id}' has no table yet: start an embedder whose models.serve names it"
+        ));
     };
     if !force && !readiness.is_complete() {
-        return refused(format!("'{id}' is not complete: {readiness}; wait for it, or use --force (\"force\": true)"));
+        return refused(format!(
+            "'{id}' is not complete: {readiness}; wait for it, or use --force (\"force\": true)"
+        ));
     }
     let switched = models::change(&parts.state, |models| {
         if models.is_removed(&id) {
-            return refused(format!("'{id}' is being removed: take that back first with `ingest models keep {id}`"));
+            return refused(format!(
+                "'{id}' is being removed: take that back first with `ingest models keep {id}`"
+            ));
         }
         let until_now = active_of(set, models).to_owned();
         models.activate(&id, &until_now);
@@ -94,16 +107,24 @@ pub(crate) async fn activate(parts: &Parts, wanted: Wanted, force: bool) -> anyh
 /// table goes. Marked again, the time counts anew. So is a captioner, once settings no longer name it.
 pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::Result<Removal> {
     if !(LEAST_GRACE..=MOST_GRACE).contains(&grace) {
-        return refused("the grace time must be from 10s to 366 days: workers need some seconds to finish what they have begun");
+        return refused(
+            "the grace time must be from 10s to 366 days: workers need some seconds to finish what they have begun",
+        );
     }
     let set = &parts.settings.stages.models;
     let tables: BTreeSet<_> = ledger::table_names(&parts.database).await?.into_iter().collect();
     let is_model = set.iter().any(|set| set == id) || tables.contains(&embeddings::name(id));
     let has_captions = tables.contains(&captions::name(id));
     let captioned = parts.settings.stages.captioners.iter().any(|set| set == id);
-    let kind = if !is_model && (has_captions || captioned) { StageKind::Caption } else { StageKind::Embed };
+    let kind = if !is_model && (has_captions || captioned) {
+        StageKind::Caption
+    } else {
+        StageKind::Embed
+    };
     if kind == StageKind::Caption && captioned {
-        return refused(format!("settings still name the captioner '{id}': take it out of stages.captioners first"));
+        return refused(format!(
+            "settings still name the captioner '{id}': take it out of stages.captioners first"
+        ));
     }
     let known = is_model || has_captions;
     let (at, grace) = (Timestamp::now(), SignedDuration::try_from(grace)?);
@@ -113,9 +134,13 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
             return refused(format!("'{id}' is the active model: activate another one first"));
         }
         match models.removals(kind).get(id) {
-            Some(Removal { dropped_at: Some(at), .. }) => return refused(format!("the table of '{id}' was dropped at {at:.0}")),
+            Some(Removal { dropped_at: Some(at), .. }) => {
+                return refused(format!("the table of '{id}' was dropped at {at:.0}"));
+            }
             None if !known => {
-                return refused(format!("there is no model or captioner '{id}': no setting names it and it has no table"));
+                return refused(format!(
+                    "there is no model or captioner '{id}': no setting names it and it has no table"
+                ));
             }
             _ => {}
         }
@@ -131,7 +156,9 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
 
 /// Takes a removal back; returns what it was.
 pub(crate) async fn keep(parts: &Parts, id: &str) -> anyhow::Result<Removal> {
-    let take_back = |models: &mut Models| models.removed.remove(id).or_else(|| models.removed_captioners.remove(id));
+    let take_back = |models: &mut Models| {
+        models.removed.remove(id).or_else(|| models.removed_captioners.remove(id))
+    };
     models::change(&parts.state, |models| match take_back(models) {
         Some(removal) => Ok(removal),
         None => refused(format!("'{id}' is not being removed")),

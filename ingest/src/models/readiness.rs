@@ -44,7 +44,9 @@ impl fmt::Display for Readiness {
 
 /// Reads all ids of the model's table and of `images`: 16 bytes each. `None`: the model has no table.
 pub(super) async fn of(parts: &Parts, id: &str) -> anyhow::Result<Option<Readiness>> {
-    let Some(table) = Ledger::open(&parts.database, &embeddings::name(id)).await? else { return Ok(None) };
+    let Some(table) = Ledger::open(&parts.database, &embeddings::name(id)).await? else {
+        return Ok(None);
+    };
     let images = Ledger::open(&parts.database, images::NAME).await?;
     let known = index::ids(images.as_ref(), None).await?;
     let vectors = index::ids(Some(&table), None).await?;
@@ -53,5 +55,10 @@ pub(super) async fn of(parts: &Parts, id: &str) -> anyhow::Result<Option<Readine
     let depths = Queues::new(parts.settings.amqp.clone()).depths(&StageName::embed(id)).await;
     let dead = depths.ok().and_then(|depths| depths.dead).unwrap_or(0) as usize;
     let unlisted = objects.unwrap_or(0).saturating_sub(vectors.len());
-    Ok(Some(Readiness { objects, indexed: vectors.len(), missing: known.not_in(&vectors).max(unlisted), dead }))
+    Ok(Some(Readiness {
+        objects,
+        indexed: vectors.len(),
+        missing: known.not_in(&vectors).max(unlisted),
+        dead,
+    }))
 }

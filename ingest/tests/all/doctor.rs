@@ -17,13 +17,18 @@ fn doctor(world: &World, changed: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) 
     command.envs(changed.iter().map(|(name, value)| (format!("BUCKETLENS__{name}"), value)));
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let report: Value = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{error}: {text}\n{}", String::from_utf8_lossy(&output.stderr)));
+    let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{error}: {text}\n{}", String::from_utf8_lossy(&output.stderr))
+    });
     (output.status.code(), report["checks"].as_array().unwrap().clone())
 }
 
 fn with<'a>(checks: &'a [Value], verdict: &str) -> Vec<&'a str> {
-    checks.iter().filter(|check| check["verdict"] == verdict).map(|check| check["name"].as_str().unwrap()).collect()
+    checks
+        .iter()
+        .filter(|check| check["verdict"] == verdict)
+        .map(|check| check["name"].as_str().unwrap())
+        .collect()
 }
 
 /// Exactly this check fails; what it saw and its advice say what they must.
@@ -37,7 +42,8 @@ fn fails(checks: &[Value], name: &str, seen: &str, advice: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_healthy_installation_is_fine_in_every_respect() {
     let mut world = World::start().await;
-    let mut ingest = world.run("ingest", &[("WATCH__POLL_INTERVAL", "300ms"), ("EVENTS__QUEUE", "true")]);
+    let mut ingest =
+        world.run("ingest", &[("WATCH__POLL_INTERVAL", "300ms"), ("EVENTS__QUEUE", "true")]);
     let mut embedder = world.run("embedder", &[]);
     ingest.ready().await;
     embedder.ready().await;
@@ -55,23 +61,53 @@ async fn a_healthy_installation_is_fine_in_every_respect() {
     state.put("sweep", &json!({ "finished_at": now, "more": 1 }), Only::Always).await.unwrap();
 
     let public = ("BUCKET__PUBLIC_ENDPOINT", "https://pictures.example.org");
-    let open = [public, ("EVENTS__QUEUE", "true"), ("EVENTS__LISTEN", "true"), ("EVENTS__SECRET", "knock")];
+    let open = [
+        public,
+        ("EVENTS__QUEUE", "true"),
+        ("EVENTS__LISTEN", "true"),
+        ("EVENTS__SECRET", "knock"),
+    ];
     let (code, checks) = doctor(&world, &open);
     assert_eq!(with(&checks, "ok").len(), checks.len(), "{checks:#?}");
     assert_eq!(code, Some(0));
-    let seen = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap()["seen"].as_str().unwrap().to_owned();
+    let seen = |name: &str| {
+        checks.iter().find(|check| check["name"] == name).unwrap()["seen"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert!(seen("broker.version").contains("RabbitMQ 3."), "{}", seen("broker.version"));
     assert!(seen("table.images").starts_with("1 rows in 1 fragments"), "{}", seen("table.images"));
     assert!(seen("table.embeddings_demo-clip").starts_with("1 rows"), "{checks:#?}");
-    assert!(seen("events.doors").starts_with("webhook, queue, listening"), "{}", seen("events.doors"));
+    assert!(
+        seen("events.doors").starts_with("webhook, queue, listening"),
+        "{}",
+        seen("events.doors")
+    );
 
     // What someone should look at is told and does not count as failed.
-    state.put("stages", &json!({ "embed-demo-clip": { "paused": true, "changed_by": "eve" } }), Only::Always).await.unwrap();
-    state.put("sweep", &json!({ "finished_at": "2020-01-01T00:00:00Z" }), Only::Always).await.unwrap();
+    state
+        .put(
+            "stages",
+            &json!({ "embed-demo-clip": { "paused": true, "changed_by": "eve" } }),
+            Only::Always,
+        )
+        .await
+        .unwrap();
+    state
+        .put("sweep", &json!({ "finished_at": "2020-01-01T00:00:00Z" }), Only::Always)
+        .await
+        .unwrap();
     assert!(embedder.stop().await.success());
     let (code, checks) = doctor(&world, &[("STAGES__MODELS", "demo-clip,other")]);
-    let warned =
-        ["store.links", "broker.queues", "workers.embed-demo-clip", "table.embeddings_other", "stages.paused", "sweep.age"];
+    let warned = [
+        "store.links",
+        "broker.queues",
+        "workers.embed-demo-clip",
+        "table.embeddings_other",
+        "stages.paused",
+        "sweep.age",
+    ];
     assert_eq!((code, with(&checks, "warn")), (Some(0), warned.to_vec()), "{checks:#?}");
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingest"));
@@ -91,7 +127,10 @@ async fn what_is_wrong_is_named_with_what_to_do() {
     fails(&checks, "store.listing", "403", "bucket.secret_access_key");
     assert_eq!(code, Some(1));
     assert!(!format!("{checks:?}").contains("hunter2"), "no secret is printed");
-    assert!(checks.iter().all(|check| check["name"] != "store.tables"), "nothing is tried that cannot work");
+    assert!(
+        checks.iter().all(|check| check["name"] != "store.tables"),
+        "nothing is tried that cannot work"
+    );
 
     let (_, checks) = doctor(&world, &[("BUCKET__NAME", "another-bucket")]);
     fails(&checks, "store.listing", "NoSuchBucket", "create the bucket");
@@ -111,7 +150,10 @@ async fn what_is_wrong_is_named_with_what_to_do() {
 
     // A queue of that name with other arguments.
     let channel = world.broker().await.create_channel().await.unwrap();
-    channel.queue_declare(bulk.as_str().into(), Default::default(), Default::default()).await.unwrap();
+    channel
+        .queue_declare(bulk.as_str().into(), Default::default(), Default::default())
+        .await
+        .unwrap();
     let (_, checks) = doctor(&world, &[]);
     fails(&checks, "broker.queues", &bulk, "delete");
     channel.queue_delete(bulk.as_str().into(), Default::default()).await.unwrap();

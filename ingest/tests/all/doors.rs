@@ -40,7 +40,9 @@ async fn take_jobs(world: &World) -> Vec<Job> {
     let (topology, stage) = (Topology::new(&world.amqp().namespace), StageName::embed("demo-clip"));
     let mut jobs = Vec::new();
     for queue in [topology.work_queue(&stage), topology.bulk_queue(&stage)] {
-        while let Some(message) = channel.basic_get(queue.as_str().into(), Default::default()).await.unwrap() {
+        while let Some(message) =
+            channel.basic_get(queue.as_str().into(), Default::default()).await.unwrap()
+        {
             jobs.push(Job::decode(&message.delivery.data).unwrap());
             message.delivery.acker.ack(Default::default()).await.unwrap();
         }
@@ -50,7 +52,10 @@ async fn take_jobs(world: &World) -> Vec<Job> {
 
 /// Waits until exactly these keys have become jobs, each once and each by an event.
 async fn jobs_by_event(world: &World, keys: &[&str]) {
-    eventually("all keys are jobs", LIMIT, || async { (world.queued().await as usize >= keys.len()).then_some(()) }).await;
+    eventually("all keys are jobs", LIMIT, || async {
+        (world.queued().await as usize >= keys.len()).then_some(())
+    })
+    .await;
     let jobs = take_jobs(world).await;
     let mut found: Vec<_> = jobs.iter().map(|job| job.object.key.as_str()).collect();
     found.sort_unstable();
@@ -61,7 +66,8 @@ async fn jobs_by_event(world: &World, keys: &[&str]) {
 }
 
 async fn metric(world: &World, base: &str, name: &str) -> f64 {
-    let text = world.http().get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
+    let text =
+        world.http().get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
     let lines = text.lines().filter(|line| line.starts_with(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
@@ -92,8 +98,13 @@ async fn push(world: &World, body: impl AsRef<[u8]>) {
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(Default::default()).await.unwrap();
     let exchange = Topology::new(&world.amqp().namespace).events();
-    let sent =
-        channel.basic_publish(exchange.as_str().into(), "any".into(), Default::default(), body.as_ref(), Default::default());
+    let sent = channel.basic_publish(
+        exchange.as_str().into(),
+        "any".into(),
+        Default::default(),
+        body.as_ref(),
+        Default::default(),
+    );
     assert!(sent.await.unwrap().await.unwrap().is_ack());
     connection.close(200, "sent".into()).await.unwrap();
 }
@@ -107,15 +118,22 @@ async fn listening_finds_uploads_and_removals_with_nothing_configured() {
     listed(&world, &base, 2.0).await;
     put_keys(&world, &KEYS, 0).await;
     jobs_by_event(&world, &KEYS).await;
-    assert!(metric(&world, &base, "bucketlens_ingest_events_total{door=\"listen\"}").await >= KEYS.len() as f64);
+    assert!(
+        metric(&world, &base, "bucketlens_ingest_events_total{door=\"listen\"}").await
+            >= KEYS.len() as f64
+    );
 
     let mut embedder = world.run("embedder", &[]);
     embedder.ready().await;
     world.put("shown.jpg", solid_jpeg([10, 200, 10], 64)).await;
     let rows = || async { world.rows("embeddings_demo-clip").await.len() };
-    eventually("the upload has its row", LIMIT, || async { (rows().await == 1).then_some(()) }).await;
+    eventually("the upload has its row", LIMIT, || async { (rows().await == 1).then_some(()) })
+        .await;
     world.remove("shown.jpg").await;
-    eventually("the row is gone with the object", LIMIT, || async { (rows().await == 0).then_some(()) }).await;
+    eventually("the row is gone with the object", LIMIT, || async {
+        (rows().await == 0).then_some(())
+    })
+    .await;
     assert_eq!(metric(&world, &base, "bucketlens_ingest_listings_total").await, 2.0);
     assert!(ingest.stop().await.success(), "{}", ingest.log());
     drop(embedder);
@@ -138,10 +156,22 @@ async fn pushed_notifications_find_uploads_in_every_form_and_garbage_blocks_nobo
     topology.ensure_events(&connection, TopologyMode::Declare).await.unwrap();
 
     let long = "x".repeat(3000) + ".jpg";
-    for garbage in ["", "nonsense", "{\"Records\":[{}]}", "\u{0}\u{1}", "[1,2]", &"[".repeat(200_000), &"x".repeat(2 << 20)] {
+    for garbage in [
+        "",
+        "nonsense",
+        "{\"Records\":[{}]}",
+        "\u{0}\u{1}",
+        "[1,2]",
+        &"[".repeat(200_000),
+        &"x".repeat(2 << 20),
+    ] {
         push(&world, garbage).await;
     }
-    for quiet in [r#"{"Records":null}"#, r#"{"Records":[]}"#, r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#] {
+    for quiet in [
+        r#"{"Records":null}"#,
+        r#"{"Records":[]}"#,
+        r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#,
+    ] {
         push(&world, quiet).await;
     }
     for (bucket, event, key) in [
@@ -155,7 +185,13 @@ async fn pushed_notifications_find_uploads_in_every_form_and_garbage_blocks_nobo
         push(&world, notification("minio:s3", bucket, event, key).to_string()).await;
     }
     // The last is a source whose encoding is mistaken: the other reading is tried.
-    let sources = [("minio:s3", true), ("rustfs:s3", true), ("aws:s3", true), ("ceph:s3", false), ("minio:s3", false)];
+    let sources = [
+        ("minio:s3", true),
+        ("rustfs:s3", true),
+        ("aws:s3", true),
+        ("ceph:s3", false),
+        ("minio:s3", false),
+    ];
     for (round, (source, encoded)) in sources.into_iter().enumerate() {
         put_keys(&world, &KEYS, round as u8 * 50).await;
         let event = if source == "aws:s3" { "ObjectCreated:Put" } else { "s3:ObjectCreated:Put" };
@@ -165,13 +201,17 @@ async fn pushed_notifications_find_uploads_in_every_form_and_garbage_blocks_nobo
         }
         jobs_by_event(&world, &KEYS).await;
     }
-    assert_eq!(metric(&world, &base, "bucketlens_ingest_events_unreadable_total{door=\"queue\"}").await, 7.0);
+    assert_eq!(
+        metric(&world, &base, "bucketlens_ingest_events_unreadable_total{door=\"queue\"}").await,
+        7.0
+    );
     assert!(ingest.stop().await.success(), "{}", ingest.log());
     let log = ingest.log();
     assert!(log.lines().all(|line| line.len() < 8000), "what strangers send is cut in the log");
     eventually("nothing is left in the queue", LIMIT, || async {
         let channel = connection.create_channel().await.unwrap();
-        let left = channel.basic_get(topology.events().as_str().into(), Default::default()).await.unwrap();
+        let left =
+            channel.basic_get(topology.events().as_str().into(), Default::default()).await.unwrap();
         left.is_none().then_some(())
     })
     .await;
@@ -185,10 +225,19 @@ async fn the_webhook_finds_uploads_in_every_form() {
     let base = ingest.ready().await;
     listed(&world, &base, 1.0).await;
     put_keys(&world, &KEYS, 0).await;
-    let post = |body: Value| world.http().post(format!("{base}/events")).bearer_auth("knock").body(body.to_string()).send();
+    let post = |body: Value| {
+        world
+            .http()
+            .post(format!("{base}/events"))
+            .bearer_auth("knock")
+            .body(body.to_string())
+            .send()
+    };
     for (n, key) in KEYS.into_iter().enumerate() {
-        let (source, key) = if n % 2 == 0 { ("ceph:s3", key.to_owned()) } else { ("minio:s3", form_encoded(key)) };
-        let answer = post(notification(source, world.bucket(), "s3:ObjectCreated:Put", &key)).await.unwrap();
+        let (source, key) =
+            if n % 2 == 0 { ("ceph:s3", key.to_owned()) } else { ("minio:s3", form_encoded(key)) };
+        let answer =
+            post(notification(source, world.bucket(), "s3:ObjectCreated:Put", &key)).await.unwrap();
         assert_eq!(answer.status(), 200);
     }
     for quiet in [json!({ "Records": null }), json!({ "Event": "s3:TestEvent" })] {
@@ -196,7 +245,10 @@ async fn the_webhook_finds_uploads_in_every_form() {
     }
     assert_eq!(post(json!([1])).await.unwrap().status(), 400);
     jobs_by_event(&world, &KEYS).await;
-    assert_eq!(metric(&world, &base, "bucketlens_ingest_events_total{door=\"webhook\"}").await, KEYS.len() as f64);
+    assert_eq!(
+        metric(&world, &base, "bucketlens_ingest_events_total{door=\"webhook\"}").await,
+        KEYS.len() as f64
+    );
     drop(ingest);
     world.finish().await;
 }
@@ -205,17 +257,24 @@ async fn the_webhook_finds_uploads_in_every_form() {
 async fn a_listener_that_was_cut_off_finds_what_it_has_missed() {
     let mut world = World::start().await;
     let front = Front::before(&endpoint(&world), Mode::Pass).await;
-    let mut ingest = world.run("ingest", &[FAR, ("EVENTS__LISTEN", "true"), ("BUCKET__ENDPOINT", &front.endpoint)]);
+    let mut ingest = world
+        .run("ingest", &[FAR, ("EVENTS__LISTEN", "true"), ("BUCKET__ENDPOINT", &front.endpoint)]);
     let base = ingest.ready().await;
     listed(&world, &base, 2.0).await;
 
     front.cut(Mode::Away);
     put_keys(&world, &["missed.jpg"], 0).await;
     let asked = front.asked();
-    eventually("ingest asks again and again", LIMIT, || async { (front.asked() >= asked + 2).then_some(()) }).await;
+    eventually("ingest asks again and again", LIMIT, || async {
+        (front.asked() >= asked + 2).then_some(())
+    })
+    .await;
     assert_eq!(world.queued().await, 0, "nobody can have told");
     front.cut(Mode::Pass);
-    eventually("the missed upload is a job", LIMIT, || async { (world.queued().await == 1).then_some(()) }).await;
+    eventually("the missed upload is a job", LIMIT, || async {
+        (world.queued().await == 1).then_some(())
+    })
+    .await;
     assert_eq!(take_jobs(&world).await[0].object.key, "missed.jpg");
 
     // It hears again, too.
@@ -232,15 +291,22 @@ async fn a_store_that_cannot_be_listened_to_does_no_harm() {
         let mut world = World::start().await;
         let front = Front::before(&endpoint(&world), mode).await;
         let poll = ("WATCH__POLL_INTERVAL", "300ms");
-        let mut ingest = world.run("ingest", &[poll, ("EVENTS__LISTEN", "true"), ("BUCKET__ENDPOINT", &front.endpoint)]);
+        let mut ingest = world.run(
+            "ingest",
+            &[poll, ("EVENTS__LISTEN", "true"), ("BUCKET__ENDPOINT", &front.endpoint)],
+        );
         let base = ingest.ready().await;
         put_keys(&world, &["listed.jpg"], 0).await;
-        eventually("the listing finds it", LIMIT, || async { (world.queued().await == 1).then_some(()) }).await;
+        eventually("the listing finds it", LIMIT, || async {
+            (world.queued().await == 1).then_some(())
+        })
+        .await;
         listed(&world, &base, 10.0).await;
         let (status, body) = world.get(&format!("{base}/readyz"), &[]).await;
         assert_eq!((status, &body["ready"]), (200, &json!(true)), "{body}");
         assert_eq!(front.asked(), 1, "{mode:?}: it is asked again rarely");
-        let told = ingest.log().lines().filter(|line| line.contains("does not let us listen")).count();
+        let told =
+            ingest.log().lines().filter(|line| line.contains("does not let us listen")).count();
         assert_eq!(told, 1, "{}", ingest.log());
         drop(ingest);
         world.finish().await;
@@ -250,5 +316,9 @@ async fn a_store_that_cannot_be_listened_to_does_no_harm() {
 /// Address of this world's store.
 fn endpoint(world: &World) -> String {
     let variables = world.variables();
-    variables.into_iter().find(|(name, _)| name == "BUCKETLENS__BUCKET__ENDPOINT").expect("an endpoint").1
+    variables
+        .into_iter()
+        .find(|(name, _)| name == "BUCKETLENS__BUCKET__ENDPOINT")
+        .expect("an endpoint")
+        .1
 }

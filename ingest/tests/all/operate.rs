@@ -26,7 +26,12 @@ async fn json_of(world: &World, arguments: &[&str]) -> Value {
 
 async fn put(world: &World, from: usize, to: usize) {
     for n in from..to {
-        world.put(&format!("{n:03}.jpg"), solid_jpeg([(n * 37 % 256) as u8, (n * 91 % 256) as u8, 90], 48)).await;
+        world
+            .put(
+                &format!("{n:03}.jpg"),
+                solid_jpeg([(n * 37 % 256) as u8, (n * 91 % 256) as u8, 90], 48),
+            )
+            .await;
     }
 }
 
@@ -69,7 +74,8 @@ async fn a_standby_takes_over_and_publishes_nothing_again() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     first.kill();
     put(&world, 30, 33).await;
-    depth_is(&world, "the second one has taken over and published what is new, and only that", 33).await;
+    depth_is(&world, "the second one has taken over and published what is new, and only that", 33)
+        .await;
     assert_eq!(second.ready().await, address);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.queued().await, 33, "what was queued is not published again");
@@ -84,13 +90,21 @@ async fn a_sweep_finds_everything_with_and_without_an_ingest() {
     put(&world, 0, 12).await;
     world.put("note.txt", "not a picture").await;
     let dry = json_of(&world, &["sweep", "--dry-run", "--json"]).await;
-    assert_eq!((&dry["objects"], &dry["skipped"], &dry["published"]), (&json!(12), &json!(1), &json!(12)), "{dry}");
+    assert_eq!(
+        (&dry["objects"], &dry["skipped"], &dry["published"]),
+        (&json!(12), &json!(1), &json!(12)),
+        "{dry}"
+    );
     assert_eq!(world.queued().await, 0, "a dry run publishes nothing");
 
     let part = json_of(&world, &["sweep", "--prefix", "00", "--json"]).await;
     assert_eq!((&part["objects"], &part["published"]), (&json!(10), &json!(10)), "{part}");
     let all = json_of(&world, &["sweep", "--json"]).await;
-    assert_eq!((&all["objects"], &all["published"], &all["waiting"]), (&json!(12), &json!(2), &json!(10)), "{all}");
+    assert_eq!(
+        (&all["objects"], &all["published"], &all["waiting"]),
+        (&json!(12), &json!(2), &json!(10)),
+        "{all}"
+    );
     assert_eq!(world.depths().await.bulk, Some(12), "an asked sweep is bulk traffic");
 
     // The same through the ingest that runs; a listing of its own is an hour away.
@@ -102,11 +116,14 @@ async fn a_sweep_finds_everything_with_and_without_an_ingest() {
     put(&world, 12, 15).await;
     world.remove("000.jpg").await;
     let swept = json_of(&world, &["sweep", "--json"]).await;
-    let counts = ["objects", "published", "removed_gone", "refused"].map(|name| swept[name].clone());
+    let counts =
+        ["objects", "published", "removed_gone", "refused"].map(|name| swept[name].clone());
     assert_eq!(counts, [json!(14), json!(3), json!(1), json!(0)], "{swept}");
     rows_are(&world, 14).await;
 
-    let (status, body) = world.post(&format!("{}/v1/ops/sweep", ingest.ready().await), json!({ "prefixx": "a" })).await;
+    let (status, body) = world
+        .post(&format!("{}/v1/ops/sweep", ingest.ready().await), json!({ "prefixx": "a" }))
+        .await;
     assert_eq!((status, &body["field"]), (400, &json!("prefixx")), "{body}");
     let output = run(&world, &["sweep", "--stage", "nonsense"]).await;
     assert_eq!(output.status.code(), Some(1));
@@ -151,7 +168,8 @@ async fn a_paused_stage_rests_and_progress_says_where_it_is() {
     depth_is(&world, "all wait", 10).await;
     let progress = eventually("the progress is known", LIMIT, || async {
         let (status, body) = world.get(&format!("{base}/v1/ops/progress"), &[]).await;
-        (status == 200 && body["stages"][0]["objects"] == json!(10)).then(|| body["stages"][0].clone())
+        (status == 200 && body["stages"][0]["objects"] == json!(10))
+            .then(|| body["stages"][0].clone())
     })
     .await;
     assert_eq!((&progress["indexed"], &progress["queued"]), (&json!(0), &json!(10)), "{progress}");
@@ -159,13 +177,18 @@ async fn a_paused_stage_rests_and_progress_says_where_it_is() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(world.rows(EMBEDDINGS).await.is_empty(), "a paused stage works on nothing");
 
-    let (status, _) = world.post(&format!("{base}/v1/ops/stages/embed-demo-clip/resume"), json!({})).await;
+    let (status, _) =
+        world.post(&format!("{base}/v1/ops/stages/embed-demo-clip/resume"), json!({})).await;
     assert_eq!(status, 200);
     rows_are(&world, 10).await;
     let progress = json_of(&world, &["progress", "--over", "1s", "--json"]).await;
     let counts = ["objects", "indexed", "queued", "dead"].map(|name| progress[0][name].clone());
     assert_eq!(counts, [json!(10), json!(10), json!(0), json!(0)], "{progress}");
-    assert_eq!((&progress[0]["paused"], &progress[0]["seconds_left"]), (&Value::Null, &json!(0.0)), "{progress}");
+    assert_eq!(
+        (&progress[0]["paused"], &progress[0]["seconds_left"]),
+        (&Value::Null, &json!(0.0)),
+        "{progress}"
+    );
     drop((ingest, embedder));
     world.finish().await;
 }
@@ -174,12 +197,17 @@ async fn a_paused_stage_rests_and_progress_says_where_it_is() {
 async fn listings_publish_between_two_marks_only() {
     let mut world = World::start().await;
     put(&world, 0, 5).await;
-    let marks = [("WATCH__POLL_INTERVAL", "300ms"), ("BACKPRESSURE__HIGH", "4"), ("BACKPRESSURE__LOW", "2")];
+    let marks = [
+        ("WATCH__POLL_INTERVAL", "300ms"),
+        ("BACKPRESSURE__HIGH", "4"),
+        ("BACKPRESSURE__LOW", "2"),
+    ];
     let mut ingest = world.run("ingest", &marks);
     let base = ingest.ready().await;
     depth_is(&world, "the first page is published", 5).await;
     eventually("ingest has seen how full it is", LIMIT, || async {
-        let text = world.http().get(format!("{base}/metrics")).send().await.ok()?.text().await.ok()?;
+        let text =
+            world.http().get(format!("{base}/metrics")).send().await.ok()?.text().await.ok()?;
         text.contains("bucketlens_ingest_queue_open{stage=\"embed-demo-clip\"} 0").then_some(())
     })
     .await;
@@ -198,20 +226,28 @@ async fn maintenance_runs_on_demand_and_only_with_the_key() {
     let mut world = World::start().await;
     let key = [("WATCH__POLL_INTERVAL", "300ms"), ("OPS__API_KEY", "open sesame")];
     put(&world, 0, 40).await;
-    let (mut ingest, mut embedder) = (world.run("ingest", &key), world.run("embedder", &[("BATCH__MAX_ROWS", "1")]));
+    let (mut ingest, mut embedder) =
+        (world.run("ingest", &key), world.run("embedder", &[("BATCH__MAX_ROWS", "1")]));
     let base = ingest.ready().await;
     embedder.ready().await;
     rows_are(&world, 40).await;
     let (status, body) = world.post(&format!("{base}/v1/ops/maintain"), json!({})).await;
     assert_eq!(status, 401, "{body}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingest"));
-    command.args(["maintain", "--once", "--json"]).envs(world.variables()).env("BUCKETLENS__OPS__API_KEY", "open sesame");
+    command
+        .args(["maintain", "--once", "--json"])
+        .envs(world.variables())
+        .env("BUCKETLENS__OPS__API_KEY", "open sesame");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let round: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let round: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     assert_eq!(round["failures"], json!([]), "{round}");
     let tables = round["tables"]["tables"].as_array().unwrap();
     assert_eq!(tables.len(), 2, "{round}");
-    assert!(tables.iter().all(|table| table["compaction"]["done"]["merged"] == json!(40)), "{round}");
+    assert!(
+        tables.iter().all(|table| table["compaction"]["done"]["merged"] == json!(40)),
+        "{round}"
+    );
     assert_eq!(world.rows(EMBEDDINGS).await.len(), 40);
     drop((ingest, embedder));
     world.finish().await;

@@ -70,7 +70,10 @@ pub(crate) struct Fetcher {
 impl Fetcher {
     /// # Errors
     /// The HTTP client cannot be made.
-    pub(crate) fn new(settings: &ImageUrlSettings, search: &SearchSettings) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        settings: &ImageUrlSettings,
+        search: &SearchSettings,
+    ) -> anyhow::Result<Self> {
         let networks = Networks::new(&settings.networks()?);
         let follows = networks.clone();
         let client = reqwest::Client::builder()
@@ -97,7 +100,11 @@ impl Fetcher {
             timeout: settings.timeout,
             max_bytes: search.max_image_bytes,
             places: Semaphore::new((search.max_concurrent / 4).max(1)),
-            recent: Cache::builder().weigher(size).max_capacity(KEPT_BYTES).time_to_live(KEPT_FOR).build(),
+            recent: Cache::builder()
+                .weigher(size)
+                .max_capacity(KEPT_BYTES)
+                .time_to_live(KEPT_FOR)
+                .build(),
         })
     }
 
@@ -121,7 +128,8 @@ impl Fetcher {
         }
         check(&self.networks, url).map_err(Failure::Refused)?;
         let _place = self.places.try_acquire().map_err(|_| Failure::Busy)?;
-        let mut answer = self.client.get(url.clone()).send().await.map_err(|error| self.reason(&error))?;
+        let mut answer =
+            self.client.get(url.clone()).send().await.map_err(|error| self.reason(&error))?;
         if answer.status() != StatusCode::OK {
             return Err(Failure::Status(answer.status()));
         }
@@ -142,7 +150,9 @@ impl Fetcher {
     fn reason(&self, error: &reqwest::Error) -> Failure {
         match error {
             error if error.is_timeout() => Failure::Late(self.timeout),
-            error if error.is_redirect() => Failure::Refused("leads on to where it may not lead, or too often"),
+            error if error.is_redirect() => {
+                Failure::Refused("leads on to where it may not lead, or too often")
+            }
             error if error.is_connect() => Failure::Refused(NOWHERE),
             _ => Failure::BrokenOff,
         }

@@ -37,7 +37,8 @@ const SPECIAL_V4: [Ipv4Net; 16] = [
 /// All that is assigned as global unicast.
 const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 3);
 /// What of it is not globally reachable by IANA's IPv6 registry, or leads to any IPv4 address (6to4).
-const SPECIAL_V6: [Ipv6Net; 4] = [v6(0x2001, 0, 23), v6(0x2001, 0xdb8, 32), v6(0x2002, 0, 16), v6(0x3fff, 0, 20)];
+const SPECIAL_V6: [Ipv6Net; 4] =
+    [v6(0x2001, 0, 23), v6(0x2001, 0xdb8, 32), v6(0x2002, 0, 16), v6(0x3fff, 0, 20)];
 
 /// The networks that may be asked besides the public internet. Clones share them.
 #[derive(Debug, Clone)]
@@ -61,7 +62,10 @@ impl Networks {
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !SPECIAL_V4.iter().any(|network| network.contains(&address)),
-        IpAddr::V6(address) => GLOBAL_V6.contains(&address) && !SPECIAL_V6.iter().any(|network| network.contains(&address)),
+        IpAddr::V6(address) => {
+            GLOBAL_V6.contains(&address)
+                && !SPECIAL_V6.iter().any(|network| network.contains(&address))
+        }
     }
 }
 
@@ -71,7 +75,8 @@ impl Resolve for Networks {
         let networks = self.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let held: Vec<SocketAddr> = found.filter(|address| networks.hold(address.ip())).collect();
+            let held: Vec<SocketAddr> =
+                found.filter(|address| networks.hold(address.ip())).collect();
             if held.is_empty() {
                 return Err("the name leads to no address that may be asked".into());
             }
@@ -91,7 +96,9 @@ mod tests {
 
     #[test]
     fn only_public_addresses_may_be_asked() {
-        for public in ["1.1.1.1", "11.0.0.1", "100.128.0.1", "172.32.0.1", "192.0.1.1", "223.255.255.255"] {
+        for public in
+            ["1.1.1.1", "11.0.0.1", "100.128.0.1", "172.32.0.1", "192.0.1.1", "223.255.255.255"]
+        {
             assert!(held(&[], public), "{public}");
             assert!(held(&[], &format!("::ffff:{public}")), "{public} as IPv6");
         }
@@ -114,9 +121,18 @@ mod tests {
             assert!(!held(&[], special), "{special}");
             assert!(!held(&[], &format!("::ffff:{special}")), "{special} as IPv6");
         }
-        for special in
-            ["::", "::1", "64:ff9b::a00:1", "fc00::1", "fd12::1", "fe80::1", "ff02::1", "2001::1", "2001:db8::1", "2002:a00:1::"]
-        {
+        for special in [
+            "::",
+            "::1",
+            "64:ff9b::a00:1",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:a00:1::",
+        ] {
             assert!(!held(&[], special), "{special}");
         }
     }

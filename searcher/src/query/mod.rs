@@ -89,7 +89,9 @@ impl Of {
 
     /// Refuses a question that is meant for another model.
     pub(crate) fn check(&self, answering: &Space) -> Result<(), Problem> {
-        for (field, meant, ours) in [("model", &self.model, &answering.model), ("space", &self.space, &answering.space)] {
+        for (field, meant, ours) in
+            [("model", &self.model, &answering.model), ("space", &self.space, &answering.space)]
+        {
             if meant.as_ref().is_some_and(|meant| meant != ours) {
                 return Err(Problem::field(field, format!("is another one's: '{ours}' answers")));
             }
@@ -137,7 +139,10 @@ impl Query {
         for (example, weight) in &self.examples {
             check_example(example, expected)?;
             if !(-MAX_WEIGHT..=MAX_WEIGHT).contains(weight) || *weight == 0.0 {
-                return Err(Problem::field("examples", format!("have weights from -{MAX_WEIGHT} to {MAX_WEIGHT}, and not 0")));
+                return Err(Problem::field(
+                    "examples",
+                    format!("have weights from -{MAX_WEIGHT} to {MAX_WEIGHT}, and not 0"),
+                ));
             }
         }
         if self.examples.iter().all(|(_, weight)| *weight < 0.0) {
@@ -148,20 +153,34 @@ impl Query {
             return Err(Problem::field("top_k", format!("must be from 1 to {MAX_TOP_K}")));
         }
         if self.offset > MAX_OFFSET {
-            return Err(Problem::field("offset", format!("must be at most {MAX_OFFSET}; use the cursor to go further")));
+            return Err(Problem::field(
+                "offset",
+                format!("must be at most {MAX_OFFSET}; use the cursor to go further"),
+            ));
         }
         if self.offset > 0 && self.cursor.is_some() {
-            return Err(Problem::field("offset", "cannot be used together with a cursor, which knows its place"));
+            return Err(Problem::field(
+                "offset",
+                "cannot be used together with a cursor, which knows its place",
+            ));
         }
         if self.min_score.is_some_and(|score| !(-1.0..=1.0).contains(&score)) {
-            return Err(Problem::field("min_score", "is a cosine similarity: it must be from -1 to 1"));
+            return Err(Problem::field(
+                "min_score",
+                "is a cosine similarity: it must be from -1 to 1",
+            ));
         }
         if let Some(weights) = &self.weights {
-            weights.check(f64::from(MAX_WEIGHT)).map_err(|(field, detail)| Problem::field(format!("weights{field}"), detail))?;
+            weights
+                .check(f64::from(MAX_WEIGHT))
+                .map_err(|(field, detail)| Problem::field(format!("weights{field}"), detail))?;
         }
         check_filter(&self.filter)?;
         if self.cursor.as_ref().is_some_and(|cursor| cursor.query != self.digest) {
-            return Err(Problem::field("cursor", "belongs to another search: send it with the same query"));
+            return Err(Problem::field(
+                "cursor",
+                "belongs to another search: send it with the same query",
+            ));
         }
         Ok(self)
     }
@@ -185,7 +204,10 @@ impl Query {
         self.unwanted.sort_unstable();
         self.unwanted.dedup();
         if self.unwanted.len() > MAX_UNWANTED {
-            return Err(Problem::field(expected, format!("has more than {MAX_UNWANTED} words with a minus")));
+            return Err(Problem::field(
+                expected,
+                format!("has more than {MAX_UNWANTED} words with a minus"),
+            ));
         }
         self.words = (!words.is_empty()).then(|| words.join(" "));
         Ok(())
@@ -194,7 +216,9 @@ impl Query {
 
 fn check_example(example: &Example, expected: &str) -> Result<(), Problem> {
     match example {
-        Example::Text(words) if words.trim().is_empty() => Err(Problem::field(expected, "is empty: say what to look for")),
+        Example::Text(words) if words.trim().is_empty() => {
+            Err(Problem::field(expected, "is empty: say what to look for"))
+        }
         Example::Text(words) if words.chars().count() > MAX_TEXT_CHARACTERS => {
             Err(Problem::field(expected, format!("has more than {MAX_TEXT_CHARACTERS} characters")))
         }
@@ -202,7 +226,9 @@ fn check_example(example: &Example, expected: &str) -> Result<(), Problem> {
         Example::ImageId(id) if id.parse::<pipeline::ImageId>().is_err() => {
             Err(Problem::field("image_id", "is not an id: 32 lower-case hex digits are expected"))
         }
-        Example::Vector(values) if !values.iter().all(|x| x.is_finite()) || values.iter().all(|x| *x == 0.0) => {
+        Example::Vector(values)
+            if !values.iter().all(|x| x.is_finite()) || values.iter().all(|x| *x == 0.0) =>
+        {
             Err(Problem::field("vector", "must hold finite numbers that are not all zero"))
         }
         _ => Ok(()),
@@ -210,7 +236,9 @@ fn check_example(example: &Example, expected: &str) -> Result<(), Problem> {
 }
 
 fn check_filter(filter: &Filter) -> Result<(), Problem> {
-    for (field, list) in [("filter.formats", &filter.formats), ("filter.keywords", &filter.keywords)] {
+    for (field, list) in
+        [("filter.formats", &filter.formats), ("filter.keywords", &filter.keywords)]
+    {
         if list.len() > MAX_LIST {
             return Err(Problem::field(field, format!("must have at most {MAX_LIST} entries")));
         }
@@ -219,8 +247,10 @@ fn check_filter(filter: &Filter) -> Result<(), Problem> {
         return Err(Problem::field("prefix", "is longer than a key can be (1024 bytes)"));
     }
     if let Some(place) = filter.place {
-        let latitudes = (-90.0..=90.0).contains(&place.south) && (place.south..=90.0).contains(&place.north);
-        let longitudes = [place.west, place.east].iter().all(|degrees| (-180.0..=180.0).contains(degrees));
+        let latitudes =
+            (-90.0..=90.0).contains(&place.south) && (place.south..=90.0).contains(&place.north);
+        let longitudes =
+            [place.west, place.east].iter().all(|degrees| (-180.0..=180.0).contains(degrees));
         if !latitudes || !longitudes {
             let detail = "needs -90 <= south <= north <= 90, and west and east from -180 to 180";
             return Err(Problem::field("filter.place", detail));

@@ -3,9 +3,12 @@
 /// What is wanted, and the words that are not. A minus inside a word (`t-shirt`) or before a space is none, and neither is
 /// one before a number (`-5`), which is a temperature.
 pub(super) fn split(text: &str) -> (String, Vec<String>) {
-    let is_unwanted = |word: &&str| word.strip_prefix('-').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+    let is_unwanted = |word: &&str| {
+        word.strip_prefix('-').is_some_and(|rest| rest.starts_with(char::is_alphabetic))
+    };
     let (unwanted, wanted): (Vec<&str>, Vec<&str>) = text.split_whitespace().partition(is_unwanted);
-    let unwanted = unwanted.into_iter().map(|word| word.trim_start_matches('-').to_owned()).collect();
+    let unwanted =
+        unwanted.into_iter().map(|word| word.trim_start_matches('-').to_owned()).collect();
     (wanted.join(" "), unwanted)
 }
 

@@ -33,7 +33,12 @@ fn one() -> f32 {
 pub(crate) struct Words {
     /// What to look for, in English or Chinese.
     #[serde(default)]
-    #[param(required, min_length = 1, max_length = 1000, example = "a red car on the beach -night")]
+    #[param(
+        required,
+        min_length = 1,
+        max_length = 1000,
+        example = "a red car on the beach -night"
+    )]
     q: String,
     /// Hits of a page.
     #[serde(default = "ten")]
@@ -166,8 +171,9 @@ impl Part {
         let mut examples = Vec::new();
         examples.extend(self.text.map(Example::Text));
         if let Some(text) = self.image {
-            let bytes =
-                STANDARD.decode(text.trim()).map_err(|error| Problem::field("image", format!("is not base64: {error}")))?;
+            let bytes = STANDARD
+                .decode(text.trim())
+                .map_err(|error| Problem::field("image", format!("is not base64: {error}")))?;
             examples.push(Example::Image(bytes.into()));
         }
         if let Some(text) = self.image_url {
@@ -187,7 +193,10 @@ impl Body {
         for part in self.examples {
             let mut of_part = part.examples()?;
             let (Some(example), None) = (of_part.pop(), of_part.pop()) else {
-                return Err(Problem::field("examples", "need exactly one of text, image, image_url, image_id and vector each"));
+                return Err(Problem::field(
+                    "examples",
+                    "need exactly one of text, image, image_url, image_id and vector each",
+                ));
             };
             examples.push(example);
         }
@@ -214,9 +223,21 @@ impl Body {
 impl Query {
     /// Reads a query string.
     pub(crate) fn from_words(words: Words) -> Result<Self, Problem> {
-        let Words { q, top_k, offset, cursor, min_score, prefix, collapse, fusion, cutoff, sort } = words;
+        let Words { q, top_k, offset, cursor, min_score, prefix, collapse, fusion, cutoff, sort } =
+            words;
         let filter = Filter { prefix, ..Filter::default() };
-        let body = Body { top_k, offset, cursor, min_score, filter, collapse, fusion, cutoff, sort, ..Body::default() };
+        let body = Body {
+            top_k,
+            offset,
+            cursor,
+            min_score,
+            filter,
+            collapse,
+            fusion,
+            cutoff,
+            sort,
+            ..Body::default()
+        };
         body.query(vec![(Example::Text(q), 1.0)], "q")
     }
 
@@ -229,19 +250,28 @@ impl Query {
     pub(crate) async fn from_form(mut form: Multipart) -> Result<Self, Problem> {
         let (mut examples, mut body) = (Vec::new(), Body { top_k: ten(), ..Body::default() });
         // No more than one too many is read; the rest would only take memory.
-        while let Some(field) = form.next_field().await.map_err(|error| unreadable("body", &error))? {
+        while let Some(field) =
+            form.next_field().await.map_err(|error| unreadable("body", &error))?
+        {
             let name = field.name().unwrap_or_default().to_owned();
             match name.as_str() {
                 "image" => examples.push((Example::Image(bytes(field, &name).await?), 1.0)),
                 "text" => examples.push((Example::Text(text(field, &name).await?), 1.0)),
-                "image_url" => examples.push((Example::ImageUrl(address(&text(field, &name).await?)?), 1.0)),
+                "image_url" => {
+                    examples.push((Example::ImageUrl(address(&text(field, &name).await?)?), 1.0))
+                }
                 "image_id" => examples.push((Example::ImageId(text(field, &name).await?), 1.0)),
                 "top_k" => body.top_k = number(field, &name).await?,
                 "offset" => body.offset = number(field, &name).await?,
                 "cursor" => body.cursor = Some(text(field, &name).await?),
                 "min_score" => body.min_score = Some(number(field, &name).await?),
-                "filter" => body.filter = read_json(text(field, &name).await?.as_bytes(), "filter.")?,
-                "weights" => body.weights = Some(read_json(text(field, &name).await?.as_bytes(), "weights.")?),
+                "filter" => {
+                    body.filter = read_json(text(field, &name).await?.as_bytes(), "filter.")?
+                }
+                "weights" => {
+                    body.weights =
+                        Some(read_json(text(field, &name).await?.as_bytes(), "weights.")?)
+                }
                 "collapse" => body.collapse = word(field, &name).await?,
                 "fusion" => body.fusion = word(field, &name).await?,
                 "cutoff" => body.cutoff = word(field, &name).await?,
@@ -275,13 +305,17 @@ fn digest(query: &Query) -> String {
     }
     let Query { collapse, fusion, cutoff, sort, min_score, .. } = query;
     let ways = format!("{collapse:?} {fusion:?} {cutoff:?} {sort:?}");
-    let order = Order { filter: &query.filter, weights: &query.weights, ways, min_score: *min_score };
+    let order =
+        Order { filter: &query.filter, weights: &query.weights, ways, min_score: *min_score };
     let mut hasher = blake3::Hasher::new();
     hasher.update(&serde_json::to_vec(&order).unwrap_or_default());
     for (example, weight) in &query.examples {
         hasher.update(&weight.to_le_bytes());
         match example {
-            Example::Text(text) => hasher.update(b"text").update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes()),
+            Example::Text(text) => hasher
+                .update(b"text")
+                .update(&(text.len() as u64).to_le_bytes())
+                .update(text.as_bytes()),
             Example::Image(bytes) => hasher.update(b"image").update(blake3::hash(bytes).as_bytes()),
             Example::ImageUrl(url) => hasher.update(b"url").update(url.as_str().as_bytes()),
             Example::ImageId(id) => hasher.update(b"id").update(id.as_bytes()),
@@ -334,12 +368,16 @@ mod tests {
         let problem = Query::from_json(json.as_bytes()).unwrap_err().into_response();
         assert_eq!(problem.status(), 400);
         let body = futures_body(problem);
-        serde_json::from_str::<serde_json::Value>(&body).unwrap()["field"].as_str().unwrap().to_owned()
+        serde_json::from_str::<serde_json::Value>(&body).unwrap()["field"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     fn futures_body(response: axum::response::Response) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let bytes = runtime.block_on(axum::body::to_bytes(response.into_body(), usize::MAX)).unwrap();
+        let bytes =
+            runtime.block_on(axum::body::to_bytes(response.into_body(), usize::MAX)).unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
@@ -351,8 +389,14 @@ mod tests {
     fn a_search_has_one_or_several_examples() {
         let cat = (Example::Text("cat".into()), 1.0);
         assert_eq!(examples(r#"{"text":"cat"}"#), std::slice::from_ref(&cat));
-        assert_eq!(examples(r#"{"image":"aGk="}"#), [(Example::Image(Bytes::from_static(b"hi")), 1.0)]);
-        assert_eq!(examples(r#"{"text":"cat","vector":[1,0.5]}"#), [cat.clone(), (Example::Vector(vec![1.0, 0.5]), 1.0)]);
+        assert_eq!(
+            examples(r#"{"image":"aGk="}"#),
+            [(Example::Image(Bytes::from_static(b"hi")), 1.0)]
+        );
+        assert_eq!(
+            examples(r#"{"text":"cat","vector":[1,0.5]}"#),
+            [cat.clone(), (Example::Vector(vec![1.0, 0.5]), 1.0)]
+        );
         let weighted = examples(r#"{"text":"cat","examples":[{"text":"dog","weight":-0.5}]}"#);
         assert_eq!(weighted, [cat, (Example::Text("dog".into()), -0.5)]);
         assert_eq!(wrong_field("{}"), "text");
@@ -360,8 +404,14 @@ mod tests {
 
     #[test]
     fn words_with_a_minus_are_set_aside() {
-        let query = Query::from_json(r#"{"text":"red car -night","examples":[{"text":"snow","weight":-1}]}"#.as_bytes()).unwrap();
-        assert_eq!((query.words.as_deref(), query.unwanted), (Some("red car"), vec![String::from("night")]));
+        let query = Query::from_json(
+            r#"{"text":"red car -night","examples":[{"text":"snow","weight":-1}]}"#.as_bytes(),
+        )
+        .unwrap();
+        assert_eq!(
+            (query.words.as_deref(), query.unwanted),
+            (Some("red car"), vec![String::from("night")])
+        );
         assert_eq!(query.examples[0].0, Example::Text("red car".into()));
     }
 
@@ -369,13 +419,22 @@ mod tests {
     fn a_cursor_goes_with_its_query_only() {
         let digest = |json: &str| Query::from_json(json.as_bytes()).unwrap().digest;
         assert_eq!(digest(r#"{"text":"a","top_k":3}"#), digest(r#"{"text":"a","top_k":500}"#));
-        for other in [r#"{"text":"b"}"#, r#"{"text":"a","cutoff":"auto"}"#, r#"{"text":"a","filter":{"prefix":"x"}}"#] {
+        for other in [
+            r#"{"text":"b"}"#,
+            r#"{"text":"a","cutoff":"auto"}"#,
+            r#"{"text":"a","filter":{"prefix":"x"}}"#,
+        ] {
             assert_ne!(digest(r#"{"text":"a"}"#), digest(other), "{other}");
         }
         let cursor = Cursor { query: digest(r#"{"text":"a"}"#), ..Cursor::default() }.write();
-        assert!(Query::from_json(format!(r#"{{"text":"a","cursor":"{cursor}"}}"#).as_bytes()).is_ok());
+        assert!(
+            Query::from_json(format!(r#"{{"text":"a","cursor":"{cursor}"}}"#).as_bytes()).is_ok()
+        );
         assert_eq!(wrong_field(&format!(r#"{{"text":"b","cursor":"{cursor}"}}"#)), "cursor");
-        assert_eq!(wrong_field(&format!(r#"{{"text":"a","offset":1,"cursor":"{cursor}"}}"#)), "offset");
+        assert_eq!(
+            wrong_field(&format!(r#"{{"text":"a","offset":1,"cursor":"{cursor}"}}"#)),
+            "offset"
+        );
     }
 
     #[test]
@@ -397,7 +456,10 @@ mod tests {
             (r#"{"text":"a","filter":{"taken_after":"tomorrow"}}"#, "filter.taken_after"),
             (r#"{"text":"a","filter":{"sql":"1=1"}}"#, "filter.sql"),
             (r#"{"text":"a","filter":{"orientation":"round"}}"#, "filter.orientation"),
-            (r#"{"text":"a","filter":{"place":{"north":1,"south":2,"west":0,"east":0}}}"#, "filter.place"),
+            (
+                r#"{"text":"a","filter":{"place":{"north":1,"south":2,"west":0,"east":0}}}"#,
+                "filter.place",
+            ),
             (r#"{"text":"a","collapse":"everything"}"#, "collapse"),
             (r#"{"text":"a","collapse":true}"#, "collapse"),
             (r#"{"text":"a","fusion":"magic"}"#, "fusion"),

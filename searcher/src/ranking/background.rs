@@ -28,14 +28,23 @@ impl Backdrop {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub(crate) async fn of(&self, ledger: &Ledger, words: &[Vec<f32>]) -> Result<Arc<Background>, TableError> {
+    pub(crate) async fn of(
+        &self,
+        ledger: &Ledger,
+        words: &[Vec<f32>],
+    ) -> Result<Arc<Background>, TableError> {
         let rows = ledger.count_rows().await?;
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(kept) = kept.filter(|kept| rows < 2 * kept.rows.max(1) && 2 * rows >= kept.rows) {
+        if let Some(kept) = kept.filter(|kept| rows < 2 * kept.rows.max(1) && 2 * rows >= kept.rows)
+        {
             return Ok(kept);
         }
         let sample = ledger.sample(SAMPLE_ROWS).await?;
-        let background = Arc::new(Background { rows, unrelated: calibration::unrelated(words, &sample), sample });
+        let background = Arc::new(Background {
+            rows,
+            unrelated: calibration::unrelated(words, &sample),
+            sample,
+        });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&background));
         Ok(background)
     }

@@ -33,16 +33,22 @@ pub(crate) struct Scale {
 
 impl Scale {
     /// Measures a question. `None` where there are too few rows, or all are alike.
-    pub(crate) fn of(question: &[f32], sample: &[Vec<f32>], unrelated: Option<f32>) -> Option<Self> {
+    pub(crate) fn of(
+        question: &[f32],
+        sample: &[Vec<f32>],
+        unrelated: Option<f32>,
+    ) -> Option<Self> {
         let cosines: Vec<f32> = sample.iter().map(|row| dot(question, row)).collect();
         let count = cosines.len() as f32;
         let mean = cosines.iter().sum::<f32>() / count;
-        let deviation = (cosines.iter().map(|cosine| (cosine - mean).powi(2)).sum::<f32>() / count).sqrt();
+        let deviation =
+            (cosines.iter().map(|cosine| (cosine - mean).powi(2)).sum::<f32>() / count).sqrt();
         if cosines.len() < LEAST_ROWS || !mean.is_finite() || deviation < 1e-6 {
             return None;
         }
-        let broad =
-            unrelated.is_some_and(|floor| cosines.iter().filter(|cosine| **cosine >= floor).count() as f32 >= BROAD_FROM * count);
+        let broad = unrelated.is_some_and(|floor| {
+            cosines.iter().filter(|cosine| **cosine >= floor).count() as f32 >= BROAD_FROM * count
+        });
         Some(Self { mean, deviation, unrelated, broad })
     }
 
@@ -62,7 +68,8 @@ impl Scale {
 
 /// The cosine that hardly any of these words reach with any of these rows, nearly all of which they have nothing to do with.
 pub(crate) fn unrelated(words: &[Vec<f32>], sample: &[Vec<f32>]) -> Option<f32> {
-    let mut cosines: Vec<f32> = words.iter().flat_map(|word| sample.iter().map(|row| dot(word, row))).collect();
+    let mut cosines: Vec<f32> =
+        words.iter().flat_map(|word| sample.iter().map(|row| dot(word, row))).collect();
     let place = (cosines.len() as f32 * UNRELATED_SHARE) as usize;
     if cosines.len() < LEAST_ROWS * LEAST_ROWS || place >= cosines.len() {
         return None;

@@ -46,7 +46,12 @@ impl Cursor {
     /// # Errors
     /// It is something else.
     pub(crate) fn read(text: &str) -> Result<Self, Problem> {
-        let wrong = || Problem::field("cursor", "is not one of this server: take `next_cursor` of the former page as it is");
+        let wrong = || {
+            Problem::field(
+                "cursor",
+                "is not one of this server: take `next_cursor` of the former page as it is",
+            )
+        };
         if text.len() > MAX_CHARACTERS {
             return Err(wrong());
         }

@@ -131,7 +131,9 @@ impl Reading {
     fn calibrated(&self, score: f32) -> Option<f32> {
         match self {
             Reading::Cosines(scale) => scale.map(|scale| scale.calibrated(score)),
-            Reading::Words { best, held } => Some(if *best > 0.0 { score / best * held } else { 0.0 }),
+            Reading::Words { best, held } => {
+                Some(if *best > 0.0 { score / best * held } else { 0.0 })
+            }
         }
     }
 
@@ -148,7 +150,9 @@ impl Reading {
         match self {
             // Nothing to measure by: all that was found is as good as any.
             Reading::Cosines(scale) => scale.is_none_or(|scale| scale.speaks(score)),
-            Reading::Words { .. } => self.calibrated(score).is_some_and(|share| share >= WORDS_SPEAK_FROM),
+            Reading::Words { .. } => {
+                self.calibrated(score).is_some_and(|share| share >= WORDS_SPEAK_FROM)
+            }
         }
     }
 }
@@ -196,7 +200,8 @@ pub(crate) fn fuse(legs: Vec<Leg>, fusion: Fusion) -> Vec<Fused> {
                 Fusion::Rrf => weight / (RANK_CONSTANT + place as f32 + 1.0),
             };
             let say = Say { score: candidate.score, calibrated, rank: place + 1, contribution };
-            let speaks = reading.speaks(candidate.score) && !(compared && signal == Signal::CaptionVector);
+            let speaks =
+                reading.speaks(candidate.score) && !(compared && signal == Signal::CaptionVector);
             let picture = pictures.entry(candidate.image_id.clone()).or_insert_with(|| Fused {
                 candidate,
                 score: 0.0,
@@ -234,14 +239,32 @@ mod tests {
     use super::*;
 
     fn candidate(id: &str, score: f32) -> Candidate {
-        Candidate { image_id: id.into(), bucket: "b".into(), key: id.into(), content_hash: id.into(), written_at: 0, score }
+        Candidate {
+            image_id: id.into(),
+            bucket: "b".into(),
+            key: id.into(),
+            content_hash: id.into(),
+            written_at: 0,
+            score,
+        }
     }
 
     fn leg(signal: Signal, weight: f32, reading: Reading, found: &[(&str, f32)]) -> Leg {
-        Leg { signal, weight, reading, is_full: false, found: found.iter().map(|(id, score)| candidate(id, *score)).collect() }
+        Leg {
+            signal,
+            weight,
+            reading,
+            is_full: false,
+            found: found.iter().map(|(id, score)| candidate(id, *score)).collect(),
+        }
     }
 
-    const SCALE: Reading = Reading::Cosines(Some(Scale { mean: 0.1, deviation: 0.1, unrelated: Some(0.3), broad: false }));
+    const SCALE: Reading = Reading::Cosines(Some(Scale {
+        mean: 0.1,
+        deviation: 0.1,
+        unrelated: Some(0.3),
+        broad: false,
+    }));
 
     fn ids(fused: &[Fused]) -> String {
         fused.iter().map(|picture| picture.candidate.image_id.as_str()).collect()
@@ -255,7 +278,10 @@ mod tests {
         ];
         assert_eq!(ids(&fuse(legs.clone(), Fusion::Weighted)), "cab");
         let fused = fuse(legs, Fusion::Weighted);
-        assert_eq!(fused[0].says[1].1, Say { score: 9.0, calibrated: Some(1.0), rank: 1, contribution: 6.0 });
+        assert_eq!(
+            fused[0].says[1].1,
+            Say { score: 9.0, calibrated: Some(1.0), rank: 1, contribution: 6.0 }
+        );
         assert_eq!(fused[0].says[0].1.contribution, 0.0);
         let sum: f32 = fused[1].says.iter().map(|(_, say)| say.contribution).sum();
         assert_eq!(sum, fused[1].score);
@@ -265,7 +291,12 @@ mod tests {
     fn ranks_add_up_whatever_the_scores_are() {
         let legs = vec![
             leg(Signal::Image, 1.0, SCALE, &[("a", 0.9), ("b", 0.2)]),
-            leg(Signal::Text, 1.0, Reading::Words { best: 1.0, held: 1.0 }, &[("b", 1.0), ("c", 0.5)]),
+            leg(
+                Signal::Text,
+                1.0,
+                Reading::Words { best: 1.0, held: 1.0 },
+                &[("b", 1.0), ("c", 0.5)],
+            ),
         ];
         let fused = fuse(legs, Fusion::Rrf);
         assert_eq!(ids(&fused), "bac");
@@ -274,7 +305,12 @@ mod tests {
 
     #[test]
     fn a_single_signal_keeps_its_scores_and_what_is_equal_is_ordered_by_id() {
-        let legs = vec![leg(Signal::Image, 0.3, Reading::Cosines(None), &[("b", 0.5), ("c", 0.5), ("a", 0.4)])];
+        let legs = vec![leg(
+            Signal::Image,
+            0.3,
+            Reading::Cosines(None),
+            &[("b", 0.5), ("c", 0.5), ("a", 0.4)],
+        )];
         let fused = fuse(legs, Fusion::Weighted);
         assert_eq!(fused.iter().map(|picture| picture.score).collect::<Vec<_>>(), [0.5, 0.5, 0.4]);
         assert_eq!(ids(&fused), "bca");

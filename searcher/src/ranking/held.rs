@@ -24,7 +24,11 @@ pub(crate) struct Held {
 
 impl Held {
     /// The newest versions, or those of a cursor.
-    pub(crate) async fn of(engine: &Engine, served: &Arc<Served>, cursor: Option<&Cursor>) -> Result<Self, Problem> {
+    pub(crate) async fn of(
+        engine: &Engine,
+        served: &Arc<Served>,
+        cursor: Option<&Cursor>,
+    ) -> Result<Self, Problem> {
         let space = served.encoders().map(|encoders| &encoders.space);
         let embeddings = engine.table(served).await.map_err(problem::tables)?;
         let captions = engine.captions().await.map_err(problem::tables)?;
@@ -33,22 +37,44 @@ impl Held {
             Some(cursor) => {
                 let now = served.model().unwrap_or_default();
                 if cursor.model != now {
-                    let name =
-                        |model: &str| if model.is_empty() { "no model".to_owned() } else { format!("the model '{model}'") };
-                    let detail = format!("is of a search that {} began; {} answers now", name(&cursor.model), name(now));
+                    let name = |model: &str| {
+                        if model.is_empty() {
+                            "no model".to_owned()
+                        } else {
+                            format!("the model '{model}'")
+                        }
+                    };
+                    let detail = format!(
+                        "is of a search that {} began; {} answers now",
+                        name(&cursor.model),
+                        name(now)
+                    );
                     return Err(Problem::field("cursor", detail));
                 }
-                let gone = || Problem::field("cursor", "is too old: its version of the tables is gone, search again");
+                let gone = || {
+                    Problem::field(
+                        "cursor",
+                        "is too old: its version of the tables is gone, search again",
+                    )
+                };
                 let embeddings = match embeddings {
-                    Some(table) => {
-                        Some(table.at(&engine.database, cursor.embeddings).await.map_err(problem::tables)?.ok_or_else(gone)?)
-                    }
+                    Some(table) => Some(
+                        table
+                            .at(&engine.database, cursor.embeddings)
+                            .await
+                            .map_err(problem::tables)?
+                            .ok_or_else(gone)?,
+                    ),
                     None => None,
                 };
                 let captions = match (captions, cursor.captions) {
-                    (Some(table), Some(version)) => {
-                        Some(table.at(&engine.database, version).await.map_err(problem::tables)?.ok_or_else(gone)?)
-                    }
+                    (Some(table), Some(version)) => Some(
+                        table
+                            .at(&engine.database, version)
+                            .await
+                            .map_err(problem::tables)?
+                            .ok_or_else(gone)?,
+                    ),
                     _ => None,
                 };
                 (embeddings, captions)
@@ -57,7 +83,8 @@ impl Held {
         let same = |captions: &Captions| {
             let theirs = captions.space();
             space.is_some_and(|ours| {
-                (&theirs.space, &theirs.manifest_hash, theirs.dim) == (&ours.space, &ours.manifest_hash, ours.dim)
+                (&theirs.space, &theirs.manifest_hash, theirs.dim)
+                    == (&ours.space, &ours.manifest_hash, ours.dim)
             })
         };
         let comparable = captions.as_ref().is_some_and(same);
@@ -84,13 +111,18 @@ impl Held {
     pub(crate) async fn position(&self, cursor: Option<&Cursor>) -> Result<usize, Problem> {
         let Some(cursor) = cursor else { return Ok(0) };
         let mut rows = 0;
-        let (embeddings, captions) =
-            (self.embeddings.as_ref().map(Embeddings::ledger), self.captions.as_ref().map(Captions::ledger));
+        let (embeddings, captions) = (
+            self.embeddings.as_ref().map(Embeddings::ledger),
+            self.captions.as_ref().map(Captions::ledger),
+        );
         for ledger in [embeddings, captions].into_iter().flatten() {
             rows += ledger.count_rows().await.map_err(problem::tables)?;
         }
         if cursor.position > rows {
-            return Err(Problem::field("cursor", "is not one of this server: it is beyond the last row"));
+            return Err(Problem::field(
+                "cursor",
+                "is not one of this server: it is beyond the last row",
+            ));
         }
         Ok(cursor.position)
     }
@@ -102,8 +134,11 @@ impl Held {
             None => NewestIds::new(),
         };
         if let Some(captions) = &self.captions {
-            let unknown = |found: &&Candidate| !newest.contains_key(&(found.bucket.clone(), found.key.clone()));
-            let unknown: HashSet<_> = of.iter().filter(unknown).map(|found| found.key.clone()).collect();
+            let unknown = |found: &&Candidate| {
+                !newest.contains_key(&(found.bucket.clone(), found.key.clone()))
+            };
+            let unknown: HashSet<_> =
+                of.iter().filter(unknown).map(|found| found.key.clone()).collect();
             if !unknown.is_empty() {
                 let known = captions.ledger().newest(&unknown).await.map_err(problem::tables)?;
                 for (object, id) in known {
@@ -138,8 +173,13 @@ impl Held {
 
 /// Which of these words are among what was said of a picture, as they were written in the question.
 pub(crate) fn matched(asked: &[(String, String)], said: &Said, key: &str) -> Vec<String> {
-    let there: HashSet<String> = words_of(&said.words(key)).into_iter().map(|(word, _)| word).collect();
-    asked.iter().filter(|(word, _)| there.contains(word)).map(|(_, written)| written.clone()).collect()
+    let there: HashSet<String> =
+        words_of(&said.words(key)).into_iter().map(|(word, _)| word).collect();
+    asked
+        .iter()
+        .filter(|(word, _)| there.contains(word))
+        .map(|(_, written)| written.clone())
+        .collect()
 }
 
 async fn pinned_embeddings(table: Option<&Embeddings>) -> Result<Option<Embeddings>, Problem> {

@@ -46,17 +46,32 @@ impl Question {
     ///
     /// # Errors
     /// An example cannot be used; words that cannot be encoded are no error where they can be searched for as words.
-    pub(crate) async fn of(engine: &Engine, served: &Arc<Served>, query: &Query, held: &Held) -> Result<Self, Problem> {
+    pub(crate) async fn of(
+        engine: &Engine,
+        served: &Arc<Served>,
+        query: &Query,
+        held: &Held,
+    ) -> Result<Self, Problem> {
         let by_words = query.words.is_some();
-        let weights = query.weights.unwrap_or(if by_words { Weights::default() } else { Weights::PICTURES });
+        let weights =
+            query.weights.unwrap_or(if by_words { Weights::default() } else { Weights::PICTURES });
         let words = query.words.as_deref().map(words_of).unwrap_or_default();
         let searchable = !words.is_empty() && held.captions.is_some() && weights.text > 0.0;
         let mut degraded = Vec::new();
         let vector = if weights.image > 0.0 || weights.caption_vector > 0.0 {
             match engine.vector(served, query, held.embeddings.as_ref()).await {
                 Ok(vector) => Some(vector),
-                Err(problem) if searchable && query.examples.iter().all(|(example, _)| matches!(example, Example::Text(_))) => {
-                    degraded.push(format!("only captions, keywords and keys were searched: {}", problem.detail()));
+                Err(problem)
+                    if searchable
+                        && query
+                            .examples
+                            .iter()
+                            .all(|(example, _)| matches!(example, Example::Text(_))) =>
+                {
+                    degraded.push(format!(
+                        "only captions, keywords and keys were searched: {}",
+                        problem.detail()
+                    ));
                     None
                 }
                 Err(problem) => return Err(problem),
@@ -64,7 +79,14 @@ impl Question {
         } else {
             None
         };
-        let mut question = Self { vector, words, weights, image_filter: query.filter.clone(), signals: Vec::new(), degraded };
+        let mut question = Self {
+            vector,
+            words,
+            weights,
+            image_filter: query.filter.clone(),
+            signals: Vec::new(),
+            degraded,
+        };
         question.choose(query, held, searchable);
         question.tell_keywords(query, held).await?;
         Ok(question)
@@ -83,13 +105,19 @@ impl Question {
                     "captions were searched as words only: their vectors are of the space '{}'",
                     captions.space().space
                 )),
-                None if asked_for => self.degraded.push(String::from("there are no captions to compare with")),
+                None if asked_for => {
+                    self.degraded.push(String::from("there are no captions to compare with"))
+                }
                 None => {}
             }
         }
         if searchable {
             self.signals.push(Signal::Text);
-        } else if asked_for && self.weights.text > 0.0 && query.words.is_some() && held.captions.is_none() {
+        } else if asked_for
+            && self.weights.text > 0.0
+            && query.words.is_some()
+            && held.captions.is_none()
+        {
             self.degraded.push(String::from("there are no captions to search for words"));
         }
     }
@@ -100,7 +128,10 @@ impl Question {
             return Ok(());
         }
         let ids = match &held.captions {
-            Some(captions) => captions.ids(&query.filter, MOST_WITH_KEYWORDS).await.map_err(crate::problem::tables)?,
+            Some(captions) => captions
+                .ids(&query.filter, MOST_WITH_KEYWORDS)
+                .await
+                .map_err(crate::problem::tables)?,
             None => Some(Vec::new()),
         };
         match ids {
@@ -133,7 +164,12 @@ impl Question {
             self.by_caption_vectors(engine, served, query, held, limit),
             self.by_words(query, held, limit),
         );
-        let mut found = Found { legs: Vec::new(), scales: [None, None], exact: true, degraded: self.degraded.clone() };
+        let mut found = Found {
+            legs: Vec::new(),
+            scales: [None, None],
+            exact: true,
+            degraded: self.degraded.clone(),
+        };
         let mut first_failure = None;
         let mut failed = |signal: Signal, error: TableError, found: &mut Found| {
             tracing::warn!(signal = signal.name(), %error, "a signal of a search failed");
@@ -174,7 +210,9 @@ impl Question {
         held: &Held,
         limit: usize,
     ) -> Result<Option<(Leg, Option<Scale>, bool)>, TableError> {
-        let (Some(vector), Some(embeddings)) = (&self.vector, &held.embeddings) else { return Ok(None) };
+        let (Some(vector), Some(embeddings)) = (&self.vector, &held.embeddings) else {
+            return Ok(None);
+        };
         if !self.signals.contains(&Signal::Image) {
             return Ok(None);
         }
@@ -202,11 +240,14 @@ impl Question {
         held: &Held,
         limit: usize,
     ) -> Result<Option<(Leg, Option<Scale>)>, TableError> {
-        let (Some(vector), Some(captions)) = (&self.vector, &held.captions) else { return Ok(None) };
+        let (Some(vector), Some(captions)) = (&self.vector, &held.captions) else {
+            return Ok(None);
+        };
         if !self.signals.contains(&Signal::CaptionVector) {
             return Ok(None);
         }
-        let Candidates { best: found, is_full } = captions.candidates(vector, &query.filter, engine.exact, limit).await?;
+        let Candidates { best: found, is_full } =
+            captions.candidates(vector, &query.filter, engine.exact, limit).await?;
         let scale = match &query.cursor {
             Some(cursor) => cursor.scales[1],
             None => self.scale(&served.of_captions, captions.ledger(), served, query).await?,
@@ -215,20 +256,35 @@ impl Question {
         Ok(Some((Leg { signal, weight, found, is_full, reading: Reading::Cosines(scale) }, scale)))
     }
 
-    async fn by_words(&self, query: &Query, held: &Held, limit: usize) -> Result<Option<Leg>, TableError> {
+    async fn by_words(
+        &self,
+        query: &Query,
+        held: &Held,
+        limit: usize,
+    ) -> Result<Option<Leg>, TableError> {
         let (Some(words), Some(captions)) = (&query.words, &held.captions) else { return Ok(None) };
         if !self.signals.contains(&Signal::Text) {
             return Ok(None);
         }
-        let Candidates { best: found, is_full } = captions.matching(words, &query.filter, limit).await?;
+        let Candidates { best: found, is_full } =
+            captions.matching(words, &query.filter, limit).await?;
         let (mut best, mut share) = (0.0, 0.0);
         if let Some(first) = found.first() {
             let said = captions.said(std::slice::from_ref(&first.image_id)).await?;
-            let hit = said.get(&first.image_id).map(|said| matched(&self.words, said, &first.key).len()).unwrap_or(0);
+            let hit = said
+                .get(&first.image_id)
+                .map(|said| matched(&self.words, said, &first.key).len())
+                .unwrap_or(0);
             (best, share) = (first.score, hit as f32 / self.words.len().max(1) as f32);
         }
         let reading = Reading::Words { best, held: share };
-        Ok(Some(Leg { signal: Signal::Text, weight: self.weights.text as f32, found, is_full, reading }))
+        Ok(Some(Leg {
+            signal: Signal::Text,
+            weight: self.weights.text as f32,
+            found,
+            is_full,
+            reading,
+        }))
     }
 
     async fn scale(
@@ -242,7 +298,8 @@ impl Question {
         let unrelated = served.encoders().map_or(&[][..], |encoders| &encoders.unrelated_words);
         let background = backdrop.of(ledger, unrelated).await?;
         // Pictures are nearer to each other than words to pictures.
-        let only_words = query.examples.iter().all(|(example, _)| matches!(example, Example::Text(_)));
+        let only_words =
+            query.examples.iter().all(|(example, _)| matches!(example, Example::Text(_)));
         Ok(Scale::of(vector, &background.sample, background.unrelated.filter(|_| only_words)))
     }
 }

@@ -43,7 +43,11 @@ pub(crate) struct Answer {
 ///
 /// # Errors
 /// An example cannot be used, the cursor is too old, or the tables cannot be read.
-pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) -> Result<Answer, Problem> {
+pub(crate) async fn search(
+    engine: &Engine,
+    served: &Arc<Served>,
+    query: Query,
+) -> Result<Answer, Problem> {
     if query.of.is_said() {
         query.of.check(&served.loaded()?.space)?;
     }
@@ -53,9 +57,14 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
     // To be put in another order, all must be there.
     let alone = question.signals.len() == 1 && query.sort == Sort::Relevance;
     let seen = held.position(query.cursor.as_ref()).await?;
-    let mut limit = if alone { first_limit(seen.saturating_add(query.offset + query.top_k)) } else { engine.candidates };
+    let mut limit = if alone {
+        first_limit(seen.saturating_add(query.offset + query.top_k))
+    } else {
+        engine.candidates
+    };
     loop {
-        let Found { legs, scales, exact, degraded } = question.find(engine, served, &query, &held, limit).await?;
+        let Found { legs, scales, exact, degraded } =
+            question.find(engine, served, &query, &held, limit).await?;
         // A single signal is asked for more when it is needed: its order does not depend on how many were asked for. Several
         // signals are always asked for the same number, because what comes deeper would change the order of what was shown.
         let more = alone && legs.iter().any(|leg| leg.is_full);
@@ -76,13 +85,31 @@ pub(crate) async fn search(engine: &Engine, served: &Arc<Served>, query: Query) 
         }
         let next = page.next.or((more && page.full && dropped == 0).then_some(fused.len()));
         let next_cursor = next.map(|position| {
-            let (query, model) = (query.digest.clone(), served.model().unwrap_or_default().to_owned());
-            Cursor { query, model, embeddings: table_version, captions: captions_version, scales, position }.write()
+            let (query, model) =
+                (query.digest.clone(), served.model().unwrap_or_default().to_owned());
+            Cursor {
+                query,
+                model,
+                embeddings: table_version,
+                captions: captions_version,
+                scales,
+                position,
+            }
+            .write()
         });
         let hits = page.hits(&held, &query, &question.words).await?;
         let degraded = (!degraded.is_empty()).then(|| degraded.join("; "));
         let weights = question.weights;
-        return Ok(Answer { hits, table_version, captions_version, exact, weights, degraded, dropped, next_cursor });
+        return Ok(Answer {
+            hits,
+            table_version,
+            captions_version,
+            exact,
+            weights,
+            degraded,
+            dropped,
+            next_cursor,
+        });
     }
 }
 

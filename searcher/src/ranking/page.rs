@@ -42,7 +42,12 @@ pub(crate) struct Page {
 ///
 /// # Errors
 /// The tables cannot be read.
-pub(crate) async fn choose(held: &Held, fused: &[Fused], settled: usize, query: &Query) -> Result<Page, Problem> {
+pub(crate) async fn choose(
+    held: &Held,
+    fused: &[Fused],
+    settled: usize,
+    query: &Query,
+) -> Result<Page, Problem> {
     let from = query.cursor.as_ref().map_or(0, |cursor| cursor.position);
     let collapses = query.collapse == Collapse::Duplicates;
     // What is a duplicate depends on all pages before.
@@ -55,14 +60,19 @@ pub(crate) async fn choose(held: &Held, fused: &[Fused], settled: usize, query: 
     while !rest.is_empty() {
         let (some, further) = rest.split_at(chunk.min(rest.len()));
         (rest, chunk) = (further, (chunk * 2).min(MOST_CHUNK));
-        let candidates: Vec<Candidate> = some.iter().map(|picture| picture.candidate.clone()).collect();
+        let candidates: Vec<Candidate> =
+            some.iter().map(|picture| picture.candidate.clone()).collect();
         let newest = held.newest(&candidates).await?;
         let unwanted = saying(held, &candidates, &query.unwanted).await?;
         for picture in some {
             place += 1;
             let Candidate { image_id, bucket, key, content_hash, .. } = &picture.candidate;
             let is_newest = newest.get(&(bucket.clone(), key.clone())) == Some(image_id);
-            if !is_newest || unwanted.contains(image_id) || (collapses && !seen.insert(content_hash.clone())) || place <= from {
+            if !is_newest
+                || unwanted.contains(image_id)
+                || (collapses && !seen.insert(content_hash.clone()))
+                || place <= from
+            {
                 continue;
             }
             if skip > 0 {
@@ -71,7 +81,11 @@ pub(crate) async fn choose(held: &Held, fused: &[Fused], settled: usize, query: 
             }
             chosen.push(picture.clone());
             if chosen.len() == query.top_k {
-                return Ok(Page { chosen, next: (place < fused.len()).then_some(place), full: true });
+                return Ok(Page {
+                    chosen,
+                    next: (place < fused.len()).then_some(place),
+                    full: true,
+                });
             }
         }
     }
@@ -79,7 +93,11 @@ pub(crate) async fn choose(held: &Held, fused: &[Fused], settled: usize, query: 
 }
 
 /// Which of these say one of these words.
-async fn saying(held: &Held, candidates: &[Candidate], words: &[String]) -> Result<HashSet<String>, Problem> {
+async fn saying(
+    held: &Held,
+    candidates: &[Candidate],
+    words: &[String],
+) -> Result<HashSet<String>, Problem> {
     if words.is_empty() {
         return Ok(HashSet::new());
     }
@@ -97,11 +115,17 @@ async fn saying(held: &Held, candidates: &[Candidate], words: &[String]) -> Resu
 ///
 /// # Errors
 /// The tables cannot be read.
-pub(crate) async fn sort(held: &Held, mut fused: Vec<Fused>, sort: Sort) -> Result<Vec<Fused>, Problem> {
+pub(crate) async fn sort(
+    held: &Held,
+    mut fused: Vec<Fused>,
+    sort: Sort,
+) -> Result<Vec<Fused>, Problem> {
     if sort == Sort::TakenAt {
         let ids: Vec<_> = fused.iter().map(|picture| picture.candidate.image_id.clone()).collect();
         let facts = held.facts(&ids).await?;
-        let taken = |picture: &Fused| facts.get(&picture.candidate.image_id).and_then(|facts| facts.taken_at);
+        let taken = |picture: &Fused| {
+            facts.get(&picture.candidate.image_id).and_then(|facts| facts.taken_at)
+        };
         // Stable: what was taken at the same time, or nobody knows when, stays in the order of relevance.
         fused.sort_by_key(|picture| std::cmp::Reverse(taken(picture)));
     }
@@ -113,28 +137,40 @@ impl Page {
     ///
     /// # Errors
     /// The tables cannot be read.
-    pub(crate) async fn hits(self, held: &Held, query: &Query, words: &[(String, String)]) -> Result<Vec<Hit>, Problem> {
-        let ids: Vec<_> = self.chosen.iter().map(|picture| picture.candidate.image_id.clone()).collect();
+    pub(crate) async fn hits(
+        self,
+        held: &Held,
+        query: &Query,
+        words: &[(String, String)],
+    ) -> Result<Vec<Hit>, Problem> {
+        let ids: Vec<_> =
+            self.chosen.iter().map(|picture| picture.candidate.image_id.clone()).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let (mut facts, mut said) = tokio::try_join!(held.facts(&ids), held.said(&ids))?;
         let mut duplicates = match (&held.embeddings, query.collapse) {
             (Some(embeddings), Collapse::Duplicates) => {
-                let hashes = self.chosen.iter().map(|picture| picture.candidate.content_hash.clone()).collect();
+                let hashes = self
+                    .chosen
+                    .iter()
+                    .map(|picture| picture.candidate.content_hash.clone())
+                    .collect();
                 embeddings.duplicates(hashes, &query.filter).await.map_err(problem::tables)?
             }
             _ => HashMap::new(),
         };
-        let hits = self.chosen.into_iter().filter_map(|Fused { candidate, score, says, .. }| {
-            let facts = facts.remove(&candidate.image_id)?;
-            let said = said.remove(&candidate.image_id);
-            let matched = said.as_ref().map(|said| matched(words, said, &facts.key)).unwrap_or_default();
-            let collapses = query.collapse == Collapse::Duplicates;
-            let copies = duplicates.remove(&candidate.content_hash).unwrap_or_default();
-            let duplicates = collapses.then(|| Duplicates::of(&candidate.image_id, copies));
-            Some(Hit { facts, score, says, matched, said, duplicates })
-        });
+        let hits =
+            self.chosen.into_iter().filter_map(|Fused { candidate, score, says, .. }| {
+                let facts = facts.remove(&candidate.image_id)?;
+                let said = said.remove(&candidate.image_id);
+                let matched =
+                    said.as_ref().map(|said| matched(words, said, &facts.key)).unwrap_or_default();
+                let collapses = query.collapse == Collapse::Duplicates;
+                let copies = duplicates.remove(&candidate.content_hash).unwrap_or_default();
+                let duplicates = collapses.then(|| Duplicates::of(&candidate.image_id, copies));
+                Some(Hit { facts, score, says, matched, said, duplicates })
+            });
         Ok(hits.collect())
     }
 }

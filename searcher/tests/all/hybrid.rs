@@ -14,8 +14,10 @@ use table::schema::{EmbeddingRow, Facts, Space};
 use testkit::{World, copy_demo_model, eventually};
 
 const DIM: usize = 128;
-const COLOURS: [(&str, &str); 4] = [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")];
-const THINGS: [(&str, &str); 5] = [("car", "汽车"), ("cat", "猫"), ("boat", "船"), ("tree", "树"), ("house", "房子")];
+const COLOURS: [(&str, &str); 4] =
+    [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")];
+const THINGS: [(&str, &str); 5] =
+    [("car", "汽车"), ("cat", "猫"), ("boat", "船"), ("tree", "树"), ("house", "房子")];
 const TIMES: [(&str, &str); 2] = [("at night", "夜晚"), ("in the daytime", "白天")];
 
 /// Numbers that look random and are the same at every run.
@@ -23,7 +25,8 @@ struct Numbers(u64);
 
 impl Numbers {
     fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 40) as f32 / (1_u64 << 24) as f32) * 2.0 - 1.0
     }
 
@@ -59,7 +62,8 @@ impl Library {
     async fn make(world: &World, captions_of: Space) -> Self {
         let database = world.tables().connect(Access::writer()).await.unwrap();
         let embeddings = Embeddings::open_or_create(&database, demo_space()).await.unwrap();
-        let captions = Captions::open_or_create(&database, "demo-captioner", captions_of).await.unwrap();
+        let captions =
+            Captions::open_or_create(&database, "demo-captioner", captions_of).await.unwrap();
         let mut numbers = Numbers(7);
         let things = THINGS.iter().map(|_| numbers.direction()).collect();
         Self { numbers, things, embeddings, captions }
@@ -83,7 +87,11 @@ impl Library {
                         prompt_hash: "1".into(),
                     };
                     let caption_vector = self.numbers.near(&vector, 0.05);
-                    said.push(CaptionRow { facts: facts.clone(), said: words, vector: caption_vector });
+                    said.push(CaptionRow {
+                        facts: facts.clone(),
+                        said: words,
+                        vector: caption_vector,
+                    });
                     pictures.push(EmbeddingRow { facts, vector });
                 }
             }
@@ -130,7 +138,12 @@ async fn ask(world: &World, base: &str, query: Value) -> Value {
 }
 
 fn keys(answer: &Value) -> Vec<String> {
-    answer["hits"].as_array().unwrap().iter().map(|hit| hit["key"].as_str().unwrap().to_owned()).collect()
+    answer["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["key"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn only(signal: &str) -> Value {
@@ -146,20 +159,38 @@ async fn words_are_found_in_both_languages_and_every_hit_says_why() {
     let mut searcher = world.run("searcher", &[]);
     let base = searcher.ready().await;
 
-    let answer = ask(&world, &base, json!({ "text": "a RED Car in oslo", "weights": only("text") })).await;
+    let answer =
+        ask(&world, &base, json!({ "text": "a RED Car in oslo", "weights": only("text") })).await;
     let best = &answer["hits"][0];
-    let chinese = if best["caption"] == "a red car at night" { "夜晚的红色汽车" } else { "白天的红色汽车" };
-    assert_eq!((&best["captions"]["zh"], &best["captions"]["en"]), (&json!(chinese), &best["caption"]), "{answer}");
+    let chinese = if best["caption"] == "a red car at night" {
+        "夜晚的红色汽车"
+    } else {
+        "白天的红色汽车"
+    };
+    assert_eq!(
+        (&best["captions"]["zh"], &best["captions"]["en"]),
+        (&json!(chinese), &best["caption"]),
+        "{answer}"
+    );
     assert_eq!(best["matched"], json!(["RED", "Car", "oslo"]));
     assert_eq!(best["keywords"], json!(["car", "汽车"]));
     let say = &best["signals"]["text"];
     assert_eq!((&say["rank"], &say["calibrated"]), (&json!(1), &json!(1.0)), "{best}");
-    assert_eq!((say["score"].as_f64(), say["contribution"].as_f64()), (best["score"].as_f64(), best["score"].as_f64()));
+    assert_eq!(
+        (say["score"].as_f64(), say["contribution"].as_f64()),
+        (best["score"].as_f64(), best["score"].as_f64())
+    );
     assert!(best["signals"].get("image").is_none());
 
-    let answer = ask(&world, &base, json!({ "text": "红色汽车", "weights": only("text"), "top_k": 2 })).await;
+    let answer =
+        ask(&world, &base, json!({ "text": "红色汽车", "weights": only("text"), "top_k": 2 }))
+            .await;
     assert!(
-        answer["hits"].as_array().unwrap().iter().all(|hit| hit["caption"].as_str().unwrap().contains("red car")),
+        answer["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|hit| hit["caption"].as_str().unwrap().contains("red car")),
         "{answer}"
     );
 
@@ -170,7 +201,12 @@ async fn words_are_found_in_both_languages_and_every_hit_says_why() {
         (&Value::Null, &json!({ "image": 1.0, "caption_vector": 0.7, "text": 1.0 }))
     );
     for hit in answer["hits"].as_array().unwrap() {
-        let sum: f64 = hit["signals"].as_object().unwrap().values().map(|say| say["contribution"].as_f64().unwrap()).sum();
+        let sum: f64 = hit["signals"]
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|say| say["contribution"].as_f64().unwrap())
+            .sum();
         assert!((sum - hit["score"].as_f64().unwrap()).abs() < 1e-4, "{hit}");
     }
     assert!(answer["hits"][0]["caption"].as_str().unwrap().contains("red car"), "{answer}");
@@ -182,9 +218,15 @@ async fn words_are_found_in_both_languages_and_every_hit_says_why() {
         query
     };
     let answer = ask(&world, &base, query(json!({ "text": "red car -night" }))).await;
-    let captions: Vec<_> = answer["hits"].as_array().unwrap().iter().map(|hit| hit["caption"].as_str().unwrap()).collect();
+    let captions: Vec<_> = answer["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["caption"].as_str().unwrap())
+        .collect();
     assert!(
-        captions[0] == "a red car in the daytime" && captions.iter().all(|caption| !caption.contains("night")),
+        captions[0] == "a red car in the daytime"
+            && captions.iter().all(|caption| !caption.contains("night")),
         "{captions:?}"
     );
     for (filter, count) in [
@@ -192,17 +234,40 @@ async fn words_are_found_in_both_languages_and_every_hit_says_why() {
         (json!({ "keywords": ["汽车"] }), 8),
         (json!({ "keywords": ["car", "cat"] }), 0),
         (json!({ "keywords": ["car"], "orientation": "square" }), 4),
-        (json!({ "keywords": ["car"], "place": { "north": 3, "south": 0, "west": 178, "east": -178 } }), 4),
-        (json!({ "keywords": ["car"], "place": { "north": 3, "south": 0, "west": -180, "east": 0 } }), 2),
+        (
+            json!({ "keywords": ["car"], "place": { "north": 3, "south": 0, "west": 178, "east": -178 } }),
+            4,
+        ),
+        (
+            json!({ "keywords": ["car"], "place": { "north": 3, "south": 0, "west": -180, "east": 0 } }),
+            2,
+        ),
     ] {
-        assert_eq!(keys(&ask(&world, &base, query(json!({ "filter": filter }))).await).len(), count, "{filter}");
-        let by_picture = json!({ "text": "red car", "weights": only("image"), "top_k": 40, "filter": filter });
+        assert_eq!(
+            keys(&ask(&world, &base, query(json!({ "filter": filter }))).await).len(),
+            count,
+            "{filter}"
+        );
+        let by_picture =
+            json!({ "text": "red car", "weights": only("image"), "top_k": 40, "filter": filter });
         assert_eq!(keys(&ask(&world, &base, by_picture).await).len(), count, "{filter}");
     }
     // The latest first, and those that do not say when last.
-    let answer = ask(&world, &base, query(json!({ "sort": "taken_at", "filter": { "keywords": ["car"] } }))).await;
-    let taken: Vec<_> = answer["hits"].as_array().unwrap().iter().map(|hit| hit["taken_at"].as_str().unwrap_or("")).collect();
-    assert!(taken.windows(2).all(|pair| pair[0] >= pair[1]) && taken[7].is_empty() && !taken[0].is_empty(), "{taken:?}");
+    let answer =
+        ask(&world, &base, query(json!({ "sort": "taken_at", "filter": { "keywords": ["car"] } })))
+            .await;
+    let taken: Vec<_> = answer["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["taken_at"].as_str().unwrap_or(""))
+        .collect();
+    assert!(
+        taken.windows(2).all(|pair| pair[0] >= pair[1])
+            && taken[7].is_empty()
+            && !taken[0].is_empty(),
+        "{taken:?}"
+    );
 
     let id = best["image_id"].as_str().unwrap();
     drop(searcher);
@@ -238,7 +303,8 @@ async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
             }
         }
         if size == 20 {
-            let apart: Vec<_> = paged.iter().zip(&whole).enumerate().filter(|(_, (a, b))| a != b).collect();
+            let apart: Vec<_> =
+                paged.iter().zip(&whole).enumerate().filter(|(_, (a, b))| a != b).collect();
             assert!(apart.is_empty() && paged.len() == whole.len(), "pages of {size}: {apart:?}");
             assert_eq!(paged.iter().collect::<HashSet<_>>().len(), 200);
             assert!(cursor.is_null(), "nothing comes after all");
@@ -265,17 +331,25 @@ async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
     assert_eq!(all.len(), 320);
     // A place where no page can end is refused, not looked for.
     let query = json!({ "vector": library.example("car"), "top_k": 9 });
-    let cursor = ask(&world, &base, query.clone()).await["next_cursor"].as_str().unwrap().to_owned();
+    let cursor =
+        ask(&world, &base, query.clone()).await["next_cursor"].as_str().unwrap().to_owned();
     let ours: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&cursor).unwrap()).unwrap();
-    for (position, expected) in [(9_u64, 200), (8_000_000_000_000_000_000, 400), (u64::MAX, 400), (10_000, 400)] {
+    for (position, expected) in
+        [(9_u64, 200), (8_000_000_000_000_000_000, 400), (u64::MAX, 400), (10_000, 400)]
+    {
         let (mut query, mut forged) = (query.clone(), ours.clone());
         forged["p"] = json!(position);
         query["cursor"] = json!(URL_SAFE_NO_PAD.encode(forged.to_string()));
         let (status, body) = world.post(&format!("{base}/v1/search"), query).await;
-        assert_eq!((status, body["field"] == "cursor"), (expected, expected == 400), "{position}: {body}");
+        assert_eq!(
+            (status, body["field"] == "cursor"),
+            (expected, expected == 400),
+            "{position}: {body}"
+        );
     }
     // Words that nothing is without: all is looked at, and nothing is left.
-    let (status, body) = world.post(&format!("{base}/v1/search"), json!({ "text": "car -jpg", "top_k": 5 })).await;
+    let (status, body) =
+        world.post(&format!("{base}/v1/search"), json!({ "text": "car -jpg", "top_k": 5 })).await;
     assert_eq!((status, keys(&body).len()), (200, 0), "{body}");
     drop(searcher);
     world.finish().await;
@@ -302,13 +376,23 @@ async fn nothing_relevant_is_an_answer() {
     assert_eq!(keys(&half).len(), 60, "{half}");
     let few = cut(json!({ "text": "red car night", "weights": only("text") })).await;
     // Those with all the words, then those with nearly all.
-    let captions: Vec<_> = few["hits"].as_array().unwrap().iter().map(|hit| hit["caption"].as_str().unwrap()).collect();
-    let [night, day] = ["a red car at night", "a red car in the daytime"].map(|caption| [caption; 3]);
+    let captions: Vec<_> = few["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["caption"].as_str().unwrap())
+        .collect();
+    let [night, day] =
+        ["a red car at night", "a red car in the daytime"].map(|caption| [caption; 3]);
     assert_eq!(captions, [night, day].concat());
     assert!(few["dropped_below_cutoff"].as_u64().unwrap() > 0, "{few}");
     // By an example: its own kind, and no other.
     let cars = cut(json!({ "vector": library.example("car") })).await;
-    assert!(keys(&cars).len() == 24 && keys(&cars).iter().all(|key| key.ends_with("car.jpg")), "{:?}", keys(&cars));
+    assert!(
+        keys(&cars).len() == 24 && keys(&cars).iter().all(|key| key.ends_with("car.jpg")),
+        "{:?}",
+        keys(&cars)
+    );
     let unlike = cut(json!({ "vector": library.numbers.direction() })).await;
     assert!(keys(&unlike).len() < 12, "{:?}", keys(&unlike));
     drop(searcher);
@@ -318,14 +402,25 @@ async fn nothing_relevant_is_an_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_answer_lacks_is_said() {
     let mut world = World::start().await;
-    Library::make(&world, Space { space: "another".into(), manifest_hash: "0".into(), ..demo_space() }).await.add("oslo").await;
+    Library::make(
+        &world,
+        Space { space: "another".into(), manifest_hash: "0".into(), ..demo_space() },
+    )
+    .await
+    .add("oslo")
+    .await;
     let mut searcher = world.run("searcher", &[]);
     let base = searcher.ready().await;
     // Vectors of two spaces are never compared.
     let answer = ask(&world, &base, json!({ "text": "red car" })).await;
     assert!(answer["degraded"].as_str().unwrap().contains("'another'"), "{answer}");
     let signals = answer["hits"][0]["signals"].as_object().unwrap();
-    assert!(signals.contains_key("text") && signals.contains_key("image") && !signals.contains_key("caption_vector"), "{answer}");
+    assert!(
+        signals.contains_key("text")
+            && signals.contains_key("image")
+            && !signals.contains_key("caption_vector"),
+        "{answer}"
+    );
     assert!(searcher.stop().await.success());
 
     // A model that has no words.
@@ -333,21 +428,39 @@ async fn what_an_answer_lacks_is_said() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/inference/models/demo-clip");
     let mute = folder.path().join("mute");
     std::fs::create_dir_all(mute.join("onnx")).unwrap();
-    std::fs::copy(model.join("onnx/vision_model.onnx"), mute.join("onnx/vision_model.onnx")).unwrap();
+    std::fs::copy(model.join("onnx/vision_model.onnx"), mute.join("onnx/vision_model.onnx"))
+        .unwrap();
     let manifest = std::fs::read_to_string(model.join("model.toml")).unwrap();
     let text_file = manifest.find("[[files]]\npath = \"onnx/text_model.onnx\"").unwrap();
-    let (image, text, score) =
-        (manifest.find("[image]").unwrap(), manifest.find("[text]").unwrap(), manifest.find("[score]").unwrap());
+    let (image, text, score) = (
+        manifest.find("[image]").unwrap(),
+        manifest.find("[text]").unwrap(),
+        manifest.find("[score]").unwrap(),
+    );
     let manifest = [&manifest[..text_file], &manifest[image..text], &manifest[score..]].concat();
-    std::fs::write(mute.join("model.toml"), manifest.replace("id = \"demo-clip\"", "id = \"mute\"")).unwrap();
-    let mut searcher = world.run("searcher", &[("MODELS__ACTIVE", "mute"), ("MODELS__FOLDER", folder.path().to_str().unwrap())]);
+    std::fs::write(
+        mute.join("model.toml"),
+        manifest.replace("id = \"demo-clip\"", "id = \"mute\""),
+    )
+    .unwrap();
+    let mut searcher = world.run(
+        "searcher",
+        &[("MODELS__ACTIVE", "mute"), ("MODELS__FOLDER", folder.path().to_str().unwrap())],
+    );
     let base = searcher.ready().await;
     let answer = ask(&world, &base, json!({ "text": "red car" })).await;
-    assert!(answer["degraded"].as_str().unwrap().starts_with("only captions, keywords and keys were searched"), "{answer}");
+    assert!(
+        answer["degraded"]
+            .as_str()
+            .unwrap()
+            .starts_with("only captions, keywords and keys were searched"),
+        "{answer}"
+    );
     assert!(answer["hits"][0]["caption"].as_str().unwrap().contains("red car"), "{answer}");
     // Without captions there is no way to answer words at all.
-    let (status, problem) =
-        world.post(&format!("{base}/v1/search"), json!({ "text": "red car", "weights": only("image") })).await;
+    let (status, problem) = world
+        .post(&format!("{base}/v1/search"), json!({ "text": "red car", "weights": only("image") }))
+        .await;
     assert_eq!((status, &problem["field"]), (400, &json!("text")), "{problem}");
     assert!(searcher.stop().await.success());
 
@@ -356,19 +469,28 @@ async fn what_an_answer_lacks_is_said() {
     let state = world.state().await;
     let chosen = json!({ "active": "late", "previous": "demo-clip", "removed": {} });
     state.put("models", &chosen, pipeline::bucket::Only::Always).await.unwrap();
-    let mut searcher = world.run("searcher", &[("MODELS__FOLDER", folder.path().to_str().unwrap())]);
+    let mut searcher =
+        world.run("searcher", &[("MODELS__FOLDER", folder.path().to_str().unwrap())]);
     let base = searcher.ready().await;
     let answer = ask(&world, &base, json!({ "text": "red car" })).await;
     assert!(answer["degraded"].as_str().unwrap().contains("'late' cannot be loaded"), "{answer}");
     assert!(answer["hits"][0]["caption"].as_str().unwrap().contains("red car"), "{answer}");
-    assert!(answer["model"].is_null() && answer["hits"][0]["signals"].get("image").is_none(), "{answer}");
+    assert!(
+        answer["model"].is_null() && answer["hits"][0]["signals"].get("image").is_none(),
+        "{answer}"
+    );
     let status = world.get(&format!("{base}/v1/status"), &[]).await.1;
-    assert!(status["model"].is_null() && status["problem"].is_string() && status["wanted"] == "late", "{status}");
-    let (status, problem) = world.post(&format!("{base}/v1/search"), json!({ "vector": vec![1.0; 64] })).await;
+    assert!(
+        status["model"].is_null() && status["problem"].is_string() && status["wanted"] == "late",
+        "{status}"
+    );
+    let (status, problem) =
+        world.post(&format!("{base}/v1/search"), json!({ "vector": vec![1.0; 64] })).await;
     assert_eq!(status, 503, "{problem}");
     copy_demo_model(&late, &[("\nid = \"demo-clip\"", "\nid = \"late\"")]);
     eventually("the model is loaded", Duration::from_secs(90), || async {
-        (world.get(&format!("{base}/v1/status"), &[]).await.1["model"]["id"] == "late").then_some(())
+        (world.get(&format!("{base}/v1/status"), &[]).await.1["model"]["id"] == "late")
+            .then_some(())
     })
     .await;
     let answer = ask(&world, &base, json!({ "text": "red car" })).await;
@@ -381,9 +503,17 @@ async fn what_an_answer_lacks_is_said() {
     let mut searcher = world.run("searcher", &[("CAPTIONS__ACTIVE", "")]);
     let base = searcher.ready().await;
     let answer = ask(&world, &base, json!({ "text": "red car" })).await;
-    assert_eq!((&answer["degraded"], answer["hits"][0].get("caption")), (&Value::Null, None), "{answer}");
-    let answer =
-        ask(&world, &base, json!({ "text": "red car", "weights": { "image": 1, "text": 1, "caption_vector": 0 } })).await;
+    assert_eq!(
+        (&answer["degraded"], answer["hits"][0].get("caption")),
+        (&Value::Null, None),
+        "{answer}"
+    );
+    let answer = ask(
+        &world,
+        &base,
+        json!({ "text": "red car", "weights": { "image": 1, "text": 1, "caption_vector": 0 } }),
+    )
+    .await;
     assert!(answer["degraded"].as_str().unwrap().contains("no captions"), "{answer}");
     drop(searcher);
     world.finish().await;

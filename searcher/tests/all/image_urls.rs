@@ -38,7 +38,9 @@ async fn secret_site() -> (SocketAddr, Arc<AtomicUsize>) {
 
 /// A site that may be asked, and leads wherever a query says.
 async fn open_site() -> SocketAddr {
-    let endless = || Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from(vec![0; 8192]))));
+    let endless = || {
+        Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from(vec![0; 8192]))))
+    };
     let broken = || {
         let parts = [Ok(Bytes::from_static(b"\xff\xd8\xff")), Err(std::io::Error::other("cut"))];
         Body::from_stream(stream::iter(parts))
@@ -47,7 +49,9 @@ async fn open_site() -> SocketAddr {
         let to = request.uri().query().unwrap_or_default().to_owned();
         Redirect::temporary(&to).into_response()
     };
-    let plain = async |headers: HeaderMap| match headers.contains_key("referer") || headers.contains_key("cookie") {
+    let plain = async |headers: HeaderMap| match headers.contains_key("referer")
+        || headers.contains_key("cookie")
+    {
         true => StatusCode::BAD_REQUEST.into_response(),
         false => solid_jpeg([200, 10, 10], 64).into_response(),
     };

@@ -12,7 +12,8 @@ use secrecy::SecretString;
 use server::{Reply, Server};
 
 const KEY: &str = "sk-very-secret";
-const ANSWER: &str = r#"{"caption_en": "A black cat.", "caption_zh": "一只黑猫。", "keywords": ["cat", "猫"]}"#;
+const ANSWER: &str =
+    r#"{"caption_en": "A black cat.", "caption_zh": "一只黑猫。", "keywords": ["cat", "猫"]}"#;
 
 fn settings(base_url: &str) -> OpenAiSettings {
     OpenAiSettings {
@@ -46,7 +47,8 @@ async fn describe(openai: &OpenAi, image_id: &str) -> Result<Described, Failure>
 }
 
 fn assert_true(described: &Described) {
-    let captions: Vec<(&str, &str)> = described.captions.iter().map(|(language, text)| (&**language, &**text)).collect();
+    let captions: Vec<(&str, &str)> =
+        described.captions.iter().map(|(language, text)| (&**language, &**text)).collect();
     assert_eq!(captions, [("en", "A black cat."), ("zh", "一只黑猫。")]);
 }
 
@@ -55,7 +57,10 @@ fn assert_failure(result: Result<Described, Failure>, action: Action, class: &st
     let failure = result.unwrap_err();
     assert_eq!((failure.action, failure.class), (action, class), "{failure}");
     let reason = &failure.reason;
-    assert!(reason.contains("qwen-vl") && reason.contains("http://127.0.0.1") && reason.contains(part), "{reason}");
+    assert!(
+        reason.contains("qwen-vl") && reason.contains("http://127.0.0.1") && reason.contains(part),
+        "{reason}"
+    );
     assert!(!reason.contains(KEY) && reason.chars().count() < 700, "{reason}");
 }
 
@@ -70,7 +75,10 @@ async fn the_picture_and_the_question_are_sent() {
     assert_eq!(asked.headers["authorization"], format!("Bearer {KEY}"));
     assert_eq!((&asked.body["model"], &asked.body["max_tokens"]), (&"qwen-vl".into(), &300.into()));
     assert_eq!(asked.body["response_format"]["type"], "json_object");
-    let [picture, text] = asked.body["messages"][0]["content"].as_array().unwrap().as_slice() else { panic!("{}", asked.body) };
+    let [picture, text] = asked.body["messages"][0]["content"].as_array().unwrap().as_slice()
+    else {
+        panic!("{}", asked.body)
+    };
     assert_eq!(picture["image_url"]["url"], "data:image/jpeg;base64,/9ggYSBwaWN0dXJlIP/Z");
     assert_eq!(text["text"], openai.prompt());
     assert!(openai.prompt().contains("caption_en") && openai.prompt().contains("caption_zh"));
@@ -102,14 +110,24 @@ async fn answers_are_read_leniently() {
 
 #[tokio::test]
 async fn what_is_known_is_not_asked_again() {
-    let server =
-        Server::start([Reply::says(ANSWER), Reply::says("I'm sorry, I can't."), Reply::says(""), Reply::says(ANSWER)]).await;
+    let server = Server::start([
+        Reply::says(ANSWER),
+        Reply::says("I'm sorry, I can't."),
+        Reply::says(""),
+        Reply::says(ANSWER),
+    ])
+    .await;
     let openai = openai(&settings(&server.base_url));
     for _ in 0..3 {
         describe(&openai, "good").await.unwrap();
     }
     for _ in 0..2 {
-        assert_failure(describe(&openai, "refused").await, Action::DeadLetter, "refused", "I'm sorry");
+        assert_failure(
+            describe(&openai, "refused").await,
+            Action::DeadLetter,
+            "refused",
+            "I'm sorry",
+        );
     }
     assert_eq!(server.requests(), 2);
     assert_failure(describe(&openai, "empty").await, Action::Retry, "empty_caption", "nothing");
@@ -131,7 +149,8 @@ async fn requests_keep_to_the_budget() {
     let server = Server::start([Reply::says(ANSWER)]).await;
     let openai = openai(&OpenAiSettings { requests_per_minute: 600, ..settings(&server.base_url) });
     let begun = std::time::Instant::now();
-    let all = futures::future::join_all(["a", "b", "c", "d"].map(|name| describe(&openai, name))).await;
+    let all =
+        futures::future::join_all(["a", "b", "c", "d"].map(|name| describe(&openai, name))).await;
     assert!(all.iter().all(Result::is_ok));
     assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
 }
@@ -160,6 +179,9 @@ fn settings_out_of_range_are_named() {
     ] {
         assert!(error.contains(name) && !error.contains("secret"), "{error}");
     }
-    let key = OpenAi::new(&good, &languages(), Some(SecretString::from("two\nlines"))).err().unwrap().to_string();
+    let key = OpenAi::new(&good, &languages(), Some(SecretString::from("two\nlines")))
+        .err()
+        .unwrap()
+        .to_string();
     assert!(key.contains("BUCKETLENS_OPENAI_API_KEY") && !key.contains("lines"), "{key}");
 }

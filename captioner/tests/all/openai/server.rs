@@ -25,7 +25,13 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(status: u16, body: impl Into<String>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), delay: Duration::ZERO, stalls: false }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+            delay: Duration::ZERO,
+            stalls: false,
+        }
     }
 
     /// A chat completion in which the model says `text`.
@@ -35,7 +41,10 @@ impl Reply {
 
     pub(crate) fn finished(text: &str, reason: &str) -> Self {
         let choice = json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": reason});
-        Self::new(200, json!({"id": "1", "object": "chat.completion", "choices": [choice]}).to_string())
+        Self::new(
+            200,
+            json!({"id": "1", "object": "chat.completion", "choices": [choice]}).to_string(),
+        )
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -80,7 +89,9 @@ impl Server {
         let script = Arc::new(Mutex::new(script));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(Arc::clone(&script));
+        let router = Router::new()
+            .route("/v1/chat/completions", post(answer))
+            .with_state(Arc::clone(&script));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Server { base_url, script, task }
     }
@@ -110,13 +121,21 @@ impl Drop for Server {
     }
 }
 
-async fn answer(State(script): State<Arc<Mutex<Script>>>, headers: HeaderMap, body: String) -> Response<Body> {
+async fn answer(
+    State(script): State<Arc<Mutex<Script>>>,
+    headers: HeaderMap,
+    body: String,
+) -> Response<Body> {
     let reply = {
         let mut script = script.lock().unwrap();
         script.asked.push(Asked { headers, body: serde_json::from_str(&body).unwrap() });
         script.now += 1;
         script.most_at_once = script.most_at_once.max(script.now);
-        let reply = if script.replies.len() > 1 { script.replies.pop_front() } else { script.replies.front().cloned() };
+        let reply = if script.replies.len() > 1 {
+            script.replies.pop_front()
+        } else {
+            script.replies.front().cloned()
+        };
         reply.unwrap()
     };
     tokio::time::sleep(reply.delay).await;
@@ -128,7 +147,9 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, headers: HeaderMap, bo
     if reply.stalls {
         response = response.header("content-length", reply.body.len() + 1);
         let body = futures::stream::once(async { Ok::<_, std::io::Error>(reply.body) });
-        return response.body(Body::from_stream(futures::StreamExt::chain(body, futures::stream::pending()))).unwrap();
+        return response
+            .body(Body::from_stream(futures::StreamExt::chain(body, futures::stream::pending())))
+            .unwrap();
     }
     response.body(Body::from(reply.body)).unwrap()
 }

@@ -63,13 +63,17 @@ async fn every_picture_gets_its_caption_whatever_the_endpoint_does() {
     })
     .await;
     for said in said.values() {
-        assert_eq!((said.caption.as_str(), said.provider.as_str()), ("A black cat.", "openai:qwen-vl"));
+        assert_eq!(
+            (said.caption.as_str(), said.provider.as_str()),
+            ("A black cat.", "openai:qwen-vl")
+        );
         assert_eq!(said.others, [(String::from("zh"), String::from("一只黑猫。"))]);
         assert!(said.keywords.contains(&String::from("cat")), "{:?}", said.keywords);
     }
     eventually("it works again and nothing waits or is dead", SOON, || async {
         let ready = world.get(&format!("{base}/readyz"), &[]).await.0;
-        let output = world.command("ingest", &["progress", "--json", "--over", "1ms"], &served).await;
+        let output =
+            world.command("ingest", &["progress", "--json", "--over", "1ms"], &served).await;
         let stages: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
         let stage = stages.as_array()?.iter().find(|stage| stage["stage"] == "caption-remote")?;
         let waits = ["queued", "retrying", "suspect", "dead"].iter().any(|name| stage[name] != 0);

@@ -64,7 +64,11 @@ pub(crate) fn write(
         if written.iter().all(|caption| caption.ended || caption.ids.len() == rules.max_tokens) {
             break;
         }
-        next = chosen.into_iter().zip(&written).map(|(id, caption)| vec![if caption.ended { rules.end } else { id }]).collect();
+        next = chosen
+            .into_iter()
+            .zip(&written)
+            .map(|(id, caption)| vec![if caption.ended { rules.end } else { id }])
+            .collect();
     }
     Ok(written)
 }
@@ -79,9 +83,13 @@ fn step(
     suppress: &[u32],
 ) -> Result<(Vec<u32>, DynValue), String> {
     let (rows, columns) = (ids.len(), ids.first().map_or(0, Vec::len));
-    let tensor = |shape: [usize; 2], values: Vec<i64>| Tensor::from_array((shape, values)).map_err(|error| error.to_string());
-    let input_ids = tensor([rows, columns], ids.iter().flatten().map(|id| i64::from(*id)).collect())?;
-    let places = (place..place + columns).map(|place| i64::try_from(place).unwrap_or(i64::MAX)).collect();
+    let tensor = |shape: [usize; 2], values: Vec<i64>| {
+        Tensor::from_array((shape, values)).map_err(|error| error.to_string())
+    };
+    let input_ids =
+        tensor([rows, columns], ids.iter().flatten().map(|id| i64::from(*id)).collect())?;
+    let places =
+        (place..place + columns).map(|place| i64::try_from(place).unwrap_or(i64::MAX)).collect();
     let position_ids = tensor([1, columns], places)?;
     let inputs: Vec<(&str, SessionInputValue<'_>)> = vec![
         ("input_ids", input_ids.into()),
@@ -93,7 +101,9 @@ fn step(
     let logits = outputs.get("logits").ok_or("it gave no output `logits`")?;
     let (shape, values) = floats(logits)?;
     let [batch, _, vocabulary] = shape.as_slice() else {
-        return Err(format!("its output `logits` has the shape {shape:?} and batch x tokens x vocabulary is needed"));
+        return Err(format!(
+            "its output `logits` has the shape {shape:?} and batch x tokens x vocabulary is needed"
+        ));
     };
     let vocabulary = usize::try_from(*vocabulary).unwrap_or(0).max(1);
     if usize::try_from(*batch) != Ok(rows) || values.len() < rows * vocabulary {
@@ -119,7 +129,8 @@ fn likeliest(logits: &[f32], suppress: &[u32]) -> Result<u32, String> {
             best = Some((id, *value));
         }
     }
-    best.map(|(id, _)| id).ok_or_else(|| String::from("its vocabulary is empty, or `suppress` leaves nothing of it"))
+    best.map(|(id, _)| id)
+        .ok_or_else(|| String::from("its vocabulary is empty, or `suppress` leaves nothing of it"))
 }
 
 /// A past of no places.

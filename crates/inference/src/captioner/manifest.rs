@@ -70,7 +70,11 @@ impl Manifest {
         check_id(&manifest.id)?;
         check_files(
             &manifest.files,
-            &[(FileRole::Image, "image", 1), (FileRole::Decoder, "decoder", 1), (FileRole::Tokenizer, "tokenizer", 1)],
+            &[
+                (FileRole::Image, "image", 1),
+                (FileRole::Decoder, "decoder", 1),
+                (FileRole::Tokenizer, "tokenizer", 1),
+            ],
         )?;
         manifest.image.check()?;
         manifest.decoder.check()?;
@@ -80,13 +84,22 @@ impl Manifest {
 
 impl Decoder {
     fn check(&self) -> Result<(), String> {
-        require((1..=MAX_TOKENS).contains(&self.max_tokens), || format!("[decoder] `max_tokens` must be 1 to {MAX_TOKENS}"))?;
-        require(!self.languages.is_empty(), || String::from("[decoder] needs at least one [[decoder.languages]]"))?;
+        require((1..=MAX_TOKENS).contains(&self.max_tokens), || {
+            format!("[decoder] `max_tokens` must be 1 to {MAX_TOKENS}")
+        })?;
+        require(!self.languages.is_empty(), || {
+            String::from("[decoder] needs at least one [[decoder.languages]]")
+        })?;
         for (place, Language { language, prompt }) in self.languages.iter().enumerate() {
-            let plain =
-                !language.is_empty() && language.len() <= 16 && language.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-            require(plain, || format!("[decoder] the language `{language}` must be lower-case letters, as `en`"))?;
-            require(!prompt.is_empty(), || format!("[decoder] the `prompt` of `{language}` is empty"))?;
+            let plain = !language.is_empty()
+                && language.len() <= 16
+                && language.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            require(plain, || {
+                format!("[decoder] the language `{language}` must be lower-case letters, as `en`")
+            })?;
+            require(!prompt.is_empty(), || {
+                format!("[decoder] the `prompt` of `{language}` is empty")
+            })?;
             let earlier = self.languages.get(..place).unwrap_or_default();
             require(earlier.iter().all(|other| other.language != *language), || {
                 format!("[decoder] `{language}` is there twice")

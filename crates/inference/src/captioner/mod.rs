@@ -59,7 +59,9 @@ impl Model {
     /// [`ModelError::UnknownModel`], [`ModelError::Manifest`] or [`ModelError::File`], all fatal.
     pub fn find(name: &str, folder: &Path) -> Result<Model, ModelError> {
         let (manifest, digest, files) =
-            files::find(name, folder, DEMO_CAPTIONER, Manifest::parse, |manifest| (&manifest.id, &manifest.files))?;
+            files::find(name, folder, DEMO_CAPTIONER, Manifest::parse, |manifest| {
+                (&manifest.id, &manifest.files)
+            })?;
         Ok(Model { manifest, digest, files })
     }
 
@@ -69,22 +71,32 @@ impl Model {
     /// # Errors
     /// [`ModelError::Manifest`] where manifest and graphs disagree, [`ModelError::File`] for a tokenizer that cannot be read,
     /// [`ModelError::Load`] or [`ModelError::Run`] where ONNX Runtime fails.
-    pub fn load(&self, runtime: &Runtime, max_batch: usize, max_tokens: usize) -> Result<Captioner, ModelError> {
+    pub fn load(
+        &self,
+        runtime: &Runtime,
+        max_batch: usize,
+        max_tokens: usize,
+    ) -> Result<Captioner, ModelError> {
         let Manifest { id, image, decoder, .. } = &self.manifest;
         let wrong = |reason| ModelError::Manifest { model: id.clone(), reason };
         let path = self.files.path_of(FileRole::Tokenizer)?;
-        let unusable = |error| self.files.error(path, format!("is not a tokenizer this program reads: {error}"));
+        let unusable = |error| {
+            self.files.error(path, format!("is not a tokenizer this program reads: {error}"))
+        };
         let tokenizer = Tokenizer::from_bytes(self.files.read(path)?).map_err(unusable)?;
-        let (encoder, ports, _) = Lane::start(runtime, id, "image", self.files.graph(FileRole::Image)?)?;
+        let (encoder, ports, _) =
+            Lane::start(runtime, id, "image", self.files.graph(FileRole::Image)?)?;
         let input = ports.input(&image.input, 4).map_err(wrong)?.clone();
-        let (lane, ports, placement) = Lane::start(runtime, id, "decoder", self.files.graph(FileRole::Decoder)?)?;
+        let (lane, ports, placement) =
+            Lane::start(runtime, id, "decoder", self.files.graph(FileRole::Decoder)?)?;
         let shape = shape(&ports).map_err(wrong)?;
         let wanted = match max_batch {
             0 if placement.is_gpu() => GPU_BATCH,
             0 => CPU_BATCH,
             wanted => wanted,
         };
-        let longest = if max_tokens == 0 { decoder.max_tokens } else { max_tokens.min(decoder.max_tokens) };
+        let longest =
+            if max_tokens == 0 { decoder.max_tokens } else { max_tokens.min(decoder.max_tokens) };
         let captioner = Captioner(Arc::new(Loaded {
             model: id.clone(),
             placement,
@@ -139,15 +151,22 @@ impl Captioner {
     /// # Errors
     /// [`ModelError::Input`] for pixels of another model or a language it does not write, [`ModelError::Run`];
     /// [`ModelError::Stopped`] is fatal.
-    pub fn caption(&self, pictures: &[impl Borrow<Pixels>], language: &str) -> Result<Vec<Caption>, ModelError> {
+    pub fn caption(
+        &self,
+        pictures: &[impl Borrow<Pixels>],
+        language: &str,
+    ) -> Result<Vec<Caption>, ModelError> {
         let mut captions = Vec::with_capacity(pictures.len());
         let mut rest = pictures;
         while !rest.is_empty() {
-            let (done, written) = self.0.batch.run_some(rest, false, |batch| self.run(batch, language, None))?;
+            let (done, written) =
+                self.0.batch.run_some(rest, false, |batch| self.run(batch, language, None))?;
             rest = rest.get(done..).unwrap_or_default();
             for Written { ids, ended } in written {
                 let text = self.0.tokenizer.decode(&ids, true);
-                let text = text.map_err(|error| self.failed(format!("its tokenizer cannot read {ids:?}: {error}")))?;
+                let text = text.map_err(|error| {
+                    self.failed(format!("its tokenizer cannot read {ids:?}: {error}"))
+                })?;
                 captions.push(Caption { text: text.trim().to_owned(), ids, ended });
             }
         }
@@ -189,32 +208,53 @@ impl Captioner {
         ModelError::Input { model: self.0.model.clone(), index, reason }
     }
 
-    fn run(&self, pictures: &[impl Borrow<Pixels>], language: &str, at_most: Option<usize>) -> Result<Vec<Written>, ModelError> {
+    fn run(
+        &self,
+        pictures: &[impl Borrow<Pixels>],
+        language: &str,
+        at_most: Option<usize>,
+    ) -> Result<Vec<Written>, ModelError> {
         let Loaded { decoder, shape, lane, .. } = &*self.0;
-        let prompt = decoder.languages.iter().find(|entry| entry.language == language).map(|entry| entry.prompt.clone());
+        let prompt = decoder
+            .languages
+            .iter()
+            .find(|entry| entry.language == language)
+            .map(|entry| entry.prompt.clone());
         let Some(prompt) = prompt else {
             let known = self.languages().collect::<Vec<_>>().join(", ");
-            return Err(self.refused(0, format!("the language `{language}` is not one it writes: {known}")));
+            return Err(
+                self.refused(0, format!("the language `{language}` is not one it writes: {known}"))
+            );
         };
         let max_tokens = at_most.unwrap_or(decoder.max_tokens);
-        let rules = Rules { prompt, max_tokens, end: decoder.end, suppress: decoder.suppress.clone() };
+        let rules =
+            Rules { prompt, max_tokens, end: decoder.end, suppress: decoder.suppress.clone() };
         let (seen, shape, rows) = (self.see(pictures)?, shape.clone(), pictures.len());
         lane.work(move |session| greedy::write(session, &shape, &rules, &seen, rows))
     }
 
     /// What the decoder needs of the pictures.
     fn see(&self, pictures: &[impl Borrow<Pixels>]) -> Result<DynValue, ModelError> {
-        let Loaded { sides: [channels, height, width], input, cross_kv, encoder, preprocess, .. } = &*self.0;
+        let Loaded {
+            sides: [channels, height, width], input, cross_kv, encoder, preprocess, ..
+        } = &*self.0;
         let mut values = Vec::with_capacity(pictures.len() * preprocess.len());
         for (index, pixels) in pictures.iter().enumerate() {
             let data = &pixels.borrow().data;
             if data.len() != preprocess.len() {
-                return Err(self.refused(index, format!("it has {} pixel values, {} are needed", data.len(), preprocess.len())));
+                return Err(self.refused(
+                    index,
+                    format!("it has {} pixel values, {} are needed", data.len(), preprocess.len()),
+                ));
             }
             values.extend_from_slice(data);
         }
         let shape = vec![pictures.len(), *channels, *height, *width];
-        let input = Input { name: input.name.clone(), shape, values: Values::floats(values, input.is_half()) };
+        let input = Input {
+            name: input.name.clone(),
+            shape,
+            values: Values::floats(values, input.is_half()),
+        };
         let output = cross_kv.clone();
         encoder.work(move |session| raw(session, vec![input], &output))
     }
@@ -229,9 +269,12 @@ fn shape(ports: &Ports) -> Result<Shape, String> {
     let past = ports.input("past_kv", 5)?;
     let size = |place: usize| past.shape.get(place).and_then(|size| usize::try_from(*size).ok());
     match (size(0), size(2), size(4), past.element) {
-        (Some(stacked), Some(heads), Some(head_size), Some(TensorElementType::Float32 | TensorElementType::Float16)) => {
-            Ok(Shape { stacked, heads, head_size, half: past.is_half() })
-        }
+        (
+            Some(stacked),
+            Some(heads),
+            Some(head_size),
+            Some(TensorElementType::Float32 | TensorElementType::Float16),
+        ) => Ok(Shape { stacked, heads, head_size, half: past.is_half() }),
         _ => Err(format!(
             "the input `past_kv` is {:?} of the shape {:?} and floats of 2 x layers, batch, heads, places, head size are needed, with \
              only batch and places open",

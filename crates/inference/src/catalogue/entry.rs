@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::{Recipe, RemoteFile};
 use crate::manifest::{
-    FileRole, ImageTower, Manifest, ModelFile, Precision, Score, TextTower, check_id, check_path, from_toml, require,
+    FileRole, ImageTower, Manifest, ModelFile, Precision, Score, TextTower, check_id, check_path,
+    from_toml, require,
 };
 
 /// A model of the catalogue: what a manifest says, except sizes and digests of the files, for every precision there is.
@@ -101,30 +102,43 @@ impl Entry {
         check_id(&entry.id)?;
         let word = |text: &str, parts: usize| {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            let good = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
+            let good =
+                |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
             text.split('/').count() == parts && text.split('/').all(good)
         };
-        require(word(&entry.source.repo, 2), || format!("[source] `repo` must be owner/name and is `{}`", entry.source.repo))?;
+        require(word(&entry.source.repo, 2), || {
+            format!("[source] `repo` must be owner/name and is `{}`", entry.source.repo)
+        })?;
         require(word(&entry.source.revision, 1), || {
-            format!("[source] `revision` must be a branch, tag or commit and is `{}`", entry.source.revision)
+            format!(
+                "[source] `revision` must be a branch, tag or commit and is `{}`",
+                entry.source.revision
+            )
         })?;
         entry.files.iter().try_for_each(|file| check_path(&file.path))?;
         let precisions = entry.precisions();
-        require(!precisions.is_empty(), || String::from("no precision has a graph for every tower"))?;
+        require(!precisions.is_empty(), || {
+            String::from("no precision has a graph for every tower")
+        })?;
         // The towers are checked as those of a manifest, with digests of the right form.
         let unknown = |path: &str| (path.to_owned(), 0, "0".repeat(64));
         for precision in precisions {
             let recipe = entry.resolve(precision)?;
-            recipe.manifest(&recipe.files.iter().map(|file| unknown(&file.path)).collect::<Vec<_>>())?;
+            recipe.manifest(
+                &recipe.files.iter().map(|file| unknown(&file.path)).collect::<Vec<_>>(),
+            )?;
         }
         Ok(entry)
     }
 
     /// The precisions there are files for, the most exact first.
     pub fn precisions(&self) -> Vec<Precision> {
-        let graphs = [(FileRole::Image, self.image.is_some()), (FileRole::Text, self.text.is_some())];
+        let graphs =
+            [(FileRole::Image, self.image.is_some()), (FileRole::Text, self.text.is_some())];
         let has = |precision, role| self.files_of(precision).any(|file| file.role == role);
-        let complete = |precision: &Precision| graphs.iter().all(|(role, wanted)| has(*precision, *role) == *wanted);
+        let complete = |precision: &Precision| {
+            graphs.iter().all(|(role, wanted)| has(*precision, *role) == *wanted)
+        };
         Precision::ALL.into_iter().filter(complete).collect()
     }
 
@@ -135,23 +149,41 @@ impl Entry {
     pub fn resolve(&self, precision: Precision) -> Result<Recipe, String> {
         require(self.precisions().contains(&precision), || {
             let has: Vec<&str> = self.precisions().into_iter().map(Precision::name).collect();
-            format!("the model `{}` has no files in {precision}: choose {}", self.id, has.join(" or "))
+            format!(
+                "the model `{}` has no files in {precision}: choose {}",
+                self.id,
+                has.join(" or ")
+            )
         })?;
         let mut files: Vec<RemoteFile> = Vec::new();
         for EntryFile { path, role, optional, .. } in self.files_of(precision) {
             match files.iter_mut().find(|file| file.path == *path) {
                 Some(file) => file.roles.push(*role),
-                None => files.push(RemoteFile { path: path.clone(), roles: vec![*role], optional: *optional }),
+                None => files.push(RemoteFile {
+                    path: path.clone(),
+                    roles: vec![*role],
+                    optional: *optional,
+                }),
             }
         }
-        Ok(Recipe { id: format!("{}{}", self.id, precision.suffix()), precision, files, entry: self.clone() })
+        Ok(Recipe {
+            id: format!("{}{}", self.id, precision.suffix()),
+            precision,
+            files,
+            entry: self.clone(),
+        })
     }
 
     fn files_of(&self, precision: Precision) -> impl Iterator<Item = &EntryFile> {
         self.files.iter().filter(move |file| file.precision.is_none_or(|of| of == precision))
     }
 
-    pub(super) fn manifest(&self, id: String, precision: Precision, files: Vec<ModelFile>) -> Manifest {
+    pub(super) fn manifest(
+        &self,
+        id: String,
+        precision: Precision,
+        files: Vec<ModelFile>,
+    ) -> Manifest {
         Manifest {
             id,
             space: self.space.clone(),

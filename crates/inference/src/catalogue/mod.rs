@@ -24,7 +24,8 @@ static TEXTS: &[&str] = &[
 ];
 
 // Every text parses: a test holds us to that.
-static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| TEXTS.iter().filter_map(|text| Entry::parse(text).ok()).collect());
+static ENTRIES: LazyLock<Vec<Entry>> =
+    LazyLock::new(|| TEXTS.iter().filter_map(|text| Entry::parse(text).ok()).collect());
 
 /// All entries.
 pub fn entries() -> &'static [Entry] {

@@ -42,7 +42,12 @@ impl Recipe {
                 }
                 return Err(format!("the file `{path}` of the model `{}` is missing", self.id));
             };
-            let file = |role: &FileRole| ModelFile { path: path.clone(), role: *role, bytes: *bytes, sha256: sha256.clone() };
+            let file = |role: &FileRole| ModelFile {
+                path: path.clone(),
+                role: *role,
+                bytes: *bytes,
+                sha256: sha256.clone(),
+            };
             files.extend(roles.iter().map(file));
         }
         self.entry.manifest(self.id.clone(), self.precision, files).to_toml()

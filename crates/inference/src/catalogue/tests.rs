@@ -18,8 +18,14 @@ fn every_entry_is_read_and_every_precision_makes_a_manifest() {
             let recipe = entry.resolve(precision).unwrap();
             let manifest = Manifest::parse(&recipe.manifest(&pulled(&recipe)).unwrap()).unwrap();
             assert_eq!((manifest.id.as_str(), manifest.precision), (recipe.id.as_str(), precision));
-            assert_eq!((&manifest.space, manifest.image.as_ref()), (&entry.space, entry.image.as_ref()));
-            assert_eq!((manifest.text.as_ref(), manifest.score), (entry.text.as_ref(), entry.score));
+            assert_eq!(
+                (&manifest.space, manifest.image.as_ref()),
+                (&entry.space, entry.image.as_ref())
+            );
+            assert_eq!(
+                (manifest.text.as_ref(), manifest.score),
+                (entry.text.as_ref(), entry.score)
+            );
         }
     }
 }
@@ -30,9 +36,18 @@ fn a_precision_chooses_files_and_name() {
     assert_eq!(entry.precisions(), Precision::ALL);
     let recipe = entry.resolve(Precision::Int8).unwrap();
     assert_eq!(recipe.id, "clip-vit-base-patch32-int8");
-    let needed: Vec<&str> = recipe.files.iter().filter(|file| !file.optional).map(|file| file.path.as_str()).collect();
-    assert_eq!(needed, ["onnx/vision_model_quantized.onnx", "onnx/text_model_quantized.onnx", "tokenizer.json"]);
-    assert!(recipe.files.iter().any(|file| file.optional && file.path == "onnx/vision_model_quantized.onnx_data"));
+    let needed: Vec<&str> =
+        recipe.files.iter().filter(|file| !file.optional).map(|file| file.path.as_str()).collect();
+    assert_eq!(
+        needed,
+        ["onnx/vision_model_quantized.onnx", "onnx/text_model_quantized.onnx", "tokenizer.json"]
+    );
+    assert!(
+        recipe
+            .files
+            .iter()
+            .any(|file| file.optional && file.path == "onnx/vision_model_quantized.onnx_data")
+    );
     let error = find("immich-vit-b-32-openai").unwrap().resolve(Precision::Fp16).unwrap_err();
     assert!(error.contains("no files in fp16: choose fp32"), "{error}");
 }

@@ -27,27 +27,42 @@ pub(super) struct Configs {
 impl Configs {
     pub(super) fn read(folder: &Path, layout: Layout) -> Result<Configs, String> {
         let [picture, tokenizer, vocabulary] = match layout {
-            Layout::TransformersJs => ["preprocessor_config.json", "tokenizer_config.json", "tokenizer.json"],
-            Layout::Immich => ["visual/preprocess_cfg.json", "textual/tokenizer_config.json", "textual/tokenizer.json"],
+            Layout::TransformersJs => {
+                ["preprocessor_config.json", "tokenizer_config.json", "tokenizer.json"]
+            }
+            Layout::Immich => [
+                "visual/preprocess_cfg.json",
+                "textual/tokenizer_config.json",
+                "textual/tokenizer.json",
+            ],
         };
         let model = read(&folder.join("config.json"))?;
         if model.is_null() {
             return Err(String::from("it has no config.json, which tells the family of the model"));
         }
         let read = |name: &str| read(&folder.join(name));
-        Ok(Configs { layout, model, picture: read(picture)?, tokenizer: read(tokenizer)?, vocabulary: read(vocabulary)? })
+        Ok(Configs {
+            layout,
+            model,
+            picture: read(picture)?,
+            tokenizer: read(tokenizer)?,
+            vocabulary: read(vocabulary)?,
+        })
     }
 
     /// The id of a token.
     pub(super) fn token_id(&self, token: &str) -> Option<u32> {
         let added = self.vocabulary.get("added_tokens").and_then(Value::as_array);
-        let added =
-            added.and_then(|tokens| tokens.iter().find(|added| added.get("content").and_then(Value::as_str) == Some(token)));
+        let added = added.and_then(|tokens| {
+            tokens.iter().find(|added| added.get("content").and_then(Value::as_str) == Some(token))
+        });
         let vocabulary = || match self.vocabulary.pointer("/model/vocab")? {
             Value::Object(ids) => ids.get(token)?.as_u64(),
             // Of a unigram model: a list of pairs of token and score.
             Value::Array(tokens) => {
-                let position = tokens.iter().position(|pair| pair.get(0).and_then(Value::as_str) == Some(token));
+                let position = tokens
+                    .iter()
+                    .position(|pair| pair.get(0).and_then(Value::as_str) == Some(token));
                 u64::try_from(position?).ok()
             }
             _ => None,
@@ -61,7 +76,9 @@ fn read(path: &Path) -> Result<Value, String> {
     let Ok(file) = File::open(path) else { return Ok(Value::Null) };
     let mut text = Vec::new();
     let wrong = |reason: String| format!("{} {reason}", path.display());
-    file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| wrong(format!("cannot be read: {error}")))?;
     if text.len() as u64 > MAX_BYTES {
         return Err(wrong(format!("has more than {MAX_BYTES} bytes")));
     }

@@ -52,7 +52,10 @@ fn import(path: &Path, precision: Option<Precision>) -> Result<String, ImportErr
     let (pattern, hints) = pattern(layout, &configs.model).map_err(failed)?;
     let recipe = choose(path, pattern, precision).map_err(failed)?;
 
-    let mut notes = vec![format!("Made from the folder's configuration after the pattern of `{}`.", pattern.id)];
+    let mut notes = vec![format!(
+        "Made from the folder's configuration after the pattern of `{}`.",
+        pattern.id
+    )];
     let mut entry = adopt(path, pattern, hints, &configs, &mut notes);
     if let Some(tower) = &mut entry.image {
         pictures::adopt(tower, &configs, &mut notes).map_err(failed)?;
@@ -60,7 +63,10 @@ fn import(path: &Path, precision: Option<Precision>) -> Result<String, ImportErr
     if let Some(tower) = &mut entry.text {
         texts::adopt(tower, hints, &configs, &mut notes).map_err(failed)?;
         // Pixels that a graph of both towers wants beside a text have the size of a picture.
-        let pixels = entry.image.as_ref().map(|image| (image.input.as_str(), [i64::from(image.height), i64::from(image.width)]));
+        let pixels = entry
+            .image
+            .as_ref()
+            .map(|image| (image.input.as_str(), [i64::from(image.height), i64::from(image.width)]));
         for extra in &mut tower.extra_inputs {
             if let (Some((name, size)), [.., height, width]) = (pixels, extra.shape.as_mut_slice())
                 && extra.name == name
@@ -69,7 +75,8 @@ fn import(path: &Path, precision: Option<Precision>) -> Result<String, ImportErr
             }
         }
     }
-    let recipe = Recipe { id: format!("{}{}", entry.id, recipe.precision.suffix()), entry, ..recipe };
+    let recipe =
+        Recipe { id: format!("{}{}", entry.id, recipe.precision.suffix()), entry, ..recipe };
     let files = measure(path, &recipe).map_err(failed)?;
     let text = recipe.manifest(&files).map_err(failed)?;
     Ok(notes.iter().map(|note| format!("# {note}\n")).collect::<String>() + "\n" + &text)
@@ -90,11 +97,16 @@ fn layout_of(path: &Path) -> Result<Layout, String> {
 }
 
 /// The entry that shows how models of this family are run.
-fn pattern(layout: Layout, config: &Value) -> Result<(&'static Entry, &'static ImportHints), String> {
+fn pattern(
+    layout: Layout,
+    config: &Value,
+) -> Result<(&'static Entry, &'static ImportHints), String> {
     let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
     let patterns = entries().iter().filter_map(|entry| Some((entry, entry.import.as_ref()?)));
     let of_layout: Vec<_> = patterns.filter(|(_, hints)| hints.layout == layout).collect();
-    let found = of_layout.iter().find(|(_, hints)| hints.model_type.is_empty() || hints.model_type == model_type);
+    let found = of_layout
+        .iter()
+        .find(|(_, hints)| hints.model_type.is_empty() || hints.model_type == model_type);
     found.copied().ok_or_else(|| {
         let known: Vec<&str> = of_layout.iter().map(|(_, hints)| hints.model_type.as_str()).collect();
         format!(
@@ -110,7 +122,8 @@ fn choose(path: &Path, entry: &Entry, wanted: Option<Precision>) -> Result<Recip
     let mut missing = Vec::new();
     for precision in precisions {
         let recipe = entry.resolve(precision)?;
-        let absent = recipe.files.iter().find(|file| !file.optional && !path.join(&file.path).is_file());
+        let absent =
+            recipe.files.iter().find(|file| !file.optional && !path.join(&file.path).is_file());
         match absent {
             None => return Ok(recipe),
             Some(file) => missing.push(format!("{precision} lacks {}", file.path)),
@@ -120,17 +133,32 @@ fn choose(path: &Path, entry: &Entry, wanted: Option<Precision>) -> Result<Recip
 }
 
 /// The pattern with the name and dimension of the folder's model.
-fn adopt(path: &Path, pattern: &Entry, hints: &ImportHints, configs: &Configs, notes: &mut Vec<String>) -> Entry {
+fn adopt(
+    path: &Path,
+    pattern: &Entry,
+    hints: &ImportHints,
+    configs: &Configs,
+    notes: &mut Vec<String>,
+) -> Entry {
     let id = slug(path);
     let mut entry = Entry { id: id.clone(), space: id, ..pattern.clone() };
     entry.licence = String::from("unknown");
     entry.notice = String::new();
-    entry.source.repo = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    entry.source.repo =
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     entry.source.revision = String::from("an unknown revision");
-    notes.push(String::from("`licence` and `notice` are not in the files: set them from the page the model came from."));
-    match configs.model.pointer(&hints.dim).and_then(Value::as_u64).and_then(|dim| usize::try_from(dim).ok()) {
+    notes.push(String::from(
+        "`licence` and `notice` are not in the files: set them from the page the model came from.",
+    ));
+    match configs
+        .model
+        .pointer(&hints.dim)
+        .and_then(Value::as_u64)
+        .and_then(|dim| usize::try_from(dim).ok())
+    {
         Some(dim) => entry.dim = dim,
-        None => notes.push(format!("config.json has no {}: `dim` is {}, check it.", hints.dim, entry.dim)),
+        None => notes
+            .push(format!("config.json has no {}: `dim` is {}, check it.", hints.dim, entry.dim)),
     }
     if configs.model.get("init_logit_bias").is_some() {
         entry.score = crate::Score::default();
@@ -159,8 +187,10 @@ fn slug(path: &Path) -> String {
     // Room for the suffix of a precision.
     const LONGEST: usize = 56;
     let name = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let name = name.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>();
+    let name =
+        name.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let plain =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>();
     let parts: Vec<&str> = plain.split('-').filter(|part| !part.is_empty()).collect();
     let slug: String = parts.join("-").chars().take(LONGEST).collect();
     if slug.is_empty() { String::from("imported") } else { slug }
@@ -187,7 +217,10 @@ mod tests {
         assert!(error.contains("config.json"), "{error}");
         std::fs::write(folder.path().join("config.json"), r#"{"model_type": "bert"}"#).unwrap();
         let error = super::folder(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("`bert`") && error.contains("siglip") && error.contains("chinese_clip"), "{error}");
+        assert!(
+            error.contains("`bert`") && error.contains("siglip") && error.contains("chinese_clip"),
+            "{error}"
+        );
         std::fs::write(folder.path().join("config.json"), r#"{"model_type": "clip"}"#).unwrap();
         let error = super::folder(folder.path()).unwrap_err().to_string();
         assert!(error.contains("fp32 lacks onnx/vision_model.onnx"), "{error}");

@@ -7,7 +7,11 @@ use crate::catalogue::Layout;
 use crate::manifest::{Filter, ImageTower, ResizeMode};
 
 /// Puts what the configuration says over the pattern's tower.
-pub(super) fn adopt(tower: &mut ImageTower, configs: &Configs, notes: &mut Vec<String>) -> Result<(), String> {
+pub(super) fn adopt(
+    tower: &mut ImageTower,
+    configs: &Configs,
+    notes: &mut Vec<String>,
+) -> Result<(), String> {
     let config = &configs.picture;
     if config.is_null() {
         notes.push(String::from(
@@ -30,7 +34,9 @@ pub(super) fn adopt(tower: &mut ImageTower, configs: &Configs, notes: &mut Vec<S
         for (key, values) in [(mean, &mut tower.mean), (std, &mut tower.std)] {
             match three(config.get(key)) {
                 Some(found) => *values = found,
-                None => notes.push(format!("The preprocessing has no `{key}`: that of the pattern was taken, check it.")),
+                None => notes.push(format!(
+                    "The preprocessing has no `{key}`: that of the pattern was taken, check it."
+                )),
             }
         }
     }
@@ -42,18 +48,24 @@ fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
     let is_set = |key: &str| config.get(key).and_then(Value::as_bool);
     let crops = is_set("do_center_crop") == Some(true);
     let size = config.get("size").unwrap_or(&Value::Null);
-    let shortest = side(size.get("shortest_edge")).or_else(|| if crops { side(Some(size)) } else { None });
-    let both = side(size.get("width")).zip(side(size.get("height"))).or_else(|| side(Some(size)).map(|side| (side, side)));
+    let shortest =
+        side(size.get("shortest_edge")).or_else(|| if crops { side(Some(size)) } else { None });
+    let both = side(size.get("width"))
+        .zip(side(size.get("height")))
+        .or_else(|| side(Some(size)).map(|side| (side, side)));
     match (shortest, both) {
         (Some(shortest), _) if crops => {
             let crop = config.get("crop_size");
-            let width = side(crop.and_then(|crop| crop.get("width"))).or_else(|| side(crop)).unwrap_or(shortest);
+            let width = side(crop.and_then(|crop| crop.get("width")))
+                .or_else(|| side(crop))
+                .unwrap_or(shortest);
             let height = side(crop.and_then(|crop| crop.get("height"))).unwrap_or(width);
             (tower.resize, tower.width, tower.height) = (ResizeMode::ShortestCrop, width, height);
             tower.resize_to = if shortest == width { 0 } else { shortest };
         }
         (_, Some((width, height))) => {
-            (tower.resize, tower.width, tower.height, tower.resize_to) = (ResizeMode::Squash, width, height, 0);
+            (tower.resize, tower.width, tower.height, tower.resize_to) =
+                (ResizeMode::Squash, width, height, 0);
         }
         _ => {
             return Err(format!(
@@ -68,7 +80,11 @@ fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
             1 => Filter::Lanczos,
             2 => Filter::Bilinear,
             3 => Filter::Bicubic,
-            other => return Err(format!("preprocessor_config.json asks for the resampling {other}, which is not supported")),
+            other => {
+                return Err(format!(
+                    "preprocessor_config.json asks for the resampling {other}, which is not supported"
+                ));
+            }
         };
     }
     if is_set("do_rescale") == Some(false) {
@@ -90,12 +106,20 @@ fn open_clip(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
     tower.resize = match text("resize_mode") {
         Some("squash") => ResizeMode::Squash,
         Some("shortest") | None => ResizeMode::ShortestCrop,
-        Some(other) => return Err(format!("visual/preprocess_cfg.json has the resize_mode `{other}`, which is not supported")),
+        Some(other) => {
+            return Err(format!(
+                "visual/preprocess_cfg.json has the resize_mode `{other}`, which is not supported"
+            ));
+        }
     };
     tower.filter = match text("interpolation") {
         Some("bilinear") => Filter::Bilinear,
         Some("bicubic") | None => Filter::Bicubic,
-        Some(other) => return Err(format!("visual/preprocess_cfg.json has the interpolation `{other}`, which is not supported")),
+        Some(other) => {
+            return Err(format!(
+                "visual/preprocess_cfg.json has the interpolation `{other}`, which is not supported"
+            ));
+        }
     };
     Ok(())
 }
@@ -106,6 +130,7 @@ fn side(value: Option<&Value>) -> Option<u32> {
 }
 
 fn three(value: Option<&Value>) -> Option<[f32; 3]> {
-    let values: Option<Vec<f32>> = value?.as_array()?.iter().map(|value| value.as_f64().map(|value| value as f32)).collect();
+    let values: Option<Vec<f32>> =
+        value?.as_array()?.iter().map(|value| value.as_f64().map(|value| value as f32)).collect();
     values?.try_into().ok()
 }

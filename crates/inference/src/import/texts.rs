@@ -20,7 +20,10 @@ pub(super) fn adopt(
             tower.max_len = length;
         }
         None if hints.max_len.is_empty() => {}
-        None => notes.push(format!("config.json has no {}: `max_len` is {}, check it.", hints.max_len, tower.max_len)),
+        None => notes.push(format!(
+            "config.json has no {}: `max_len` is {}, check it.",
+            hints.max_len, tower.max_len
+        )),
     }
 
     let pad = configs.tokenizer.get("pad_token");

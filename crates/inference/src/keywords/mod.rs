@@ -65,8 +65,14 @@ impl Tagger {
     ///
     /// # Errors
     /// As [`TextEncoder::encode`].
-    pub fn new(encoder: &TextEncoder, languages: &[String], background: &[Vec<f32>]) -> Result<Tagger, ModelError> {
-        let asked = |language: &str| languages.iter().any(|asked| asked.split('-').next() == Some(language));
+    pub fn new(
+        encoder: &TextEncoder,
+        languages: &[String],
+        background: &[Vec<f32>],
+    ) -> Result<Tagger, ModelError> {
+        let asked = |language: &str| {
+            languages.iter().any(|asked| asked.split('-').next() == Some(language))
+        };
         let entries = vocabulary::entries();
         let mut sentences: Vec<Vec<String>> = Vec::new();
         if asked("en") || !asked("zh") {
@@ -75,14 +81,18 @@ impl Tagger {
         if asked("zh") {
             sentences.push(entries.iter().map(Entry::chinese).collect());
         }
-        let vectors = sentences.iter().map(|texts| encoder.encode(texts)).collect::<Result<Vec<_>, _>>()?;
-        let meanings = (0..entries.len()).map(|place| middle(vectors.iter().filter_map(|vectors| vectors.get(place))));
+        let vectors =
+            sentences.iter().map(|texts| encoder.encode(texts)).collect::<Result<Vec<_>, _>>()?;
+        let meanings = (0..entries.len())
+            .map(|place| middle(vectors.iter().filter_map(|vectors| vectors.get(place))));
         Ok(Tagger::of(meanings, background))
     }
 
     /// The terms of the vocabulary have these meanings; one without has no say.
     fn of(meanings: impl Iterator<Item = Option<Embedding>>, background: &[Vec<f32>]) -> Tagger {
-        let described = |(entry, vector): (&Entry, Option<Embedding>)| Some(Described { entry: *entry, vector: vector? });
+        let described = |(entry, vector): (&Entry, Option<Embedding>)| {
+            Some(Described { entry: *entry, vector: vector? })
+        };
         let terms = vocabulary::entries().iter().zip(meanings).filter_map(described).collect();
         Tagger { terms, usual: Arc::new([]), threshold: THRESHOLD }.with_background(background)
     }
@@ -90,8 +100,10 @@ impl Tagger {
     /// The same terms against other pictures. Encodes nothing again.
     pub fn with_background(&self, background: &[Vec<f32>]) -> Tagger {
         let usual = self.terms.iter().map(|Described { vector, .. }| {
-            let fitting = background.iter().filter(|picture| picture.len() == vector.as_slice().len());
-            let mut scores: Vec<f32> = fitting.map(|picture| dot(vector.as_slice(), picture)).collect();
+            let fitting =
+                background.iter().filter(|picture| picture.len() == vector.as_slice().len());
+            let mut scores: Vec<f32> =
+                fitting.map(|picture| dot(vector.as_slice(), picture)).collect();
             Usual::of(&mut scores)
         });
         Tagger { usual: usual.collect(), ..self.clone() }
@@ -104,8 +116,13 @@ impl Tagger {
 
     /// Only these terms of the vocabulary: for a model, or a bucket, that knows few things.
     pub fn only(self, wanted: &[Term]) -> Tagger {
-        let kept = self.terms.iter().zip(self.usual.iter()).filter(|(described, _)| wanted.contains(&described.entry.term));
-        let (terms, usual): (Vec<_>, Vec<_>) = kept.map(|(described, usual)| (described.clone(), *usual)).unzip();
+        let kept = self
+            .terms
+            .iter()
+            .zip(self.usual.iter())
+            .filter(|(described, _)| wanted.contains(&described.entry.term));
+        let (terms, usual): (Vec<_>, Vec<_>) =
+            kept.map(|(described, usual)| (described.clone(), *usual)).unzip();
         Tagger { terms: terms.into(), usual: usual.into(), threshold: self.threshold }
     }
 
@@ -117,10 +134,12 @@ impl Tagger {
     /// The terms that a picture stands out for, at most `most`, the best first; of every group at most as many as the
     /// vocabulary says.
     pub fn tags(&self, picture: &Embedding, most: usize) -> Vec<Tag> {
-        let scored = self.terms.iter().zip(self.usual.iter()).filter_map(|(Described { entry, vector }, usual)| {
-            let score = (*usual)?.score(vector.cosine(picture));
-            (score >= self.threshold).then_some((entry, score))
-        });
+        let scored = self.terms.iter().zip(self.usual.iter()).filter_map(
+            |(Described { entry, vector }, usual)| {
+                let score = (*usual)?.score(vector.cosine(picture));
+                (score >= self.threshold).then_some((entry, score))
+            },
+        );
         let mut scored: Vec<(&Entry, f32)> = scored.collect();
         scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         let mut of_group: HashMap<&str, usize> = HashMap::new();
@@ -129,7 +148,12 @@ impl Tagger {
             *count += 1;
             *count <= group.most
         });
-        let tag = |(Entry { term, group }, score): (&Entry, f32)| Tag { en: term.en, zh: term.zh, group: &group.name, score };
+        let tag = |(Entry { term, group }, score): (&Entry, f32)| Tag {
+            en: term.en,
+            zh: term.zh,
+            group: &group.name,
+            score,
+        };
         allowed.take(most).map(tag).collect()
     }
 }

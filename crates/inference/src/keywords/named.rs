@@ -46,8 +46,16 @@ fn english(text: &str) -> Vec<(usize, Term)> {
     let mut from = 0;
     while from < words.len() {
         let longest = (1..=spellings.most_words.min(words.len() - from)).rev().find_map(|count| {
-            let name = words.get(from..from + count)?.iter().map(|(_, word)| word.as_str()).collect::<Vec<_>>().join(" ");
-            let term = spellings.english.get(&name).or_else(|| spellings.singular.get(&singular_name(&name)))?;
+            let name = words
+                .get(from..from + count)?
+                .iter()
+                .map(|(_, word)| word.as_str())
+                .collect::<Vec<_>>()
+                .join(" ");
+            let term = spellings
+                .english
+                .get(&name)
+                .or_else(|| spellings.singular.get(&singular_name(&name)))?;
             Some((count, *term))
         });
         if let (Some((_, term)), Some((place, _))) = (longest, words.get(from)) {
@@ -63,12 +71,17 @@ fn chinese(text: &str) -> Vec<(usize, Term)> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
-        let ends = rest.char_indices().map(|(place, character)| place + character.len_utf8()).take(spellings.most_characters);
-        let longest = ends.filter_map(|end| Some((end, spellings.chinese.get(rest.get(..end)?)?))).last();
+        let ends = rest
+            .char_indices()
+            .map(|(place, character)| place + character.len_utf8())
+            .take(spellings.most_characters);
+        let longest =
+            ends.filter_map(|end| Some((end, spellings.chinese.get(rest.get(..end)?)?))).last();
         if let Some((_, Some(term))) = longest {
             found.push((from, *term));
         }
-        from += longest.map_or_else(|| rest.chars().next().map_or(1, char::len_utf8), |(end, _)| end);
+        from +=
+            longest.map_or_else(|| rest.chars().next().map_or(1, char::len_utf8), |(end, _)| end);
     }
     found
 }
@@ -76,21 +89,28 @@ fn chinese(text: &str) -> Vec<(usize, Term)> {
 fn spellings() -> &'static Spellings {
     static SPELLINGS: OnceLock<Spellings> = OnceLock::new();
     SPELLINGS.get_or_init(|| {
-        let name = |term: Term| words(term.en).into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ");
+        let name = |term: Term| {
+            words(term.en).into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
+        };
         let terms = || entries().iter().map(|entry| entry.term);
         let english: HashMap<String, Term> = terms().map(|term| (name(term), term)).collect();
         let singular = terms().map(|term| (singular_name(&name(term)), term)).collect();
-        let mut chinese: HashMap<&str, Option<Term>> = OTHER_WORDS.split_whitespace().map(|word| (word, None)).collect();
+        let mut chinese: HashMap<&str, Option<Term>> =
+            OTHER_WORDS.split_whitespace().map(|word| (word, None)).collect();
         chinese.extend(terms().map(|term| (term.zh, Some(term))));
-        let most_words = english.keys().map(|name| name.split(' ').count()).max().unwrap_or_default();
-        let most_characters = chinese.keys().map(|name| name.chars().count()).max().unwrap_or_default();
+        let most_words =
+            english.keys().map(|name| name.split(' ').count()).max().unwrap_or_default();
+        let most_characters =
+            chinese.keys().map(|name| name.chars().count()).max().unwrap_or_default();
         Spellings { english, singular, chinese, most_words, most_characters }
     })
 }
 
 /// Words of letters and digits, in lower case and without a possessive, with their places. A hyphen parts words.
 fn words(text: &str) -> Vec<(usize, String)> {
-    let part = |character: char| character.is_ascii_alphanumeric() || character == '\'' || character == '’';
+    let part = |character: char| {
+        character.is_ascii_alphanumeric() || character == '\'' || character == '’'
+    };
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(begin) = rest.find(part) {
@@ -118,7 +138,8 @@ fn singular(word: &str) -> String {
     if let Some(rest) = cut("ies") {
         return format!("{rest}y");
     }
-    let doubled = ["sses", "shes", "ches", "xes", "zes", "toes"].iter().any(|ending| word.ends_with(ending));
+    let doubled =
+        ["sses", "shes", "ches", "xes", "zes", "toes"].iter().any(|ending| word.ends_with(ending));
     if let Some(rest) = cut("es").filter(|_| doubled && word.len() > 4) {
         return rest.to_owned();
     }

@@ -8,7 +8,8 @@ const DIM: usize = 256;
 fn direction(seed: usize) -> Embedding {
     let mut state = seed as u64 + 1;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     Embedding::normalise((0..DIM).map(|_| next()).collect()).unwrap()
@@ -43,7 +44,10 @@ fn what_a_picture_shows_comes_first() {
     let mut found = names(&tags);
     found.sort_unstable();
     assert_eq!(found, ["beach", "cat", "red"]);
-    assert!(tags.is_sorted_by(|a, b| a.score >= b.score) && tags.iter().all(|tag| tag.score >= THRESHOLD));
+    assert!(
+        tags.is_sorted_by(|a, b| a.score >= b.score)
+            && tags.iter().all(|tag| tag.score >= THRESHOLD)
+    );
     let cat = tags.iter().find(|tag| tag.en == "cat").unwrap();
     assert_eq!((cat.zh, cat.group), ("猫", "animal"));
 }
@@ -90,6 +94,8 @@ fn the_vocabulary_can_be_narrowed() {
 fn the_middle_of_two_directions_is_between_them() {
     let (a, b) = (direction(1), direction(2));
     let between = middle([&a, &b].into_iter()).unwrap();
-    assert!((between.cosine(&a) - between.cosine(&b)).abs() < 1e-5 && between.cosine(&a) > a.cosine(&b));
+    assert!(
+        (between.cosine(&a) - between.cosine(&b)).abs() < 1e-5 && between.cosine(&a) > a.cosine(&b)
+    );
     assert_eq!(middle(std::iter::empty()), None);
 }

@@ -48,7 +48,9 @@ pub(super) fn entries() -> &'static [Entry] {
     ENTRIES.get_or_init(|| {
         // It is part of the program: a test parses it, no user can break it.
         let groups = GROUPS.get_or_init(|| toml::from_str(FILE).unwrap_or_default());
-        let of_group = |group: &'static Group| group.terms.iter().map(move |(en, zh)| Entry { term: Term { en, zh }, group });
+        let of_group = |group: &'static Group| {
+            group.terms.iter().map(move |(en, zh)| Entry { term: Term { en, zh }, group })
+        };
         groups.group.iter().flat_map(of_group).collect()
     })
 }
@@ -60,7 +62,11 @@ impl Entry {
         let prompt = &self.group.prompt_en;
         // "a photo of an elephant"; a unicycle begins with another sound than it is written with.
         let vowel = en.starts_with(['a', 'e', 'i', 'o', 'u']) && !en.starts_with("uni");
-        if vowel { prompt.replace("a {}", "an {}").replace("{}", en) } else { prompt.replace("{}", en) }
+        if vowel {
+            prompt.replace("a {}", "an {}").replace("{}", en)
+        } else {
+            prompt.replace("{}", en)
+        }
     }
 
     /// The sentence with the term, in Chinese.
@@ -72,7 +78,9 @@ impl Entry {
 /// The term of this English or Chinese name, in any case.
 pub fn term(name: &str) -> Option<Term> {
     let name = name.trim();
-    let found = entries().iter().find(|entry| entry.term.en.eq_ignore_ascii_case(name) || entry.term.zh == name);
+    let found = entries()
+        .iter()
+        .find(|entry| entry.term.en.eq_ignore_ascii_case(name) || entry.term.zh == name);
     found.map(|entry| entry.term)
 }
 
@@ -88,9 +96,17 @@ mod tests {
         let mut names = HashSet::new();
         for Group { name, most, prompt_en, prompt_zh, terms } in &vocabulary.group {
             assert!((1..=5).contains(most) && !terms.is_empty(), "{name}");
-            assert_eq!((prompt_en.matches("{}").count(), prompt_zh.matches("{}").count()), (1, 1), "{name}");
+            assert_eq!(
+                (prompt_en.matches("{}").count(), prompt_zh.matches("{}").count()),
+                (1, 1),
+                "{name}"
+            );
             for (en, zh) in terms {
-                assert_eq!((en.trim(), zh.trim()), (en.to_lowercase().as_str(), zh.as_str()), "{name}");
+                assert_eq!(
+                    (en.trim(), zh.trim()),
+                    (en.to_lowercase().as_str(), zh.as_str()),
+                    "{name}"
+                );
                 assert!(names.insert(en) && names.insert(zh), "{en} {zh}");
                 assert!(!zh.is_ascii() && en.is_ascii(), "{en} {zh}");
             }
@@ -101,7 +117,8 @@ mod tests {
 
     #[test]
     fn sentences_have_the_right_article() {
-        let sentence = |name: &str| entries().iter().find(|entry| entry.term.en == name).unwrap().english();
+        let sentence =
+            |name: &str| entries().iter().find(|entry| entry.term.en == name).unwrap().english();
         assert_eq!(sentence("cat"), "a photo of a cat");
         assert_eq!(sentence("elephant"), "a photo of an elephant");
         let cat = entries().iter().find(|entry| entry.term.en == "cat").unwrap();

@@ -27,7 +27,8 @@ impl ExtraInput {
             })?;
             let batches = shape.iter().filter(|size| **size == -1).count();
             let sizes = batches <= 1 && shape.iter().all(|size| *size == -1 || *size >= 1);
-            let values = shape.iter().try_fold(1_i64, |product, size| product.checked_mul((*size).max(1)));
+            let values =
+                shape.iter().try_fold(1_i64, |product, size| product.checked_mul((*size).max(1)));
             require(sizes && values.is_some_and(|values| values <= MAX_VALUES), || {
                 format!(
                     "[{section}] the `shape` of the extra input `{name}` needs sizes of at least 1, one of which may be -1 for the batch"

@@ -44,24 +44,44 @@ fn default_gate() -> f32 {
 impl Golden {
     pub(super) fn check(&self, manifest: &Manifest) -> Result<(), String> {
         let picture = !self.picture.is_empty();
-        let listed = manifest.files.iter().any(|file| file.role == FileRole::Golden && file.path == self.picture);
+        let listed = manifest
+            .files
+            .iter()
+            .any(|file| file.role == FileRole::Golden && file.path == self.picture);
         require(!picture || (manifest.image.is_some() && listed), || {
-            String::from("[golden] `picture` must be one of the files with `role = \"golden\"`, and needs [image]")
+            String::from(
+                "[golden] `picture` must be one of the files with `role = \"golden\"`, and needs [image]",
+            )
         })?;
-        require(self.text.is_empty() || manifest.text.is_some(), || String::from("[golden] `text` needs [text]"))?;
-        for (name, wanted, vector) in
-            [("picture", picture, &self.picture_vector), ("text", !self.text.is_empty(), &self.text_vector)]
-        {
+        require(self.text.is_empty() || manifest.text.is_some(), || {
+            String::from("[golden] `text` needs [text]")
+        })?;
+        for (name, wanted, vector) in [
+            ("picture", picture, &self.picture_vector),
+            ("text", !self.text.is_empty(), &self.text_vector),
+        ] {
             let least = MIN_VALUES.min(manifest.dim);
-            require(if wanted { (least..=manifest.dim).contains(&vector.len()) } else { vector.is_empty() }, || {
-                format!("[golden] `{name}_vector` needs {least} to {} values beside a `{name}`", manifest.dim)
-            })?;
+            require(
+                if wanted {
+                    (least..=manifest.dim).contains(&vector.len())
+                } else {
+                    vector.is_empty()
+                },
+                || {
+                    format!(
+                        "[golden] `{name}_vector` needs {least} to {} values beside a `{name}`",
+                        manifest.dim
+                    )
+                },
+            )?;
             require(vector.iter().all(|value| value.is_finite()), || {
                 format!("[golden] `{name}_vector` has a value that is no number")
             })?;
         }
         let pair = picture && !self.text.is_empty();
-        require(self.cosine.is_none() || pair, || String::from("[golden] `cosine` needs a `picture` and a `text`"))?;
+        require(self.cosine.is_none() || pair, || {
+            String::from("[golden] `cosine` needs a `picture` and a `text`")
+        })?;
         require(self.min_agreement > 0.0 && self.min_agreement <= 1.0, || {
             String::from("[golden] `min_agreement` must be above 0 and at most 1")
         })

@@ -89,20 +89,28 @@ fn one_over_255() -> f32 {
 impl ImageTower {
     pub(crate) fn check(&self) -> Result<(), String> {
         check_outputs("image", &self.input, &self.outputs, self.output_index)?;
-        require([self.width, self.height].iter().all(|side| (1..=MAX_INPUT_SIDE).contains(side)), || {
-            format!("[image] `width` and `height` must be 1 to {MAX_INPUT_SIDE}")
-        })?;
+        require(
+            [self.width, self.height].iter().all(|side| (1..=MAX_INPUT_SIDE).contains(side)),
+            || format!("[image] `width` and `height` must be 1 to {MAX_INPUT_SIDE}"),
+        )?;
         let crops = self.resize == ResizeMode::ShortestCrop;
         require(!crops || self.width == self.height, || {
             String::from("[image] `resize = \"shortest_crop\"` needs `width` equal to `height`")
         })?;
-        require(self.resize_to == 0 || crops && (self.width..=MAX_INPUT_SIDE).contains(&self.resize_to), || {
-            format!("[image] `resize_to` is for `resize = \"shortest_crop\"` and must be `width` to {MAX_INPUT_SIDE}")
-        })?;
+        require(
+            self.resize_to == 0 || crops && (self.width..=MAX_INPUT_SIDE).contains(&self.resize_to),
+            || {
+                format!(
+                    "[image] `resize_to` is for `resize = \"shortest_crop\"` and must be `width` to {MAX_INPUT_SIDE}"
+                )
+            },
+        )?;
         let usable = self.scale.is_finite()
             && self.mean.iter().all(|mean| mean.is_finite())
             && self.std.iter().all(|std| std.is_finite() && *std != 0.0);
-        require(usable, || String::from("[image] `scale`, `mean` and `std` must be finite and no `std` may be 0"))?;
+        require(usable, || {
+            String::from("[image] `scale`, `mean` and `std` must be finite and no `std` may be 0")
+        })?;
         ExtraInput::check_all("image", &self.extra_inputs)
     }
 }

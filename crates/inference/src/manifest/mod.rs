@@ -97,7 +97,9 @@ impl Manifest {
     /// The reason as one sentence, with the line where there is one.
     pub fn parse(text: &str) -> Result<Manifest, String> {
         if text.lines().any(|line| line.trim_end() == "[decoder]") {
-            return Err(String::from("it describes a captioner, which makes no vectors: name it in the captioner's settings"));
+            return Err(String::from(
+                "it describes a captioner, which makes no vectors: name it in the captioner's settings",
+            ));
         }
         let manifest: Manifest = from_toml(text)?;
         manifest.check()?;
@@ -121,8 +123,12 @@ impl Manifest {
     fn check(&self) -> Result<(), String> {
         check_id(&self.id)?;
         require(!self.space.is_empty(), || String::from("`space` is empty"))?;
-        require((1..=65_536).contains(&self.dim), || format!("`dim` is {}, outside 1 to 65536", self.dim))?;
-        require(self.image.is_some() || self.text.is_some(), || String::from("it has neither [image] nor [text]"))?;
+        require((1..=65_536).contains(&self.dim), || {
+            format!("`dim` is {}, outside 1 to 65536", self.dim)
+        })?;
+        require(self.image.is_some() || self.text.is_some(), || {
+            String::from("it has neither [image] nor [text]")
+        })?;
         self.check_files()?;
         self.image.as_ref().map_or(Ok(()), ImageTower::check)?;
         self.text.as_ref().map_or(Ok(()), TextTower::check)?;
@@ -132,14 +138,20 @@ impl Manifest {
     fn check_files(&self) -> Result<(), String> {
         let image = usize::from(self.image.is_some());
         let text = usize::from(self.text.is_some());
-        let wanted =
-            [(FileRole::Image, "image", image), (FileRole::Text, "text", text), (FileRole::Tokenizer, "tokenizer", text)];
+        let wanted = [
+            (FileRole::Image, "image", image),
+            (FileRole::Text, "text", text),
+            (FileRole::Tokenizer, "tokenizer", text),
+        ];
         check_files(&self.files, &wanted)
     }
 }
 
 /// Checks paths and digests, and that there are as many files of each role as wanted.
-pub(crate) fn check_files(files: &[ModelFile], wanted: &[(FileRole, &str, usize)]) -> Result<(), String> {
+pub(crate) fn check_files(
+    files: &[ModelFile],
+    wanted: &[(FileRole, &str, usize)],
+) -> Result<(), String> {
     for file in files {
         check_path(&file.path)?;
         require(hex::decode(&file.sha256).is_ok_and(|digest| digest.len() == 32), || {
@@ -148,7 +160,9 @@ pub(crate) fn check_files(files: &[ModelFile], wanted: &[(FileRole, &str, usize)
     }
     for (role, name, wanted) in wanted {
         let count = files.iter().filter(|file| file.role == *role).count();
-        require(count == *wanted, || format!("it has {count} files with role `{name}` and needs {wanted}"))?;
+        require(count == *wanted, || {
+            format!("it has {count} files with role `{name}` and needs {wanted}")
+        })?;
     }
     Ok(())
 }
@@ -156,7 +170,9 @@ pub(crate) fn check_files(files: &[ModelFile], wanted: &[(FileRole, &str, usize)
 /// Reads TOML; the error is one sentence with the line.
 pub(crate) fn from_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or("").matches('\n').count() + 1);
+        let line = error
+            .span()
+            .map_or(1, |span| text.get(..span.start).unwrap_or("").matches('\n').count() + 1);
         format!("line {line}: {}", error.message().trim().replace('\n', ", "))
     })
 }

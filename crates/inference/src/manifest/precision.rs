@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// Number format of the weights in a graph.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// 32-bit floating point: what the model was published in.

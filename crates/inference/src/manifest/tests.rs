@@ -109,12 +109,15 @@ fn outputs_are_known_by_name_or_by_position() {
 
 #[test]
 fn extra_inputs_and_sizes_before_the_crop_are_checked() {
-    let image = |line: &str| Manifest::parse(&VALID.replace("filter = ", &format!("{line}\nfilter = ")));
+    let image =
+        |line: &str| Manifest::parse(&VALID.replace("filter = ", &format!("{line}\nfilter = ")));
     assert_eq!(image("resize_to = 256").unwrap().image.unwrap().resize_to, 256);
     assert!(image("resize_to = 200").unwrap_err().contains("`resize_to`"));
     assert!(image("resize = \"squash\"").is_err());
     let extra = |shape: &str| {
-        Manifest::parse(&format!("{VALID}[[image.extra_inputs]]\nname = \"input_ids\"\nshape = {shape}\nfill = 101\n"))
+        Manifest::parse(&format!(
+            "{VALID}[[image.extra_inputs]]\nname = \"input_ids\"\nshape = {shape}\nfill = 101\n"
+        ))
     };
     assert_eq!(extra("[-1, 3]").unwrap().image.unwrap().extra_inputs[0].fill, 101.0);
     for shape in ["[-1, -1]", "[-2, 3]", "[0]", "[100000, 100000]", "[9223372036854775807, 2]"] {
@@ -127,10 +130,18 @@ fn golden_values_must_fit_the_model() {
     let golden = |lines: &str| Manifest::parse(&format!("{VALID}{TEXT}[golden]\n{lines}\n"));
     let eight = "[0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]";
     assert!(golden(&format!("text = \"a\"\ntext_vector = {eight}")).is_ok());
-    assert!(golden("text = \"a\"\ntext_vector = [0.1]").unwrap_err().contains("`text_vector` needs 8 to 512"));
+    assert!(
+        golden("text = \"a\"\ntext_vector = [0.1]")
+            .unwrap_err()
+            .contains("`text_vector` needs 8 to 512")
+    );
     assert!(golden("text = \"a\"").unwrap_err().contains("`text_vector`"));
     assert!(golden(&format!("text_vector = {eight}")).unwrap_err().contains("`text_vector`"));
-    assert!(golden(&format!("picture = \"a.png\"\npicture_vector = {eight}")).unwrap_err().contains("role = \"golden\""));
+    assert!(
+        golden(&format!("picture = \"a.png\"\npicture_vector = {eight}"))
+            .unwrap_err()
+            .contains("role = \"golden\"")
+    );
     assert!(golden("cosine = 0.5").unwrap_err().contains("`cosine`"));
     assert!(golden("min_agreement = 0.0").unwrap_err().contains("`min_agreement`"));
 }

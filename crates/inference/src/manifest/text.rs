@@ -77,12 +77,18 @@ fn is_as_it_is(template: &str) -> bool {
 impl TextTower {
     pub(super) fn check(&self) -> Result<(), String> {
         check_outputs("text", &self.input, &self.outputs, self.output_index)?;
-        require((1..=MAX_TOKENS).contains(&self.max_len), || format!("[text] `max_len` must be 1 to {MAX_TOKENS}"))?;
+        require((1..=MAX_TOKENS).contains(&self.max_len), || {
+            format!("[text] `max_len` must be 1 to {MAX_TOKENS}")
+        })?;
         require(self.pad_to == 0 || (self.max_len..=MAX_TOKENS).contains(&self.pad_to), || {
             format!("[text] `pad_to` must be 0, or `max_len` to {MAX_TOKENS}")
         })?;
-        require(self.pad_id <= i32::MAX as u32, || String::from("[text] `pad_id` is too large for a token id"))?;
-        require(self.template.matches("{}").count() == 1, || String::from("[text] `template` needs `{}` exactly once"))?;
+        require(self.pad_id <= i32::MAX as u32, || {
+            String::from("[text] `pad_id` is too large for a token id")
+        })?;
+        require(self.template.matches("{}").count() == 1, || {
+            String::from("[text] `template` needs `{}` exactly once")
+        })?;
         ExtraInput::check_all("text", &self.extra_inputs)
     }
 }

@@ -14,7 +14,9 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
     allocation.max_alloc = Some(request.limits.max_decoded_bytes);
     let failed = |error| picture_error(error, format, (0, 0), request);
     if format == PictureFormat::Tiff && tiff_layout::is_unsupported(request.bytes) {
-        return Err(PictureError::UnsupportedFormat { what: String::from("tiff (in tiles of single channels)") });
+        return Err(PictureError::UnsupportedFormat {
+            what: String::from("tiff (in tiles of single channels)"),
+        });
     }
     let content = Cursor::new(request.bytes);
     if let Some(codec) = format.codec() {
@@ -39,11 +41,19 @@ fn jxl(content: Cursor<&[u8]>, _: Limits) -> Result<impl ImageDecoder, ImageErro
     ImageReader::new(content).into_decoder()
 }
 
-fn read(mut decoder: impl ImageDecoder, request: &Request, format: PictureFormat) -> Result<Decoded, PictureError> {
+fn read(
+    mut decoder: impl ImageDecoder,
+    request: &Request,
+    format: PictureFormat,
+) -> Result<Decoded, PictureError> {
     let size = decoder.dimensions();
     let pixels = u64::from(size.0) * u64::from(size.1);
     // The decoder of JPEG XL works in 32-bit planes.
-    let planes = if format == PictureFormat::JpegXl { 4 * u64::from(decoder.color_type().channel_count()) * pixels } else { 0 };
+    let planes = if format == PictureFormat::JpegXl {
+        4 * u64::from(decoder.color_type().channel_count()) * pixels
+    } else {
+        0
+    };
     // Broken metadata is no reason to refuse a picture that can be seen.
     let orientation = match format {
         // Its decoder has turned the picture already, by what the format itself says.
@@ -59,7 +69,8 @@ fn read(mut decoder: impl ImageDecoder, request: &Request, format: PictureFormat
         _ => exif(&mut decoder),
     };
     let icc = decoder.icc_profile().unwrap_or(None);
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| picture_error(error, format, size, request))?;
+    let image = DynamicImage::from_decoder(decoder)
+        .map_err(|error| picture_error(error, format, size, request))?;
     let image = colour::to_srgb(image, icc.as_deref());
     Ok(Decoded { image, format, size, orientation, exif, share })
 }
@@ -80,10 +91,21 @@ fn exif(decoder: &mut impl ImageDecoder) -> Option<Vec<u8>> {
 }
 
 /// Says what an error of the image library means for the caller.
-fn picture_error(error: ImageError, format: PictureFormat, (width, height): (u32, u32), request: &Request) -> PictureError {
+fn picture_error(
+    error: ImageError,
+    format: PictureFormat,
+    (width, height): (u32, u32),
+    request: &Request,
+) -> PictureError {
     match error {
-        ImageError::Limits(_) => PictureError::TooMuchMemory { width, height, limit: request.limits.max_decoded_bytes },
-        ImageError::Unsupported(what) => PictureError::UnsupportedFormat { what: format!("{} ({what})", format.as_str()) },
-        other => PictureError::CorruptPicture { format, reason: other.to_string().replace('\n', ", ") },
+        ImageError::Limits(_) => {
+            PictureError::TooMuchMemory { width, height, limit: request.limits.max_decoded_bytes }
+        }
+        ImageError::Unsupported(what) => {
+            PictureError::UnsupportedFormat { what: format!("{} ({what})", format.as_str()) }
+        }
+        other => {
+            PictureError::CorruptPicture { format, reason: other.to_string().replace('\n', ", ") }
+        }
     }
 }

@@ -28,12 +28,16 @@ pub(super) fn to_srgb(image: DynamicImage, profile: Option<&[u8]>) -> DynamicIma
         (Layout::Gray, _) => {
             let grey = image.into_luma8();
             let pixels = convert(&transform, &grey, 1, 3);
-            pixels.and_then(|pixels| RgbImage::from_raw(width, height, pixels)).map_or(grey.into(), DynamicImage::from)
+            pixels
+                .and_then(|pixels| RgbImage::from_raw(width, height, pixels))
+                .map_or(grey.into(), DynamicImage::from)
         }
         (Layout::GrayAlpha, _) => {
             let grey = image.into_luma_alpha8();
             let pixels = convert(&transform, &grey, 2, 4);
-            pixels.and_then(|pixels| RgbaImage::from_raw(width, height, pixels)).map_or(grey.into(), DynamicImage::from)
+            pixels
+                .and_then(|pixels| RgbaImage::from_raw(width, height, pixels))
+                .map_or(grey.into(), DynamicImage::from)
         }
         (Layout::Rgb, _) => {
             let mut rgb = image.into_rgb8();
@@ -50,8 +54,15 @@ pub(super) fn to_srgb(image: DynamicImage, profile: Option<&[u8]>) -> DynamicIma
 
 /// sRGB of a picture in four inks (cyan, magenta, yellow, black), stored inverted as Adobe's programs and all who followed
 /// them do: 255 is no ink. `None`: the pixels are not `width` x `height`.
-pub(super) fn of_inks(width: u32, height: u32, stored: &[u8], profile: Option<&[u8]>) -> Option<DynamicImage> {
-    let profile = profile.and_then(read_profile).filter(|profile| profile.color_space == DataColorSpace::Cmyk);
+pub(super) fn of_inks(
+    width: u32,
+    height: u32,
+    stored: &[u8],
+    profile: Option<&[u8]>,
+) -> Option<DynamicImage> {
+    let profile = profile
+        .and_then(read_profile)
+        .filter(|profile| profile.color_space == DataColorSpace::Cmyk);
     // Four channels are four channels: the library calls those of inks Rgba, too.
     let transform = profile.and_then(|profile| transform(&profile, Layout::Rgba, Layout::Rgb));
     let printed = transform.and_then(|transform| {
@@ -100,10 +111,15 @@ fn read_profile(bytes: &[u8]) -> Option<ColorProfile> {
 
 /// `None` for a profile that cannot be used or that changes nothing.
 fn transform(profile: &ColorProfile, from: Layout, to: Layout) -> Option<Transform> {
-    let build = || profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default()).ok();
+    let build = || {
+        profile
+            .create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default())
+            .ok()
+    };
     let transform = catch_unwind(AssertUnwindSafe(build)).ok().flatten()?;
     if (from, to) == (Layout::Rgb, Layout::Rgb) || (from, to) == (Layout::Rgba, Layout::Rgba) {
-        return changes_colours(&transform, if to == Layout::Rgb { 3 } else { 4 }).then_some(transform);
+        return changes_colours(&transform, if to == Layout::Rgb { 3 } else { 4 })
+            .then_some(transform);
     }
     Some(transform)
 }
@@ -115,7 +131,8 @@ fn changes_colours(transform: &Transform, channels: usize) -> bool {
     for red in steps {
         for green in steps {
             for blue in steps {
-                probe.extend_from_slice([red, green, blue, 255].get(..channels).unwrap_or_default());
+                probe
+                    .extend_from_slice([red, green, blue, 255].get(..channels).unwrap_or_default());
             }
         }
     }

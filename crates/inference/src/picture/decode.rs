@@ -16,7 +16,11 @@ use crate::budget::{Budget, Share};
 ///
 /// # Errors
 /// Every bad file is an error with a [class](PictureError::class), none a panic.
-pub fn decode(bytes: &[u8], limits: &PictureLimits, detail: Detail) -> Result<Picture, PictureError> {
+pub fn decode(
+    bytes: &[u8],
+    limits: &PictureLimits,
+    detail: Detail,
+) -> Result<Picture, PictureError> {
     Ok(guarded(&Request { bytes, limits, detail, budget: None })?.0)
 }
 
@@ -25,7 +29,12 @@ pub fn decode(bytes: &[u8], limits: &PictureLimits, detail: Detail) -> Result<Pi
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_within(budget: &Budget, bytes: &[u8], limits: &PictureLimits, detail: Detail) -> Result<HeldPicture, PictureError> {
+pub fn decode_within(
+    budget: &Budget,
+    bytes: &[u8],
+    limits: &PictureLimits,
+    detail: Detail,
+) -> Result<HeldPicture, PictureError> {
     let (picture, share) = guarded(&Request { bytes, limits, detail, budget: Some(budget) })?;
     let mut share = share.unwrap_or_else(|| budget.take(0));
     share.shrink_to(picture.rgb.as_raw().len() as u64);
@@ -64,7 +73,11 @@ pub(super) struct Decoded {
 
 impl Request<'_> {
     /// Refuses what costs too much, and waits for memory for the rest.
-    pub(super) fn admit(&self, format: PictureFormat, cost: &Cost) -> Result<Option<Share>, PictureError> {
+    pub(super) fn admit(
+        &self,
+        format: PictureFormat,
+        cost: &Cost,
+    ) -> Result<Option<Share>, PictureError> {
         let Cost { size: (width, height), decoder, after } = *cost;
         let limits = self.limits;
         if width == 0 || height == 0 {
@@ -78,7 +91,11 @@ impl Request<'_> {
             return Err(PictureError::SideTooLong { width, height, limit: limits.max_side });
         }
         if decoder > limits.max_decoded_bytes {
-            return Err(PictureError::TooMuchMemory { width, height, limit: limits.max_decoded_bytes });
+            return Err(PictureError::TooMuchMemory {
+                width,
+                height,
+                limit: limits.max_decoded_bytes,
+            });
         }
         Ok(self.budget.map(|budget| budget.take(decoder.saturating_add(after))))
     }
@@ -97,7 +114,9 @@ fn guarded(request: &Request) -> Result<(Picture, Option<Share>), PictureError> 
     let decoded = catch_unwind(AssertUnwindSafe(|| match format {
         PictureFormat::Jpeg => jpeg::decode(request).map(upright),
         #[cfg(feature = "heif")]
-        PictureFormat::Heic | PictureFormat::Avif => super::heif::decode(request, format).map(upright),
+        PictureFormat::Heic | PictureFormat::Avif => {
+            super::heif::decode(request, format).map(upright)
+        }
         _ => coded::decode(request, format).map(upright),
     }));
     decoded.unwrap_or(Err(PictureError::DecodePanic))
@@ -110,9 +129,22 @@ fn upright(decoded: Decoded) -> (Picture, Option<Share>) {
     image.apply_orientation(orientation);
     let turned = matches!(
         orientation,
-        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
     );
     let (width, height) = if turned { (height, width) } else { (width, height) };
     let metadata = exif.map(Metadata::read).unwrap_or_default();
-    (Picture { rgb: image.into_rgb8(), format, width, height, orientation: orientation.to_exif(), metadata }, share)
+    (
+        Picture {
+            rgb: image.into_rgb8(),
+            format,
+            width,
+            height,
+            orientation: orientation.to_exif(),
+            metadata,
+        },
+        share,
+    )
 }

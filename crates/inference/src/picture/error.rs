@@ -51,7 +51,9 @@ pub enum PictureError {
     },
 
     /// A side of the picture is longer than the limit.
-    #[error("the header says {width} x {height} pixels, with a side longer than the limit of {limit} pixels")]
+    #[error(
+        "the header says {width} x {height} pixels, with a side longer than the limit of {limit} pixels"
+    )]
     SideTooLong {
         /// Width in pixels, as stored.
         width: u32,
@@ -94,9 +96,9 @@ impl PictureError {
             PictureError::UnsupportedFormat { .. } => "unsupported_format",
             PictureError::CorruptPicture { .. } => "corrupt_picture",
             PictureError::TooManyBytes { .. } => "too_many_bytes",
-            PictureError::TooManyPixels { .. } | PictureError::SideTooLong { .. } | PictureError::TooMuchMemory { .. } => {
-                "too_many_pixels"
-            }
+            PictureError::TooManyPixels { .. }
+            | PictureError::SideTooLong { .. }
+            | PictureError::TooMuchMemory { .. } => "too_many_pixels",
             PictureError::DecodePanic => "decode_panic",
             PictureError::Thumbnail { .. } => "thumbnail_failed",
         }

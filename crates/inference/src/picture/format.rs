@@ -76,7 +76,9 @@ impl PictureFormat {
             Ok(ImageFormat::Gif) => Ok(PictureFormat::Gif),
             Ok(ImageFormat::Tiff) => Ok(PictureFormat::Tiff),
             // The larger kind, for files over 4 GiB, is used for small ones, too.
-            _ if [b"II+\0", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic)) => Ok(PictureFormat::Tiff),
+            _ if [b"II+\0", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic)) => {
+                Ok(PictureFormat::Tiff)
+            }
             // Two letters are a weak sign: a note that begins with "BMW" does, too.
             Ok(ImageFormat::Bmp) if looks_like_bmp(bytes) => Ok(PictureFormat::Bmp),
             _ => Err(PictureError::NotAPicture),
@@ -99,7 +101,8 @@ fn heif(bytes: &[u8]) -> Option<PictureFormat> {
 
 /// Formats that people do put in buckets and that deserve a better answer than "not a picture".
 fn known_but_not_decoded(bytes: &[u8]) -> Option<&'static str> {
-    let at = |start: usize, magic: &[u8]| bytes.get(start..).is_some_and(|rest| rest.starts_with(magic));
+    let at =
+        |start: usize, magic: &[u8]| bytes.get(start..).is_some_and(|rest| rest.starts_with(magic));
     let brands: [(&[u8], &str); 8] = [
         (b"ftypavif", "AVIF"),
         (b"ftypavis", "AVIF"),

@@ -14,7 +14,10 @@ const MOST_TILES: u64 = 4096;
 
 /// Decodes the main picture of the file.
 pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded, PictureError> {
-    let corrupt = |error: HeifError| PictureError::CorruptPicture { format, reason: error.to_string().replace('\n', ", ") };
+    let corrupt = |error: HeifError| PictureError::CorruptPicture {
+        format,
+        reason: error.to_string().replace('\n', ", "),
+    };
     let mut context = HeifContext::new().map_err(corrupt)?;
     let mut security = SecurityLimits::new();
     security.set_max_image_size_pixels(request.limits.max_pixels);
@@ -28,15 +31,22 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
     let handle = context.primary_image_handle().map_err(corrupt)?;
     let size = (handle.width(), handle.height());
     let pixels = u64::from(size.0) * u64::from(size.1);
-    let share = request.admit(format, &Cost { size, decoder: BYTES_PER_PIXEL.saturating_mul(pixels), after: 4 * pixels })?;
+    let share = request.admit(
+        format,
+        &Cost { size, decoder: BYTES_PER_PIXEL.saturating_mul(pixels), after: 4 * pixels },
+    )?;
     let chroma = if handle.has_alpha_channel() { RgbChroma::Rgba } else { RgbChroma::Rgb };
     let decoded = LibHeif::new().decode(&handle, ColorSpace::Rgb(chroma), None).map_err(corrupt)?;
     let planes = decoded.planes();
-    let wrong = || PictureError::CorruptPicture { format, reason: String::from("its decoder gave no pixels") };
+    let wrong = || PictureError::CorruptPicture {
+        format,
+        reason: String::from("its decoder gave no pixels"),
+    };
     let plane = planes.interleaved.ok_or_else(wrong)?;
     let row = plane.width as usize * if chroma == RgbChroma::Rgba { 4 } else { 3 };
     let rows = plane.data.chunks(plane.stride.max(1)).take(plane.height as usize);
-    let bytes: Vec<u8> = rows.flat_map(|line| line.get(..row).unwrap_or_default()).copied().collect();
+    let bytes: Vec<u8> =
+        rows.flat_map(|line| line.get(..row).unwrap_or_default()).copied().collect();
     let image = if chroma == RgbChroma::Rgba {
         RgbaImage::from_raw(plane.width, plane.height, bytes).map(DynamicImage::ImageRgba8)
     } else {
@@ -44,8 +54,11 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
     };
     let icc = handle.color_profile_raw().map(|profile| profile.data);
     let image = colour::to_srgb(image.ok_or_else(wrong)?, icc.as_deref());
-    let exif =
-        handle.all_metadata().into_iter().find(|block| block.item_type.0 == *b"Exif").and_then(|block| tiff_of(block.raw_data));
+    let exif = handle
+        .all_metadata()
+        .into_iter()
+        .find(|block| block.item_type.0 == *b"Exif")
+        .and_then(|block| tiff_of(block.raw_data));
     Ok(Decoded { image, format, size, orientation: Orientation::NoTransforms, exif, share })
 }
 

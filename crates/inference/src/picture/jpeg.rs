@@ -10,7 +10,8 @@ const MAX_SCANS: usize = 100;
 
 /// Decodes at the detail asked for.
 pub(super) fn decode(request: &Request) -> Result<Decoded, PictureError> {
-    let corrupt = |reason: String| PictureError::CorruptPicture { format: PictureFormat::Jpeg, reason };
+    let corrupt =
+        |reason: String| PictureError::CorruptPicture { format: PictureFormat::Jpeg, reason };
     let scans = Scans::of(request.bytes);
     if !scans.complete {
         return Err(corrupt(String::from("the file stops before the end of the image")));

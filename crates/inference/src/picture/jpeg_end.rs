@@ -30,7 +30,9 @@ impl Scans {
                 // Markers without a length: TEM, restarts, start of image.
                 0x01 | 0xd0..=0xd8 => {}
                 _ => {
-                    let Some(&[high, low]) = bytes.get(position..position + 2).and_then(|length| length.first_chunk()) else {
+                    let Some(&[high, low]) =
+                        bytes.get(position..position + 2).and_then(|length| length.first_chunk())
+                    else {
                         return Scans { count, complete: false };
                     };
                     let length = usize::from(u16::from_be_bytes([high, low]));
@@ -101,7 +103,10 @@ mod tests {
     #[test]
     fn scans_are_counted() {
         assert_eq!(Scans::of(&file(&[&START, &COMMENT, &END])), Scans { count: 0, complete: true });
-        assert_eq!(Scans::of(&file(&[&START, &SCAN, &COMMENT, &SCAN, &END, &SCAN])), Scans { count: 2, complete: true });
+        assert_eq!(
+            Scans::of(&file(&[&START, &SCAN, &COMMENT, &SCAN, &END, &SCAN])),
+            Scans { count: 2, complete: true }
+        );
     }
 
     #[test]

@@ -29,13 +29,16 @@ impl Metadata {
     pub(super) fn read(tiff: Vec<u8>) -> Metadata {
         let read = || {
             let exif = Reader::new().continue_on_error(true).read_raw(tiff);
-            exif.or_else(|error| error.distill_partial_result(|_| {})).ok().map(|exif| Metadata::of(&exif))
+            exif.or_else(|error| error.distill_partial_result(|_| {}))
+                .ok()
+                .map(|exif| Metadata::of(&exif))
         };
         catch_unwind(AssertUnwindSafe(read)).ok().flatten().unwrap_or_default()
     }
 
     fn of(exif: &Exif) -> Metadata {
-        let (taken_at, taken_offset_minutes) = taken(exif).map_or((None, None), |(at, offset)| (Some(at), offset));
+        let (taken_at, taken_offset_minutes) =
+            taken(exif).map_or((None, None), |(at, offset)| (Some(at), offset));
         Metadata { taken_at, taken_offset_minutes, camera: camera(exif), gps: gps(exif) }
     }
 }
@@ -46,9 +49,19 @@ fn taken(exif: &Exif) -> Option<(Timestamp, Option<i16>)> {
         // An offset that cannot be read is an offset that is not there.
         let _ = time.parse_offset(offset);
     }
-    let date = civil::Date::new(time.year.try_into().ok()?, time.month.try_into().ok()?, time.day.try_into().ok()?).ok()?;
-    let clock =
-        civil::Time::new(time.hour.try_into().ok()?, time.minute.try_into().ok()?, time.second.try_into().ok()?, 0).ok()?;
+    let date = civil::Date::new(
+        time.year.try_into().ok()?,
+        time.month.try_into().ok()?,
+        time.day.try_into().ok()?,
+    )
+    .ok()?;
+    let clock = civil::Time::new(
+        time.hour.try_into().ok()?,
+        time.minute.try_into().ok()?,
+        time.second.try_into().ok()?,
+        0,
+    )
+    .ok()?;
     let offset = Offset::from_seconds(i32::from(time.offset.unwrap_or(0)) * 60).ok()?;
     Some((offset.to_timestamp(date.to_datetime(clock)).ok()?, time.offset))
 }

@@ -25,9 +25,16 @@ impl Picture {
         let longest = u64::from(width.max(height)).max(1);
         let side = u64::from(max_side.max(1)).min(longest);
         // Not above the side it scales, so within u32; a thin picture keeps one pixel.
-        let scaled = |length: u32| ((u64::from(length) * side + longest / 2) / longest).max(1) as u32;
-        let small = resize(&self.rgb, self.shown(Area::whole(&self.rgb)), scaled(width), scaled(height), Filter::Bicubic)
-            .ok_or_else(|| failed(String::from("the picture has no pixels")))?;
+        let scaled =
+            |length: u32| ((u64::from(length) * side + longest / 2) / longest).max(1) as u32;
+        let small = resize(
+            &self.rgb,
+            self.shown(Area::whole(&self.rgb)),
+            scaled(width),
+            scaled(height),
+            Filter::Bicubic,
+        )
+        .ok_or_else(|| failed(String::from("the picture has no pixels")))?;
         let mut jpeg = Vec::new();
         JpegEncoder::new_with_quality(&mut jpeg, THUMBNAIL_QUALITY)
             .encode_image(&small)
@@ -39,13 +46,20 @@ impl Picture {
     /// differ between two pictures, the more alike they look; copies in another size or quality differ in a few. 0 for a
     /// picture without pixels.
     pub fn phash(&self) -> u64 {
-        let Some(small) =
-            resize(&self.rgb, self.shown(Area::whole(&self.rgb)), FINGERPRINT_SIDE, FINGERPRINT_SIDE, Filter::Bilinear)
-        else {
+        let Some(small) = resize(
+            &self.rgb,
+            self.shown(Area::whole(&self.rgb)),
+            FINGERPRINT_SIDE,
+            FINGERPRINT_SIDE,
+            Filter::Bilinear,
+        ) else {
             return 0;
         };
-        let hasher =
-            HasherConfig::with_bytes_type::<[u8; 8]>().hash_size(8, 8).hash_alg(HashAlg::Median).preproc_dct().to_hasher();
+        let hasher = HasherConfig::with_bytes_type::<[u8; 8]>()
+            .hash_size(8, 8)
+            .hash_alg(HashAlg::Median)
+            .preproc_dct()
+            .to_hasher();
         u64::from_be_bytes(hasher.hash_image(&small).into_inner())
     }
 }

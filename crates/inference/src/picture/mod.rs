@@ -90,6 +90,11 @@ pub struct PictureLimits {
 
 impl Default for PictureLimits {
     fn default() -> Self {
-        PictureLimits { max_bytes: 64 << 20, max_pixels: 100_000_000, max_side: 30_000, max_decoded_bytes: 512 << 20 }
+        PictureLimits {
+            max_bytes: 64 << 20,
+            max_pixels: 100_000_000,
+            max_side: 30_000,
+            max_decoded_bytes: 512 << 20,
+        }
     }
 }

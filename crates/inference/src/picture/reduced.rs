@@ -14,7 +14,12 @@ impl Picture {
     pub(crate) fn shown(&self, area: Area) -> Area {
         let across = shown_share(self.width, self.rgb.width());
         let down = shown_share(self.height, self.rgb.height());
-        Area { left: area.left * across, top: area.top * down, width: area.width * across, height: area.height * down }
+        Area {
+            left: area.left * across,
+            top: area.top * down,
+            width: area.width * across,
+            height: area.height * down,
+        }
     }
 }
 

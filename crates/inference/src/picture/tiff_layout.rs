@@ -9,6 +9,7 @@ use tiff::tags::Tag;
 pub(super) fn is_unsupported(bytes: &[u8]) -> bool {
     const SEPARATE: u32 = 2;
     let Ok(mut decoder) = Decoder::new(Cursor::new(bytes)) else { return false };
-    let separate = matches!(decoder.find_tag_unsigned::<u32>(Tag::PlanarConfiguration), Ok(Some(SEPARATE)));
+    let separate =
+        matches!(decoder.find_tag_unsigned::<u32>(Tag::PlanarConfiguration), Ok(Some(SEPARATE)));
     separate && decoder.get_chunk_type() == ChunkType::Tile
 }

@@ -17,14 +17,16 @@ pub(super) fn decode(request: &Request, scans: usize) -> Option<Result<Decoded, 
     let mut decompressor = Decompressor::new().ok()?;
     let header = decompressor.read_header(request.bytes).ok()?;
     let (exif, icc) = attached(request.bytes)?;
-    let factor = if header.is_lossless { ScalingFactor::ONE } else { reduction(&header, request.detail) };
+    let factor =
+        if header.is_lossless { ScalingFactor::ONE } else { reduction(&header, request.detail) };
     decompressor.set_scaling_factor(factor).ok()?;
 
     let inks = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
     let format = if inks { PixelFormat::CMYK } else { PixelFormat::RGB };
     let scaled = header.scaled(factor);
     let pixels_bytes = scaled.width.checked_mul(scaled.height)?.checked_mul(format.size())?;
-    let orientation = exif.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let orientation =
+        exif.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
     let turned = inks || orientation != Orientation::NoTransforms;
     let size = (u32::try_from(header.width).ok()?, u32::try_from(header.height).ok()?);
     let coefficients = if scans > 1 { coefficient_bytes(&header) } else { 0 };
@@ -49,7 +51,10 @@ pub(super) fn decode(request: &Request, scans: usize) -> Option<Result<Decoded, 
     let image = if inks {
         colour::of_inks(width, height, &pixels, icc.as_deref())?
     } else {
-        colour::to_srgb(DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, pixels)?), icc.as_deref())
+        colour::to_srgb(
+            DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, pixels)?),
+            icc.as_deref(),
+        )
     };
     Some(Ok(Decoded { image, format: PictureFormat::Jpeg, size, orientation, exif, share }))
 }
@@ -59,7 +64,10 @@ type Block = Option<Vec<u8>>;
 
 /// EXIF block and colour profile. `None`: the header cannot be read.
 fn attached(bytes: &[u8]) -> Option<(Block, Block)> {
-    let options = DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
+    let options = DecoderOptions::default()
+        .set_strict_mode(false)
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().ok()?;
     Some((decoder.exif().cloned(), decoder.icc_profile()))
@@ -69,7 +77,8 @@ fn attached(bytes: &[u8]) -> Option<(Block, Block)> {
 fn reduction(header: &DecompressHeader, detail: Detail) -> ScalingFactor {
     let Detail::ShortSide(side) = detail else { return ScalingFactor::ONE };
     let wanted = 2 * u64::from(side);
-    let fits = |factor: &ScalingFactor| factor.scale(header.width.min(header.height)) as u64 >= wanted;
+    let fits =
+        |factor: &ScalingFactor| factor.scale(header.width.min(header.height)) as u64 >= wanted;
     let sizes = [ScalingFactor::ONE_EIGHTH, ScalingFactor::ONE_QUARTER, ScalingFactor::ONE_HALF];
     sizes.into_iter().find(fits).unwrap_or(ScalingFactor::ONE)
 }

@@ -59,6 +59,8 @@ pub(crate) fn jpeg_with_exif(picture: &RgbImage, block: Vec<u8>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 95);
     encoder.set_exif_metadata(block).unwrap();
-    encoder.write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgb8).unwrap();
+    encoder
+        .write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgb8)
+        .unwrap();
     bytes
 }

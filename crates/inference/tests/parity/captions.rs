@@ -25,9 +25,14 @@ struct GoldenPicture {
 }
 
 fn golden() -> Vec<GoldenPicture> {
-    let golden: Golden = serde_json::from_slice(&fs::read(home().join("blip/golden/golden.json")).unwrap()).unwrap();
-    let lengths: BTreeSet<usize> = golden.pictures.iter().map(|picture| picture.ids.len()).collect();
-    assert!(golden.pictures.len() >= 6 && lengths.len() >= 4, "rows must end at different steps: {lengths:?}");
+    let golden: Golden =
+        serde_json::from_slice(&fs::read(home().join("blip/golden/golden.json")).unwrap()).unwrap();
+    let lengths: BTreeSet<usize> =
+        golden.pictures.iter().map(|picture| picture.ids.len()).collect();
+    assert!(
+        golden.pictures.len() >= 6 && lengths.len() >= 4,
+        "rows must end at different steps: {lengths:?}"
+    );
     golden.pictures
 }
 
@@ -38,7 +43,8 @@ fn model() -> Model {
 /// Pixels that the reference's processor made.
 fn golden_pixels(model: &Model, picture: &GoldenPicture) -> Pixels {
     let stem = picture.file.split('.').next().unwrap();
-    let levels = image::open(home().join("blip/golden").join(format!("{stem}.png"))).unwrap().to_rgb8();
+    let levels =
+        image::open(home().join("blip/golden").join(format!("{stem}.png"))).unwrap().to_rgb8();
     let (mean, std) = (model.manifest.image.mean, model.manifest.image.std);
     let channel = |channel: usize| {
         let value = move |level: &u8| (f32::from(*level) / 255.0 - mean[channel]) / std[channel];
@@ -61,7 +67,12 @@ fn every_token_equals_the_references() {
         for (caption, picture) in written.iter().zip(&golden) {
             assert_eq!(caption.ids, picture.ids, "{} in batches of {max_batch}", picture.file);
             assert_eq!(caption.text, picture.text.trim(), "{}", picture.file);
-            assert_eq!(caption.ended, picture.ids.len() < model.manifest.decoder.max_tokens, "{}", picture.file);
+            assert_eq!(
+                caption.ended,
+                picture.ids.len() < model.manifest.decoder.max_tokens,
+                "{}",
+                picture.file
+            );
         }
     }
 }
@@ -71,11 +82,15 @@ fn every_token_equals_the_references() {
 fn pictures_become_the_references_pixels() {
     let (captioner, model) = (load(4), model());
     for picture in golden() {
-        let ours = captioner.prepare(&open(&fs::read(home().join("pictures").join(&picture.file)).unwrap()));
+        let ours = captioner
+            .prepare(&open(&fs::read(home().join("pictures").join(&picture.file)).unwrap()));
         let theirs = golden_pixels(&model, &picture);
-        let apart = ours.data.iter().zip(&theirs.data).map(|(a, b)| (a - b).abs()).sum::<f32>() / ours.data.len() as f32;
+        let apart = ours.data.iter().zip(&theirs.data).map(|(a, b)| (a - b).abs()).sum::<f32>()
+            / ours.data.len() as f32;
         // Half a level, in normalised units; JPEG decoders differ by more than the resizing does.
-        let tolerance = if picture.file.ends_with(".jpg") { 2.0 } else { 0.5 } / 255.0 / model.manifest.image.std[0];
+        let tolerance = if picture.file.ends_with(".jpg") { 2.0 } else { 0.5 }
+            / 255.0
+            / model.manifest.image.std[0];
         assert!(apart <= tolerance, "{}: {apart}", picture.file);
     }
 }
@@ -93,8 +108,10 @@ fn mistakes_change_captions() {
             text = text.replacen(from, to, 1);
         }
         fs::write(folder.path().join("model.toml"), text).unwrap();
-        let changed = Model::find(&format!("{}/", folder.path().display()), Path::new("models")).unwrap();
-        let pixels: Vec<Pixels> = golden.iter().map(|picture| change(golden_pixels(&model, picture))).collect();
+        let changed =
+            Model::find(&format!("{}/", folder.path().display()), Path::new("models")).unwrap();
+        let pixels: Vec<Pixels> =
+            golden.iter().map(|picture| change(golden_pixels(&model, picture))).collect();
         let written = changed.load(&runtime(), 6, 0).unwrap().caption(&pixels, &language).unwrap();
         written.iter().zip(&golden).filter(|(caption, picture)| caption.ids != picture.ids).count()
     };

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use inference::{Detail, Embedding, ImageTower, Model, ModelFile, Picture, PictureLimits, Pixels, Precision, decode, import};
+use inference::{
+    Detail, Embedding, ImageTower, Model, ModelFile, Picture, PictureLimits, Pixels, Precision,
+    decode, import,
+};
 use serde::Deserialize;
 
 /// Families with an image tower: all.
@@ -78,14 +81,20 @@ pub(crate) fn changed(family: &'static str, replacements: &[(&str, &str)]) -> Fi
 }
 
 /// The model as imported in this precision, with its manifest changed.
-pub(crate) fn with(family: &'static str, precision: Precision, change: impl FnOnce(String) -> String) -> Fixture {
+pub(crate) fn with(
+    family: &'static str,
+    precision: Precision,
+    change: impl FnOnce(String) -> String,
+) -> Fixture {
     let folder = copy(family);
     let text = import::folder_as(folder.path(), precision).unwrap();
     fs::write(folder.path().join("model.toml"), change(text)).unwrap();
     let model = Model::find(&format!("{}/", folder.path().display()), Path::new("models")).unwrap();
     let golden = fs::read(home().join(family).join("golden/golden.json")).unwrap();
     let golden: Golden = serde_json::from_slice(&golden).unwrap();
-    assert!(golden.pictures.len() >= 6 && (golden.texts.len() >= 11 || model.manifest.text.is_none()));
+    assert!(
+        golden.pictures.len() >= 6 && (golden.texts.len() >= 11 || model.manifest.text.is_none())
+    );
     Fixture { folder, model, golden, family }
 }
 
@@ -145,7 +154,8 @@ impl Fixture {
         let stem = golden.file.split('.').next().unwrap();
         let folder = home().join(self.family).join("golden");
         let whole = image::open(folder.join(format!("{stem}.png"))).unwrap().to_rgb8();
-        let fraction = image::open(folder.join(format!("{stem}.fraction.png"))).map(|fraction| fraction.to_rgb8());
+        let fraction = image::open(folder.join(format!("{stem}.fraction.png")))
+            .map(|fraction| fraction.to_rgb8());
         let fraction = fraction.unwrap_or_else(|_| RgbImage::new(whole.width(), whole.height()));
         let level = |(whole, part): (&u8, &u8)| f32::from(*whole) + f32::from(*part) / 256.0;
         let levels: Vec<f32> = whole.as_raw().iter().zip(fraction.as_raw()).map(level).collect();
@@ -157,7 +167,9 @@ impl Fixture {
         let levels = self.levels(golden);
         let plane = levels.len() / 3;
         let ImageTower { mean, std, .. } = self.tower();
-        let normalise = |(index, level): (usize, &f32)| (level / 255.0 - mean[index / plane]) / std[index / plane];
+        let normalise = |(index, level): (usize, &f32)| {
+            (level / 255.0 - mean[index / plane]) / std[index / plane]
+        };
         Pixels { data: levels.iter().enumerate().map(normalise).collect() }
     }
 
@@ -165,7 +177,9 @@ impl Fixture {
     pub(crate) fn our_levels(&self, pixels: &Pixels) -> Vec<f32> {
         let plane = pixels.data.len() / 3;
         let ImageTower { mean, std, .. } = self.tower();
-        let level = |(index, value): (usize, &f32)| (value * std[index / plane] + mean[index / plane]) * 255.0;
+        let level = |(index, value): (usize, &f32)| {
+            (value * std[index / plane] + mean[index / plane]) * 255.0
+        };
         pixels.data.iter().enumerate().map(level).collect()
     }
 
@@ -173,6 +187,11 @@ impl Fixture {
     pub(crate) fn listed(path: &str, content: &[u8]) -> ModelFile {
         use sha2::Digest;
         let sha256 = hex::encode(sha2::Sha256::digest(content));
-        ModelFile { path: path.into(), role: inference::FileRole::Golden, bytes: content.len() as u64, sha256 }
+        ModelFile {
+            path: path.into(),
+            role: inference::FileRole::Golden,
+            bytes: content.len() as u64,
+            sha256,
+        }
     }
 }

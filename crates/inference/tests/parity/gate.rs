@@ -12,9 +12,20 @@ use crate::runtime::runtime;
 fn pictures(count: u32) -> impl Iterator<Item = Picture> {
     (0..count).map(|seed| {
         let (width, height) = (40 + seed % 23, 35 + seed % 31);
-        let value = |x: u32, y: u32, c: u32| ((x * (seed % 13 + 1) + y * (seed % 7 + 2) * (c + 1) + seed * 37) % 256) as u8;
-        let rgb = RgbImage::from_fn(width, height, |x, y| Rgb([value(x, y, 0), value(x, y, 1), value(x, y, 2)]));
-        Picture { rgb, format: PictureFormat::Png, width, height, orientation: 1, metadata: Metadata::default() }
+        let value = |x: u32, y: u32, c: u32| {
+            ((x * (seed % 13 + 1) + y * (seed % 7 + 2) * (c + 1) + seed * 37) % 256) as u8
+        };
+        let rgb = RgbImage::from_fn(width, height, |x, y| {
+            Rgb([value(x, y, 0), value(x, y, 1), value(x, y, 2)])
+        });
+        Picture {
+            rgb,
+            format: PictureFormat::Png,
+            width,
+            height,
+            orientation: 1,
+            metadata: Metadata::default(),
+        }
     })
 }
 
@@ -24,7 +35,11 @@ fn a_near_model_passes_and_its_record_is_bound_to_both_manifests() {
     assert_eq!(reference.model.manifest.space, candidate.model.manifest.space);
     let error = gate::passed(&candidate.model).unwrap_err();
     assert!(matches!(error, ModelError::Gate { .. }) && error.is_fatal(), "{error}");
-    assert!(error.to_string().contains("no gate.json") && error.to_string().contains("embedder models gate"), "{error}");
+    assert!(
+        error.to_string().contains("no gate.json")
+            && error.to_string().contains("embedder models gate"),
+        "{error}"
+    );
 
     let exact = reference.model.image_encoder(&runtime(), 16).unwrap();
     let rounded = candidate.model.image_encoder(&runtime(), 16).unwrap();
@@ -44,7 +59,9 @@ fn a_near_model_passes_and_its_record_is_bound_to_both_manifests() {
     fs::write(&file, gate::record(&reference.model, &candidate.model, &few).unwrap()).unwrap();
     assert!(gate::passed(&candidate.model).unwrap_err().to_string().contains("of 499 pictures"));
     fs::write(&file, "{}").unwrap();
-    assert!(gate::passed(&candidate.model).unwrap_err().to_string().contains("cannot be understood"));
+    assert!(
+        gate::passed(&candidate.model).unwrap_err().to_string().contains("cannot be understood")
+    );
     // A model in fp32 needs no comparison, and can be compared with nothing else than its own space.
     gate::passed(&reference.model).unwrap();
     assert!(gate::record(&imported("clip").model, &candidate.model, &report).is_err());

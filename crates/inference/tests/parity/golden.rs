@@ -12,7 +12,8 @@ use crate::runtime::runtime;
 /// The fixture with what its reference computed of one picture and one text, changed, in its manifest.
 fn with_golden(fixture: &Fixture, change: impl FnOnce(&mut Golden)) -> Model {
     let [picture, text] = [&fixture.golden.pictures[2], &fixture.golden.pictures[0]];
-    let (text_of, picture) = (&fixture.golden.texts[0], if picture.is_lossy() { text } else { picture });
+    let (text_of, picture) =
+        (&fixture.golden.texts[0], if picture.is_lossy() { text } else { picture });
     fs::write(fixture.folder.path().join("golden.png"), picture.bytes()).unwrap();
     let pad = i64::from(fixture.model.manifest.text.as_ref().unwrap().pad_id);
     let end = text_of.ids.iter().rposition(|id| *id != pad).unwrap() + 1;
@@ -49,7 +50,10 @@ fn a_model_that_agrees_with_its_reference_is_loaded_and_verified() {
         let model = with_golden(&fixture, |_| {});
         let report = verify(&model, &runtime()).unwrap();
         let compared: Vec<Compared> = report.checks.iter().map(|check| check.what).collect();
-        assert_eq!(compared, [Compared::Picture, Compared::TextIds, Compared::Text, Compared::Cosine]);
+        assert_eq!(
+            compared,
+            [Compared::Picture, Compared::TextIds, Compared::Text, Compared::Cosine]
+        );
         assert!(report.passed(), "{family}: {:?}", report.checks);
         model.image_encoder(&runtime(), 4).unwrap();
         model.text_encoder(&runtime()).unwrap();
@@ -75,11 +79,15 @@ fn a_model_that_disagrees_is_refused_when_it_is_loaded() {
     let error = model.text_encoder(&runtime()).err().unwrap();
     assert!(error.to_string().contains("token ids"), "{error}");
     let report = verify(&model, &runtime()).unwrap();
-    assert!(!report.passed() && report.checks.iter().filter(|check| !check.passed()).count() == 1, "{report:?}");
+    assert!(
+        !report.passed() && report.checks.iter().filter(|check| !check.passed()).count() == 1,
+        "{report:?}"
+    );
 
     let model = with_golden(&fixture, |golden| golden.text = String::from("a blue dog"));
     let report = verify(&model, &runtime()).unwrap();
-    let failed: Vec<Compared> = report.checks.iter().filter(|check| !check.passed()).map(|check| check.what).collect();
+    let failed: Vec<Compared> =
+        report.checks.iter().filter(|check| !check.passed()).map(|check| check.what).collect();
     assert!(failed.contains(&Compared::TextIds) && failed.contains(&Compared::Text), "{report:?}");
 }
 
@@ -92,7 +100,9 @@ fn vectors_that_are_not_of_unit_length_are_noticed() {
     assert!(unit(&long).cosine(&unit(&vector)) > 0.99999);
     assert!(agreement(&vector, &vector) > 0.99999);
     assert!(agreement(&long, &vector) < 0.9 && agreement(&vector, &long) < 0.9);
-    let model = with_golden(&fixture, |golden| golden.picture_vector.iter_mut().for_each(|value| *value *= 12.0));
+    let model = with_golden(&fixture, |golden| {
+        golden.picture_vector.iter_mut().for_each(|value| *value *= 12.0)
+    });
     assert!(matches!(model.image_encoder(&runtime(), 1).err(), Some(ModelError::Golden { .. })));
 }
 
@@ -101,8 +111,12 @@ fn a_damaged_golden_picture_is_a_damaged_file() {
     let fixture = imported("clip");
     let model = with_golden(&fixture, |_| {});
     fs::write(fixture.folder.path().join("golden.png"), b"no picture").unwrap();
-    let error = Model::find(&format!("{}/", fixture.folder.path().display()), Path::new("models")).unwrap_err();
-    assert!(matches!(error, ModelError::File { .. }) && error.to_string().contains("golden.png"), "{error}");
+    let error = Model::find(&format!("{}/", fixture.folder.path().display()), Path::new("models"))
+        .unwrap_err();
+    assert!(
+        matches!(error, ModelError::File { .. }) && error.to_string().contains("golden.png"),
+        "{error}"
+    );
     let error = model.image_encoder(&runtime(), 1).err().unwrap();
     assert!(error.to_string().contains("is no usable picture"), "{error}");
 }

@@ -13,9 +13,16 @@ fn every_layout_gives_a_manifest_that_says_what_was_assumed() {
         let text = import::folder(folder.path()).unwrap();
         let manifest = Manifest::parse(&text).unwrap();
         assert_eq!((manifest.id.as_str(), manifest.precision), (family, Precision::Fp32));
-        assert_eq!((manifest.space.as_str(), manifest.licence.as_str()), (manifest.id.as_str(), "unknown"));
-        let comments = text.lines().filter(|line| line.starts_with('#')).collect::<Vec<_>>().join(" ");
-        assert!(comments.contains("after the pattern of") && comments.contains("`licence`"), "{comments}");
+        assert_eq!(
+            (manifest.space.as_str(), manifest.licence.as_str()),
+            (manifest.id.as_str(), "unknown")
+        );
+        let comments =
+            text.lines().filter(|line| line.starts_with('#')).collect::<Vec<_>>().join(" ");
+        assert!(
+            comments.contains("after the pattern of") && comments.contains("`licence`"),
+            "{comments}"
+        );
         assert!(!comments.contains("check it"), "{comments}");
     }
 }
@@ -32,7 +39,10 @@ fn what_differs_between_models_is_read_from_the_folder() {
     let siglip = imported("siglip2").model.manifest.text.unwrap();
     assert_eq!((siglip.max_len, siglip.pad_to, siglip.pad_id, siglip.lowercase), (64, 64, 0, true));
     let dinov3 = imported("dinov3").model.manifest;
-    assert_eq!((dinov3.dim, dinov3.image.unwrap().order, dinov3.text.is_none()), (24, Order::RescaleThenResize, true));
+    assert_eq!(
+        (dinov3.dim, dinov3.image.unwrap().order, dinov3.text.is_none()),
+        (24, Order::RescaleThenResize, true)
+    );
     let immich = imported("immich").model.manifest;
     assert_eq!((immich.image.unwrap().output_index, immich.text.unwrap().pad_to), (Some(0), 77));
 }
@@ -49,7 +59,11 @@ fn the_configuration_of_the_folder_wins_over_the_pattern() {
     let image = manifest.image.unwrap();
     assert_eq!((image.resize, image.std), (ResizeMode::Squash, [0.25; 3]));
     assert!(manifest.text.unwrap().canonicalize && text.contains("sigmoid"), "{text}");
-    fs::write(folder.path().join("visual/preprocess_cfg.json"), picture.replace("squash", "longest")).unwrap();
+    fs::write(
+        folder.path().join("visual/preprocess_cfg.json"),
+        picture.replace("squash", "longest"),
+    )
+    .unwrap();
     assert!(import::folder(folder.path()).unwrap_err().to_string().contains("`longest`"));
 }
 
@@ -60,7 +74,12 @@ fn what_was_not_found_stands_in_the_comments() {
     fs::remove_file(folder.path().join("preprocessor_config.json")).unwrap();
     fs::write(folder.path().join("config.json"), r#"{"model_type": "siglip"}"#).unwrap();
     let text = import::folder(folder.path()).unwrap();
-    for missing in ["`pad_id` is 0, check it", "everything in [image]", "`dim` is 768, check it", "`max_len` is 64, check it"] {
+    for missing in [
+        "`pad_id` is 0, check it",
+        "everything in [image]",
+        "`dim` is 768, check it",
+        "`max_len` is 64, check it",
+    ] {
         assert!(text.contains(missing), "{missing}: {text}");
     }
     fs::remove_file(folder.path().join("onnx/text_model.onnx")).unwrap();

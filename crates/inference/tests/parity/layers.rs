@@ -16,15 +16,21 @@ fn preprocess_pixels_are_those_of_the_processor() {
         let fixture = imported(family);
         let encoder = fixture.model.image_encoder(&runtime(), 1).unwrap();
         for golden in &fixture.golden.pictures {
-            let (ours, theirs) = (fixture.our_levels(&encoder.prepare(&golden.picture())), fixture.levels(golden));
+            let (ours, theirs) =
+                (fixture.our_levels(&encoder.prepare(&golden.picture())), fixture.levels(golden));
             assert_eq!(ours.len(), theirs.len(), "{family} {}", golden.file);
-            let apart: Vec<f32> = ours.iter().zip(&theirs).map(|(ours, theirs)| (ours - theirs).abs()).collect();
+            let apart: Vec<f32> =
+                ours.iter().zip(&theirs).map(|(ours, theirs)| (ours - theirs).abs()).collect();
             let most = apart.iter().copied().fold(0.0, f32::max);
             let mean = apart.iter().sum::<f32>() / apart.len() as f32;
             println!("{family} {}: mean {mean:.3}, most {most:.3} of 255", golden.file);
             let limit = if golden.is_lossy() { LOSSY } else { LOSSLESS };
             // The reference is stored in steps of 1/256, and levels come back through f32.
-            assert!(most <= limit + 0.01 && mean <= MEAN, "{family} {}: mean {mean}, most {most}", golden.file);
+            assert!(
+                most <= limit + 0.01 && mean <= MEAN,
+                "{family} {}: mean {mean}, most {most}",
+                golden.file
+            );
         }
     }
 }
@@ -35,7 +41,12 @@ fn tokenise_ids_are_those_of_the_tokenizer() {
         let fixture = imported(family);
         let encoder = fixture.model.text_encoder(&runtime()).unwrap();
         for golden in &fixture.golden.texts {
-            assert_eq!(encoder.token_ids(&golden.text).unwrap(), golden.ids, "{family} {:?}", golden.text);
+            assert_eq!(
+                encoder.token_ids(&golden.text).unwrap(),
+                golden.ids,
+                "{family} {:?}",
+                golden.text
+            );
         }
     }
 }
@@ -59,7 +70,12 @@ fn infer_text_vectors_are_those_of_pytorch() {
         let encoder = fixture.model.text_encoder(&runtime()).unwrap();
         for golden in &fixture.golden.texts {
             // Tokens are another layer: a vector from other ids would say nothing about this one.
-            assert_eq!(encoder.token_ids(&golden.text).unwrap(), golden.ids, "{family} {:?}", golden.text);
+            assert_eq!(
+                encoder.token_ids(&golden.text).unwrap(),
+                golden.ids,
+                "{family} {:?}",
+                golden.text
+            );
             let ours = encoder.encode(std::slice::from_ref(&golden.text)).unwrap().remove(0);
             assert_near(family, &golden.text, ours.as_slice(), &golden.vector);
         }

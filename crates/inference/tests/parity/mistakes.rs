@@ -58,7 +58,8 @@ fn a_missing_mask_is_noticed() {
             ("[[text.extra_inputs]]", mask),
         ],
     );
-    let short: Vec<bool> = fixture.golden.texts.iter().map(|golden| golden.ids.len() < 52).collect();
+    let short: Vec<bool> =
+        fixture.golden.texts.iter().map(|golden| golden.ids.len() < 52).collect();
     let cosines = text_cosines(&fixture);
     println!("{cosines:?}");
     assert!(short.iter().filter(|short| **short).count() >= 9);
@@ -71,7 +72,8 @@ fn a_missing_mask_is_noticed() {
 fn text_that_is_not_made_lower_case_is_noticed() {
     let fixture = changed("siglip2", &[("lowercase = true", "lowercase = false")]);
     let encoder = fixture.model.text_encoder(&runtime()).unwrap();
-    let golden = fixture.golden.texts.iter().find(|golden| golden.text.starts_with("UPPER")).unwrap();
+    let golden =
+        fixture.golden.texts.iter().find(|golden| golden.text.starts_with("UPPER")).unwrap();
     assert_ne!(encoder.token_ids(&golden.text).unwrap(), golden.ids);
 }
 
@@ -106,10 +108,13 @@ fn resizing_without_antialiasing_is_noticed() {
 fn an_ignored_orientation_is_noticed() {
     for family in FAMILIES {
         let fixture = imported(family);
-        let golden = fixture.golden.pictures.iter().find(|golden| golden.file == "turned.jpg").unwrap();
+        let golden =
+            fixture.golden.pictures.iter().find(|golden| golden.file == "turned.jpg").unwrap();
         let lying = open(&without_exif(&golden.bytes()));
         assert_eq!((lying.width, lying.height), (golden.height, golden.width));
-        let cosines = picture_cosines(&fixture, |picture| if picture.orientation == 6 { lying.clone() } else { picture });
+        let cosines = picture_cosines(&fixture, |picture| {
+            if picture.orientation == 6 { lying.clone() } else { picture }
+        });
         let turned: Vec<_> = cosines.into_iter().filter(|(file, _)| file == "turned.jpg").collect();
         assert_all_below(family, &turned);
     }

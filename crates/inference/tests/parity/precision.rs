@@ -25,7 +25,11 @@ fn a_model_in_int8_is_near() {
     assert_eq!(fixture.model.manifest.precision, Precision::Int8);
     let encoder = fixture.model.image_encoder(&runtime(), 4).unwrap();
     for golden in &fixture.golden.pictures {
-        let cosine = encoder.encode(&[fixture.golden_pixels(golden)]).unwrap().remove(0).cosine(&unit(&golden.vector));
+        let cosine = encoder
+            .encode(&[fixture.golden_pixels(golden)])
+            .unwrap()
+            .remove(0)
+            .cosine(&unit(&golden.vector));
         println!("{}: {cosine:.5}", golden.file);
         assert!(cosine >= 0.995, "{}: {cosine}", golden.file);
     }
@@ -35,7 +39,8 @@ fn a_model_in_int8_is_near() {
 #[test]
 fn in_int8_the_rest_of_the_batch_shifts_a_vector_only_a_little() {
     let fixture = with("dinov3", Precision::Int8, |text| text);
-    let pixels: Vec<_> = fixture.golden.pictures.iter().map(|golden| fixture.golden_pixels(golden)).collect();
+    let pixels: Vec<_> =
+        fixture.golden.pictures.iter().map(|golden| fixture.golden_pixels(golden)).collect();
     let encoder = fixture.model.image_encoder(&runtime(), 8).unwrap();
     let together = encoder.encode(&pixels).unwrap();
     for ((one, vector), golden) in pixels.iter().zip(&together).zip(&fixture.golden.pictures) {

@@ -123,9 +123,13 @@ fn closing(text: &str, quote: char) -> Option<usize> {
 }
 
 fn blank_word(word: &str) -> String {
-    let core = word.trim_matches(|c: char| matches!(c, '(' | ')' | '[' | ']' | ',' | ';' | ':' | '.' | '!' | '?'));
+    let core = word.trim_matches(|c: char| {
+        matches!(c, '(' | ')' | '[' | ']' | ',' | ';' | ':' | '.' | '!' | '?')
+    });
     let digits = core.bytes().filter(u8::is_ascii_digit).count();
-    let hex = core.len() >= 8 && core.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') && (1..core.len()).contains(&digits);
+    let hex = core.len() >= 8
+        && core.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+        && (1..core.len()).contains(&digits);
     if !core.is_empty() && (hex || core.contains('/')) {
         return word.replace(core, "…");
     }
@@ -147,9 +151,15 @@ mod tests {
     #[test]
     fn names_and_numbers_are_blanked_words_are_not() {
         for (text, expected) in [
-            ("the picture has 40000 × 40000 pixels, more than 100000000", "the picture has # × # pixels, more than #"),
+            (
+                "the picture has 40000 × 40000 pixels, more than 100000000",
+                "the picture has # × # pixels, more than #",
+            ),
             ("GET pictures/a/b.jpg: the store answered 503", "GET …: the store answered #"),
-            ("no object 'my cat's photo 7.jpg' in \"b\", couldn't read", "no object … in …, couldn't read"),
+            (
+                "no object 'my cat's photo 7.jpg' in \"b\", couldn't read",
+                "no object … in …, couldn't read",
+            ),
             ("content 0123456789abcdef (9f86d081-884c-7d65)", "content … (…)"),
             ("it isn't and wasn't", "it isn't and wasn't"),
             ("deadline, facade, defaced", "deadline, facade, defaced"),

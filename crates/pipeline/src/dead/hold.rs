@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
+};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Connection, ErrorKind};
@@ -45,20 +47,28 @@ impl Held {
     /// The broker drops acks that it has not worked on when the channel closes (seen on 3.10), so even `true` is no proof:
     /// whoever must be sure looks again.
     pub(super) async fn settle(&self) -> bool {
-        matches!(tokio::time::timeout(ACK_TIMEOUT, self.acker.ack(BasicAckOptions::default())).await, Ok(Ok(true)))
+        matches!(
+            tokio::time::timeout(ACK_TIMEOUT, self.acker.ack(BasicAckOptions::default())).await,
+            Ok(Ok(true))
+        )
     }
 }
 
 impl Hold {
     /// Takes all letters that lie in the queue now, [`MOST`] at most.
-    pub(super) async fn take(settings: &AmqpSettings, stage: &StageName) -> Result<Self, BrokerError> {
+    pub(super) async fn take(
+        settings: &AmqpSettings,
+        stage: &StageName,
+    ) -> Result<Self, BrokerError> {
         let topology = Topology::new(&settings.namespace);
         let connection = connection::connect(settings, "dead letters").await?;
         let queue = topology.dead_queue(stage);
         lock(&connection, &queue).await?;
         let opening = async {
             if settings.topology == TopologyMode::Declare {
-                topology.ensure(&connection, settings.topology, std::slice::from_ref(stage)).await?;
+                topology
+                    .ensure(&connection, settings.topology, std::slice::from_ref(stage))
+                    .await?;
             }
             let total = depth(&connection, &queue).await?.unwrap_or(0) as usize;
             Ok((total, connection.create_channel().await.map_err(BrokerError::lost)?))
@@ -78,15 +88,26 @@ impl Hold {
         let (channel, queue) = (&self.channel, self.queue.as_str());
         let prefetch = u16::try_from(wanted).unwrap_or(u16::MAX);
         let consuming = async {
-            channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(BrokerError::lost)?;
-            let consuming = channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
+            channel
+                .basic_qos(prefetch, BasicQosOptions::default())
+                .await
+                .map_err(BrokerError::lost)?;
+            let consuming = channel.basic_consume(
+                queue.into(),
+                "".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            );
             consuming.await.map_err(|error| BrokerError::topology("queue", queue, error))
         };
         let mut consumer = connection::in_time(consuming).await?;
         while self.held.len() < wanted {
-            let Ok(Some(message)) = tokio::time::timeout(IDLE, consumer.next()).await else { break };
+            let Ok(Some(message)) = tokio::time::timeout(IDLE, consumer.next()).await else {
+                break;
+            };
             let message = message.map_err(BrokerError::lost)?;
-            self.held.push(Held { letter: DeadLetter::read(stage, &message), acker: message.acker });
+            self.held
+                .push(Held { letter: DeadLetter::read(stage, &message), acker: message.acker });
         }
         let cancelling = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         connection::in_time(async { cancelling.await.map_err(BrokerError::lost) }).await
@@ -113,7 +134,10 @@ impl Hold {
             Ok::<(), BrokerError>(())
         };
         if !matches!(tokio::time::timeout(RETURN_LIMIT, returning).await, Ok(Ok(()))) {
-            tracing::debug!(queue = self.queue, "the broker does not count all letters that were handed back");
+            tracing::debug!(
+                queue = self.queue,
+                "the broker does not count all letters that were handed back"
+            );
         }
         connection::close(self.connection).await;
         (self.held, self.unseen)
@@ -126,18 +150,32 @@ async fn lock(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
     let name = format!("{queue}.reader");
     let begun = Instant::now();
     loop {
-        let channel = connection::in_time(async { connection.create_channel().await.map_err(BrokerError::lost) }).await?;
-        let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+        let channel = connection::in_time(async {
+            connection.create_channel().await.map_err(BrokerError::lost)
+        })
+        .await?;
+        let options =
+            QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
         let declaring = async {
-            Ok(channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await.map_err(|error| refusal(&error)))
+            Ok(channel
+                .queue_declare(name.as_str().into(), options, FieldTable::default())
+                .await
+                .map_err(|error| refusal(&error)))
         };
         match connection::in_time(declaring).await? {
             Ok(_) => return Ok(()),
-            Err(Some(AMQPSoftError::RESOURCELOCKED)) if begun.elapsed() < WAIT => tokio::time::sleep(ASK_AGAIN).await,
-            Err(Some(AMQPSoftError::RESOURCELOCKED)) => return Err(BrokerError::Busy(queue.to_owned())),
+            Err(Some(AMQPSoftError::RESOURCELOCKED)) if begun.elapsed() < WAIT => {
+                tokio::time::sleep(ASK_AGAIN).await
+            }
+            Err(Some(AMQPSoftError::RESOURCELOCKED)) => {
+                return Err(BrokerError::Busy(queue.to_owned()));
+            }
             // Whoever may not make queues still may look.
             Err(Some(AMQPSoftError::ACCESSREFUSED)) => {
-                tracing::debug!(name, "the broker's user may not make this queue: two looks at once see half each");
+                tracing::debug!(
+                    name,
+                    "the broker's user may not make this queue: two looks at once see half each"
+                );
                 return Ok(());
             }
             Err(_) => return Err(BrokerError::Lost("while the dead letters were locked".into())),

@@ -64,17 +64,29 @@ impl DeadLetter {
         let time = |name: &str| header(name).and_then(|value| value.parse::<Timestamp>().ok());
         let broker = Burial::by_broker(&headers);
         let (class, reason) = match (&broker, header("bl-error-class")) {
-            (Some(burial), before) => (burial.class.clone(), burial.reason(before.zip(header("bl-error")))),
+            (Some(burial), before) => {
+                (burial.class.clone(), burial.reason(before.zip(header("bl-error"))))
+            }
             (None, Some(class)) => (class, header("bl-error").unwrap_or_default()),
-            (None, None) => ("unknown".to_owned(), "nobody noted a reason: another program put it here".to_owned()),
+            (None, None) => (
+                "unknown".to_owned(),
+                "nobody noted a reason: another program put it here".to_owned(),
+            ),
         };
         let buried = broker.as_ref().and_then(|burial| burial.at);
-        let id = message.properties.message_id().as_ref().map(|id| id.to_string()).filter(|id| !id.is_empty());
+        let id = message
+            .properties
+            .message_id()
+            .as_ref()
+            .map(|id| id.to_string())
+            .filter(|id| !id.is_empty());
         let object = Job::decode(&message.data).ok().map(|job| job.object);
         Self {
             message_id: id.unwrap_or_else(|| blake3::hash(&message.data).to_hex()[..32].to_owned()),
             stage: stage.clone(),
-            image_id: object.as_ref().map(|object| ImageId::of(&object.bucket, &object.key, &object.etag).to_string()),
+            image_id: object
+                .as_ref()
+                .map(|object| ImageId::of(&object.bucket, &object.key, &object.etag).to_string()),
             object,
             class,
             reason,
@@ -109,7 +121,9 @@ impl DeadLetter {
     pub(super) fn revived(&self, topology: &Topology, replay_id: &str) -> Outgoing {
         let mut headers = FieldTable::default();
         for (name, value) in self.headers.inner() {
-            if name.as_str().starts_with("bl-") || matches!(name.as_str(), "traceparent" | "tracestate") {
+            if name.as_str().starts_with("bl-")
+                || matches!(name.as_str(), "traceparent" | "tracestate")
+            {
                 headers.insert(name.clone(), value.clone());
             }
         }
@@ -156,7 +170,10 @@ impl Burial {
     fn by_broker(headers: &FieldTable) -> Option<Self> {
         let deaths = headers.inner().get("x-death")?.as_array()?;
         let newest = deaths.as_slice().first()?.as_field_table()?.inner();
-        let at = newest.get("time").and_then(AMQPValue::as_timestamp).and_then(|at| i64::try_from(at).ok());
+        let at = newest
+            .get("time")
+            .and_then(AMQPValue::as_timestamp)
+            .and_then(|at| i64::try_from(at).ok());
         Some(Self {
             class: newest.get("reason").and_then(text).unwrap_or_else(|| "unknown".to_owned()),
             queue: newest.get("queue").and_then(text).unwrap_or_default(),
@@ -166,14 +183,18 @@ impl Burial {
 
     fn reason(&self, before: Option<(String, String)>) -> String {
         let what = match self.class.as_str() {
-            "delivery_limit" => "worker after worker crashed or lost its connection while it held this job",
+            "delivery_limit" => {
+                "worker after worker crashed or lost its connection while it held this job"
+            }
             "rejected" => "a consumer that is none of ours rejected it",
             "expired" => "it waited longer than the queue allows",
             "maxlen" => "the queue was full",
             _ => "the broker parked it",
         };
         let before = before.filter(|(class, _)| *class != self.class);
-        let before = before.map(|(class, reason)| format!("; before that {class}: {reason}")).unwrap_or_default();
+        let before = before
+            .map(|(class, reason)| format!("; before that {class}: {reason}"))
+            .unwrap_or_default();
         format!("{what} (parked by the broker, from queue {}){before}", self.queue)
     }
 }
@@ -185,7 +206,10 @@ fn fingerprint(message: &lapin::message::Delivery, headers: &FieldTable) -> u128
         hasher.update(bytes);
     };
     part(&message.data);
-    part(format!("{:?} {:?}", message.properties.message_id(), message.properties.timestamp()).as_bytes());
+    part(
+        format!("{:?} {:?}", message.properties.message_id(), message.properties.timestamp())
+            .as_bytes(),
+    );
     for (name, value) in headers.inner() {
         // Grows with every look.
         if !matches!(name.as_str(), "x-delivery-count" | "x-acquired-count") {

@@ -48,7 +48,9 @@ pub enum DeadError {
     #[error(transparent)]
     Bucket(#[from] crate::bucket::BucketError),
     /// The store says 404 and may mean the whole bucket.
-    #[error("the bucket '{0}' cannot be listed, so its 404 for single objects are not believed: check bucket.name and access")]
+    #[error(
+        "the bucket '{0}' cannot be listed, so its 404 for single objects are not believed: check bucket.name and access"
+    )]
     Unbelievable(String),
 }
 

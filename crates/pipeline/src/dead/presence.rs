@@ -60,9 +60,12 @@ pub async fn presence(bucket: &Bucket, letter: &DeadLetter) -> Result<Presence, 
 /// # Errors
 /// As for [`presence`].
 pub async fn survey(bucket: &Bucket, letters: &[&DeadLetter]) -> Result<Survey, DeadError> {
-    let (mut survey, mut waiting, mut asking) = (Survey::default(), letters.iter(), FuturesUnordered::new());
+    let (mut survey, mut waiting, mut asking) =
+        (Survey::default(), letters.iter(), FuturesUnordered::new());
     loop {
-        asking.extend(waiting.by_ref().take(AT_ONCE - asking.len()).map(|letter| ask(bucket, letter)));
+        asking.extend(
+            waiting.by_ref().take(AT_ONCE - asking.len()).map(|letter| ask(bucket, letter)),
+        );
         let Some(found) = asking.next().await else { break };
         *match found? {
             Presence::Present => &mut survey.present,
@@ -90,5 +93,9 @@ async fn ask(bucket: &Bucket, letter: &DeadLetter) -> Result<Presence, DeadError
 }
 
 async fn believe(bucket: &Bucket) -> Result<(), DeadError> {
-    if bucket.answers().await { Ok(()) } else { Err(DeadError::Unbelievable(bucket.name().to_owned())) }
+    if bucket.answers().await {
+        Ok(())
+    } else {
+        Err(DeadError::Unbelievable(bucket.name().to_owned()))
+    }
 }

@@ -122,16 +122,27 @@ async fn walk(
     selection: &Selection,
     pace: &Pace,
 ) -> Result<Walked, DeadError> {
-    let mut walked =
-        Walked { id: uuid::Uuid::new_v4().simple().to_string(), progress: Progress::default(), cancelled: false, unseen: 0 };
-    let Some(mut hold) = unless_cancelled(pace, Hold::take(settings, stage)).await.transpose()? else {
+    let mut walked = Walked {
+        id: uuid::Uuid::new_v4().simple().to_string(),
+        progress: Progress::default(),
+        cancelled: false,
+        unseen: 0,
+    };
+    let Some(mut hold) = unless_cancelled(pace, Hold::take(settings, stage)).await.transpose()?
+    else {
         walked.cancelled = true;
         return Ok(walked);
     };
     walked.unseen = hold.unseen();
     let topology = Topology::new(&settings.namespace);
     let bulk = publisher.map(|_| topology.bulk_queue(stage));
-    let mut walk = Walk { topology: &topology, publisher, replay_id: &walked.id, pace, ledger: Ledger::new(&hold, selection) };
+    let mut walk = Walk {
+        topology: &topology,
+        publisher,
+        replay_id: &walked.id,
+        pace,
+        ledger: Ledger::new(&hold, selection),
+    };
     let mut brakes = Brakes::new(pace, bulk);
     walk.report();
     let mut in_vain = 0;
@@ -169,7 +180,11 @@ async fn unless_cancelled<T>(pace: &Pace, work: impl Future<Output = T>) -> Opti
     }
 }
 
-async fn take_again(settings: &AmqpSettings, stage: &StageName, attempts: usize) -> Result<Hold, BrokerError> {
+async fn take_again(
+    settings: &AmqpSettings,
+    stage: &StageName,
+    attempts: usize,
+) -> Result<Hold, BrokerError> {
     let mut backoff = Backoff::default();
     for _ in 1..attempts {
         match Hold::take(settings, stage).await {
@@ -220,12 +235,23 @@ impl Ledger {
     fn new(hold: &Hold, selection: &Selection) -> Self {
         let selected = selection.of(hold.held.iter().map(|held| &held.letter));
         let pending = selected.iter().map(|letter| letter.fingerprint()).collect();
-        Self { total: hold.held.len(), selected: selected.len(), pending, flying: HashSet::new(), moved: HashSet::new() }
+        Self {
+            total: hold.held.len(),
+            selected: selected.len(),
+            pending,
+            flying: HashSet::new(),
+            moved: HashSet::new(),
+        }
     }
 
     fn progress(&self) -> Progress {
         let left = self.pending.len() + self.flying.len();
-        Progress { total: self.total, moved: self.selected - left, skipped: self.total - self.selected, left }
+        Progress {
+            total: self.total,
+            moved: self.selected - left,
+            skipped: self.total - self.selected,
+            left,
+        }
     }
 }
 
@@ -289,7 +315,11 @@ impl Walk<'_> {
         round
     }
 
-    async fn let_land(&mut self, mut flying: FuturesUnordered<impl Future<Output = Landed>>, round: &mut Round) {
+    async fn let_land(
+        &mut self,
+        mut flying: FuturesUnordered<impl Future<Output = Landed>>,
+        round: &mut Round,
+    ) {
         let cancel = self.pace.cancel.clone();
         let patience = async {
             cancel.cancelled().await;
@@ -311,7 +341,8 @@ impl Walk<'_> {
             Ok(true) => {
                 self.ledger.moved.insert(landed.fingerprint);
                 let action = if self.publisher.is_some() { "replayed" } else { "dropped" };
-                metrics::counter!("bucketlens_dead_letters_moved_total", "action" => action).increment(1);
+                metrics::counter!("bucketlens_dead_letters_moved_total", "action" => action)
+                    .increment(1);
             }
             Ok(false) => {
                 self.ledger.pending.insert(landed.fingerprint);
@@ -329,7 +360,12 @@ impl Walk<'_> {
     }
 }
 
-async fn move_one(held: &Held, publisher: Option<&Publisher>, topology: &Topology, replay_id: &str) -> Landed {
+async fn move_one(
+    held: &Held,
+    publisher: Option<&Publisher>,
+    topology: &Topology,
+    replay_id: &str,
+) -> Landed {
     let fingerprint = held.letter.fingerprint();
     let Some(publisher) = publisher else {
         let settled = held.settle().await;

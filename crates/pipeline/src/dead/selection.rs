@@ -35,7 +35,9 @@ pub enum SelectionError {
     #[error("is not a glob: {0}")]
     Glob(#[from] globset::Error),
     /// Neither a time nor a duration.
-    #[error("'{0}' is neither a time (2026-07-01, 2026-07-01T12:00:00Z) nor how long ago (90m, 2h, 3d)")]
+    #[error(
+        "'{0}' is neither a time (2026-07-01, 2026-07-01T12:00:00Z) nor how long ago (90m, 2h, 3d)"
+    )]
     Time(String),
 }
 
@@ -57,13 +59,19 @@ pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, SelectionError> {
         return Ok(time);
     }
     if let Ok(day) = text.parse::<Date>() {
-        return day.to_zoned(TimeZone::UTC).map(|begin| begin.timestamp()).map_err(|_| unreadable());
+        return day
+            .to_zoned(TimeZone::UTC)
+            .map(|begin| begin.timestamp())
+            .map_err(|_| unreadable());
     }
     let ago: Span = text.parse().map_err(|_| unreadable())?;
     if ago.is_negative() {
         return Err(unreadable());
     }
-    now.to_zoned(TimeZone::UTC).checked_sub(ago).map(|then| then.timestamp()).map_err(|_| unreadable())
+    now.to_zoned(TimeZone::UTC)
+        .checked_sub(ago)
+        .map(|then| then.timestamp())
+        .map_err(|_| unreadable())
 }
 
 impl Selection {
@@ -80,7 +88,11 @@ impl Selection {
 
     /// The letters for which all conditions hold, limit included.
     pub fn of<'a>(&self, letters: impl IntoIterator<Item = &'a DeadLetter>) -> Vec<&'a DeadLetter> {
-        letters.into_iter().filter(|letter| self.matches(letter)).take(self.limit.unwrap_or(usize::MAX)).collect()
+        letters
+            .into_iter()
+            .filter(|letter| self.matches(letter))
+            .take(self.limit.unwrap_or(usize::MAX))
+            .collect()
     }
 }
 

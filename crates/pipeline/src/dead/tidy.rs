@@ -61,8 +61,10 @@ pub async fn tidy(
     tidied.unseen = hold.unseen();
     hold.release(acked).await;
     clear(settings, stage, &taken_out).await;
-    metrics::counter!("bucketlens_dead_letters_moved_total", "action" => "merged").increment(tidied.merged as u64);
-    metrics::counter!("bucketlens_dead_letters_moved_total", "action" => "resolved").increment(tidied.resolved as u64);
+    metrics::counter!("bucketlens_dead_letters_moved_total", "action" => "merged")
+        .increment(tidied.merged as u64);
+    metrics::counter!("bucketlens_dead_letters_moved_total", "action" => "resolved")
+        .increment(tidied.resolved as u64);
     Ok(tidied)
 }
 

@@ -13,15 +13,28 @@ use std::time::Duration;
 use testkit::{World, eventually};
 
 fn job(key: &str) -> Job {
-    let object =
-        ObjectRef { bucket: "pictures".into(), key: key.into(), etag: "e".into(), size_bytes: None, last_modified: None };
+    let object = ObjectRef {
+        bucket: "pictures".into(),
+        key: key.into(),
+        etag: "e".into(),
+        size_bytes: None,
+        last_modified: None,
+    };
     Job::new(StageName::embed("demo-clip"), object, Origin::Event)
 }
 
 fn publisher(world: &World) -> (Publisher, Topology) {
     let settings = world.amqp();
     let topology = Topology::new(&settings.namespace);
-    (Publisher::start(settings, "test".into(), vec![StageName::embed("demo-clip")], Health::default()), topology)
+    (
+        Publisher::start(
+            settings,
+            "test".into(),
+            vec![StageName::embed("demo-clip")],
+            Health::default(),
+        ),
+        topology,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +52,9 @@ async fn exactly_the_unroutable_messages_are_reported() {
     for (n, result) in join_all(publishing.collect::<Vec<_>>()).await.into_iter().enumerate() {
         match result.unwrap() {
             Ok(()) => assert_ne!(n % 10, 3, "message {n} went nowhere and was confirmed"),
-            Err(PublishError::Unroutable(key)) => assert_eq!((n % 10, key.ends_with("/nobody")), (3, true), "message {n}: {key}"),
+            Err(PublishError::Unroutable(key)) => {
+                assert_eq!((n % 10, key.ends_with("/nobody")), (3, true), "message {n}: {key}")
+            }
             Err(error) => panic!("message {n}: {error}"),
         }
     }
@@ -63,7 +78,12 @@ async fn sweep_traffic_waits_in_the_bulk_queue_and_both_are_consumed() {
     let depths = topology.depths(&connection, &StageName::embed("demo-clip")).await.unwrap();
     assert_eq!((depths.work, depths.bulk, depths.dead), (Some(10), Some(10), Some(0)));
 
-    let mut consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), Health::default());
+    let mut consumer = Consumer::start(
+        world.amqp(),
+        "test".into(),
+        StageName::embed("demo-clip"),
+        Health::default(),
+    );
     let mut bodies = Vec::new();
     for _ in 0..20 {
         let delivery = consumer.next().await.unwrap();
@@ -83,22 +103,30 @@ async fn a_consumer_comes_back_when_the_broker_cancels_it() {
     let world = World::start().await;
     let (publisher, topology) = publisher(&world);
     let health = Health::default();
-    let mut consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), health.clone());
+    let mut consumer =
+        Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), health.clone());
     publisher.publish(Outgoing::job(&topology, &job("before.jpg"))).await.unwrap();
     consumer.next().await.unwrap().ack().await;
 
     // Someone deletes the queue under it: the stream ends without any error.
     let channel = world.broker().await.create_channel().await.unwrap();
     channel
-        .queue_delete(topology.work_queue(&StageName::embed("demo-clip")).as_str().into(), QueueDeleteOptions::default())
+        .queue_delete(
+            topology.work_queue(&StageName::embed("demo-clip")).as_str().into(),
+            QueueDeleteOptions::default(),
+        )
         .await
         .unwrap();
-    eventually("the job after that is published and delivered", Duration::from_secs(60), || async {
-        publisher.publish(Outgoing::job(&topology, &job("after.jpg"))).await.ok()
-    })
+    eventually(
+        "the job after that is published and delivered",
+        Duration::from_secs(60),
+        || async { publisher.publish(Outgoing::job(&topology, &job("after.jpg"))).await.ok() },
+    )
     .await;
-    let delivery =
-        tokio::time::timeout(Duration::from_secs(90), consumer.next()).await.expect("the consumer comes back").unwrap();
+    let delivery = tokio::time::timeout(Duration::from_secs(90), consumer.next())
+        .await
+        .expect("the consumer comes back")
+        .unwrap();
     assert_eq!(Job::decode(&delivery.body).unwrap().object.key, "after.jpg");
     delivery.ack().await;
     assert!(health.troubles().is_empty(), "{:?}", health.troubles());
@@ -112,19 +140,34 @@ async fn topology_problems_name_the_queue() {
     let (settings, stage) = (world.amqp(), StageName::embed("demo-clip"));
     let topology = Topology::new(&settings.namespace);
     let connection = world.broker().await;
-    let error = topology.ensure(&connection, TopologyMode::Verify, std::slice::from_ref(&stage)).await.unwrap_err();
+    let error = topology
+        .ensure(&connection, TopologyMode::Verify, std::slice::from_ref(&stage))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains(&topology.work_exchange()), "{error}");
 
     // A queue of that name with other arguments.
     let channel = connection.create_channel().await.unwrap();
     let bulk = topology.bulk_queue(&stage);
-    channel.queue_declare(bulk.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default()).await.unwrap();
-    let error = topology.ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage)).await.unwrap_err();
+    channel
+        .queue_declare(bulk.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default())
+        .await
+        .unwrap();
+    let error = topology
+        .ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains(&bulk), "{error}");
     channel.queue_delete(bulk.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
 
-    topology.ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage)).await.unwrap();
-    topology.ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage)).await.unwrap();
+    topology
+        .ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage))
+        .await
+        .unwrap();
+    topology
+        .ensure(&connection, TopologyMode::Declare, std::slice::from_ref(&stage))
+        .await
+        .unwrap();
     topology.ensure(&connection, TopologyMode::Verify, std::slice::from_ref(&stage)).await.unwrap();
     world.finish().await;
 }

@@ -26,13 +26,19 @@ impl Yard {
     async fn open() -> Self {
         let world = World::start().await;
         let (settings, stage) = (world.amqp(), StageName::embed("demo-clip"));
-        let publisher = Publisher::start(settings.clone(), "test".into(), vec![stage.clone()], Health::default());
+        let publisher = Publisher::start(
+            settings.clone(),
+            "test".into(),
+            vec![stage.clone()],
+            Health::default(),
+        );
         Self { topology: Topology::new(&settings.namespace), world, publisher, stage }
     }
 
     async fn bury(&self, keys: impl Iterator<Item = String>, class: &str, at: &str) {
         let keys: Vec<String> = keys.collect();
-        let burials = keys.iter().map(|key| Burial { key, etag: "e", class, reason: "it failed", at });
+        let burials =
+            keys.iter().map(|key| Burial { key, etag: "e", class, reason: "it failed", at });
         self.world.bury(&burials.collect::<Vec<_>>()).await;
     }
 
@@ -45,7 +51,9 @@ impl Yard {
     }
 
     async fn replay(&self, selection: &Selection, pace: &Pace) -> dead::Walked {
-        dead::replay(&self.world.amqp(), &self.stage, &self.publisher, selection, pace).await.unwrap()
+        dead::replay(&self.world.amqp(), &self.stage, &self.publisher, selection, pace)
+            .await
+            .unwrap()
     }
 
     /// Takes up to `most` messages out of a queue.
@@ -54,7 +62,8 @@ impl Yard {
         let channel = connection.create_channel().await.unwrap();
         let mut taken = Vec::new();
         while taken.len() < most
-            && let Some(message) = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.unwrap()
+            && let Some(message) =
+                channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.unwrap()
         {
             taken.push(message.delivery);
         }
@@ -104,8 +113,13 @@ async fn looking_a_hundred_times_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_broker_buried_is_explained_and_survives_replay_and_retry() {
     let yard = Yard::open().await;
-    let object =
-        ObjectRef { bucket: "pictures".into(), key: "a.jpg".into(), etag: "e".into(), size_bytes: None, last_modified: None };
+    let object = ObjectRef {
+        bucket: "pictures".into(),
+        key: "a.jpg".into(),
+        etag: "e".into(),
+        size_bytes: None,
+        last_modified: None,
+    };
     let job = Job::new(yard.stage.clone(), object, Origin::Event);
     yard.publisher.publish(Outgoing::job(&yard.topology, &job)).await.unwrap();
 
@@ -113,7 +127,9 @@ async fn what_the_broker_buried_is_explained_and_survives_replay_and_retry() {
     let (connection, work) = (yard.world.broker().await, yard.topology.work_queue(&yard.stage));
     let channel = connection.create_channel().await.unwrap();
     eventually("the delivery limit is passed", Duration::from_secs(60), || async {
-        if let Some(message) = channel.basic_get(work.as_str().into(), BasicGetOptions::default()).await.unwrap() {
+        if let Some(message) =
+            channel.basic_get(work.as_str().into(), BasicGetOptions::default()).await.unwrap()
+        {
             message.acker.nack(BasicNackOptions { requeue: true, multiple: false }).await.unwrap();
         }
         (yard.look().await.len() == 1).then_some(())
@@ -128,8 +144,12 @@ async fn what_the_broker_buried_is_explained_and_survives_replay_and_retry() {
     let message = yard.take_bulk().await.pop().expect("it is back at work");
     let headers = message.properties.headers().clone().unwrap();
     // Getting a message by itself adds this one.
-    let names: Vec<String> =
-        headers.inner().keys().map(|name| name.to_string()).filter(|name| name != "x-delivery-count").collect();
+    let names: Vec<String> = headers
+        .inner()
+        .keys()
+        .map(|name| name.to_string())
+        .filter(|name| name != "x-delivery-count")
+        .collect();
     assert!(names.iter().all(|name| !name.starts_with("x-")), "{names:?}");
     assert_eq!(header(&message, "bl-attempt").as_deref(), Some("0"));
     assert_eq!(header(&message, "bl-replays").as_deref(), Some("1"));
@@ -139,11 +159,14 @@ async fn what_the_broker_buried_is_explained_and_survives_replay_and_retry() {
 
     // Now a worker puts it on the first rung of the retry ladder: with x-death kept, the broker would drop it here.
     let (routing_key, message_id) = (yard.topology.retry_queue(&yard.stage, 0), job.message_id());
-    let retry = Outgoing { exchange: String::new(), routing_key, message_id, body: message.data, headers };
+    let retry =
+        Outgoing { exchange: String::new(), routing_key, message_id, body: message.data, headers };
     yard.publisher.publish(retry).await.unwrap();
     let back =
-        eventually("it comes back from the retry queue", Duration::from_secs(60), || async { yard.take(&work, 1).await.pop() })
-            .await;
+        eventually("it comes back from the retry queue", Duration::from_secs(60), || async {
+            yard.take(&work, 1).await.pop()
+        })
+        .await;
     assert_eq!(Job::decode(&back.data).unwrap().object.key, "a.jpg");
     yard.world.finish().await;
 }
@@ -153,7 +176,8 @@ async fn exactly_the_selected_are_replayed_and_the_others_keep_their_place() {
     let yard = Yard::open().await;
     yard.bury((0..100).map(|n| format!("a/{n}.jpg")), "corrupt_picture", NOON).await;
     yard.bury((0..100).map(|n| format!("b/{n}.jpg")), "decode_panic", "2026-07-02T12:00:00Z").await;
-    yard.bury((0..100).map(|n| format!("a/deep/{n}.jpg")), "decode_panic", "2026-07-03T12:00:00Z").await;
+    yard.bury((0..100).map(|n| format!("a/deep/{n}.jpg")), "decode_panic", "2026-07-03T12:00:00Z")
+        .await;
     let mut expected = yard.keys().await;
     let groups = dead::groups(&yard.look().await);
     assert_eq!(
@@ -170,12 +194,22 @@ async fn exactly_the_selected_are_replayed_and_the_others_keep_their_place() {
     ] {
         let letters = yard.look().await;
         let chosen: HashSet<String> =
-            keys(&selection.of(&letters).into_iter().cloned().collect::<Vec<_>>()).into_iter().collect();
+            keys(&selection.of(&letters).into_iter().cloned().collect::<Vec<_>>())
+                .into_iter()
+                .collect();
         let walked = yard.replay(&selection, &full()).await;
-        assert_eq!((walked.progress.moved, walked.progress.left, walked.cancelled), (picks, 0, false), "{selection:?}");
+        assert_eq!(
+            (walked.progress.moved, walked.progress.left, walked.cancelled),
+            (picks, 0, false),
+            "{selection:?}"
+        );
         assert_eq!(walked.progress.skipped, letters.len() - picks);
-        let moved: HashSet<String> =
-            yard.take_bulk().await.iter().map(|message| Job::decode(&message.data).unwrap().object.key).collect();
+        let moved: HashSet<String> = yard
+            .take_bulk()
+            .await
+            .iter()
+            .map(|message| Job::decode(&message.data).unwrap().object.key)
+            .collect();
         assert_eq!(moved, chosen, "{selection:?}");
         expected.retain(|key| !chosen.contains(key));
         assert_eq!(yard.keys().await, expected, "{selection:?}");
@@ -213,17 +247,25 @@ async fn a_stopped_replay_loses_and_doubles_nothing() {
     };
     let selection = all();
     let (walked, ()) = tokio::join!(yard.replay(&selection, &pace), stop);
-    assert!(walked.cancelled && walked.progress.moved >= 25 && walked.progress.left > 0, "{walked:?}");
+    assert!(
+        walked.cancelled && walked.progress.moved >= 25 && walked.progress.left > 0,
+        "{walked:?}"
+    );
     let left = yard.keys().await;
-    let moved: Vec<String> =
-        yard.take_bulk().await.iter().map(|message| Job::decode(&message.data).unwrap().object.key).collect();
+    let moved: Vec<String> = yard
+        .take_bulk()
+        .await
+        .iter()
+        .map(|message| Job::decode(&message.data).unwrap().object.key)
+        .collect();
     assert_eq!((moved.len(), left.len()), (walked.progress.moved, walked.progress.left));
     let mut everything: Vec<String> = moved.into_iter().chain(left.clone()).collect();
     everything.sort();
     everything.dedup();
     assert_eq!(everything.len(), 200);
     // What was not moved still lies there in its order.
-    let numbers: Vec<usize> = left.iter().map(|key| key.trim_end_matches(".jpg").parse().unwrap()).collect();
+    let numbers: Vec<usize> =
+        left.iter().map(|key| key.trim_end_matches(".jpg").parse().unwrap()).collect();
     assert!(numbers.is_sorted(), "{numbers:?}");
     yard.world.finish().await;
 }
@@ -232,8 +274,13 @@ async fn a_stopped_replay_loses_and_doubles_nothing() {
 async fn a_replay_waits_while_the_bulk_queue_is_deep() {
     let yard = Yard::open().await;
     yard.bury((0..5).map(|n| format!("{n}.jpg")), "corrupt_picture", NOON).await;
-    let object =
-        ObjectRef { bucket: "pictures".into(), key: "b.jpg".into(), etag: "e".into(), size_bytes: None, last_modified: None };
+    let object = ObjectRef {
+        bucket: "pictures".into(),
+        key: "b.jpg".into(),
+        etag: "e".into(),
+        size_bytes: None,
+        last_modified: None,
+    };
     let waiting = Job::new(yard.stage.clone(), object, Origin::Sweep);
     yard.publisher.publish(Outgoing::job(&yard.topology, &waiting)).await.unwrap();
     let pace = Pace { most_waiting: 0, ..full() };
@@ -266,7 +313,8 @@ async fn a_drop_takes_only_the_selected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tidying_keeps_the_latest_failure_of_a_job_and_drops_what_is_done() {
     let yard = Yard::open().await;
-    let burial = |key, at| Burial { key, etag: "e", class: "corrupt_picture", reason: "it failed", at };
+    let burial =
+        |key, at| Burial { key, etag: "e", class: "corrupt_picture", reason: "it failed", at };
     yard.world
         .bury(&[
             burial("twice.jpg", "2026-07-01T12:00:00Z"),
@@ -278,7 +326,8 @@ async fn tidying_keeps_the_latest_failure_of_a_job_and_drops_what_is_done() {
             burial("same.jpg", "2026-07-01T12:00:00Z"),
         ])
         .await;
-    let is_done = |letter: &DeadLetter| letter.object.as_ref().is_some_and(|object| object.key == "done.jpg");
+    let is_done =
+        |letter: &DeadLetter| letter.object.as_ref().is_some_and(|object| object.key == "done.jpg");
     let tidied = dead::tidy(&yard.world.amqp(), &yard.stage, is_done).await.unwrap();
     assert_eq!((tidied.looked_at, tidied.merged, tidied.resolved, tidied.unseen), (7, 3, 1, 0));
     let letters = yard.look().await;

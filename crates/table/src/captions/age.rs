@@ -41,13 +41,19 @@ impl Captions {
         let mut latest: HashMap<String, Written> = HashMap::new();
         for some in ids.chunks(PER_QUERY) {
             let condition = one_of("image_id", some.iter().cloned());
-            for batch in self.ledger.rows(Some(condition), &["image_id", "written_at", "provider", "prompt_hash"]).await? {
+            for batch in self
+                .ledger
+                .rows(Some(condition), &["image_id", "written_at", "provider", "prompt_hash"])
+                .await?
+            {
                 let text = |name| column::<StringArray>(&batch, name).map_err(unusable);
                 let (providers, hashes) = (text("provider")?, text("prompt_hash")?);
                 for (row, (id, at)) in written(&batch).map_err(unusable)?.into_iter().enumerate() {
-                    let at = Timestamp::from_microsecond(at).map_err(|error| self.unusable(error))?;
+                    let at =
+                        Timestamp::from_microsecond(at).map_err(|error| self.unusable(error))?;
                     if latest.get(id).is_none_or(|last| last.at <= at) {
-                        let (provider, prompt_hash) = (providers.value(row).to_owned(), hashes.value(row).to_owned());
+                        let (provider, prompt_hash) =
+                            (providers.value(row).to_owned(), hashes.value(row).to_owned());
                         latest.insert(id.to_owned(), Written { at, provider, prompt_hash });
                     }
                 }
@@ -61,8 +67,13 @@ impl Captions {
     ///
     /// # Errors
     /// The store did not answer or refused.
-    pub async fn outdated(&self, provider: &str, prompt_hash: &str) -> Result<HashSet<String>, TableError> {
-        let other = col("provider").not_eq(lit(provider)).or(col("prompt_hash").not_eq(lit(prompt_hash)));
+    pub async fn outdated(
+        &self,
+        provider: &str,
+        prompt_hash: &str,
+    ) -> Result<HashSet<String>, TableError> {
+        let other =
+            col("provider").not_eq(lit(provider)).or(col("prompt_hash").not_eq(lit(prompt_hash)));
         let mut outdated = self.latest(other).await?;
         if outdated.is_empty() {
             return Ok(HashSet::new());
@@ -78,7 +89,10 @@ impl Captions {
     }
 
     /// When the latest row of each object version that meets a condition was written.
-    pub(super) async fn latest(&self, condition: DfExpr) -> Result<HashMap<String, i64>, TableError> {
+    pub(super) async fn latest(
+        &self,
+        condition: DfExpr,
+    ) -> Result<HashMap<String, i64>, TableError> {
         let mut latest = HashMap::new();
         for batch in self.ledger.rows(Some(condition), &["image_id", "written_at"]).await? {
             for (id, at) in written(&batch).map_err(|error| self.unusable(error))? {

@@ -46,7 +46,11 @@ impl Captions {
     ///
     /// # Errors
     /// The store refused, or the table has other columns, or vectors of another space.
-    pub async fn open_or_create(database: &Database, captioner: &str, space: Space) -> Result<Self, TableError> {
+    pub async fn open_or_create(
+        database: &Database,
+        captioner: &str,
+        space: Space,
+    ) -> Result<Self, TableError> {
         let schema = space.noted_in(captions_schema(space.dim));
         let ledger = Ledger::open_or_create(database, &name(captioner), schema).await?;
         ledger.holds_only(&space).await?;
@@ -83,7 +87,8 @@ impl Captions {
         if let Some(row) = rows.iter().find(|row| row.said.caption.trim().is_empty()) {
             return Err(self.unusable(format!("the caption of {} is empty", row.facts.key)));
         }
-        let batch = rows::captions_batch(rows, &self.space, batch_id).map_err(|error| self.unusable(error))?;
+        let batch = rows::captions_batch(rows, &self.space, batch_id)
+            .map_err(|error| self.unusable(error))?;
         self.ledger.append(batch).await
     }
 
@@ -96,7 +101,9 @@ impl Captions {
         columns.extend(rows::SAID_COLUMNS);
         let mut said: HashMap<String, (i64, Said)> = HashMap::new();
         for some in ids.chunks(PER_QUERY) {
-            for batch in self.ledger.rows(Some(one_of("image_id", some.iter().cloned())), &columns).await? {
+            for batch in
+                self.ledger.rows(Some(one_of("image_id", some.iter().cloned())), &columns).await?
+            {
                 let written = age::written(&batch).map_err(|error| self.unusable(error))?;
                 let read = rows::read_said(&batch).map_err(|error| self.unusable(error))?;
                 for ((id, at), row) in written.into_iter().zip(read) {
@@ -123,10 +130,12 @@ impl Captions {
         columns.extend(rows::SAID_COLUMNS);
         let mut said = HashMap::new();
         for some in hashes.chunks(PER_QUERY) {
-            let asked = col("provider").eq(lit(provider)).and(col("prompt_hash").eq(lit(prompt_hash)));
+            let asked =
+                col("provider").eq(lit(provider)).and(col("prompt_hash").eq(lit(prompt_hash)));
             let condition = one_of("content_hash", some.iter().cloned()).and(asked);
             for batch in self.ledger.rows(Some(condition), &columns).await? {
-                let hashes: &StringArray = crate::schema::column(&batch, "content_hash").map_err(|error| self.unusable(error))?;
+                let hashes: &StringArray = crate::schema::column(&batch, "content_hash")
+                    .map_err(|error| self.unusable(error))?;
                 let read = rows::read_said(&batch).map_err(|error| self.unusable(error))?;
                 said.extend(hashes.iter().flatten().map(str::to_owned).zip(read));
             }

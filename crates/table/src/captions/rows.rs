@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use serde::Serialize;
@@ -31,7 +33,12 @@ impl Said {
     pub fn words(&self, key: &str) -> String {
         let others = self.others.iter().map(|(_, caption)| caption.as_str());
         let keywords = self.keywords.iter().map(String::as_str);
-        std::iter::once(self.caption.as_str()).chain(others).chain(keywords).chain([key]).collect::<Vec<_>>().join("\n")
+        std::iter::once(self.caption.as_str())
+            .chain(others)
+            .chain(keywords)
+            .chain([key])
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -49,8 +56,15 @@ pub struct CaptionRow {
 /// Name of the column with [`Said::words`].
 pub(crate) const WORDS: &str = "words";
 
-pub(crate) const SAID_COLUMNS: [&str; 7] =
-    ["caption", "language", "other_languages", "other_captions", "keywords", "provider", "prompt_hash"];
+pub(crate) const SAID_COLUMNS: [&str; 7] = [
+    "caption",
+    "language",
+    "other_languages",
+    "other_captions",
+    "keywords",
+    "provider",
+    "prompt_hash",
+];
 
 fn list(name: &str) -> Field {
     Field::new(name, DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), false)
@@ -60,7 +74,13 @@ fn list(name: &str) -> Field {
 pub(crate) fn captions_schema(dim: usize) -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let mut fields = schema::facts_fields();
-    fields.extend([text("caption"), text("language"), list("other_languages"), list("other_captions"), list("keywords")]);
+    fields.extend([
+        text("caption"),
+        text("language"),
+        list("other_languages"),
+        list("other_captions"),
+        list("keywords"),
+    ]);
     fields.extend([text("provider"), text("prompt_hash"), text(WORDS)]);
     // The model whose text tower made the vector, its space and manifest.
     fields.extend([text("text_model"), text("space"), text("manifest_hash")]);
@@ -79,21 +99,32 @@ fn lists<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> ArrayRef {
     Arc::new(builder.finish())
 }
 
-pub(crate) fn captions_batch(rows: &[CaptionRow], space: &Space, batch_id: &str) -> Result<RecordBatch, ArrowError> {
-    let text =
-        |get: fn(&Said) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(|row| get(&row.said)))) };
-    let same = |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows.len()))) };
+pub(crate) fn captions_batch(
+    rows: &[CaptionRow],
+    space: &Space,
+    batch_id: &str,
+) -> Result<RecordBatch, ArrowError> {
+    let text = |get: fn(&Said) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| get(&row.said))))
+    };
+    let same = |value: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows.len())))
+    };
     let said = || rows.iter().map(|row| &row.said);
     let mut columns = schema::facts_columns(rows.iter().map(|row| &row.facts), batch_id);
     columns.extend([
         text(|said| &said.caption),
         text(|said| &said.language),
-        lists(said().map(|said| said.others.iter().map(|(language, _)| language.as_str()).collect())),
+        lists(
+            said().map(|said| said.others.iter().map(|(language, _)| language.as_str()).collect()),
+        ),
         lists(said().map(|said| said.others.iter().map(|(_, caption)| caption.as_str()).collect())),
         lists(said().map(|said| said.keywords.iter().map(String::as_str).collect())),
         text(|said| &said.provider),
         text(|said| &said.prompt_hash),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.said.words(&row.facts.key)))),
+        Arc::new(StringArray::from_iter_values(
+            rows.iter().map(|row| row.said.words(&row.facts.key)),
+        )),
     ]);
     columns.extend([same(&space.model), same(&space.space), same(&space.manifest_hash)]);
     let vectors = rows.iter().map(|row| (row.facts.key.as_str(), row.vector.as_slice()));
@@ -105,8 +136,10 @@ pub(crate) fn captions_batch(rows: &[CaptionRow], space: &Space, batch_id: &str)
 pub(crate) fn read_said(batch: &RecordBatch) -> Result<Vec<Said>, ArrowError> {
     let text = |name| column::<StringArray>(batch, name);
     let lists = |name| column::<ListArray>(batch, name);
-    let (captions, languages, providers, hashes) = (text("caption")?, text("language")?, text("provider")?, text("prompt_hash")?);
-    let (other_languages, other_captions, keywords) = (lists("other_languages")?, lists("other_captions")?, lists("keywords")?);
+    let (captions, languages, providers, hashes) =
+        (text("caption")?, text("language")?, text("provider")?, text("prompt_hash")?);
+    let (other_languages, other_captions, keywords) =
+        (lists("other_languages")?, lists("other_captions")?, lists("keywords")?);
     let texts = |list: &ListArray, row| -> Vec<String> {
         let values = list.value(row);
         let values = values.as_any().downcast_ref::<StringArray>();
@@ -116,7 +149,10 @@ pub(crate) fn read_said(batch: &RecordBatch) -> Result<Vec<Said>, ArrowError> {
         .map(|row| Said {
             caption: captions.value(row).to_owned(),
             language: languages.value(row).to_owned(),
-            others: texts(other_languages, row).into_iter().zip(texts(other_captions, row)).collect(),
+            others: texts(other_languages, row)
+                .into_iter()
+                .zip(texts(other_captions, row))
+                .collect(),
             keywords: texts(keywords, row),
             provider: providers.value(row).to_owned(),
             prompt_hash: hashes.value(row).to_owned(),

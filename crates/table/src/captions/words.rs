@@ -28,12 +28,10 @@ pub(crate) async fn make_index(ledger: &Ledger) -> Result<bool, TableError> {
     if is_indexed(ledger).await? {
         return Ok(false);
     }
-    let made =
-        retried(
-            ledger,
-            |table| async move { table.create_index(&[WORDS], Index::FTS(analysis())).replace(false).execute().await },
-        )
-        .await;
+    let made = retried(ledger, |table| async move {
+        table.create_index(&[WORDS], Index::FTS(analysis())).replace(false).execute().await
+    })
+    .await;
     match made {
         Ok(_) => Ok(true),
         // Another process may have been faster.
@@ -64,7 +62,8 @@ fn analysis() -> FtsIndexBuilder {
         .max_token_length(Some(64))
 }
 
-static ANALYZER: LazyLock<Option<Box<dyn LanceTokenizer>>> = LazyLock::new(|| analysis().build().ok());
+static ANALYZER: LazyLock<Option<Box<dyn LanceTokenizer>>> =
+    LazyLock::new(|| analysis().build().ok());
 
 /// The words of a text as the index knows them, each once, in order, each with how it stands in the text.
 pub fn words_of(text: &str) -> Vec<(String, String)> {
@@ -94,7 +93,10 @@ mod tests {
     fn english_chinese_and_file_names_become_words() {
         assert_eq!(words("A red car on the beach at sunset"), ["red", "car", "beach", "sunset"]);
         assert_eq!(words("夜晚的红色汽车"), ["夜晚", "红色", "汽车"]);
-        assert_eq!(words("trips/oslo-2019/IMG_0042.jpg"), ["trip", "oslo", "2019", "img", "0042", "jpg"]);
+        assert_eq!(
+            words("trips/oslo-2019/IMG_0042.jpg"),
+            ["trip", "oslo", "2019", "img", "0042", "jpg"]
+        );
         assert_eq!(words("Cafés"), words("cafe"));
         assert_eq!(words("the hat"), ["hat"]);
         assert!(words("of the 的").is_empty());

@@ -40,7 +40,10 @@ pub struct Compaction {
 ///
 /// # Errors
 /// The store did not answer or refused, or other changes were faster again and again.
-pub async fn compact(ledger: &Ledger, settings: &MaintainSettings) -> Result<Compaction, TableError> {
+pub async fn compact(
+    ledger: &Ledger,
+    settings: &MaintainSettings,
+) -> Result<Compaction, TableError> {
     let mut compaction = Compaction::default();
     for stage in STAGES {
         let fragments = ledger.fragment_sizes().await?;
@@ -52,7 +55,9 @@ pub async fn compact(ledger: &Ledger, settings: &MaintainSettings) -> Result<Com
             continue;
         }
         let stats = retried(ledger, |table| async move {
-            table.optimize(OptimizeAction::Compact { options: options(target), remap_options: None }).await
+            table
+                .optimize(OptimizeAction::Compact { options: options(target), remap_options: None })
+                .await
         })
         .await?;
         if let Some(metrics) = stats.compaction {
@@ -98,7 +103,11 @@ mod tests {
 
     #[test]
     fn large_rows_make_fragments_of_fewer_rows() {
-        let fragment = |rows, bytes_per_row: u64| FragmentSize { rows, deleted: 0, bytes: rows as u64 * bytes_per_row };
+        let fragment = |rows, bytes_per_row: u64| FragmentSize {
+            rows,
+            deleted: 0,
+            bytes: rows as u64 * bytes_per_row,
+        };
         assert_eq!(full_rows(&[], 131_072), 131_072);
         assert_eq!(full_rows(&[fragment(1000, 600)], 131_072), 131_072);
         assert_eq!(full_rows(&[fragment(1000, 16 << 10)], 131_072), 32_768);

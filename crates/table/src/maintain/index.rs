@@ -57,8 +57,11 @@ pub async fn index(ledger: &Ledger, settings: &MaintainSettings) -> Result<Index
             if present.iter().any(|index| index.columns == [column]) {
                 continue;
             }
-            let kind =
-                if column == VECTOR { over_vectors(field.data_type()) } else { Index::BTree(BTreeIndexBuilder::default()) };
+            let kind = if column == VECTOR {
+                over_vectors(field.data_type())
+            } else {
+                Index::BTree(BTreeIndexBuilder::default())
+            };
             retried(ledger, |table| {
                 let kind = kind.clone();
                 async move { table.create_index(&[column], kind).replace(false).execute().await }
@@ -88,14 +91,17 @@ fn over_vectors(kind: &DataType) -> Index {
     // The codes pack eight dimensions into a byte.
     let packs = matches!(kind, DataType::FixedSizeList(_, dim) if dim % 8 == 0);
     if packs {
-        Index::IvfRq(IvfRqIndexBuilder::default().distance_type(DistanceType::Cosine).num_bits(BITS))
+        Index::IvfRq(
+            IvfRqIndexBuilder::default().distance_type(DistanceType::Cosine).num_bits(BITS),
+        )
     } else {
         Index::IvfFlat(IvfFlatIndexBuilder::default().distance_type(DistanceType::Cosine))
     }
 }
 
 fn has_fallen_behind(index: &IndexConfig, rows: u64) -> bool {
-    let least = if index.index_type == IndexType::FTS { LEAST_UNINDEXED_WORDS } else { LEAST_UNINDEXED };
+    let least =
+        if index.index_type == IndexType::FTS { LEAST_UNINDEXED_WORDS } else { LEAST_UNINDEXED };
     index.num_unindexed_rows.unwrap_or(0) > least.max(rows / UNINDEXED_SHARE)
 }
 

@@ -38,7 +38,11 @@ pub struct MaintainSettings {
 
 impl Default for MaintainSettings {
     fn default() -> Self {
-        Self { target_rows_per_fragment: 131_072, index_from_rows: 10_000, keep_versions: Duration::from_secs(6 * 3600) }
+        Self {
+            target_rows_per_fragment: 131_072,
+            index_from_rows: 10_000,
+            keep_versions: Duration::from_secs(6 * 3600),
+        }
     }
 }
 
@@ -112,7 +116,10 @@ impl Report {
     pub fn failures(&self) -> Vec<String> {
         let sentences = |report: &TableReport| {
             let table = report.table.clone();
-            let of_table = report.failures().into_iter().map(move |(step, reason)| format!("{step} of table {table}: {reason}"));
+            let of_table = report
+                .failures()
+                .into_iter()
+                .map(move |(step, reason)| format!("{step} of table {table}: {reason}"));
             of_table.collect::<Vec<_>>()
         };
         self.tables.iter().flat_map(sentences).collect()
@@ -121,7 +128,11 @@ impl Report {
 
 /// Maintains these tables one after the other; a table that does not exist yet is left out. A step that fails stops
 /// neither the other steps nor the other tables.
-pub async fn maintain(database: &Database, tables: &[String], settings: &MaintainSettings) -> Report {
+pub async fn maintain(
+    database: &Database,
+    tables: &[String],
+    settings: &MaintainSettings,
+) -> Report {
     let mut report = Report::default();
     for name in tables {
         let begun = Instant::now();
@@ -147,7 +158,11 @@ pub async fn maintain(database: &Database, tables: &[String], settings: &Maintai
 }
 
 /// Runs one step. A panic of the table library ends this step only, not the process that also watches the bucket.
-async fn step<T>(table: &str, name: &str, running: impl Future<Output = Result<T, TableError>>) -> Outcome<T> {
+async fn step<T>(
+    table: &str,
+    name: &str,
+    running: impl Future<Output = Result<T, TableError>>,
+) -> Outcome<T> {
     let reason = match AssertUnwindSafe(running).catch_unwind().await {
         Ok(Ok(result)) => return Outcome::Done(result),
         Ok(Err(error)) => error.to_string(),

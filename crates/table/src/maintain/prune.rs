@@ -24,7 +24,8 @@ pub struct Pruning {
 /// # Errors
 /// The store did not answer or refused.
 pub async fn prune(ledger: &Ledger, keep_versions: Duration) -> Result<Pruning, TableError> {
-    let older_than = Age::from_std(keep_versions).map_err(|error| TableError::rows(&ledger.name, error))?;
+    let older_than =
+        Age::from_std(keep_versions).map_err(|error| TableError::rows(&ledger.name, error))?;
     let stats = retried(ledger, |table| async move {
         table
             .optimize(OptimizeAction::Prune {
@@ -36,7 +37,8 @@ pub async fn prune(ledger: &Ledger, keep_versions: Duration) -> Result<Pruning, 
             .await
     })
     .await?;
-    Ok(stats
-        .prune
-        .map_or_else(Pruning::default, |removed| Pruning { versions: removed.old_versions, bytes: removed.bytes_removed }))
+    Ok(stats.prune.map_or_else(Pruning::default, |removed| Pruning {
+        versions: removed.old_versions,
+        bytes: removed.bytes_removed,
+    }))
 }

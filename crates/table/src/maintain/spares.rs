@@ -61,7 +61,8 @@ fn split((batch, ids): RowsOfBatch) -> Vec<RowsOfBatch> {
 }
 
 fn rows_of_batch(((batch_id, view), ids): &RowsOfBatch) -> DfExpr {
-    let condition = col("batch_id").eq(lit(batch_id.as_str())).and(one_of("image_id", ids.iter().cloned()));
+    let condition =
+        col("batch_id").eq(lit(batch_id.as_str())).and(one_of("image_id", ids.iter().cloned()));
     match view {
         Some(view) => condition.and(col("view").eq(lit(view.as_str()))),
         None => condition,
@@ -84,7 +85,8 @@ async fn spare_rows(ledger: &Ledger) -> Result<SpareRows, TableError> {
             let text = |name| column::<StringArray>(&batch, name).map_err(unusable);
             let (ids, batches) = (text("image_id")?, text("batch_id")?);
             let views = if has_views { Some(text("view")?) } else { None };
-            let written: &TimestampMicrosecondArray = column(&batch, "written_at").map_err(unusable)?;
+            let written: &TimestampMicrosecondArray =
+                column(&batch, "written_at").map_err(unusable)?;
             for row in 0..batch.num_rows() {
                 let view = views.map(|views| views.value(row).to_owned());
                 let rows = rows.entry((ids.value(row).to_owned(), view)).or_default();
@@ -95,7 +97,10 @@ async fn spare_rows(ledger: &Ledger) -> Result<SpareRows, TableError> {
             rows.sort();
             let kept = if is_last_kept { rows.last() } else { rows.first() };
             let kept = kept.map(|(_, batch)| batch.clone());
-            let others = rows.into_iter().map(|(_, batch)| batch).filter(|batch| Some(batch) != kept.as_ref());
+            let others = rows
+                .into_iter()
+                .map(|(_, batch)| batch)
+                .filter(|batch| Some(batch) != kept.as_ref());
             for batch in others {
                 spares.entry((batch, view.clone())).or_default().push(image_id.clone());
             }
@@ -110,12 +115,16 @@ async fn doubled_ids(ledger: &Ledger) -> Result<Vec<u128>, TableError> {
     let mut batches = ledger.all_ids().await?;
     while let Some(ids) = batches.try_next().await? {
         for id in ids {
-            let parsed = u128::from_str_radix(&id, 16).ok().filter(|parsed| format!("{parsed:032x}") == id);
-            all.push(parsed.ok_or_else(|| TableError::rows(&ledger.name, format!("'{id}' is not an image id")))?);
+            let parsed =
+                u128::from_str_radix(&id, 16).ok().filter(|parsed| format!("{parsed:032x}") == id);
+            all.push(parsed.ok_or_else(|| {
+                TableError::rows(&ledger.name, format!("'{id}' is not an image id"))
+            })?);
         }
     }
     all.sort_unstable();
-    let mut doubled: Vec<_> = all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    let mut doubled: Vec<_> =
+        all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
     doubled.dedup();
     Ok(doubled)
 }

@@ -52,7 +52,8 @@ async fn the_index_finds_nearly_all_with_exact_scores() {
             };
             format!("{kind}/{id}.png")
         };
-        let rows: Vec<_> = (start..start + 2000).map(|id| row(id, &key(id), 1, clusters.vector())).collect();
+        let rows: Vec<_> =
+            (start..start + 2000).map(|id| row(id, &key(id), 1, clusters.vector())).collect();
         vectors.extend(rows.iter().map(|row| (row.facts.image_id.clone(), row.vector.clone())));
         table.append(&rows, &format!("batch-{start}")).await.unwrap();
     }
@@ -62,10 +63,14 @@ async fn the_index_finds_nearly_all_with_exact_scores() {
     assert_eq!(indexing.made, ["image_id", "key", "content_hash", "vector"]);
 
     let queries: Vec<_> = (0..QUERIES).map(|_| clusters.vector()).collect();
-    let with_prefix = |prefix: &str| Filter { prefix: Some(prefix.to_owned()), ..Filter::default() };
+    let with_prefix =
+        |prefix: &str| Filter { prefix: Some(prefix.to_owned()), ..Filter::default() };
     let whole = recall(&table, &queries, &Filter::default()).await;
     let most = recall(&table, &queries, &with_prefix("most/")).await;
-    assert!(whole >= 0.95 && most >= 0.95, "recall@{TOP_K}: {whole} without a filter, {most} with one");
+    assert!(
+        whole >= 0.95 && most >= 0.95,
+        "recall@{TOP_K}: {whole} without a filter, {most} with one"
+    );
 
     // The scores are those of the stored vectors, not of their codes in the index.
     let found = table.search(&query(queries[0].clone(), 20)).await.unwrap();
@@ -76,7 +81,11 @@ async fn the_index_finds_nearly_all_with_exact_scores() {
     // A filter that keeps few rows is answered exactly, and so is whoever asks for it.
     let few = VectorQuery { filter: with_prefix("few/"), ..query(queries[0].clone(), TOP_K) };
     let few = table.search(&few).await.unwrap();
-    assert!(few.exact && few.hits.len() == TOP_K && few.hits.iter().all(|hit| hit.facts.key.starts_with("few/")));
+    assert!(
+        few.exact
+            && few.hits.len() == TOP_K
+            && few.hits.iter().all(|hit| hit.facts.key.starts_with("few/"))
+    );
 
     // Rows that no index covers yet are found first where they are nearest, and so is an overwritten object's newest.
     let fresh = row(ROWS, "some/fresh.png", 1, queries[1].clone());
@@ -85,17 +94,27 @@ async fn the_index_finds_nearly_all_with_exact_scores() {
     for (row, vector) in [(fresh, &queries[1]), (overwritten, &queries[2])] {
         let found = table.search(&query(vector.clone(), TOP_K)).await.unwrap();
         assert!(!found.exact);
-        assert_eq!((found.hits[0].facts.image_id.as_str(), found.hits.len()), (row.facts.image_id.as_str(), TOP_K));
+        assert_eq!(
+            (found.hits[0].facts.image_id.as_str(), found.hits.len()),
+            (row.facts.image_id.as_str(), TOP_K)
+        );
         assert!((found.hits[0].score - 1.0).abs() < 1e-4);
     }
-    let former = table.search(&query(vectors[&format!("{:032x}", 1)].clone(), TOP_K)).await.unwrap();
-    assert!(former.hits.iter().all(|hit| hit.facts.key != "most/1.png"), "an object is found by its former content");
+    let former =
+        table.search(&query(vectors[&format!("{:032x}", 1)].clone(), TOP_K)).await.unwrap();
+    assert!(
+        former.hits.iter().all(|hit| hit.facts.key != "most/1.png"),
+        "an object is found by its former content"
+    );
 
     // Pages follow each other.
     let whole = ids(&table.search(&query(queries[3].clone(), 18)).await.unwrap());
     let mut paged = Vec::new();
     for offset in (0..18).step_by(6) {
-        paged.extend(ids(&table.search(&VectorQuery { offset, ..query(queries[3].clone(), 6) }).await.unwrap()));
+        paged.extend(ids(&table
+            .search(&VectorQuery { offset, ..query(queries[3].clone(), 6) })
+            .await
+            .unwrap()));
     }
     assert_eq!(paged, whole);
 }
@@ -105,7 +124,8 @@ async fn a_dimension_that_packs_into_no_bytes_is_indexed_all_the_same() {
     let (_store, database) = open().await;
     let table = Embeddings::open_or_create(&database, space(12)).await.unwrap();
     let mut clusters = Clusters::new(5, 12);
-    let rows: Vec<_> = (0..3000).map(|id| row(id, &format!("{id}.png"), 1, clusters.vector())).collect();
+    let rows: Vec<_> =
+        (0..3000).map(|id| row(id, &format!("{id}.png"), 1, clusters.vector())).collect();
     table.append(&rows, "batch").await.unwrap();
     let settings = MaintainSettings { index_from_rows: 1000, ..MaintainSettings::default() };
     index(table.ledger(), &settings).await.unwrap();

@@ -65,10 +65,15 @@ async fn write(database: Database, writer: u128, expected: Arc<Mutex<Expected>>)
     let mut clusters = Clusters::new(4, DIM);
     for batch in 0..BATCHES {
         let first = writer * 10_000 + batch * 100;
-        let rows: Vec<EmbeddingRow> =
-            (first..first + ROWS_PER_BATCH).map(|id| row(id, &format!("{id}.png"), 1, clusters.vector())).collect();
+        let rows: Vec<EmbeddingRow> = (first..first + ROWS_PER_BATCH)
+            .map(|id| row(id, &format!("{id}.png"), 1, clusters.vector()))
+            .collect();
         table.append(&rows, &format!("{writer}-{batch}")).await.unwrap();
-        expected.lock().unwrap().committed.extend(rows.iter().map(|row| row.facts.image_id.clone()));
+        expected
+            .lock()
+            .unwrap()
+            .committed
+            .extend(rows.iter().map(|row| row.facts.image_id.clone()));
         if batch % 3 == 0 {
             table.append(&rows, &format!("{writer}-{batch}-again")).await.unwrap();
         }
@@ -81,7 +86,11 @@ async fn write(database: Database, writer: u128, expected: Arc<Mutex<Expected>>)
 }
 
 /// What a searcher does, until it is told to stop. Returns how often it looked.
-async fn read(database: Database, expected: Arc<Mutex<Expected>>, stop: CancellationToken) -> usize {
+async fn read(
+    database: Database,
+    expected: Arc<Mutex<Expected>>,
+    stop: CancellationToken,
+) -> usize {
     let table = Embeddings::open_or_create(&database, space(DIM)).await.unwrap();
     let mut looked = 0;
     while !stop.is_cancelled() {
@@ -148,18 +157,29 @@ async fn hundreds_of_small_commits_stay_few_fragments_and_versions() {
     let table = Embeddings::open_or_create(&database, space(DIM)).await.unwrap();
     let mut clusters = Clusters::new(4, DIM);
     for id in 0..300 {
-        table.append(&[row(id, &format!("{id}.png"), 1, clusters.vector())], &format!("batch-{id}")).await.unwrap();
+        table
+            .append(&[row(id, &format!("{id}.png"), 1, clusters.vector())], &format!("batch-{id}"))
+            .await
+            .unwrap();
         if id % 60 == 59 {
             let before = table.ledger().stats().await.unwrap();
             no_failures(&maintain(&database, &names(), &MaintainSettings::default()).await);
             let after = table.ledger().stats().await.unwrap();
-            assert!(before.fragments >= 60 && after.fragments < 8, "{} became {}", before.fragments, after.fragments);
+            assert!(
+                before.fragments >= 60 && after.fragments < 8,
+                "{} became {}",
+                before.fragments,
+                after.fragments
+            );
             assert_eq!((after.rows as u128, after.indices.len()), (id + 1, 0));
         }
     }
     let versions = async || {
-        let list =
-            store.client().list_objects_v2().bucket("pictures").prefix(".bucketlens/tables/embeddings_tiny.lance/_versions/");
+        let list = store
+            .client()
+            .list_objects_v2()
+            .bucket("pictures")
+            .prefix(".bucketlens/tables/embeddings_tiny.lance/_versions/");
         list.send().await.unwrap().key_count().unwrap()
     };
     assert!(versions().await > 300);
@@ -180,7 +200,8 @@ async fn an_index_is_made_once_and_extended_when_it_has_fallen_behind() {
     let mut clusters = Clusters::new(30, DIM);
     let mut append = async |ids: std::ops::Range<u128>| {
         let name = format!("batch-{}", ids.start);
-        let rows: Vec<_> = ids.map(|id| row(id, &format!("{id}.png"), 1, clusters.vector())).collect();
+        let rows: Vec<_> =
+            ids.map(|id| row(id, &format!("{id}.png"), 1, clusters.vector())).collect();
         table.append(&rows, &name).await.unwrap();
     };
     let settings = MaintainSettings { index_from_rows: 2000, ..MaintainSettings::default() };
@@ -196,7 +217,11 @@ async fn an_index_is_made_once_and_extended_when_it_has_fallen_behind() {
     assert!(again.made.is_empty() && again.extended.is_empty(), "{again:?}");
     let behind = table.ledger().stats().await.unwrap();
     assert_eq!(behind.version, made.version + 1, "an index was made anew");
-    assert!(behind.indices.iter().all(|index| index.unindexed_rows == 4000), "{:?}", behind.indices);
+    assert!(
+        behind.indices.iter().all(|index| index.unindexed_rows == 4000),
+        "{:?}",
+        behind.indices
+    );
 
     // Each time enough for an extension; the parts of an index stay few.
     for start in (6000..30_000).step_by(4000) {
@@ -221,18 +246,23 @@ async fn searches_find_the_same_before_and_after() {
     let table = Embeddings::open_or_create(&database, space(DIM)).await.unwrap();
     let mut clusters = Clusters::new(20, DIM);
     for start in (0..3000).step_by(150) {
-        let rows: Vec<_> = (start..start + 150).map(|id| row(id, &format!("{id}.png"), 1, clusters.vector())).collect();
+        let rows: Vec<_> = (start..start + 150)
+            .map(|id| row(id, &format!("{id}.png"), 1, clusters.vector()))
+            .collect();
         table.append(&rows, &format!("batch-{start}")).await.unwrap();
         table.append(&rows[..5], &format!("again-{start}")).await.unwrap();
     }
-    let gone: Vec<_> = (0..3000u128).filter(|id| id % 5 == 0).map(|id| format!("{id:032x}")).collect();
+    let gone: Vec<_> =
+        (0..3000u128).filter(|id| id % 5 == 0).map(|id| format!("{id:032x}")).collect();
     table.ledger().delete(&gone).await.unwrap();
     let queries: Vec<_> = (0..10).map(|_| clusters.vector()).collect();
     let search = async || {
         let mut answers = Vec::new();
         for vector in &queries {
             let hits = table.search(&query(vector.clone(), 20)).await.unwrap().hits;
-            answers.push(hits.into_iter().map(|hit| (hit.facts.image_id, hit.score)).collect::<Vec<_>>());
+            answers.push(
+                hits.into_iter().map(|hit| (hit.facts.image_id, hit.score)).collect::<Vec<_>>(),
+            );
         }
         answers
     };
@@ -242,12 +272,19 @@ async fn searches_find_the_same_before_and_after() {
     no_failures(&report);
     let done = &report.tables[0];
     assert_eq!(done.spares.done().unwrap().removed, 20 * 4, "the first of each five is deleted");
-    assert!(done.compaction.done().unwrap().merged >= 20 && done.indexing.done().unwrap().made.len() == 4, "{done:?}");
+    assert!(
+        done.compaction.done().unwrap().merged >= 20
+            && done.indexing.done().unwrap().made.len() == 4,
+        "{done:?}"
+    );
     assert_eq!(table.ledger().stats().await.unwrap().deleted_rows, 0);
     for (before, after) in before.iter().zip(search().await) {
         assert_eq!(before.len(), after.len());
         for ((id, score), (same_id, same_score)) in before.iter().zip(after) {
-            assert!(*id == same_id && (score - same_score).abs() < 1e-5, "{id} {score} became {same_id} {same_score}");
+            assert!(
+                *id == same_id && (score - same_score).abs() < 1e-5,
+                "{id} {score} became {same_id} {same_score}"
+            );
         }
     }
 }
@@ -256,8 +293,9 @@ async fn searches_find_the_same_before_and_after() {
 async fn rows_appended_twice_at_once_lose_their_spares_only() {
     let (store, database) = open().await;
     Images::open_or_create(&database).await.unwrap();
-    let rows: Vec<_> =
-        (0..50).map(|id| ImageRow { facts: rows::facts(id, &format!("{id}.png"), 1), thumbnail: vec![1] }).collect();
+    let rows: Vec<_> = (0..50)
+        .map(|id| ImageRow { facts: rows::facts(id, &format!("{id}.png"), 1), thumbnail: vec![1] })
+        .collect();
     let mut appending = Vec::new();
     for delivery in 0..3 {
         let (database, rows) = (connect(&store).await, rows[delivery * 5..].to_vec());
@@ -289,12 +327,21 @@ async fn a_step_that_fails_stops_no_other() {
     let mut facts = rows::facts(1, "a.png", 1);
     facts.image_id = "no id".into();
     for batch in 0..10 {
-        images.append(&[ImageRow { facts: facts.clone(), thumbnail: vec![1] }], &format!("batch-{batch}")).await.unwrap();
+        images
+            .append(
+                &[ImageRow { facts: facts.clone(), thumbnail: vec![1] }],
+                &format!("batch-{batch}"),
+            )
+            .await
+            .unwrap();
     }
     let report = maintain(&database, &[names(), vec!["missing".into()]].concat(), &small()).await;
     assert_eq!(report.tables.len(), 1, "tables that do not exist are left out");
     let failures = report.failures();
-    assert!(failures.len() == 1 && failures[0].contains("'no id'") && failures[0].contains("images"), "{failures:?}");
+    assert!(
+        failures.len() == 1 && failures[0].contains("'no id'") && failures[0].contains("images"),
+        "{failures:?}"
+    );
     assert_eq!(report.tables[0].compaction.done().unwrap().merged, 10);
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["tables"][0]["compaction"]["done"]["into"], 1, "{json}");
@@ -305,12 +352,17 @@ async fn a_step_that_fails_stops_no_other() {
 async fn a_fragment_full_of_deleted_rows_is_written_anew() {
     let (_store, database) = open().await;
     let images = Images::open_or_create(&database).await.unwrap();
-    let rows: Vec<_> =
-        (0..100).map(|id| ImageRow { facts: rows::facts(id, &format!("{id}.png"), 1), thumbnail: vec![1] }).collect();
+    let rows: Vec<_> = (0..100)
+        .map(|id| ImageRow { facts: rows::facts(id, &format!("{id}.png"), 1), thumbnail: vec![1] })
+        .collect();
     images.append(&rows, "batch").await.unwrap();
     let ids: Vec<_> = rows.iter().map(|row| row.facts.image_id.clone()).collect();
     images.ledger().delete(&ids[..5]).await.unwrap();
-    assert_eq!(compact(images.ledger(), &small()).await.unwrap().merged, 0, "five in a hundred may stay");
+    assert_eq!(
+        compact(images.ledger(), &small()).await.unwrap().merged,
+        0,
+        "five in a hundred may stay"
+    );
     images.ledger().delete(&ids[..30]).await.unwrap();
     let before = images.ledger().stats().await.unwrap();
     assert_eq!((before.rows, before.deleted_rows), (70, 30));

@@ -20,7 +20,9 @@ async fn racy_store(folder: &std::path::Path) -> String {
         while let Ok((socket, _)) = listener.accept().await {
             let service = service.clone();
             tokio::spawn(async move {
-                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+                let _ = auto::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(socket), service)
+                    .await;
             });
         }
     });
@@ -47,7 +49,10 @@ async fn a_store_that_checks_and_writes_in_two_steps_is_refused() {
     }
     let error = probe(&location).await.unwrap_err();
     assert!(matches!(error, ProbeError::Unsafe { .. }), "{error}");
-    assert!(error.to_string().contains("concurrent") && error.to_string().contains(".bucketlens"), "{error}");
+    assert!(
+        error.to_string().contains("concurrent") && error.to_string().contains(".bucketlens"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

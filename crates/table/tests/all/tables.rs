@@ -23,12 +23,15 @@ async fn rows_come_back_as_they_were_written() {
     let (_store, database) = open().await;
     assert!(Images::open(&database).await.unwrap().is_none());
     let images = Images::open_or_create(&database).await.unwrap();
-    let rows: Vec<_> = (1..4).map(|id| ImageRow { facts: facts(id, "a/'b\".png", 1000), thumbnail: vec![id as u8; 3] }).collect();
+    let rows: Vec<_> = (1..4)
+        .map(|id| ImageRow { facts: facts(id, "a/'b\".png", 1000), thumbnail: vec![id as u8; 3] })
+        .collect();
     images.append(&rows, "batch").await.unwrap();
     assert_eq!(images.facts(&rows[1].facts.image_id).await.unwrap().unwrap(), rows[1].facts);
     assert_eq!(images.thumbnail(&rows[2].facts.image_id).await.unwrap().unwrap(), [3, 3, 3]);
     assert_eq!(images.facts(&"f".repeat(32)).await.unwrap(), None);
-    let ids: Vec<_> = rows.iter().map(|row| row.facts.image_id.clone()).chain(["e".repeat(32)]).collect();
+    let ids: Vec<_> =
+        rows.iter().map(|row| row.facts.image_id.clone()).chain(["e".repeat(32)]).collect();
     assert_eq!(images.ledger().existing(&ids).await.unwrap().len(), 3);
     assert_eq!(images.ledger().versions_of("pictures", "a/'b\".png").await.unwrap().len(), 3);
     assert!(images.ledger().versions_of("pictures", "a/%").await.unwrap().is_empty());
@@ -45,11 +48,16 @@ async fn ids_can_be_read_of_one_part_of_the_bucket() {
     let (_store, database) = open().await;
     let images = Images::open_or_create(&database).await.unwrap();
     let keys = ["a/1", "a/2", "a0", "a", "b/1", "海/1", "a/%"];
-    let rows = keys.iter().zip(1..).map(|(key, id)| ImageRow { facts: facts(id, key, 1), thumbnail: Vec::new() });
+    let rows = keys
+        .iter()
+        .zip(1..)
+        .map(|(key, id)| ImageRow { facts: facts(id, key, 1), thumbnail: Vec::new() });
     images.append(&rows.collect::<Vec<_>>(), "batch").await.unwrap();
     let ids = async |prefix: Option<&str>| {
-        let ids: Vec<Vec<String>> = images.ledger().ids_with(prefix).await.unwrap().try_collect().await.unwrap();
-        let mut ids: Vec<_> = ids.concat().iter().map(|id| u128::from_str_radix(id, 16).unwrap()).collect();
+        let ids: Vec<Vec<String>> =
+            images.ledger().ids_with(prefix).await.unwrap().try_collect().await.unwrap();
+        let mut ids: Vec<_> =
+            ids.concat().iter().map(|id| u128::from_str_radix(id, 16).unwrap()).collect();
         ids.sort_unstable();
         ids
     };
@@ -77,13 +85,17 @@ async fn a_search_shows_each_object_once_by_its_newest_content() {
     table.append(&rows[2..3], "second").await.unwrap();
 
     assert_eq!(keys(&table, &query(near, 10)).await, ["spare.png", "plain.png", "old-and-new.png"]);
-    let scores: Vec<_> = table.search(&query(near, 2)).await.unwrap().hits.iter().map(|hit| hit.score).collect();
+    let scores: Vec<_> =
+        table.search(&query(near, 2)).await.unwrap().hits.iter().map(|hit| hit.score).collect();
     assert!((scores[0] - 0.8).abs() < 1e-5 && (scores[1] - 0.6).abs() < 1e-5, "{scores:?}");
     let page = VectorQuery { offset: 1, ..query(near, 1) };
     assert_eq!(keys(&table, &page).await, ["plain.png"]);
     let good = VectorQuery { min_score: Some(0.7), ..query(near, 10) };
     assert_eq!(keys(&table, &good).await, ["spare.png"]);
-    let even = VectorQuery { filter: Filter { max_size_bytes: Some(13), ..Filter::default() }, ..query(near, 10) };
+    let even = VectorQuery {
+        filter: Filter { max_size_bytes: Some(13), ..Filter::default() },
+        ..query(near, 10)
+    };
     assert_eq!(keys(&table, &even).await, ["spare.png", "old-and-new.png"]);
 }
 
@@ -92,7 +104,8 @@ async fn many_old_versions_do_not_crowd_out_what_is_there() {
     let (_store, database) = open().await;
     let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
     // 200 former contents of one object lie nearer than anything else.
-    let mut rows: Vec<_> = (1..=200).map(|id| row(id, "often.png", id as i64, [1.0, 0.0])).collect();
+    let mut rows: Vec<_> =
+        (1..=200).map(|id| row(id, "often.png", id as i64, [1.0, 0.0])).collect();
     rows.push(row(1000, "often.png", 5000, [0.0, 1.0]));
     rows.extend((2000..2005).map(|id| row(id, &format!("other-{id}.png"), 1, [0.9, 0.435_889_9])));
     table.append(&rows, "all").await.unwrap();
@@ -105,7 +118,8 @@ async fn pages_of_equal_scores_neither_repeat_nor_skip() {
     let (_store, database) = open().await;
     let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
     // The order of ids is the reverse of the order of rows.
-    let rows: Vec<_> = (1..=40).rev().map(|id| row(id, &format!("copy-{id:02}.png"), 1, [1.0, 0.0])).collect();
+    let rows: Vec<_> =
+        (1..=40).rev().map(|id| row(id, &format!("copy-{id:02}.png"), 1, [1.0, 0.0])).collect();
     table.append(&rows, "all").await.unwrap();
     let whole = keys(&table, &query([1.0, 0.0], 40)).await;
     let mut paged = Vec::new();
@@ -122,7 +136,10 @@ async fn a_table_of_another_model_is_refused() {
     let error = Embeddings::open_or_create(&database, space(3)).await.unwrap_err();
     assert!(error.to_string().contains("another"), "{error}");
     // Also while the table is empty: what it is for was noted when it was made.
-    for changed in [Space { space: "changed".into(), ..space(2) }, Space { manifest_hash: "1".into(), ..space(2) }] {
+    for changed in [
+        Space { space: "changed".into(), ..space(2) },
+        Space { manifest_hash: "1".into(), ..space(2) },
+    ] {
         for error in [
             Embeddings::open_or_create(&database, changed.clone()).await.unwrap_err(),
             Embeddings::open(&database, changed.clone()).await.unwrap_err(),
@@ -149,12 +166,25 @@ async fn a_table_of_another_model_is_refused() {
 async fn one_row_of_another_space_among_many_spoils_the_table() {
     let (store, database) = open().await;
     let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
-    table.append(&[row(1, "a.png", 1, [1.0, 0.0]), row(2, "b.png", 1, [0.0, 1.0])], "x").await.unwrap();
+    table
+        .append(&[row(1, "a.png", 1, [1.0, 0.0]), row(2, "b.png", 1, [0.0, 1.0])], "x")
+        .await
+        .unwrap();
     // This program cannot write such a row, so another one does.
     let place = store.tables();
-    let other = lancedb::connect(&place.uri).storage_options(place.options.iter().cloned()).execute().await.unwrap();
+    let other = lancedb::connect(&place.uri)
+        .storage_options(place.options.iter().cloned())
+        .execute()
+        .await
+        .unwrap();
     let foreign = other.open_table("embeddings_tiny").execute().await.unwrap();
-    foreign.update().only_if("key = 'b.png'").column("manifest_hash", "'1'").execute().await.unwrap();
+    foreign
+        .update()
+        .only_if("key = 'b.png'")
+        .column("manifest_hash", "'1'")
+        .execute()
+        .await
+        .unwrap();
     let error = Embeddings::open(&database, space(2)).await.unwrap_err();
     assert!(matches!(error, TableError::Mismatch { .. }), "{error}");
 }

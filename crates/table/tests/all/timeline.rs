@@ -31,11 +31,21 @@ async fn every_object_stands_once_at_its_date_whatever_happens_to_the_table() {
     // 2023-11-14, and a picture taken in 2020 but uploaded later than that.
     let begin = 1_700_000_000;
     let old = 1_600_000_000;
-    let rows = [picture(1, "a", begin, None), picture(2, "b", begin + 40 * DAY, Some(old)), picture(3, "c", begin + DAY, None)];
+    let rows = [
+        picture(1, "a", begin, None),
+        picture(2, "b", begin + 40 * DAY, Some(old)),
+        picture(3, "c", begin + DAY, None),
+    ];
     images.append(&rows, "first").await.unwrap();
     assert_eq!(ids().await, [3, 1, 2]);
     // Overwritten: only its newest version; delivered twice: once.
-    images.append(&[picture(4, "a", begin + 2 * DAY, None), picture(3, "c", begin + DAY, None)], "second").await.unwrap();
+    images
+        .append(
+            &[picture(4, "a", begin + 2 * DAY, None), picture(3, "c", begin + DAY, None)],
+            "second",
+        )
+        .await
+        .unwrap();
     images.append(&[picture(5, "d", begin - DAY, None)], "third").await.unwrap();
     assert_eq!(ids().await, [4, 3, 5, 2]);
     let timeline = timelines.newest(images.ledger()).await.unwrap();
@@ -49,5 +59,8 @@ async fn every_object_stands_once_at_its_date_whatever_happens_to_the_table() {
     images.ledger().delete(&[format!("{:032x}", 3)]).await.unwrap();
     assert_eq!(ids().await, [4, 5, 2]);
     let timeline = timelines.newest(images.ledger()).await.unwrap();
-    assert_eq!((timeline.after(third), timeline.after(Moment { at: i64::MIN, image_id: 0 })), (1, 3));
+    assert_eq!(
+        (timeline.after(third), timeline.after(Moment { at: i64::MIN, image_id: 0 })),
+        (1, 3)
+    );
 }

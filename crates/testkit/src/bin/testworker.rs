@@ -105,12 +105,21 @@ async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<
     health.expect(&["publisher", "consumer"]);
     let listener = service::bind(&settings.http).await?;
     let finished = CancellationToken::new();
-    let http = tokio::spawn(service::serve(listener, axum::Router::new(), health.clone(), finished.clone()));
+    let http = tokio::spawn(service::serve(
+        listener,
+        axum::Router::new(),
+        health.clone(),
+        finished.clone(),
+    ));
     let bucket = Bucket::connect(&settings.bucket).await;
     let state = State::new(bucket.clone(), &settings.bucket);
-    let (stage, name, topology) =
-        (StageName::embed("demo-clip"), "testworker".to_owned(), Topology::new(&settings.amqp.namespace));
-    let publisher = Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
+    let (stage, name, topology) = (
+        StageName::embed("demo-clip"),
+        "testworker".to_owned(),
+        Topology::new(&settings.amqp.namespace),
+    );
+    let publisher =
+        Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
     let settler = Settler::new(publisher, topology, stage.clone(), name.clone(), "none".to_owned());
     let parts = Parts {
         bucket,

@@ -25,8 +25,10 @@ impl World {
         let channel = connection.create_channel().await.expect("channel");
         let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
         let mut dead = Vec::new();
-        while let Some(message) =
-            channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.expect("the dead queue answers")
+        while let Some(message) = channel
+            .basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true })
+            .await
+            .expect("the dead queue answers")
         {
             let body: Value = serde_json::from_slice(&message.delivery.data).expect("a job");
             let headers = message.delivery.properties.headers().clone().unwrap_or_default();
@@ -34,7 +36,11 @@ impl World {
                 Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
                 other => panic!("header {name} is {other:?}"),
             };
-            dead.push((body["object"]["key"].as_str().expect("a key").to_owned(), text("bl-error-class"), text("bl-error")));
+            dead.push((
+                body["object"]["key"].as_str().expect("a key").to_owned(),
+                text("bl-error-class"),
+                text("bl-error"),
+            ));
         }
         dead.sort();
         dead
@@ -46,8 +52,10 @@ impl World {
         let channel = connection.create_channel().await.expect("channel");
         let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
         let mut dead = Vec::new();
-        while let Some(message) =
-            channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.expect("the dead queue answers")
+        while let Some(message) = channel
+            .basic_get(queue.as_str().into(), BasicGetOptions::default())
+            .await
+            .expect("the dead queue answers")
         {
             let body: Value = serde_json::from_slice(&message.delivery.data).expect("a job");
             let headers = message.delivery.properties.headers().clone().unwrap_or_default();
@@ -72,7 +80,8 @@ impl World {
     /// The queues' depths of one stage.
     pub async fn depths_of(&self, stage: &StageName) -> Depths {
         let connection = self.broker().await;
-        let depths = Topology::new(&self.namespace).depths(&connection, stage).await.expect("depths");
+        let depths =
+            Topology::new(&self.namespace).depths(&connection, stage).await.expect("depths");
         connection.close(200, "counted".into()).await.expect("the connection closes");
         depths
     }
@@ -80,11 +89,16 @@ impl World {
     /// Number of ready messages in the work, bulk, retry, suspect and dead queues together.
     pub async fn queued(&self) -> u32 {
         let depths = self.depths().await;
-        [depths.work, depths.bulk, depths.retry, depths.suspect, depths.dead].into_iter().flatten().sum()
+        [depths.work, depths.bulk, depths.retry, depths.suspect, depths.dead]
+            .into_iter()
+            .flatten()
+            .sum()
     }
 
     /// A connection to the broker.
     pub async fn broker(&self) -> lapin::Connection {
-        lapin::Connection::connect(&self.amqp_url, lapin::ConnectionProperties::default()).await.expect("the broker answers")
+        lapin::Connection::connect(&self.amqp_url, lapin::ConnectionProperties::default())
+            .await
+            .expect("the broker answers")
     }
 }

@@ -23,8 +23,10 @@ async fn a_model_that_is_missing_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model");
     let name = model.to_str().unwrap().to_owned();
-    let (mut embedder, mut searcher) =
-        (world.run("embedder", &[("MODELS__SERVE", &name)]), world.run("searcher", &[("MODELS__ACTIVE", &name)]));
+    let (mut embedder, mut searcher) = (
+        world.run("embedder", &[("MODELS__SERVE", &name)]),
+        world.run("searcher", &[("MODELS__ACTIVE", &name)]),
+    );
     waits_for(&world, &mut embedder, &format!("model {name}"), "model.toml").await;
     waits_for(&world, &mut searcher, "model", "model.toml").await;
     let base = format!("http://{}", searcher.address().await);
@@ -89,7 +91,8 @@ async fn the_same_picture_under_other_keys_is_inferred_once() {
     }
     let ids = rows(4).await;
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 4, "each object has a row of its own");
-    let metrics = world.http().get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
+    let metrics =
+        world.http().get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(metrics.lines().any(|line| line == "bucketlens_inferences_saved_total 3"), "{metrics}");
     drop((ingest, embedder));
     world.finish().await;

@@ -11,7 +11,8 @@ const EMBEDDINGS: &str = "embeddings_demo-clip";
 #[tokio::test(flavor = "multi_thread")]
 async fn scenes_are_found_by_their_sentence_in_both_languages() {
     let mut world = World::start().await;
-    let (mut ingest, mut embedder, mut searcher) = (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
+    let (mut ingest, mut embedder, mut searcher) =
+        (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
     ingest.ready().await;
     embedder.ready().await;
     let base = searcher.ready().await;
@@ -31,27 +32,48 @@ async fn scenes_are_found_by_their_sentence_in_both_languages() {
             let hits = world.search(&base, scene[language].as_str().unwrap(), 1).await;
             right += usize::from(hits[0].key == scene["key"].as_str().unwrap());
         }
-        assert!(right * 100 >= scenes.len() * 95, "{language}: only {right} of {} scenes come first", scenes.len());
+        assert!(
+            right * 100 >= scenes.len() * 95,
+            "{language}: only {right} of {} scenes come first",
+            scenes.len()
+        );
     }
 
     // By picture: an indexed one finds itself first, and so does its uploaded copy.
     let hit = &world.search(&base, scenes[0]["en"].as_str().unwrap(), 1).await[0];
-    let (status, body) = world.post(&format!("{base}/v1/search"), json!({ "image_id": hit.image_id, "top_k": 3 })).await;
-    assert_eq!((status, body["hits"][0]["image_id"].as_str()), (200, Some(hit.image_id.as_str())), "{body}");
+    let (status, body) = world
+        .post(&format!("{base}/v1/search"), json!({ "image_id": hit.image_id, "top_k": 3 }))
+        .await;
+    assert_eq!(
+        (status, body["hits"][0]["image_id"].as_str()),
+        (200, Some(hit.image_id.as_str())),
+        "{body}"
+    );
     let bytes = std::fs::read(folder.path().join(&hit.key)).unwrap();
     let form = reqwest::multipart::Form::new()
         .text("top_k", "3")
         .part("image", reqwest::multipart::Part::bytes(bytes).file_name("query.jpg"));
-    let answer = world.http().post(format!("{base}/v1/search")).multipart(form).send().await.unwrap();
+    let answer =
+        world.http().post(format!("{base}/v1/search")).multipart(form).send().await.unwrap();
     let body: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(body["hits"][0]["key"], json!(hit.key), "{body}");
     assert!(body["hits"][0]["score"].as_f64().unwrap() > 0.999, "{body}");
 
     // What the page shows of it: thumbnail, facts, and a link that really leads to the original.
-    let thumbnail = world.http().get(format!("{base}/v1/images/{}/thumbnail", hit.image_id)).send().await.unwrap();
+    let thumbnail = world
+        .http()
+        .get(format!("{base}/v1/images/{}/thumbnail", hit.image_id))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(thumbnail.headers()["content-type"], "image/jpeg");
     assert!(image::load_from_memory(&thumbnail.bytes().await.unwrap()).is_ok());
-    let original = world.http().get(format!("{base}/v1/images/{}/original", hit.image_id)).send().await.unwrap();
+    let original = world
+        .http()
+        .get(format!("{base}/v1/images/{}/original", hit.image_id))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(original.status(), 302);
     let link = original.headers()["location"].to_str().unwrap();
     assert_eq!(
@@ -69,7 +91,8 @@ async fn scenes_are_found_by_their_sentence_in_both_languages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_is_found_by_its_present_content_only() {
     let mut world = World::start().await;
-    let (mut ingest, mut embedder, mut searcher) = (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
+    let (mut ingest, mut embedder, mut searcher) =
+        (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
     let door = ingest.ready().await;
     embedder.ready().await;
     let base = searcher.ready().await;
@@ -80,13 +103,19 @@ async fn an_object_is_found_by_its_present_content_only() {
         world.put(key, solid_jpeg(colour, 128)).await;
     }
     world.indexed(&base, 3).await;
-    let found: Vec<_> = world.search(&base, "picture", 10).await.into_iter().map(|hit| hit.key).collect();
+    let found: Vec<_> =
+        world.search(&base, "picture", 10).await.into_iter().map(|hit| hit.key).collect();
     for key in keys {
         assert_eq!(found.iter().filter(|found| *found == key).count(), 1, "{key} in {found:?}");
     }
 
     // Overwritten: the old version is gone from search and tables, the new one is there, once.
-    let before = world.search(&base, "picture", 10).await.into_iter().find(|hit| hit.key == keys[0]).unwrap();
+    let before = world
+        .search(&base, "picture", 10)
+        .await
+        .into_iter()
+        .find(|hit| hit.key == keys[0])
+        .unwrap();
     world.put(keys[0], solid_jpeg([240, 240, 20], 128)).await;
     let after = eventually("only the new content is found", Duration::from_secs(60), || async {
         let hits = world.search(&base, "picture", 10).await;
@@ -99,7 +128,8 @@ async fn an_object_is_found_by_its_present_content_only() {
     for table in [IMAGES, EMBEDDINGS] {
         eventually("the rows of the old content are removed", Duration::from_secs(60), || async {
             let rows = world.rows(table).await;
-            (!rows.contains(&before.image_id) && rows.contains(&after.image_id) && rows.len() == 3).then_some(())
+            (!rows.contains(&before.image_id) && rows.contains(&after.image_id) && rows.len() == 3)
+                .then_some(())
         })
         .await;
     }
@@ -111,7 +141,9 @@ async fn an_object_is_found_by_its_present_content_only() {
 
     // Removed, noticed by an event before the next listing would.
     world.remove(keys[1]).await;
-    let (status, body) = world.notify(&door, "s3:ObjectRemoved:Delete", "%E6%B5%B7%E6%BB%A9/%27quoted%22+%5C+key%27.JPG").await;
+    let (status, body) = world
+        .notify(&door, "s3:ObjectRemoved:Delete", "%E6%B5%B7%E6%BB%A9/%27quoted%22+%5C+key%27.JPG")
+        .await;
     assert_eq!(status, 200, "{body}");
     eventually("the removed object is not found", Duration::from_secs(60), || async {
         let hits = world.search(&base, "picture", 10).await;
@@ -133,7 +165,8 @@ async fn an_object_is_found_by_its_present_content_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_bucket_removes_nothing() {
     let mut world = World::start().await;
-    let (mut ingest, mut embedder, mut searcher) = (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
+    let (mut ingest, mut embedder, mut searcher) =
+        (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
     ingest.ready().await;
     embedder.ready().await;
     let base = searcher.ready().await;
@@ -143,7 +176,8 @@ async fn an_empty_bucket_removes_nothing() {
     let address = ingest.address().await;
     eventually("ingest says that the listing is empty", Duration::from_secs(60), || async {
         let (status, body) = world.get(&format!("http://{address}/readyz"), &[]).await;
-        (status == 503 && body["troubles"]["listing"].as_str()?.contains("nothing is removed")).then_some(())
+        (status == 503 && body["troubles"]["listing"].as_str()?.contains("nothing is removed"))
+            .then_some(())
     })
     .await;
     assert_eq!(world.rows(EMBEDDINGS).await.len(), 1);
@@ -154,7 +188,8 @@ async fn an_empty_bucket_removes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mass_removal_is_refused_until_it_is_allowed() {
     let mut world = World::start().await;
-    let (mut ingest, mut embedder, mut searcher) = (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
+    let (mut ingest, mut embedder, mut searcher) =
+        (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
     ingest.ready().await;
     embedder.ready().await;
     let base = searcher.ready().await;
@@ -171,13 +206,15 @@ async fn a_mass_removal_is_refused_until_it_is_allowed() {
     let address = ingest.address().await;
     eventually("ingest refuses", Duration::from_secs(60), || async {
         let (status, body) = world.get(&format!("http://{address}/readyz"), &[]).await;
-        (status == 503 && body["troubles"]["listing"].as_str()?.contains("max_delete_share")).then_some(())
+        (status == 503 && body["troubles"]["listing"].as_str()?.contains("max_delete_share"))
+            .then_some(())
     })
     .await;
     assert_eq!(world.rows(EMBEDDINGS).await.len(), 110, "nothing may go");
 
     assert!(ingest.stop().await.success());
-    let ingest = world.run("ingest", &[("WATCH__POLL_INTERVAL", "300ms"), ("WATCH__MAX_DELETE_SHARE", "0.9")]);
+    let ingest = world
+        .run("ingest", &[("WATCH__POLL_INTERVAL", "300ms"), ("WATCH__MAX_DELETE_SHARE", "0.9")]);
     eventually("what is gone is removed", Duration::from_secs(60), || async {
         (world.rows(EMBEDDINGS).await.len() == 70).then_some(())
     })
@@ -191,7 +228,8 @@ async fn a_mass_removal_is_refused_until_it_is_allowed() {
 async fn ten_equal_events_make_one_row() {
     let mut world = World::start().await;
     // Listing is far away: only events bring jobs.
-    let mut ingest = world.run("ingest", &[("WATCH__POLL_INTERVAL", "1h"), ("EVENTS__SECRET", "knock")]);
+    let mut ingest =
+        world.run("ingest", &[("WATCH__POLL_INTERVAL", "1h"), ("EVENTS__SECRET", "knock")]);
     let (mut embedder, mut searcher) = (world.run("embedder", &[]), world.run("searcher", &[]));
     let door = ingest.ready().await;
     embedder.ready().await;
@@ -199,13 +237,17 @@ async fn ten_equal_events_make_one_row() {
 
     world.put("party/red ball.jpg", solid_jpeg([220, 30, 30], 128)).await;
     for round in 0..10 {
-        let (status, body) = world.notify(&door, "s3:ObjectCreated:Put", "party/red+ball.jpg").await;
+        let (status, body) =
+            world.notify(&door, "s3:ObjectCreated:Put", "party/red+ball.jpg").await;
         assert_eq!((status, &body["acted_on"]), (200, &json!(u8::from(round == 0))), "{body}");
     }
     world.indexed(&base, 1).await;
     let (status, body) = world.notify(&door, "s3:ObjectCreated:Put", "party/red+ball.jpg").await;
     assert_eq!((status, &body["acted_on"]), (200, &json!(0)), "{body}");
-    eventually("nothing waits", Duration::from_secs(30), || async { (world.queued().await == 0).then_some(()) }).await;
+    eventually("nothing waits", Duration::from_secs(30), || async {
+        (world.queued().await == 0).then_some(())
+    })
+    .await;
     for table in [IMAGES, EMBEDDINGS] {
         assert_eq!(world.rows(table).await.len(), 1, "{table}");
     }
@@ -213,7 +255,14 @@ async fn ten_equal_events_make_one_row() {
     // Nobody else comes in by this door, and nonsense is no job.
     let post = world.http().post(format!("{door}/events")).body("{}").send().await.unwrap();
     assert_eq!(post.status(), 401);
-    let post = world.http().post(format!("{door}/events")).bearer_auth("knock").body("nonsense").send().await.unwrap();
+    let post = world
+        .http()
+        .post(format!("{door}/events"))
+        .bearer_auth("knock")
+        .body("nonsense")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(post.status(), 400);
     drop((ingest, embedder, searcher));
     world.finish().await;
@@ -230,7 +279,8 @@ async fn bad_files_are_parked_with_a_true_reason_and_hurt_nobody() {
     for (key, bytes, _) in &bad {
         world.put(key, bytes.clone()).await;
     }
-    let (mut ingest, mut embedder, mut searcher) = (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
+    let (mut ingest, mut embedder, mut searcher) =
+        (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
     ingest.ready().await;
     embedder.ready().await;
     let base = searcher.ready().await;
@@ -258,7 +308,8 @@ async fn bad_files_are_parked_with_a_true_reason_and_hurt_nobody() {
         assert!(reason.len() > 15, "the reason says too little: {reason}");
     }
     assert!(dead[0].2.contains("40000"), "{}", dead[0].2);
-    let mut found: Vec<_> = world.search(&base, "picture", 100).await.into_iter().map(|hit| hit.key).collect();
+    let mut found: Vec<_> =
+        world.search(&base, "picture", 100).await.into_iter().map(|hit| hit.key).collect();
     found.sort();
     let mut expected = good.clone();
     expected.sort();

@@ -47,12 +47,22 @@ async fn rows_are(world: &World, model: &str, count: usize) {
 async fn ingest(world: &World, arguments: &[&str]) -> Result<Value, String> {
     let output = world.command("ingest", arguments, &[("STAGES__MODELS", BOTH)]).await;
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.success() { Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)) } else { Err(error) }
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
+    } else {
+        Err(error)
+    }
 }
 
 async fn listed(world: &World, id: &str) -> Value {
     let models = ingest(world, &["models", "--json"]).await.unwrap();
-    models.as_array().unwrap().iter().find(|model| model["id"] == id).unwrap_or_else(|| panic!("{models}")).clone()
+    models
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|model| model["id"] == id)
+        .unwrap_or_else(|| panic!("{models}"))
+        .clone()
 }
 
 /// Asks in every way there is, again and again.
@@ -66,12 +76,18 @@ struct Load {
 
 impl Load {
     fn start(base: &str, image_id: &str) -> Self {
-        let mut load = Self { stop: Arc::default(), seen: Arc::default(), failed: Arc::default(), clients: Vec::new() };
+        let mut load = Self {
+            stop: Arc::default(),
+            seen: Arc::default(),
+            failed: Arc::default(),
+            clients: Vec::new(),
+        };
         let url = format!("{base}/v1/search");
         let picture = solid_jpeg([200, 40, 40], 64);
         for example in 0..4 {
             let (url, id, picture) = (url.clone(), image_id.to_owned(), picture.clone());
-            let (stop, seen, failed) = (Arc::clone(&load.stop), Arc::clone(&load.seen), Arc::clone(&load.failed));
+            let (stop, seen, failed) =
+                (Arc::clone(&load.stop), Arc::clone(&load.seen), Arc::clone(&load.failed));
             load.clients.push(tokio::spawn(async move {
                 let http = reqwest::Client::new();
                 while !stop.load(Ordering::Relaxed) {
@@ -80,12 +96,17 @@ impl Load {
                         1 => http.post(&url).json(&json!({ "image_id": id })),
                         2 => http.post(&url).json(&json!({ "text": "夕阳下的船", "top_k": 3 })),
                         _ => {
-                            let part = reqwest::multipart::Part::bytes(picture.clone()).file_name("x.jpg");
-                            http.post(&url).multipart(reqwest::multipart::Form::new().part("image", part))
+                            let part =
+                                reqwest::multipart::Part::bytes(picture.clone()).file_name("x.jpg");
+                            http.post(&url)
+                                .multipart(reqwest::multipart::Form::new().part("image", part))
                         }
                     };
                     let answer = match request.send().await {
-                        Ok(answer) => (answer.status().as_u16(), answer.json::<Value>().await.unwrap_or_default()),
+                        Ok(answer) => (
+                            answer.status().as_u16(),
+                            answer.json::<Value>().await.unwrap_or_default(),
+                        ),
                         Err(error) => (0, json!(error.to_string())),
                     };
                     let (status, body) = answer;
@@ -153,20 +174,28 @@ async fn the_active_model_is_switched_under_load_and_back_and_the_other_removed(
         let both = [("STAGES__MODELS", BOTH), ("WATCH__POLL_INTERVAL", "300ms")];
         let mut watching = world.run("ingest", &both);
         watching.ready().await;
-        let mut other = world.run("embedder", &[models, ("MODELS__SERVE", "second"), ("RUNTIME__THREADS", "1")]);
+        let mut other = world
+            .run("embedder", &[models, ("MODELS__SERVE", "second"), ("RUNTIME__THREADS", "1")]);
         other.ready().await;
         eventually("the backfill of the second model waits in its bulk queue", SOON, || async {
             (listed(&world, "second").await["queues"]["bulk"] == json!(COUNT)).then_some(())
         })
         .await;
         let error = ingest(&world, &["models", "activate", "second"]).await.unwrap_err();
-        assert!(error.contains(&format!("{COUNT} missing")) && error.contains("--force"), "{error}");
+        assert!(
+            error.contains(&format!("{COUNT} missing")) && error.contains("--force"),
+            "{error}"
+        );
         ingest(&world, &["resume", "--stage", "embed-second"]).await.unwrap();
         rows_are(&world, "second", COUNT).await;
         let row = listed(&world, "second").await;
-        assert_eq!((&row["coverage"], &row["active"], &row["space"]), (&json!(100.0), &json!(false), &json!("second-space")));
+        assert_eq!(
+            (&row["coverage"], &row["active"], &row["space"]),
+            (&json!(100.0), &json!(false), &json!("second-space"))
+        );
         assert_eq!(listed(&world, "demo-clip").await["active"], json!(true));
-        let overlap = ingest(&world, &["models", "overlap", "demo-clip", "second", "--json"]).await.unwrap();
+        let overlap =
+            ingest(&world, &["models", "overlap", "demo-clip", "second", "--json"]).await.unwrap();
         let mean = overlap["mean"].as_f64().unwrap();
         assert!(overlap["samples"] == json!(COUNT) && mean > 0.0 && mean < 1.0, "{overlap}");
         println!("overlap@10 {mean:.3} over {COUNT} samples");
@@ -175,7 +204,11 @@ async fn the_active_model_is_switched_under_load_and_back_and_the_other_removed(
         ingest(&world, &["models", "activate", "second"]).await.unwrap();
         load.all_of("second").await;
         let (_, status) = world.get(&format!("{base}/v1/status"), &[]).await;
-        assert_eq!((&status["model"]["id"], &status["wanted"]), (&json!("second"), &Value::Null), "{status}");
+        assert_eq!(
+            (&status["model"]["id"], &status["wanted"]),
+            (&json!("second"), &Value::Null),
+            "{status}"
+        );
         assert_eq!(status["tables"]["embeddings_second"]["rows"], json!(COUNT), "{status}");
         let question = |model: &str| json!({ "vector": vec![0.1; 128], "model": model });
         let (code, body) = world.post(&format!("{base}/v1/search"), question("demo-clip")).await;
@@ -191,7 +224,10 @@ async fn the_active_model_is_switched_under_load_and_back_and_the_other_removed(
         load.all_of("demo-clip").await;
         let (answers, order) = load.end().await;
         let first_of_second = order.iter().position(|model| model == "second").unwrap();
-        assert!(order[..first_of_second].iter().all(|model| model == "demo-clip") && order.contains(&"second".to_owned()));
+        assert!(
+            order[..first_of_second].iter().all(|model| model == "demo-clip")
+                && order.contains(&"second".to_owned())
+        );
         println!("{answers} answers, none failed, each of exactly one model");
 
         // Removed and kept: nothing is lost. Removed for good: its queues and its table go, and new uploads ask nothing of it.
@@ -202,14 +238,19 @@ async fn the_active_model_is_switched_under_load_and_back_and_the_other_removed(
         ingest(&world, &["models", "remove", "second", "--grace", "10s"]).await.unwrap();
         eventually("its table and its queues are gone", SOON, || async {
             let row = listed(&world, "second").await;
-            let gone = row["rows"].is_null() && row["queues"]["work"].is_null() && row["removed"]["dropped_at"].is_string();
+            let gone = row["rows"].is_null()
+                && row["queues"]["work"].is_null()
+                && row["removed"]["dropped_at"].is_string();
             gone.then_some(())
         })
         .await;
         assert!(world.rows("embeddings_second").await.is_empty());
         put(&world, COUNT + 2, COUNT + 4).await;
         rows_are(&world, "demo-clip", COUNT + 4).await;
-        assert!(listed(&world, "second").await["queues"]["work"].is_null(), "nothing is published for it");
+        assert!(
+            listed(&world, "second").await["queues"]["work"].is_null(),
+            "nothing is published for it"
+        );
 
         // Taken back after that, it is filled anew.
         ingest(&world, &["models", "keep", "second"]).await.unwrap();
@@ -223,7 +264,8 @@ async fn the_active_model_is_switched_under_load_and_back_and_the_other_removed(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_cannot_take_over_leaves_the_old_one_in_force() {
     let mut world = World::start().await;
-    let (mut ingest, mut embedder, mut searcher) = (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
+    let (mut ingest, mut embedder, mut searcher) =
+        (world.run_ingest(), world.run("embedder", &[]), world.run("searcher", &[]));
     ingest.ready().await;
     embedder.ready().await;
     let base = searcher.ready().await;
@@ -242,7 +284,11 @@ async fn a_model_that_cannot_take_over_leaves_the_old_one_in_force() {
     assert_eq!(code, 200, "it answers: {ready}");
     assert!(ready["notes"]["model"].as_str().unwrap().contains("ghost"), "{ready}");
     let (code, body) = world.get(&format!("{base}/v1/search"), &[("q", "sky")]).await;
-    assert_eq!((code, &body["model"], &body["space"]), (200, &json!("demo-clip"), &json!("demo-clip")), "{body}");
+    assert_eq!(
+        (code, &body["model"], &body["space"]),
+        (200, &json!("demo-clip"), &json!("demo-clip")),
+        "{body}"
+    );
     state.put("models", &choose("demo-clip"), pipeline::bucket::Only::Always).await.unwrap();
     eventually("all is well again", SOON, || async {
         let (_, status) = world.get(&format!("{base}/v1/status"), &[]).await;
@@ -258,21 +304,30 @@ async fn one_download_and_one_decode_feed_every_model_of_a_process() {
     let folder = second_model();
     let models = ("MODELS__FOLDER", folder.path().to_str().unwrap());
     let mut world = World::start_with(Through::default()).await;
-    let mut embedder = world.run("embedder", &[models, ("MODELS__SERVE", BOTH), ("RUNTIME__THREADS", "1")]);
+    let mut embedder =
+        world.run("embedder", &[models, ("MODELS__SERVE", BOTH), ("RUNTIME__THREADS", "1")]);
     embedder.ready().await;
     world.store_proxy().count("GET", "/photo-");
-    let both = [("STAGES__MODELS", BOTH), ("WATCH__POLL_INTERVAL", "1h"), ("EVENTS__SECRET", "knock")];
+    let both =
+        [("STAGES__MODELS", BOTH), ("WATCH__POLL_INTERVAL", "1h"), ("EVENTS__SECRET", "knock")];
     let mut ingest = world.run("ingest", &both);
     let door = ingest.ready().await;
     put(&world, 0, 40).await;
     for n in 0..40 {
-        assert_eq!(world.notify(&door, "s3:ObjectCreated:Put", &format!("photo-{n:03}.jpg")).await.0, 200);
+        assert_eq!(
+            world.notify(&door, "s3:ObjectCreated:Put", &format!("photo-{n:03}.jpg")).await.0,
+            200
+        );
     }
     for model in ["demo-clip", "second"] {
         rows_are(&world, model, 40).await;
     }
     let images = world.rows("images").await;
-    assert_eq!((images.len(), images.iter().collect::<BTreeSet<_>>().len()), (40, 40), "rows of images");
+    assert_eq!(
+        (images.len(), images.iter().collect::<BTreeSet<_>>().len()),
+        (40, 40),
+        "rows of images"
+    );
     assert_eq!(world.store_proxy().counted(), 40, "downloads of 40 pictures for two models");
     drop((ingest, embedder));
     world.finish().await;
@@ -285,12 +340,19 @@ async fn settings_that_change_while_jobs_flow_lose_and_double_none() {
         let file = folder.path().join("embedder.toml");
         let write = |serve: &str| {
             let models = folder.path().display();
-            std::fs::write(&file, format!("[models]\nserve = {serve}\nfolder = \"{models}\"\n[batch]\nmax_rows = 4\n")).unwrap();
+            std::fs::write(
+                &file,
+                format!(
+                    "[models]\nserve = {serve}\nfolder = \"{models}\"\n[batch]\nmax_rows = 4\n"
+                ),
+            )
+            .unwrap();
         };
         write("[\"demo-clip\"]");
         let mut world = World::start().await;
         let mut embedder = world.run_with("embedder", &file, &[("RUNTIME__THREADS", "1")]);
-        let mut ingest = world.run("ingest", &[("STAGES__MODELS", BOTH), ("WATCH__POLL_INTERVAL", "300ms")]);
+        let mut ingest =
+            world.run("ingest", &[("STAGES__MODELS", BOTH), ("WATCH__POLL_INTERVAL", "300ms")]);
         embedder.ready().await;
         ingest.ready().await;
         let process = embedder.id();
@@ -309,7 +371,11 @@ async fn settings_that_change_while_jobs_flow_lose_and_double_none() {
         write("[]");
         embedder.hang_up();
         eventually("the wrong setting is named", SOON, || async {
-            embedder.log().lines().any(|line| line.contains("models.serve") && line.contains("ERROR")).then_some(())
+            embedder
+                .log()
+                .lines()
+                .any(|line| line.contains("models.serve") && line.contains("ERROR"))
+                .then_some(())
         })
         .await;
         put(&world, 100, 105).await;

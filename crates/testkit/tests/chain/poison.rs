@@ -15,11 +15,22 @@ use testkit::{World, eventually};
 
 /// Puts objects with these orders and publishes their jobs; answers the image ids.
 async fn put_jobs(world: &World, orders: &[(String, &str)]) -> BTreeSet<String> {
-    let publisher = Publisher::start(world.amqp(), "test".into(), vec![StageName::embed("demo-clip")], Health::default());
+    let publisher = Publisher::start(
+        world.amqp(),
+        "test".into(),
+        vec![StageName::embed("demo-clip")],
+        Health::default(),
+    );
     let mut ids = BTreeSet::new();
     for (key, order) in orders {
         let etag = world.put(key, *order).await;
-        let object = ObjectRef { bucket: world.bucket().into(), key: key.clone(), etag, size_bytes: None, last_modified: None };
+        let object = ObjectRef {
+            bucket: world.bucket().into(),
+            key: key.clone(),
+            etag,
+            size_bytes: None,
+            last_modified: None,
+        };
         ids.insert(object.image_id().to_string());
         let job = Job::new(StageName::embed("demo-clip"), object, Origin::Event);
         publisher.publish(Outgoing::job(&world.topology(), &job)).await.unwrap();
@@ -37,14 +48,19 @@ async fn take_waiting(world: &World) -> Vec<(String, i64)> {
     let channel = world.broker().await.create_channel().await.unwrap();
     let queue = world.topology().work_queue(&StageName::embed("demo-clip"));
     let mut waiting = Vec::new();
-    while let Some(message) = channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap() {
+    while let Some(message) =
+        channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap()
+    {
         let headers = message.delivery.properties.headers().clone().unwrap_or_default();
         let count = match headers.inner().get("x-delivery-count") {
             None => 0,
             Some(AMQPValue::LongLongInt(count)) => *count,
             other => panic!("x-delivery-count is {other:?}"),
         };
-        waiting.push((Job::decode(&message.delivery.data).unwrap().object.image_id().to_string(), count));
+        waiting.push((
+            Job::decode(&message.delivery.data).unwrap().object.image_id().to_string(),
+            count,
+        ));
     }
     waiting
 }
@@ -52,7 +68,8 @@ async fn take_waiting(world: &World) -> Vec<(String, i64)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_kills_its_worker_dies_alone() {
     let mut world = World::start().await;
-    let orders: Vec<_> = (0..32).map(|n| (format!("{n}.jpg"), if n == 11 { "abort" } else { "good" })).collect();
+    let orders: Vec<_> =
+        (0..32).map(|n| (format!("{n}.jpg"), if n == 11 { "abort" } else { "good" })).collect();
     let ids = put_jobs(&world, &orders).await;
     // All 32 are on loan when the first worker dies, and in its one batch.
     let changed = [("AMQP__PREFETCH", "32"), ("BATCH__MAX_ROWS", "32"), ("BATCH__MAX_WAIT", "1s")];
@@ -64,7 +81,13 @@ async fn a_picture_that_kills_its_worker_dies_alone() {
             worker = world.run("testworker", &changed);
         }
         if done(&world).await.len() == 31
-            && world.topology().depths(&world.broker().await, &StageName::embed("demo-clip")).await.unwrap().dead == Some(1)
+            && world
+                .topology()
+                .depths(&world.broker().await, &StageName::embed("demo-clip"))
+                .await
+                .unwrap()
+                .dead
+                == Some(1)
         {
             break;
         }
@@ -84,7 +107,10 @@ async fn a_picture_that_kills_its_worker_dies_alone() {
     assert_eq!(dead.len(), 1, "{dead:?}");
     let (key, class, reason) = &dead[0];
     assert_eq!((key.as_str(), class.as_str()), ("11.jpg", "worker_crash"));
-    assert!(reason.starts_with("5 workers ended") && reason.contains("the last 3 of them"), "{reason}");
+    assert!(
+        reason.starts_with("5 workers ended") && reason.contains("the last 3 of them"),
+        "{reason}"
+    );
     assert_eq!(world.queued().await, 0);
     assert!(done(&world).await.is_subset(&ids));
     world.finish().await;
@@ -96,12 +122,18 @@ async fn a_stopped_worker_hands_back_without_a_mark() {
     let orders: Vec<_> = (0..40).map(|n| (format!("{n}.jpg"), "slow")).collect();
     let ids = put_jobs(&world, &orders).await;
     let mut worker = world.run("testworker", &[("AMQP__PREFETCH", "32")]);
-    eventually("work is under way", Duration::from_secs(60), || async { (!done(&world).await.is_empty()).then_some(()) }).await;
+    eventually("work is under way", Duration::from_secs(60), || async {
+        (!done(&world).await.is_empty()).then_some(())
+    })
+    .await;
     assert!(worker.stop().await.success(), "{}", worker.log());
 
     let (done, waiting) = (done(&world).await, take_waiting(&world).await);
     assert!(waiting.len() >= 8, "nearly everything was on loan and not begun: {}", waiting.len());
-    assert!(waiting.iter().all(|(_, count)| *count == 0), "handing back counted like a crash: {waiting:?}");
+    assert!(
+        waiting.iter().all(|(_, count)| *count == 0),
+        "handing back counted like a crash: {waiting:?}"
+    );
     let waiting: BTreeSet<_> = waiting.into_iter().map(|(id, _)| id).collect();
     assert!(waiting.is_disjoint(&done), "what was finished is not handed back");
     assert_eq!(waiting.union(&done).cloned().collect::<BTreeSet<_>>(), ids);
@@ -114,14 +146,20 @@ struct Broker<'a>(&'a Path);
 impl Broker<'_> {
     fn command(&self, command: &str) -> serde_json::Value {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/broker");
-        let output = Command::new(script).arg(command).arg("--dir").arg(self.0).output().expect("infra/broker runs");
+        let output = Command::new(script)
+            .arg(command)
+            .arg("--dir")
+            .arg(self.0)
+            .output()
+            .expect("infra/broker runs");
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
     /// Share of the memory above which nobody may publish.
     fn set_watermark(&self, share: &str) {
-        let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(self.0.join("ports.json")).unwrap()).unwrap();
+        let ports: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(self.0.join("ports.json")).unwrap()).unwrap();
         let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
             .args(["-n", "bucketlens@localhost", "set_vm_memory_high_watermark", share])
             .env("HOME", self.0.join("home"))
@@ -154,7 +192,10 @@ async fn a_worker_stops_in_time_while_the_broker_takes_no_messages() {
     let orders: Vec<_> = (0..120).map(|n| (format!("{n}.jpg"), "slow")).collect();
     let ids = put_jobs(&world, &orders).await;
     let mut worker = world.run("testworker", &[("AMQP__PREFETCH", "32")]);
-    eventually("work is under way", Duration::from_secs(60), || async { (!done(&world).await.is_empty()).then_some(()) }).await;
+    eventually("work is under way", Duration::from_secs(60), || async {
+        (!done(&world).await.is_empty()).then_some(())
+    })
+    .await;
     broker.set_watermark("0.00001");
     // Not killed by its deadline: that would be another exit code.
     assert!(worker.stop().await.success(), "{}", worker.log());

@@ -15,17 +15,22 @@ async fn put_pictures(world: &World, from: usize, to: usize) {
 
 /// Every object is found, each once.
 async fn all_found_once(world: &World, searcher: &str, count: usize) {
-    let keys: Vec<_> = eventually(&format!("all {count} pictures are found"), Duration::from_secs(180), || async {
-        let hits = world.search(searcher, "a red ball", 1000).await;
-        (hits.len() >= count).then(|| hits.into_iter().map(|hit| hit.key).collect())
-    })
+    let keys: Vec<_> = eventually(
+        &format!("all {count} pictures are found"),
+        Duration::from_secs(180),
+        || async {
+            let hits = world.search(searcher, "a red ball", 1000).await;
+            (hits.len() >= count).then(|| hits.into_iter().map(|hit| hit.key).collect())
+        },
+    )
     .await;
     assert_eq!(keys.len(), count);
     assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), count, "an object is found twice");
 }
 
 async fn metric(world: &World, base: &str, name: &str) -> f64 {
-    let text = world.http().get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
+    let text =
+        world.http().get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
     let lines = text.lines().filter(|line| line.starts_with(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
@@ -34,13 +39,21 @@ async fn metric(world: &World, base: &str, name: &str) -> f64 {
 async fn a_killed_embedder_loses_nothing_and_doubles_nothing() {
     let mut world = World::start().await;
     // A batch larger than the prefetch closes only by age: for two seconds at a time everything held is unfinished.
-    let slow = [("BATCH__MAX_ROWS", "64"), ("BATCH__MAX_WAIT", "2s"), ("AMQP__PREFETCH", "32"), ("RUNTIME__THREADS", "1")];
+    let slow = [
+        ("BATCH__MAX_ROWS", "64"),
+        ("BATCH__MAX_WAIT", "2s"),
+        ("AMQP__PREFETCH", "32"),
+        ("RUNTIME__THREADS", "1"),
+    ];
     let (mut ingest, mut searcher) = (world.run_ingest(), world.run("searcher", &[]));
     ingest.ready().await;
     let base = searcher.ready().await;
     let count = 240;
     put_pictures(&world, 0, count).await;
-    eventually("all jobs wait", Duration::from_secs(60), || async { (world.queued().await == count as u32).then_some(()) }).await;
+    eventually("all jobs wait", Duration::from_secs(60), || async {
+        (world.queued().await == count as u32).then_some(())
+    })
+    .await;
     let (mut victim, mut other) = (world.run("embedder", &slow), world.run("embedder", &slow));
     let victim_base = victim.ready().await;
     other.ready().await;
@@ -54,7 +67,10 @@ async fn a_killed_embedder_loses_nothing_and_doubles_nothing() {
     victim.kill();
 
     all_found_once(&world, &base, count).await;
-    eventually("nothing waits", Duration::from_secs(60), || async { (world.queued().await == 0).then_some(()) }).await;
+    eventually("nothing waits", Duration::from_secs(60), || async {
+        (world.queued().await == 0).then_some(())
+    })
+    .await;
     let rows = world.rows("embeddings_demo-clip").await;
     assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), count);
     drop((ingest, searcher, victim, other));
@@ -84,7 +100,10 @@ async fn a_broker_restart_under_load_loses_nothing() {
         (status == 200 && body["ready"] == json!(true)).then_some(())
     })
     .await;
-    eventually("nothing waits", Duration::from_secs(60), || async { (world.queued().await == 0).then_some(()) }).await;
+    eventually("nothing waits", Duration::from_secs(60), || async {
+        (world.queued().await == 0).then_some(())
+    })
+    .await;
     drop((ingest, searcher, embedder));
     world.finish().await;
 }
@@ -93,7 +112,10 @@ async fn a_broker_restart_under_load_loses_nothing() {
 async fn a_stopped_embedder_finishes_what_it_has_begun() {
     let mut world = World::start().await;
     let (mut ingest, mut searcher) = (world.run_ingest(), world.run("searcher", &[]));
-    let mut embedder = world.run("embedder", &[("BATCH__MAX_ROWS", "8"), ("AMQP__PREFETCH", "16"), ("RUNTIME__THREADS", "1")]);
+    let mut embedder = world.run(
+        "embedder",
+        &[("BATCH__MAX_ROWS", "8"), ("AMQP__PREFETCH", "16"), ("RUNTIME__THREADS", "1")],
+    );
     ingest.ready().await;
     let base = searcher.ready().await;
     let embedder_base = embedder.ready().await;

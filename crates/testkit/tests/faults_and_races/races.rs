@@ -17,7 +17,10 @@ const SETTLED: Duration = Duration::from_secs(120);
 type Expected = BTreeMap<String, String>;
 
 fn picture(seed: u32) -> Vec<u8> {
-    solid_jpeg([(seed * 37 % 256) as u8, (seed * 91 % 256) as u8, (seed * 53 % 256) as u8], 96 + seed % 64)
+    solid_jpeg(
+        [(seed * 37 % 256) as u8, (seed * 91 % 256) as u8, (seed * 53 % 256) as u8],
+        96 + seed % 64,
+    )
 }
 
 async fn put(world: &World, expected: &mut Expected, key: &str, content: u32) {
@@ -37,7 +40,8 @@ async fn settles(world: &World, searcher: &str, expected: &Expected) {
     let settled = tokio::time::timeout(SETTLED, async {
         loop {
             let hits = world.search(searcher, "a red ball", 1000).await;
-            let shown: Expected = hits.iter().map(|hit| (hit.key.clone(), hit.image_id.clone())).collect();
+            let shown: Expected =
+                hits.iter().map(|hit| (hit.key.clone(), hit.image_id.clone())).collect();
             assert_eq!(shown.len(), hits.len(), "an object is shown twice");
             let same = shown == *expected;
             last = shown;
@@ -49,11 +53,15 @@ async fn settles(world: &World, searcher: &str, expected: &Expected) {
     })
     .await;
     if settled.is_err() {
-        let missing: Vec<_> = expected.iter().filter(|(key, id)| last.get(*key) != Some(id)).collect();
-        let extra: Vec<_> = last.iter().filter(|(key, id)| expected.get(*key) != Some(id)).collect();
+        let missing: Vec<_> =
+            expected.iter().filter(|(key, id)| last.get(*key) != Some(id)).collect();
+        let extra: Vec<_> =
+            last.iter().filter(|(key, id)| expected.get(*key) != Some(id)).collect();
         let rows = world.rows(EMBEDDINGS).await.into_iter().collect::<BTreeSet<_>>();
         let stale = rows.difference(&wanted).count();
-        panic!("not the bucket's state after {SETTLED:?}: missing {missing:?}; not in the bucket {extra:?}; {stale} stale rows");
+        panic!(
+            "not the bucket's state after {SETTLED:?}: missing {missing:?}; not in the bucket {extra:?}; {stale} stale rows"
+        );
     }
 }
 
@@ -62,10 +70,16 @@ async fn settles(world: &World, searcher: &str, expected: &Expected) {
 async fn whatever_the_order_of_changes_the_end_state_is_the_buckets() {
     within(LIMIT, async {
         let mut world = World::start().await;
-        let often = [("WATCH__POLL_INTERVAL", "300ms"), ("WATCH__MAX_DELETE_SHARE", "1.0"), ("EVENTS__SECRET", "knock")];
-        let small = [("BATCH__MAX_ROWS", "4"), ("BATCH__MAX_WAIT", "200ms"), ("RUNTIME__THREADS", "1")];
+        let often = [
+            ("WATCH__POLL_INTERVAL", "300ms"),
+            ("WATCH__MAX_DELETE_SHARE", "1.0"),
+            ("EVENTS__SECRET", "knock"),
+        ];
+        let small =
+            [("BATCH__MAX_ROWS", "4"), ("BATCH__MAX_WAIT", "200ms"), ("RUNTIME__THREADS", "1")];
         let (mut ingest, mut searcher) = (world.run("ingest", &often), world.run("searcher", &[]));
-        let (mut first, mut second) = (world.run("embedder", &small), world.run("embedder", &small));
+        let (mut first, mut second) =
+            (world.run("embedder", &small), world.run("embedder", &small));
         let door = ingest.ready().await;
         let base = searcher.ready().await;
         first.ready().await;
@@ -102,7 +116,10 @@ async fn whatever_the_order_of_changes_the_end_state_is_the_buckets() {
             assert_eq!(world.notify(&door, event, &key).await.0, 200);
         }
         settles(&world, &base, &expected).await;
-        eventually("nothing waits", SETTLED, || async { (world.queued().await == 0).then_some(()) }).await;
+        eventually("nothing waits", SETTLED, || async {
+            (world.queued().await == 0).then_some(())
+        })
+        .await;
         drop((ingest, searcher, first, second));
         world.finish().await;
     })
@@ -117,9 +134,15 @@ async fn what_is_written_during_a_listing_is_neither_missed_nor_removed() {
         let always = [("WATCH__POLL_INTERVAL", "100ms"), ("WATCH__MAX_DELETE_SHARE", "1.0")];
         // Files that are not watched make the listing long and cost nothing else.
         let (there, keys) = (&world, (0..2500).map(|n| format!("{:04}.txt", n * 4)));
-        stream::iter(keys).for_each_concurrent(32, |key| async move { drop(there.put(&key, "not watched").await) }).await;
+        stream::iter(keys)
+            .for_each_concurrent(
+                32,
+                |key| async move { drop(there.put(&key, "not watched").await) },
+            )
+            .await;
         let (mut ingest, mut searcher) = (world.run("ingest", &always), world.run("searcher", &[]));
-        let mut embedder = world.run("embedder", &[("BATCH__MAX_ROWS", "4"), ("RUNTIME__THREADS", "1")]);
+        let mut embedder =
+            world.run("embedder", &[("BATCH__MAX_ROWS", "4"), ("RUNTIME__THREADS", "1")]);
         ingest.ready().await;
         embedder.ready().await;
         let base = searcher.ready().await;
@@ -148,19 +171,26 @@ async fn an_object_that_was_gone_when_its_job_ran_is_indexed_when_it_is_back() {
     within(LIMIT, async {
         let mut world = World::start().await;
         // No listing happens to see that the object is away; every event arrives, in order.
-        let mut ingest = world.run("ingest", &[("WATCH__POLL_INTERVAL", "1h"), ("EVENTS__SECRET", "knock")]);
+        let mut ingest =
+            world.run("ingest", &[("WATCH__POLL_INTERVAL", "1h"), ("EVENTS__SECRET", "knock")]);
         let mut searcher = world.run("searcher", &[]);
         let door = ingest.ready().await;
         let base = searcher.ready().await;
         let mut expected = Expected::new();
         put(&world, &mut expected, "back.jpg", 1).await;
         assert_eq!(world.notify(&door, "s3:ObjectCreated:Put", "back.jpg").await.0, 200);
-        eventually("its job waits", SETTLED, || async { (world.queued().await == 1).then_some(()) }).await;
+        eventually("its job waits", SETTLED, || async {
+            (world.queued().await == 1).then_some(())
+        })
+        .await;
         remove(&world, &mut expected, "back.jpg").await;
         assert_eq!(world.notify(&door, "s3:ObjectRemoved:Delete", "back.jpg").await.0, 200);
         let mut embedder = world.run("embedder", &[]);
         embedder.ready().await;
-        eventually("its job found nothing", SETTLED, || async { (world.queued().await == 0).then_some(()) }).await;
+        eventually("its job found nothing", SETTLED, || async {
+            (world.queued().await == 0).then_some(())
+        })
+        .await;
         put(&world, &mut expected, "back.jpg", 1).await;
         assert_eq!(world.notify(&door, "s3:ObjectCreated:Put", "back.jpg").await.0, 200);
         settles(&world, &base, &expected).await;

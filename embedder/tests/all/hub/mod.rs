@@ -63,21 +63,31 @@ pub(crate) fn content(path: &str) -> Vec<u8> {
 
 /// An entry of a catalogue for these files.
 pub(crate) fn entry() -> String {
-    let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(demo().join("model.toml")).unwrap()).unwrap();
+    let manifest: toml::Table =
+        toml::from_str(&std::fs::read_to_string(demo().join("model.toml")).unwrap()).unwrap();
     let mut entry = toml::Table::new();
-    for (key, value) in [("id", "scenes"), ("space", "scenes"), ("licence", "Apache-2.0"), ("notice", "shown to whoever asks")] {
+    for (key, value) in [
+        ("id", "scenes"),
+        ("space", "scenes"),
+        ("licence", "Apache-2.0"),
+        ("notice", "shown to whoever asks"),
+    ] {
         entry.insert(key.into(), value.into());
     }
     entry.insert("dim".into(), manifest["dim"].clone());
     entry.insert("source".into(), toml::toml! { repo = "someone/scenes" revision = "main" }.into());
     let file = |path: &str, role: &str| {
-        let mut file: toml::Table = [("path", path), ("role", role)].into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        let mut file: toml::Table = [("path", path), ("role", role)]
+            .into_iter()
+            .map(|(k, v)| (k.into(), v.into()))
+            .collect();
         if role != "tokenizer" {
             file.insert("precision".into(), "fp32".into());
         }
         toml::Value::from(file)
     };
-    let files = FILES.iter().zip(["image", "text", "tokenizer"]).map(|(path, role)| file(path, role));
+    let files =
+        FILES.iter().zip(["image", "text", "tokenizer"]).map(|(path, role)| file(path, role));
     entry.insert("files".into(), files.collect::<Vec<_>>().into());
     for tower in ["image", "text"] {
         entry.insert(tower.into(), manifest[tower].clone());
@@ -87,7 +97,11 @@ pub(crate) fn entry() -> String {
 
 impl Hub {
     pub(crate) fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let inner = Arc::<Mutex<Inner>>::default();
         let routes = Router::new()
             .route("/api/models/someone/scenes/revision/main", get(revision))
@@ -165,20 +179,25 @@ async fn tree(State(inner): Shared, uri: axum::http::Uri) -> Response {
         return axum::Json(second).into_response();
     }
     inner.requests += 1;
-    let next = format!("<http://elsewhere.example{}?recursive=true&cursor=2>; rel=\"next\"", uri.path());
+    let next =
+        format!("<http://elsewhere.example{}?recursive=true&cursor=2>; rel=\"next\"", uri.path());
     ([(header::LINK, next)], axum::Json(listed)).into_response()
 }
 
-async fn resolve(State(inner): Shared, Address((commit, path)): Address<(String, String)>, headers: HeaderMap) -> Response {
+async fn resolve(
+    State(inner): Shared,
+    Address((commit, path)): Address<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
     let mut inner = inner.lock().unwrap();
     inner.requests += 1;
     if commit != COMMIT || !FILES.contains(&path.as_str()) {
         return StatusCode::NOT_FOUND.into_response();
     }
     let bytes = content(&path);
-    let from: usize = headers
-        .get(header::RANGE)
-        .map_or(0, |range| range.to_str().unwrap().trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap());
+    let from: usize = headers.get(header::RANGE).map_or(0, |range| {
+        range.to_str().unwrap().trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap()
+    });
     let fault = if path == VISION {
         inner.ranges.push(from);
         inner.faults.pop_front()
@@ -187,7 +206,9 @@ async fn resolve(State(inner): Shared, Address((commit, path)): Address<(String,
     };
     let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     match fault {
-        Some(Fault::Busy) => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "0")]).into_response(),
+        Some(Fault::Busy) => {
+            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "0")]).into_response()
+        }
         Some(Fault::Fail) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Some(Fault::CutAfter(count)) => {
             let sent = Bytes::copy_from_slice(&bytes[from..from + count]);
@@ -197,7 +218,8 @@ async fn resolve(State(inner): Shared, Address((commit, path)): Address<(String,
                 Err(std::io::Error::other("cut"))
             };
             let body = Body::from_stream(stream::iter([Ok(sent)]).chain(stream::once(broken)));
-            (status, [(header::CONTENT_LENGTH, (bytes.len() - from).to_string())], body).into_response()
+            (status, [(header::CONTENT_LENGTH, (bytes.len() - from).to_string())], body)
+                .into_response()
         }
         Some(Fault::WholeInstead) => bytes.into_response(),
         Some(Fault::Wrong) => (status, vec![7_u8; bytes.len() - from]).into_response(),

@@ -67,7 +67,10 @@ async fn a_get_names_the_version_it_wants() {
     assert_eq!(status(get().if_match(&old).send().await), 412);
     assert!(get().if_match(&new).send().await.is_ok());
     assert_eq!(status(get().if_none_match(&new).send().await), 304);
-    assert_eq!(status(store.client.get_object().bucket(BUCKET).key("gone").if_match(&old).send().await), 404);
+    assert_eq!(
+        status(store.client.get_object().bucket(BUCKET).key("gone").if_match(&old).send().await),
+        404
+    );
     assert_eq!(status(store.client.get_object().bucket("nowhere").key("gone").send().await), 404);
 }
 
@@ -82,31 +85,44 @@ async fn ranges_content_type_and_metadata() {
         ("bytes=-4", "6789", "bytes 6-9/10"),
         ("bytes=8-100", "89", "bytes 8-9/10"),
     ] {
-        let answer = store.client.get_object().bucket(BUCKET).key("digits").range(range).send().await.unwrap();
+        let answer = store
+            .client
+            .get_object()
+            .bucket(BUCKET)
+            .key("digits")
+            .range(range)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.content_range(), Some(content_range));
         assert_eq!(answer.content_type(), Some("image/jpeg"));
         assert_eq!(answer.metadata().unwrap()["origin"], "camera");
         assert_eq!(answer.body.collect().await.unwrap().to_vec(), bytes.as_bytes());
     }
-    let beyond = store.client.get_object().bucket(BUCKET).key("digits").range("bytes=10-12").send().await;
+    let beyond =
+        store.client.get_object().bucket(BUCKET).key("digits").range("bytes=10-12").send().await;
     assert_eq!(status(beyond), 416);
 }
 
 #[tokio::test]
 async fn parts_become_one_object() {
     let store = server::start().await;
-    let upload = store.client.create_multipart_upload().bucket(BUCKET).key("big").content_type("image/png");
+    let upload =
+        store.client.create_multipart_upload().bucket(BUCKET).key("big").content_type("image/png");
     let id = upload.send().await.unwrap().upload_id.unwrap();
     let mut whole: Vec<u8> = Vec::new();
     let mut parts = CompletedMultipartUpload::builder();
     for (number, size) in [(1, 5 << 20), (2, 5 << 20), (3, 123)] {
         let bytes: Vec<u8> = (0..size).map(|at: usize| (at % 251) as u8 ^ number as u8).collect();
         whole.extend(&bytes);
-        let part = store.client.upload_part().bucket(BUCKET).key("big").upload_id(&id).part_number(number);
+        let part =
+            store.client.upload_part().bucket(BUCKET).key("big").upload_id(&id).part_number(number);
         let part = part.body(bytes.into()).send().await.unwrap();
-        parts = parts.parts(CompletedPart::builder().part_number(number).set_e_tag(part.e_tag).build());
+        parts =
+            parts.parts(CompletedPart::builder().part_number(number).set_e_tag(part.e_tag).build());
     }
-    let complete = store.client.complete_multipart_upload().bucket(BUCKET).key("big").upload_id(&id);
+    let complete =
+        store.client.complete_multipart_upload().bucket(BUCKET).key("big").upload_id(&id);
     let complete = complete.multipart_upload(parts.build());
     let done = complete.clone().send().await.unwrap();
     let head = store.client.head_object().bucket(BUCKET).key("big").send().await.unwrap();
@@ -121,16 +137,26 @@ async fn parts_become_one_object() {
 async fn copies_bulk_deletes_and_presigned_reads() {
     let store = server::start().await;
     let etag = store.put("a.jpg", "bytes").await;
-    let copy = store.client.copy_object().copy_source(format!("{BUCKET}/a.jpg")).bucket(BUCKET).key("b.jpg");
-    assert_eq!(copy.send().await.unwrap().copy_object_result().unwrap().e_tag(), Some(etag.as_str()));
+    let copy = store
+        .client
+        .copy_object()
+        .copy_source(format!("{BUCKET}/a.jpg"))
+        .bucket(BUCKET)
+        .key("b.jpg");
+    assert_eq!(
+        copy.send().await.unwrap().copy_object_result().unwrap().e_tag(),
+        Some(etag.as_str())
+    );
 
     let presigned = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
-    let url = store.client.get_object().bucket(BUCKET).key("b.jpg").presigned(presigned).await.unwrap();
+    let url =
+        store.client.get_object().bucket(BUCKET).key("b.jpg").presigned(presigned).await.unwrap();
     assert_eq!(reqwest::get(url.uri()).await.unwrap().text().await.unwrap(), "bytes");
     let unsigned = format!("{}/{BUCKET}/b.jpg", store.server.endpoint());
     assert_eq!(reqwest::get(unsigned).await.unwrap().status(), 403);
 
-    let objects = ["a.jpg", "b.jpg", "never-there"].map(|key| ObjectIdentifier::builder().key(key).build().unwrap());
+    let objects = ["a.jpg", "b.jpg", "never-there"]
+        .map(|key| ObjectIdentifier::builder().key(key).build().unwrap());
     let delete = Delete::builder().set_objects(Some(objects.to_vec())).build().unwrap();
     let answer = store.client.delete_objects().bucket(BUCKET).delete(delete).send().await.unwrap();
     assert_eq!(answer.deleted().len(), 3);

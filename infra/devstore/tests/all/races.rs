@@ -56,8 +56,11 @@ async fn one_of_many_multipart_uploads_wins() {
     let store = server::start().await;
     for round in 0..ROUNDS {
         let key = format!("parts/{round}");
-        let uploads = join_all((0..WRITERS).map(|writer| uploaded(&store, &key, body_of(round, writer)))).await;
-        let results = join_all(uploads.into_iter().map(|complete| complete.if_none_match("*").send())).await;
+        let uploads =
+            join_all((0..WRITERS).map(|writer| uploaded(&store, &key, body_of(round, writer))))
+                .await;
+        let results =
+            join_all(uploads.into_iter().map(|complete| complete.if_none_match("*").send())).await;
         let winners: Vec<usize> = (0..WRITERS).filter(|writer| results[*writer].is_ok()).collect();
         assert_eq!(winners.len(), 1, "round {round}");
         assert_eq!(store.get(&key).await, body_of(round, winners[0]));
@@ -65,8 +68,13 @@ async fn one_of_many_multipart_uploads_wins() {
 }
 
 /// An upload whose one part is there, ready to be completed.
-async fn uploaded(store: &TestServer, key: &str, body: Vec<u8>) -> CompleteMultipartUploadFluentBuilder {
-    let upload = store.client.create_multipart_upload().bucket(BUCKET).key(key).send().await.unwrap();
+async fn uploaded(
+    store: &TestServer,
+    key: &str,
+    body: Vec<u8>,
+) -> CompleteMultipartUploadFluentBuilder {
+    let upload =
+        store.client.create_multipart_upload().bucket(BUCKET).key(key).send().await.unwrap();
     let id = upload.upload_id.unwrap();
     let part = store.client.upload_part().bucket(BUCKET).key(key).upload_id(&id).part_number(1);
     let part = part.body(body.into()).send().await.unwrap();

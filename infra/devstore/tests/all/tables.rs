@@ -64,11 +64,13 @@ async fn concurrent_appends_lose_nothing() {
     });
     futures::future::join_all(writers).await;
 
-    let stored: Vec<RecordBatch> = open(&store).await.query().execute().await.unwrap().try_collect().await.unwrap();
+    let stored: Vec<RecordBatch> =
+        open(&store).await.query().execute().await.unwrap().try_collect().await.unwrap();
     let mut ids = HashSet::new();
     let mut rows = 0;
     for batch in &stored {
-        let column = batch.column_by_name("id").unwrap().as_any().downcast_ref::<StringArray>().unwrap();
+        let column =
+            batch.column_by_name("id").unwrap().as_any().downcast_ref::<StringArray>().unwrap();
         ids.extend(column.iter().flatten());
         rows += batch.num_rows();
     }

@@ -54,7 +54,10 @@ impl Front {
 
     /// Ends all answers to listeners; new ones get what `mode` says.
     pub(crate) fn cut(&self, mode: Mode) {
-        let (_, cut) = std::mem::replace(&mut *self.inside.mode.lock().unwrap(), (mode, CancellationToken::new()));
+        let (_, cut) = std::mem::replace(
+            &mut *self.inside.mode.lock().unwrap(),
+            (mode, CancellationToken::new()),
+        );
         cut.cancel();
     }
 
@@ -73,19 +76,28 @@ async fn forward(State(front): State<Arc<Inside>>, request: Request) -> Response
             Mode::Pass => {}
             Mode::Away => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Mode::NotImplemented => return StatusCode::NOT_IMPLEMENTED.into_response(),
-            Mode::Lists => return "<?xml version=\"1.0\"?>\n<ListBucketResult></ListBucketResult>".into_response(),
+            Mode::Lists => {
+                return "<?xml version=\"1.0\"?>\n<ListBucketResult></ListBucketResult>"
+                    .into_response();
+            }
         }
     }
     let (head, body) = request.into_parts();
     let url = format!("{}{}", front.store, head.uri);
     let body = to_bytes(body, 64 << 20).await.unwrap();
     // With the headers as they came, the host among them: they are signed.
-    let Ok(answer) = front.client.request(head.method, url).headers(head.headers).body(body).send().await else {
+    let Ok(answer) =
+        front.client.request(head.method, url).headers(head.headers).body(body).send().await
+    else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let mut response = Response::builder().status(answer.status());
     *response.headers_mut().unwrap() = answer.headers().clone();
     let stream = answer.bytes_stream();
-    let body = if listens { Body::from_stream(stream.take_until(cut.cancelled_owned())) } else { Body::from_stream(stream) };
+    let body = if listens {
+        Body::from_stream(stream.take_until(cut.cancelled_owned()))
+    } else {
+        Body::from_stream(stream)
+    };
     response.body(body).unwrap()
 }

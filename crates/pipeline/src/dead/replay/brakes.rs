@@ -25,12 +25,20 @@ impl Brakes {
     /// `bulk` is the queue whose depth matters, if any does.
     pub(super) fn new(pace: &Pace, bulk: Option<String>) -> Self {
         let ticker = pace.rate.map(|rate| {
-            let mut ticker = tokio::time::interval(Duration::from_secs_f64(1.0 / rate.clamp(0.001, MAX_RATE)));
+            let mut ticker =
+                tokio::time::interval(Duration::from_secs_f64(1.0 / rate.clamp(0.001, MAX_RATE)));
             ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticker
         });
         let most_waiting = pace.most_waiting;
-        Self { ticker, bulk, most_waiting, seen_shallow: None, deadline: Instant::now(), cancel: pace.cancel.clone() }
+        Self {
+            ticker,
+            bulk,
+            most_waiting,
+            seen_shallow: None,
+            deadline: Instant::now(),
+            cancel: pace.cancel.clone(),
+        }
     }
 
     /// A round begins that ends after `limit`.

@@ -9,7 +9,11 @@ use super::bench::{Bench, Memory};
 
 /// A batch of seven good jobs and one that spoils it: the seven are written, the one is dead with this class. Gives the sizes
 /// of the attempts, smallest first.
-async fn only_the_culprit_dies(order: &str, class: &str, sizes: impl Fn(&Memory) -> Vec<usize>) -> Vec<usize> {
+async fn only_the_culprit_dies(
+    order: &str,
+    class: &str,
+    sizes: impl Fn(&Memory) -> Vec<usize>,
+) -> Vec<usize> {
     // Only its eighth row closes a batch.
     let bench = Bench::with(Duration::from_secs(60), HALT_HOLD).await;
     for n in 0..7 {
@@ -28,13 +32,19 @@ async fn only_the_culprit_dies(order: &str, class: &str, sizes: impl Fn(&Memory)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_batch_costs_only_the_poison() {
-    let runs = only_the_culprit_dies("poison", "poisoned", |memory| memory.inferred.lock().unwrap().clone()).await;
+    let runs = only_the_culprit_dies("poison", "poisoned", |memory| {
+        memory.inferred.lock().unwrap().clone()
+    })
+    .await;
     assert_eq!(runs, [1, 1, 2, 2, 4, 4, 8], "halves of what failed, not one by one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_cannot_be_stored_costs_only_itself() {
-    let writes = only_the_culprit_dies("unwritable", "invalid_rows", |memory| memory.writes.lock().unwrap().clone()).await;
+    let writes = only_the_culprit_dies("unwritable", "invalid_rows", |memory| {
+        memory.writes.lock().unwrap().clone()
+    })
+    .await;
     assert_eq!(writes, [1, 1, 2, 2, 4, 4, 8]);
 }
 
@@ -49,11 +59,17 @@ async fn equal_contents_are_inferred_once() {
             }
         }
     };
-    all(["same-1", "same-1", "same-1", "same-2", "same-2", "other", "other", "other"], "first").await;
+    all(["same-1", "same-1", "same-1", "same-2", "same-2", "other", "other", "other"], "first")
+        .await;
     bench.written(8).await;
-    assert_eq!(*bench.stage.0.inferred.lock().unwrap(), [5], "two contents and three that have no name");
+    assert_eq!(
+        *bench.stage.0.inferred.lock().unwrap(),
+        [5],
+        "two contents and three that have no name"
+    );
     // Whose content has its row already is not inferred at all.
-    all(["same-1", "same-2", "same-1", "same-2", "same-1", "same-2", "same-1", "same-3"], "second").await;
+    all(["same-1", "same-2", "same-1", "same-2", "same-1", "same-2", "same-1", "same-3"], "second")
+        .await;
     bench.written(16).await;
     assert_eq!(*bench.stage.0.inferred.lock().unwrap(), [5, 1]);
     bench.finish().await;

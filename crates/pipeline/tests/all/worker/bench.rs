@@ -55,14 +55,17 @@ impl Stage for Obedient {
 
     fn decode(&self, _: &ObjectRef, bytes: Bytes) -> Result<String, Failure> {
         self.0.decoded.fetch_add(1, Ordering::SeqCst);
-        let order = String::from_utf8(bytes.to_vec()).map_err(|error| Failure::dead_letter("not_text", error))?;
+        let order = String::from_utf8(bytes.to_vec())
+            .map_err(|error| Failure::dead_letter("not_text", error))?;
         match order.as_str() {
             "retry" => Err(Failure::retry("told_to_retry", "the object says so")),
             "dead" => Err(Failure::dead_letter("told_to_die", "the object says so")),
             "hang" => {
                 // A test that fails must end all the same.
                 let begun = Instant::now();
-                while self.0.hanging.load(Ordering::SeqCst) && begun.elapsed() < Duration::from_secs(60) {
+                while self.0.hanging.load(Ordering::SeqCst)
+                    && begun.elapsed() < Duration::from_secs(60)
+                {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Ok(order)
@@ -93,15 +96,27 @@ impl Stage for Obedient {
     }
 
     async fn write(&self, rows: &[Finished<String, usize>]) -> Result<(), Failure> {
-        if self.0.away.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+        if self
+            .0
+            .away
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+            .is_ok()
+        {
             return Err(Failure::halt("store_away", "nobody answers"));
         }
         self.0.writes.lock().unwrap().push(rows.len());
         if rows.iter().any(|row| row.input == "unwritable") {
-            return Err(Failure::dead_letter("invalid_rows", "the batch holds a row that cannot be stored"));
+            return Err(Failure::dead_letter(
+                "invalid_rows",
+                "the batch holds a row that cannot be stored",
+            ));
         }
         self.0.known.lock().unwrap().extend(rows.iter().map(|row| (row.input.clone(), row.output)));
-        self.0.written.lock().unwrap().extend(rows.iter().map(|row| row.object.image_id().to_string()));
+        self.0
+            .written
+            .lock()
+            .unwrap()
+            .extend(rows.iter().map(|row| row.object.image_id().to_string()));
         Ok(())
     }
 }
@@ -127,12 +142,22 @@ impl Bench {
     }
 
     /// As [`Self::with`], after changing what the worker is made of.
-    pub(crate) async fn set(max_wait: Duration, halt_hold: Duration, change: impl FnOnce(&mut Parts<Obedient>)) -> Self {
+    pub(crate) async fn set(
+        max_wait: Duration,
+        halt_hold: Duration,
+        change: impl FnOnce(&mut Parts<Obedient>),
+    ) -> Self {
         let world = World::start().await;
         let settings = world.amqp();
         let topology = Topology::new(&settings.namespace);
-        let publisher = Publisher::start(settings, "test".into(), vec![StageName::embed("demo-clip")], Health::default());
-        let (health, shutdown, stage) = (Health::default(), CancellationToken::new(), Obedient::default());
+        let publisher = Publisher::start(
+            settings,
+            "test".into(),
+            vec![StageName::embed("demo-clip")],
+            Health::default(),
+        );
+        let (health, shutdown, stage) =
+            (Health::default(), CancellationToken::new(), Obedient::default());
         let mut parts = parts(&world, &stage, &health, &shutdown, max_wait, halt_hold).await;
         change(&mut parts);
         let worker = tokio::spawn(worker::run(parts));
@@ -141,7 +166,13 @@ impl Bench {
 
     pub(crate) async fn put(&self, key: &str, order: &str) -> Job {
         let etag = self.world.put(key, order).await;
-        let object = ObjectRef { bucket: "pictures".into(), key: key.into(), etag, size_bytes: None, last_modified: None };
+        let object = ObjectRef {
+            bucket: "pictures".into(),
+            key: key.into(),
+            etag,
+            size_bytes: None,
+            last_modified: None,
+        };
         Job::new(StageName::embed("demo-clip"), object, Origin::Event)
     }
 
@@ -159,10 +190,11 @@ impl Bench {
     /// The only message of a queue: its headers as text.
     pub(crate) async fn take(&self, queue: &str) -> HashMap<String, String> {
         let channel = self.world.broker().await.create_channel().await.unwrap();
-        let message = eventually(&format!("a message in {queue}"), Duration::from_secs(30), || async {
-            channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.unwrap()
-        })
-        .await;
+        let message =
+            eventually(&format!("a message in {queue}"), Duration::from_secs(30), || async {
+                channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.unwrap()
+            })
+            .await;
         let headers = message.delivery.properties.headers().clone().unwrap();
         let headers = headers.inner().iter().map(|(name, value)| {
             let text = match value {
@@ -176,7 +208,10 @@ impl Bench {
     }
 
     pub(crate) async fn depths(&self) -> Depths {
-        self.topology.depths(&self.world.broker().await, &StageName::embed("demo-clip")).await.unwrap()
+        self.topology
+            .depths(&self.world.broker().await, &StageName::embed("demo-clip"))
+            .await
+            .unwrap()
     }
 
     /// Waits until the worker shows this in its health.
@@ -204,12 +239,24 @@ pub(crate) async fn parts(
 ) -> Parts<Obedient> {
     let (settings, name, embed) = (world.amqp(), "test".to_owned(), StageName::embed("demo-clip"));
     let topology = Topology::new(&settings.namespace);
-    let publisher = Publisher::start(settings.clone(), name.clone(), vec![embed.clone()], health.clone());
-    let fetch = FetchSettings { concurrency: 8, decoders: 2, max_object_bytes: 100, decode_timeout: Duration::from_secs(60) };
+    let publisher =
+        Publisher::start(settings.clone(), name.clone(), vec![embed.clone()], health.clone());
+    let fetch = FetchSettings {
+        concurrency: 8,
+        decoders: 2,
+        max_object_bytes: 100,
+        decode_timeout: Duration::from_secs(60),
+    };
     Parts {
         stage: stage.clone(),
         bucket: world.open_bucket().await,
-        settler: Settler::new(publisher, topology, embed.clone(), "worker-1".into(), "model-1".into()),
+        settler: Settler::new(
+            publisher,
+            topology,
+            embed.clone(),
+            "worker-1".into(),
+            "model-1".into(),
+        ),
         subscription: Subscription { amqp: settings, name, stage: embed.clone() },
         switch: Switch::start(world.state().await, embed),
         batch: BatchSettings { max_rows: 8, max_bytes: 1 << 20, max_wait },

@@ -23,18 +23,33 @@ async fn each_failure_goes_where_its_action_says() {
 
     bench.send(&bench.put("r", "retry").await).await;
     let headers = bench.take(&retry).await;
-    assert_eq!((headers["bl-attempt"].as_str(), headers["bl-error-class"].as_str()), ("1", "told_to_retry"));
+    assert_eq!(
+        (headers["bl-attempt"].as_str(), headers["bl-error-class"].as_str()),
+        ("1", "told_to_retry")
+    );
 
-    for (order, class) in [("dead", "told_to_die"), ("panic", "decode_panic"), (&"x".repeat(200), "too_many_bytes")] {
+    for (order, class) in
+        [("dead", "told_to_die"), ("panic", "decode_panic"), (&"x".repeat(200), "too_many_bytes")]
+    {
         let mut message = Outgoing::job(&bench.topology, &bench.put("d", order).await);
         // As the broker marks what has been through a retry queue.
         message.headers.insert("x-first-death-queue".into(), AMQPValue::LongString("retry".into()));
         bench.publisher.publish(message).await.unwrap();
         let headers = bench.take(&dead).await;
         assert_eq!(headers["bl-error-class"], class);
-        assert_eq!((headers["bl-worker"].as_str(), headers["bl-model"].as_str()), ("worker-1", "model-1"));
-        assert!(headers["bl-history"].contains(class) && headers["bl-first-failed"] == headers["bl-last-failed"], "{headers:?}");
-        assert!(!headers.contains_key("x-first-death-queue"), "broker headers must not be forwarded: {headers:?}");
+        assert_eq!(
+            (headers["bl-worker"].as_str(), headers["bl-model"].as_str()),
+            ("worker-1", "model-1")
+        );
+        assert!(
+            headers["bl-history"].contains(class)
+                && headers["bl-first-failed"] == headers["bl-last-failed"],
+            "{headers:?}"
+        );
+        assert!(
+            !headers.contains_key("x-first-death-queue"),
+            "broker headers must not be forwarded: {headers:?}"
+        );
     }
 
     // The sixth failure has no rung left. Marks of replays stay.
@@ -44,8 +59,14 @@ async fn each_failure_goes_where_its_action_says() {
     last.headers.insert("bl-replay-id".into(), AMQPValue::LongString(LongString::from("replay-7")));
     bench.publisher.publish(last).await.unwrap();
     let headers = bench.take(&dead).await;
-    assert_eq!((headers["bl-replays"].as_str(), headers["bl-replay-id"].as_str()), ("2", "replay-7"));
-    assert_eq!((headers["bl-attempt"].as_str(), headers["bl-error-class"].as_str()), ("6", "told_to_retry"));
+    assert_eq!(
+        (headers["bl-replays"].as_str(), headers["bl-replay-id"].as_str()),
+        ("2", "replay-7")
+    );
+    assert_eq!(
+        (headers["bl-attempt"].as_str(), headers["bl-error-class"].as_str()),
+        ("6", "told_to_retry")
+    );
 
     // Another deployment's job, on the same broker by mistake.
     let mut foreign = bench.put("f", "good").await;
@@ -54,7 +75,9 @@ async fn each_failure_goes_where_its_action_says() {
     assert_eq!(bench.take(&dead).await["bl-error-class"], "foreign_bucket");
 
     // What is no job is kept too.
-    for (body, class) in [(&b"hello"[..], "invalid_job"), (br#"{"version":99}"#, "unsupported_schema")] {
+    for (body, class) in
+        [(&b"hello"[..], "invalid_job"), (br#"{"version":99}"#, "unsupported_schema")]
+    {
         let mut message = Outgoing::job(&bench.topology, &bench.put("j", "good").await);
         message.body = body.to_vec();
         bench.publisher.publish(message).await.unwrap();
@@ -79,8 +102,10 @@ async fn what_takes_too_long_to_decode_is_a_dead_letter_and_keeps_its_thread() {
 
     // The only turn is still taken.
     bench.send(&bench.put("good", "good").await).await;
-    eventually("the next one is on loan", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) })
-        .await;
+    eventually("the next one is on loan", Duration::from_secs(30), || async {
+        (bench.world.queued().await == 0).then_some(())
+    })
+    .await;
     assert_eq!(memory.decoded.load(Ordering::SeqCst), 1);
     memory.hanging.store(false, Ordering::SeqCst);
     bench.written(1).await;
@@ -101,13 +126,19 @@ async fn gone_changed_and_repeated_jobs_end_quietly() {
     }
     bench.written(1).await;
     bench.send(&job).await;
-    eventually("every job is settled", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) })
-        .await;
+    eventually("every job is settled", Duration::from_secs(30), || async {
+        (bench.world.queued().await == 0).then_some(())
+    })
+    .await;
     // Only when the worker has ended is nothing on loan any more.
     bench.shutdown.cancel();
     bench.worker.await.unwrap().unwrap();
     assert_eq!(bench.world.queued().await, 0, "every job was settled, none handed back");
-    assert_eq!(bench.stage.0.decoded.load(Ordering::SeqCst), 1, "one object version is decoded once");
+    assert_eq!(
+        bench.stage.0.decoded.load(Ordering::SeqCst),
+        1,
+        "one object version is decoded once"
+    );
     assert_eq!(*bench.stage.0.written.lock().unwrap(), [job.object.image_id().to_string()]);
     bench.world.finish().await;
 }
@@ -121,25 +152,41 @@ async fn what_is_handed_back_keeps_its_marks_and_gets_none() {
         job.origin = if n % 2 == 0 { Origin::Sweep } else { Origin::Event };
         let mut message = Outgoing::job(&bench.topology, &job);
         message.headers.insert("bl-attempt".into(), AMQPValue::LongLongInt(3));
-        message.headers.insert("bl-history".into(), AMQPValue::LongString(LongString::from("long ago")));
+        message
+            .headers
+            .insert("bl-history".into(), AMQPValue::LongString(LongString::from("long ago")));
         bench.publisher.publish(message).await.unwrap();
     }
     bench.halted("store_away").await;
-    eventually("all are on loan", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) }).await;
+    eventually("all are on loan", Duration::from_secs(30), || async {
+        (bench.world.queued().await == 0).then_some(())
+    })
+    .await;
     bench.shutdown.cancel();
     bench.worker.await.unwrap().unwrap();
 
     let channel = bench.world.broker().await.create_channel().await.unwrap();
-    for queue in
-        [bench.topology.work_queue(&StageName::embed("demo-clip")), bench.topology.bulk_queue(&StageName::embed("demo-clip"))]
-    {
+    for queue in [
+        bench.topology.work_queue(&StageName::embed("demo-clip")),
+        bench.topology.bulk_queue(&StageName::embed("demo-clip")),
+    ] {
         for _ in 0..10 {
-            let message = channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap();
-            let headers = message.expect("ten came from here").delivery.properties.headers().clone().unwrap();
+            let message = channel
+                .basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true })
+                .await
+                .unwrap();
+            let headers =
+                message.expect("ten came from here").delivery.properties.headers().clone().unwrap();
             let header = |name: &str| headers.inner().get(name).cloned();
-            assert!(matches!(header("x-delivery-count"), None | Some(AMQPValue::LongLongInt(0))), "{headers:?}");
+            assert!(
+                matches!(header("x-delivery-count"), None | Some(AMQPValue::LongLongInt(0))),
+                "{headers:?}"
+            );
             assert_eq!(header("bl-attempt"), Some(AMQPValue::LongLongInt(3)));
-            assert_eq!(header("bl-history"), Some(AMQPValue::LongString(LongString::from("long ago"))));
+            assert_eq!(
+                header("bl-history"),
+                Some(AMQPValue::LongString(LongString::from("long ago")))
+            );
         }
     }
     assert_eq!(bench.world.queued().await, 0, "nothing was handed back twice");

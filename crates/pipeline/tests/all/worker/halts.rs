@@ -16,8 +16,14 @@ async fn a_store_that_is_away_halts_and_drains_nothing() {
     }
     bench.halted("store_away").await;
     bench.written(5).await;
-    eventually("the halt is over", Duration::from_secs(30), || async { bench.health.troubles().is_empty().then_some(()) }).await;
-    eventually("nothing waits", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) }).await;
+    eventually("the halt is over", Duration::from_secs(30), || async {
+        bench.health.troubles().is_empty().then_some(())
+    })
+    .await;
+    eventually("nothing waits", Duration::from_secs(30), || async {
+        (bench.world.queued().await == 0).then_some(())
+    })
+    .await;
     let depths = bench.depths().await;
     assert_eq!((depths.retry, depths.dead), (Some(0), Some(0)));
     bench.finish().await;
@@ -50,12 +56,22 @@ async fn a_long_halt_hands_everything_back_and_goes_on_by_itself() {
         (bench.depths().await.work == Some(5)).then_some(())
     })
     .await;
-    assert!(bench.health.troubles()["work"].contains("store_away"), "it stays unready: {:?}", bench.health.troubles());
+    assert!(
+        bench.health.troubles()["work"].contains("store_away"),
+        "it stays unready: {:?}",
+        bench.health.troubles()
+    );
     assert!(!bench.worker.is_finished());
     bench.stage.0.away.store(0, Ordering::SeqCst);
     bench.written(5).await;
-    eventually("all is well", Duration::from_secs(30), || async { bench.health.troubles().is_empty().then_some(()) }).await;
-    eventually("nothing waits", Duration::from_secs(30), || async { (bench.world.queued().await == 0).then_some(()) }).await;
+    eventually("all is well", Duration::from_secs(30), || async {
+        bench.health.troubles().is_empty().then_some(())
+    })
+    .await;
+    eventually("nothing waits", Duration::from_secs(30), || async {
+        (bench.world.queued().await == 0).then_some(())
+    })
+    .await;
     assert_eq!(bench.stage.0.written.lock().unwrap().len(), 5);
     bench.finish().await;
 }

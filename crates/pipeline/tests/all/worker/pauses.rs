@@ -22,20 +22,30 @@ async fn a_pause_holds_for_every_worker_until_resumed() {
     bench.written(1).await;
     let paused = switch::pause(&state, &embed, "the test").await.unwrap();
     assert!(paused.paused && paused.changed_by == "the test");
-    let resting = |health: &Health| health.notes().get("work").filter(|note| note.contains("the test")).map(|_| ());
-    eventually("the worker rests", Duration::from_secs(30), || async { resting(&bench.health) }).await;
+    let resting = |health: &Health| {
+        health.notes().get("work").filter(|note| note.contains("the test")).map(|_| ())
+    };
+    eventually("the worker rests", Duration::from_secs(30), || async { resting(&bench.health) })
+        .await;
 
     // One that is started later.
     let (health, shutdown) = (Health::default(), CancellationToken::new());
     health.expect(&["consumer"]);
     let hold = Duration::from_millis(200);
-    let later = tokio::spawn(worker::run(parts(&bench.world, &bench.stage, &health, &shutdown, hold, HALT_HOLD).await));
-    eventually("the later worker rests", Duration::from_secs(30), || async { resting(&health) }).await;
-    assert!(health.troubles().is_empty() && bench.health.troubles().is_empty(), "a pause is no trouble");
+    let later = tokio::spawn(worker::run(
+        parts(&bench.world, &bench.stage, &health, &shutdown, hold, HALT_HOLD).await,
+    ));
+    eventually("the later worker rests", Duration::from_secs(30), || async { resting(&health) })
+        .await;
+    assert!(
+        health.troubles().is_empty() && bench.health.troubles().is_empty(),
+        "a pause is no trouble"
+    );
     let channel = bench.world.broker().await.create_channel().await.unwrap();
     let queue = bench.topology.work_queue(&embed);
     let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
-    let work = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await.unwrap();
+    let work =
+        channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await.unwrap();
     assert_eq!(work.consumer_count(), 0, "nobody consumes");
     for n in 0..5 {
         bench.send(&bench.put(&format!("{n}"), "good").await).await;
@@ -58,15 +68,21 @@ async fn changes_of_different_stages_do_not_undo_each_other() {
     let world = World::start().await;
     let state = world.state().await;
     let stages: Vec<StageName> = (0..8).map(|n| StageName::embed(&n.to_string())).collect();
-    for result in join_all(stages.iter().map(|stage| switch::pause(&state, stage, "the test"))).await {
+    for result in
+        join_all(stages.iter().map(|stage| switch::pause(&state, stage, "the test"))).await
+    {
         result.unwrap();
     }
     let marked = switch::mark_cancelled(&state, &stages[0]).await.unwrap();
     assert!(marked.paused && marked.cancelled_at.is_some());
     switch::resume(&state, &stages[1], "another").await.unwrap();
     let all = switch::read(&state).await.unwrap();
-    let paused: Vec<_> = all.iter().filter(|(_, stage)| stage.paused).map(|(name, _)| name.as_str()).collect();
-    assert_eq!(paused, ["embed-0", "embed-2", "embed-3", "embed-4", "embed-5", "embed-6", "embed-7"]);
+    let paused: Vec<_> =
+        all.iter().filter(|(_, stage)| stage.paused).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        paused,
+        ["embed-0", "embed-2", "embed-3", "embed-4", "embed-5", "embed-6", "embed-7"]
+    );
     assert!(all["embed-0"].cancelled_at.is_some() && all["embed-1"].changed_by == "another");
     world.finish().await;
 }

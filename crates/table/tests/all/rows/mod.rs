@@ -44,7 +44,15 @@ pub(crate) fn row(id: u128, key: &str, modified: i64, vector: impl Into<Vec<f32>
 
 pub(crate) fn query(vector: impl Into<Vec<f32>>, top_k: usize) -> VectorQuery {
     let filter = Filter::default();
-    VectorQuery { vector: vector.into(), offset: 0, top_k, min_score: None, filter, collapse: false, exact: false }
+    VectorQuery {
+        vector: vector.into(),
+        offset: 0,
+        top_k,
+        min_score: None,
+        filter,
+        collapse: false,
+        exact: false,
+    }
 }
 
 pub(crate) async fn open() -> (Store, Database) {
@@ -62,13 +70,16 @@ pub(crate) struct Clusters {
 impl Clusters {
     pub(crate) fn new(count: usize, dim: usize) -> Self {
         let mut random = StdRng::seed_from_u64(7);
-        let centres = (0..count).map(|_| (0..dim).map(|_| random.random_range(-1.0..1.0)).collect()).collect();
+        let centres = (0..count)
+            .map(|_| (0..dim).map(|_| random.random_range(-1.0..1.0)).collect())
+            .collect();
         Self { random, centres }
     }
 
     pub(crate) fn vector(&mut self) -> Vec<f32> {
         let centre = &self.centres[self.random.random_range(0..self.centres.len())];
-        let near: Vec<f32> = centre.iter().map(|x| x + self.random.random_range(-0.6..0.6)).collect();
+        let near: Vec<f32> =
+            centre.iter().map(|x| x + self.random.random_range(-0.6..0.6)).collect();
         unit(near)
     }
 }

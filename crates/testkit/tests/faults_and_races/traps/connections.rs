@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use testkit::{Broker, Through, World, eventually, within};
 
-use super::ends::{Ends, LIMIT, MINUTE, all_have_a_row, in_trouble, nothing_waits, put_pictures, rows_become, troubles};
+use super::ends::{
+    Ends, LIMIT, MINUTE, all_have_a_row, in_trouble, nothing_waits, put_pictures, rows_become,
+    troubles,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_black_hole_ends_and_both_ends_come_back() {
     within(LIMIT, async {
-        let world = World::start_with(Through { heartbeat_seconds: Some(2), ..Through::default() }).await;
+        let world =
+            World::start_with(Through { heartbeat_seconds: Some(2), ..Through::default() }).await;
         let mut ends = Ends::start(&world);
         ends.publish(&world, "before.jpg").await;
         let (_, held) = ends.next(MINUTE).await;
@@ -18,7 +22,10 @@ async fn a_black_hole_ends_and_both_ends_come_back() {
         world.wire().swallow();
         let published = tokio::spawn(ends.publish(&world, "meanwhile.jpg"));
         held.ack().await;
-        eventually("both ends notice", MINUTE, || async { (ends.health.troubles().len() >= 2).then_some(()) }).await;
+        eventually("both ends notice", MINUTE, || async {
+            (ends.health.troubles().len() >= 2).then_some(())
+        })
+        .await;
         world.wire().pass().await;
         published.await.unwrap();
         ends.publish(&world, "after.jpg").await;
@@ -35,7 +42,8 @@ async fn a_black_hole_ends_and_both_ends_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_connection_with_full_buffers_is_given_up() {
     within(LIMIT, async {
-        let world = World::start_with(Through { heartbeat_seconds: Some(2), ..Through::default() }).await;
+        let world =
+            World::start_with(Through { heartbeat_seconds: Some(2), ..Through::default() }).await;
         let mut ends = Ends::start(&world);
         ends.publish(&world, "before.jpg").await;
         ends.take(&["before.jpg"], MINUTE).await;
@@ -43,8 +51,12 @@ async fn a_frozen_connection_with_full_buffers_is_given_up() {
         world.wire().freeze();
         // More than the buffers of both sockets and the proxy hold.
         let keys: Vec<_> = (0..200).map(|n| format!("{n}-{}.jpg", "x".repeat(60_000))).collect();
-        let publishing: Vec<_> = keys.iter().map(|key| tokio::spawn(ends.publish(&world, key))).collect();
-        eventually("both ends notice", MINUTE, || async { (ends.health.troubles().len() >= 2).then_some(()) }).await;
+        let publishing: Vec<_> =
+            keys.iter().map(|key| tokio::spawn(ends.publish(&world, key))).collect();
+        eventually("both ends notice", MINUTE, || async {
+            (ends.health.troubles().len() >= 2).then_some(())
+        })
+        .await;
         // The frozen connections never go on.
         world.wire().cut();
         world.wire().pass().await;
@@ -93,10 +105,19 @@ async fn programs_started_without_a_broker_wait_for_it_and_say_so() {
 async fn a_wrong_virtual_host_is_named() {
     within(LIMIT, async {
         let mut world = World::start().await;
-        let right = world.variables().into_iter().find(|(name, _)| name == "BUCKETLENS__AMQP__URL").unwrap().1;
-        let wrong = [("AMQP__URL", right.replace("/%2f", "/no-such-host")), ("WATCH__POLL_INTERVAL", "1s".to_owned())];
+        let right = world
+            .variables()
+            .into_iter()
+            .find(|(name, _)| name == "BUCKETLENS__AMQP__URL")
+            .unwrap()
+            .1;
+        let wrong = [
+            ("AMQP__URL", right.replace("/%2f", "/no-such-host")),
+            ("WATCH__POLL_INTERVAL", "1s".to_owned()),
+        ];
         let wrong: Vec<_> = wrong.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let (mut ingest, mut embedder) = (world.run("ingest", &wrong), world.run("embedder", &wrong[..1]));
+        let (mut ingest, mut embedder) =
+            (world.run("ingest", &wrong), world.run("embedder", &wrong[..1]));
         for program in [&mut ingest, &mut embedder] {
             let text = in_trouble(&world, program, "no-such-host").await;
             assert!(text.contains("amqp.url"), "the setting to look at is not named: {text}");
@@ -111,9 +132,14 @@ async fn a_wrong_virtual_host_is_named() {
 async fn a_stopped_broker_that_goes_on_has_lost_nothing() {
     within(LIMIT, async {
         let broker = Broker::start().await;
-        let through = Through { broker_url: Some(broker.url().to_owned()), heartbeat_seconds: Some(2), seed: 0 };
+        let through = Through {
+            broker_url: Some(broker.url().to_owned()),
+            heartbeat_seconds: Some(2),
+            seed: 0,
+        };
         let mut world = World::start_with(through).await;
-        let (mut ingest, mut embedder) = (world.run_ingest(), world.run("embedder", &[("BATCH__MAX_ROWS", "4")]));
+        let (mut ingest, mut embedder) =
+            (world.run_ingest(), world.run("embedder", &[("BATCH__MAX_ROWS", "4")]));
         ingest.ready().await;
         let base = embedder.ready().await;
         put_pictures(&world, "before", 10).await;

@@ -16,8 +16,13 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 pub(crate) fn job(key: &str) -> Job {
-    let object =
-        ObjectRef { bucket: "pictures".into(), key: key.into(), etag: "e".into(), size_bytes: None, last_modified: None };
+    let object = ObjectRef {
+        bucket: "pictures".into(),
+        key: key.into(),
+        etag: "e".into(),
+        size_bytes: None,
+        last_modified: None,
+    };
     Job::new(StageName::embed("demo-clip"), object, Origin::Event)
 }
 
@@ -31,13 +36,28 @@ pub(crate) struct Ends {
 impl Ends {
     pub(crate) fn start(world: &World) -> Self {
         let health = Health::default();
-        let publisher = Publisher::start(world.amqp(), "test".into(), vec![StageName::embed("demo-clip")], health.clone());
-        let consumer = Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), health.clone());
+        let publisher = Publisher::start(
+            world.amqp(),
+            "test".into(),
+            vec![StageName::embed("demo-clip")],
+            health.clone(),
+        );
+        let consumer = Consumer::start(
+            world.amqp(),
+            "test".into(),
+            StageName::embed("demo-clip"),
+            health.clone(),
+        );
         Self { publisher, consumer, health }
     }
 
-    pub(crate) fn publish(&self, world: &World, key: &str) -> impl Future<Output = ()> + Send + 'static {
-        let (publisher, message, key) = (self.publisher.clone(), Outgoing::job(&world.topology(), &job(key)), key.to_owned());
+    pub(crate) fn publish(
+        &self,
+        world: &World,
+        key: &str,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (publisher, message, key) =
+            (self.publisher.clone(), Outgoing::job(&world.topology(), &job(key)), key.to_owned());
         async move { publisher.publish(message).await.unwrap_or_else(|error| panic!("{key}: {error}")) }
     }
 
@@ -57,13 +77,21 @@ impl Ends {
     }
 
     pub(crate) async fn all_well(&self) {
-        eventually("nobody is in trouble", MINUTE, || async { self.health.troubles().is_empty().then_some(()) }).await;
+        eventually("nobody is in trouble", MINUTE, || async {
+            self.health.troubles().is_empty().then_some(())
+        })
+        .await;
     }
 }
 
 pub(crate) async fn put_pictures(world: &World, prefix: &str, count: u8) {
     for n in 0..count {
-        world.put(&format!("{prefix}/{n:03}.jpg"), solid_jpeg([n.wrapping_mul(37), 200, 255 - n], 96)).await;
+        world
+            .put(
+                &format!("{prefix}/{n:03}.jpg"),
+                solid_jpeg([n.wrapping_mul(37), 200, 255 - n], 96),
+            )
+            .await;
     }
 }
 
@@ -86,7 +114,8 @@ pub(crate) async fn in_trouble(world: &World, program: &mut Process, word: &str)
 }
 
 pub(crate) async fn nothing_waits(world: &World) {
-    eventually("nothing waits", 2 * MINUTE, || async { (world.queued().await == 0).then_some(()) }).await;
+    eventually("nothing waits", 2 * MINUTE, || async { (world.queued().await == 0).then_some(()) })
+        .await;
 }
 
 pub(crate) async fn rows_become(world: &World, count: usize) {

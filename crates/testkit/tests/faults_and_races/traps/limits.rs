@@ -11,7 +11,9 @@ use pipeline::publish::{Outgoing, Publisher};
 use pipeline::topology::TopologyMode;
 use testkit::{Broker, World, eventually, solid_jpeg, within};
 
-use super::ends::{Ends, LIMIT, MINUTE, all_have_a_row, job, nothing_waits, put_pictures, rows_become, troubles};
+use super::ends::{
+    Ends, LIMIT, MINUTE, all_have_a_row, job, nothing_waits, put_pictures, rows_become, troubles,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_alarm_stops_publishing_only() {
@@ -21,7 +23,10 @@ async fn a_memory_alarm_stops_publishing_only() {
         let mut ingest = world.run_ingest();
         let door = ingest.ready().await;
         put_pictures(&world, "before", 20).await;
-        eventually("all jobs wait", MINUTE, || async { (world.queued().await == 20).then_some(()) }).await;
+        eventually("all jobs wait", MINUTE, || async {
+            (world.queued().await == 20).then_some(())
+        })
+        .await;
         broker.control(&["set_vm_memory_high_watermark", "0.000001"]).await;
 
         // What is queued is worked on and acked, although the same process could publish nothing.
@@ -87,10 +92,14 @@ async fn a_full_work_queue_makes_publishers_and_retries_wait() {
         // What lies there at its first look would go to the bulk queue.
         ingest.ready().await;
         put_pictures(&world, "many", 30).await;
-        eventually("the work queue is full", MINUTE, || async { (world.depths().await.work >= Some(5)).then_some(()) }).await;
+        eventually("the work queue is full", MINUTE, || async {
+            (world.depths().await.work >= Some(5)).then_some(())
+        })
+        .await;
         // A retry that becomes due while the queue is full.
         let publisher = Publisher::start(world.amqp(), "test".into(), vec![], Health::default());
-        let (topology, due) = (world.topology(), world.put("due.jpg", solid_jpeg([1, 2, 3], 96)).await);
+        let (topology, due) =
+            (world.topology(), world.put("due.jpg", solid_jpeg([1, 2, 3], 96)).await);
         let object = ObjectRef { etag: due, ..job("due.jpg").object };
         let waiting = Job::new(StageName::embed("demo-clip"), object, Origin::Event);
         let retry = Outgoing {
@@ -101,8 +110,10 @@ async fn a_full_work_queue_makes_publishers_and_retries_wait() {
         publisher.publish(retry).await.unwrap();
         tokio::time::sleep(Duration::from_secs(7)).await;
 
-        let mut embedder =
-            world.run("embedder", &[("AMQP__TOPOLOGY", "skip"), ("AMQP__PREFETCH", "4"), ("BATCH__MAX_ROWS", "4")]);
+        let mut embedder = world.run(
+            "embedder",
+            &[("AMQP__TOPOLOGY", "skip"), ("AMQP__PREFETCH", "4"), ("BATCH__MAX_ROWS", "4")],
+        );
         embedder.ready().await;
         all_have_a_row(&world, 31).await;
         eventually("nothing waits, not even what the counts do not show", 2 * MINUTE, || async {
@@ -128,10 +139,19 @@ async fn declare_small_work_queue(world: &World, length: i64) {
     arguments.insert("x-queue-type".into(), text("quorum"));
     arguments.insert("x-overflow".into(), text("reject-publish"));
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(length));
-    channel.queue_declare(work.as_str().into(), QueueDeclareOptions::durable(), arguments).await.unwrap();
+    channel
+        .queue_declare(work.as_str().into(), QueueDeclareOptions::durable(), arguments)
+        .await
+        .unwrap();
     let (exchange, bind) = (topology.work_exchange(), QueueBindOptions::default());
     channel
-        .queue_bind(work.as_str().into(), exchange.as_str().into(), stage[0].as_str().into(), bind, FieldTable::default())
+        .queue_bind(
+            work.as_str().into(),
+            exchange.as_str().into(),
+            stage[0].as_str().into(),
+            bind,
+            FieldTable::default(),
+        )
         .await
         .unwrap();
 }

@@ -36,7 +36,8 @@ async fn where_programs_may_not_declare_a_missing_dead_exchange_is_waited_for() 
         delete_exchange(&world).await;
 
         let skip = [("AMQP__TOPOLOGY", "skip"), ("WATCH__POLL_INTERVAL", "500ms")];
-        let (mut ingest, mut embedder) = (world.run("ingest", &skip), world.run("embedder", &skip[..1]));
+        let (mut ingest, mut embedder) =
+            (world.run("ingest", &skip), world.run("embedder", &skip[..1]));
         ingest.ready().await;
         put_letter(&world, "letter.jpg").await;
         put_pictures(&world, "good", 4).await;
@@ -45,12 +46,27 @@ async fn where_programs_may_not_declare_a_missing_dead_exchange_is_waited_for() 
         in_trouble(&world, &mut embedder, "NOT_FOUND").await;
 
         let channel = world.broker().await.create_channel().await.unwrap();
-        let (exchange, queue) = (world.topology().dead_exchange(), world.topology().dead_queue(&StageName::embed("demo-clip")));
+        let (exchange, queue) = (
+            world.topology().dead_exchange(),
+            world.topology().dead_queue(&StageName::embed("demo-clip")),
+        );
         let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
         let (kind, none) = (lapin::ExchangeKind::Direct, FieldTable::default());
-        channel.exchange_declare(exchange.as_str().into(), kind, durable, none.clone()).await.unwrap();
+        channel
+            .exchange_declare(exchange.as_str().into(), kind, durable, none.clone())
+            .await
+            .unwrap();
         let bind = QueueBindOptions::default();
-        channel.queue_bind(queue.as_str().into(), exchange.as_str().into(), "embed-demo-clip".into(), bind, none).await.unwrap();
+        channel
+            .queue_bind(
+                queue.as_str().into(),
+                exchange.as_str().into(),
+                "embed-demo-clip".into(),
+                bind,
+                none,
+            )
+            .await
+            .unwrap();
         one_letter_is_dead(&world).await;
         embedder.ready().await;
         drop((ingest, embedder));
@@ -67,7 +83,10 @@ async fn put_letter(world: &World, key: &str) {
 async fn delete_exchange(world: &World) {
     let channel = world.broker().await.create_channel().await.unwrap();
     let exchange = world.topology().dead_exchange();
-    channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await.unwrap();
+    channel
+        .exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default())
+        .await
+        .unwrap();
 }
 
 /// The one dead letter, once it is there: the file that is no picture.
@@ -84,9 +103,14 @@ async fn one_letter_is_dead(world: &World) {
 async fn a_lost_answer_while_tables_are_made_does_not_lock_everybody_out() {
     within(LIMIT, async {
         let world = World::start_with(Through::default()).await;
-        world.store_proxy().set(&[Rule::any(1.0, Fault::LostAnswer).method("PUT").key(".creating")]);
+        world
+            .store_proxy()
+            .set(&[Rule::any(1.0, Fault::LostAnswer).method("PUT").key(".creating")]);
         let supervisor = world.supervise(&[("embedder", "embedder", &[])]);
-        eventually("the answer is lost", MINUTE, || async { world.store_proxy().counts().get("lost answer").copied() }).await;
+        eventually("the answer is lost", MINUTE, || async {
+            world.store_proxy().counts().get("lost answer").copied()
+        })
+        .await;
         world.store_proxy().set(&[]);
         supervisor.ready("embedder").await;
         supervisor.stop().await;
