@@ -43,7 +43,8 @@ pub(crate) struct Caption {
     pub(crate) in_flight: Budget,
 }
 
-// Rows that cannot be stored would not be stored by trying again; anything else means that the store is in trouble.
+// Rows that cannot be stored would not be stored by trying again; anything else means that the
+// store is in trouble.
 pub(crate) fn table_failure(error: TableError) -> Failure {
     if error.is_about_rows() {
         Failure::dead_letter("invalid_rows", error)

@@ -9,7 +9,8 @@ use tokio::runtime::Handle;
 pub(crate) use crate::openai::Described;
 use crate::openai::OpenAi;
 
-/// Longest side of what an endpoint gets: more detail costs time and tokens there and hardly changes a caption.
+/// Longest side of what an endpoint gets: more detail costs time and tokens there and hardly
+/// changes a caption.
 const SENT_SIDE: u32 = 1024;
 
 /// A picture as the provider takes it.
@@ -45,8 +46,8 @@ impl Describer {
         })
     }
 
-    /// What is on these pictures, named by image id, in their order. Blocks until all is said, on a blocking thread of the
-    /// runtime.
+    /// What is on these pictures, named by image id, in their order. Blocks until all is said, on a
+    /// blocking thread of the runtime.
     ///
     /// # Errors
     /// The batch failed, by one of its pictures or by the provider.
@@ -88,8 +89,8 @@ fn by_model(
     Ok(described)
 }
 
-/// All at once, as far as the endpoint's settings allow. What was said is remembered there for a while, so that the halves of a
-/// failed batch ask only for what failed.
+/// All at once, as far as the endpoint's settings allow. What was said is remembered there for a
+/// while, so that the halves of a failed batch ask only for what failed.
 fn by_endpoint(openai: &OpenAi, batch: &[(&str, &Seen)]) -> Result<Vec<Described>, Failure> {
     let asking = batch.iter().filter_map(|(id, seen)| match seen {
         Seen::Jpeg(jpeg) => Some(openai.describe(id, jpeg.clone())),

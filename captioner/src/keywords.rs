@@ -1,4 +1,5 @@
-//! Keywords of a picture: the provider's own, the terms that its captions name, and the terms that its vector stands out for.
+//! Keywords of a picture: the provider's own, the terms that its captions name, and the terms that
+//! its vector stands out for.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -38,7 +39,8 @@ pub(crate) struct Keywords {
 }
 
 impl Keywords {
-    /// `space` is that of `image`, whose vectors the embedders store; `languages` are those of the captions.
+    /// `space` is that of `image`, whose vectors the embedders store; `languages` are those of the
+    /// captions.
     ///
     /// # Errors
     /// The address of the tables cannot be used.
@@ -75,8 +77,9 @@ impl Keywords {
         self.image.prepare(picture)
     }
 
-    /// The vectors of pictures, by their content: those that are stored, and for the others what the model says. None while it
-    /// is not known what is usual, because nothing is learnt from them then. Blocks, on a blocking thread of the runtime.
+    /// The vectors of pictures, by their content: those that are stored, and for the others what
+    /// the model says. None while it is not known what is usual, because nothing is learnt from
+    /// them then. Blocks, on a blocking thread of the runtime.
     pub(crate) fn vectors(
         &self,
         pictures: &[(&str, &Pixels)],
@@ -116,7 +119,8 @@ impl Keywords {
         Ok(self.embeddings.get())
     }
 
-    /// Keywords of a picture, lower case, each once, in the languages of the captions: the surest first.
+    /// Keywords of a picture, lower case, each once, in the languages of the captions: the surest
+    /// first.
     pub(crate) fn of(&self, described: &Described, picture: Option<&Embedding>) -> Vec<String> {
         let most = self.settings.most;
         let mut found = Found {
@@ -141,7 +145,8 @@ impl Keywords {
         self.tagger.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Learns what is usual once there are vectors, and again whenever there are four times as many. Runs until shutdown.
+    /// Learns what is usual once there are vectors, and again whenever there are four times as
+    /// many. Runs until shutdown.
     pub(crate) async fn learn(self: Arc<Self>, shutdown: CancellationToken) {
         let mut learnt_from = 0;
         loop {

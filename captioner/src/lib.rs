@@ -1,8 +1,10 @@
-//! The captioner: pixels → sentences and keywords. Consumes the jobs of its stage and appends to `captions_<id>`.
+//! The captioner: pixels → sentences and keywords. Consumes the jobs of its stage and appends to
+//! `captions_<id>`.
 
 mod caption;
 mod describe;
-// One source for what is known of a picture without any model: the tables of both services begin with the same columns.
+// One source for what is known of a picture without any model: the tables of both services begin
+// with the same columns.
 #[path = "../../embedder/src/facts.rs"]
 mod facts;
 mod keywords;
@@ -27,8 +29,8 @@ use crate::status::Running;
 
 /// Runs the captioner until shutdown.
 ///
-/// The order matters: the models are warm and the store is proven before the first job is taken, because from then on what
-/// is delivered counts as begun. What is away is waited for, unready.
+/// The order matters: the models are warm and the store is proven before the first job is taken,
+/// because from then on what is delivered counts as begun. What is away is waited for, unready.
 ///
 /// # Errors
 /// The socket cannot be used, or a model, the store or the table is not what it must be.

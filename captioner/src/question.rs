@@ -1,11 +1,13 @@
-//! What is asked of whoever describes pictures. Another question makes other captions, so its hash stands in every row.
+//! What is asked of whoever describes pictures. Another question makes other captions, so its hash
+//! stands in every row.
 
 use pipeline::question::Question;
 
 // Enough to tell questions apart, short enough to be compared by eye.
 const DIGITS: usize = 16;
 
-/// The question of these words to this provider: model or its version, prompt, languages, longest length.
+/// The question of these words to this provider: model or its version, prompt, languages, longest
+/// length.
 pub(crate) fn question(
     provider: String,
     model: &str,

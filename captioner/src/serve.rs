@@ -182,7 +182,8 @@ fn onnx(
         return Err(SettingsError::value("captions.languages", problem).into());
     }
     let captioner = model.load(runtime, *max_batch, *max_tokens)?;
-    // How a caption begins in each language stands in the manifest, whose digest is part of the question.
+    // How a caption begins in each language stands in the manifest, whose digest is part of the
+    // question.
     let question = question(format!("onnx:{id}"), &model.digest, "", languages, *max_tokens);
     Ok((id, Describer::Onnx { captioner, languages: languages.clone() }, question))
 }

@@ -1,5 +1,6 @@
-//! Finds out of which commit the programs are made, for `--version`: `BUCKETLENS_COMMIT`, or for a release build what git says.
-//! Other builds do not ask git, or every commit would build everything anew.
+//! Finds out of which commit the programs are made, for `--version`: `BUCKETLENS_COMMIT`, or for a
+//! release build what git says. Other builds do not ask git, or every commit would build everything
+//! anew.
 
 use std::process::Command;
 

@@ -60,7 +60,8 @@ impl Embed {
         }
     }
 
-    /// With what the models of the process share: decoded pictures, and the turn at writing rows of `images`.
+    /// With what the models of the process share: decoded pictures, and the turn at writing rows of
+    /// `images`.
     pub(crate) fn sharing(self, shared: Option<Arc<Shared>>, images_turn: Arc<Mutex<()>>) -> Self {
         Self { shared, images_turn, ..self }
     }
@@ -70,7 +71,8 @@ impl Embed {
     }
 }
 
-// Rows that cannot be stored would not be stored by trying again; anything else means that the store is in trouble.
+// Rows that cannot be stored would not be stored by trying again; anything else means that the
+// store is in trouble.
 fn table_failure(error: TableError) -> Failure {
     if error.is_about_rows() {
         Failure::dead_letter("invalid_rows", error)
@@ -146,8 +148,8 @@ impl Stage for Embed {
     }
 
     async fn write(&self, rows: &[Finished<Prepared, Embedding>]) -> Result<(), Failure> {
-        // One commit per table. A crash between the two leaves images without vectors; the job comes again and finds
-        // them here, so that a second row is not written.
+        // One commit per table. A crash between the two leaves images without vectors; the job
+        // comes again and finds them here, so that a second row is not written.
         let ids: Vec<_> = rows.iter().map(|row| row.input.decoded.facts.image_id.clone()).collect();
         let turn = self.images_turn.lock().await;
         let known = self.images.ledger().existing(&ids).await.map_err(table_failure)?;

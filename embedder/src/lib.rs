@@ -1,5 +1,5 @@
-//! The embedder: pixels → vectors. Consumes the jobs of one stage per model and appends to `images` and
-//! `embeddings_<model>`.
+//! The embedder: pixels → vectors. Consumes the jobs of one stage per model and appends to `images`
+//! and `embeddings_<model>`.
 
 mod embed;
 mod facts;
@@ -127,11 +127,11 @@ impl settings::Settings for Settings {
 
 /// Runs the embedder until shutdown.
 ///
-/// The order matters: a model is warm and the store is proven before the first job is taken, because from then on what is
-/// delivered counts as begun.
+/// The order matters: a model is warm and the store is proven before the first job is taken,
+/// because from then on what is delivered counts as begun.
 ///
-/// A model or a store that is away keeps it waiting, unready; it goes on by itself once they are there. One model does not
-/// wait for another.
+/// A model or a store that is away keeps it waiting, unready; it goes on by itself once they are
+/// there. One model does not wait for another.
 ///
 /// # Errors
 /// The socket cannot be used, or a model, the store or the tables are not what they must be.

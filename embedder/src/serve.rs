@@ -1,4 +1,5 @@
-//! One model of the process: loaded, and worked for until the process stops or an operator removes the model.
+//! One model of the process: loaded, and worked for until the process stops or an operator removes
+//! the model.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -84,7 +85,8 @@ impl Process {
         }
     }
 
-    /// Each model's share of what may be fetched at once: one that cannot work must not hold what another needs.
+    /// Each model's share of what may be fetched at once: one that cannot work must not hold what
+    /// another needs.
     fn fetch(&self) -> FetchSettings {
         let all = &self.settings.fetch;
         FetchSettings {

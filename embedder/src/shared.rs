@@ -1,5 +1,6 @@
-//! What one model of the process has decoded, for the others: an object is downloaded and decoded once for all models whose
-//! jobs come at about the same time. Only a saving: what is not here is fetched again.
+//! What one model of the process has decoded, for the others: an object is downloaded and decoded
+//! once for all models whose jobs come at about the same time. Only a saving: what is not here is
+//! fetched again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -96,7 +97,8 @@ impl Shared {
             .unwrap_or(0)
     }
 
-    /// What another model has decoded, or the turn at fetching it. Waits while another one has the turn.
+    /// What another model has decoded, or the turn at fetching it. Waits while another one has the
+    /// turn.
     pub(crate) async fn take(
         &self,
         id: ImageId,
@@ -112,7 +114,8 @@ impl Shared {
         Ok((decoded, pixels))
     }
 
-    /// Keeps a picture that `model` has decoded for the others. CPU work, on a blocking thread of the runtime.
+    /// Keeps a picture that `model` has decoded for the others. CPU work, on a blocking thread of
+    /// the runtime.
     pub(crate) fn keep(
         &self,
         id: ImageId,

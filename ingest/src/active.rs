@@ -1,4 +1,5 @@
-//! What the one active ingest does: watches by listing and by events, publishes, removes, and keeps the tables in order.
+//! What the one active ingest does: watches by listing and by events, publishes, removes, and keeps
+//! the tables in order.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,12 +33,13 @@ use crate::{events, ops, retire};
 
 /// Name of the state object with the report of the last full sweep.
 pub(crate) const SWEEP_STATE: &str = "sweep";
-// A report that says the same as the last one is written again after this time, for the age it carries.
+// A report that says the same as the last one is written again after this time, for the age it
+// carries.
 const REPORT_OFTEN: Duration = Duration::from_secs(60);
 // Pause before a listing that is due because events may have been missed.
 const EARLY_LISTING: Duration = Duration::from_secs(1);
-// Jobs that should have ended: nothing waits in any queue for this long, so a message must have been lost (a broker's
-// disk) or dropped by the operator. Longer than a worker may hold a job.
+// Jobs that should have ended: nothing waits in any queue for this long, so a message must have
+// been lost (a broker's disk) or dropped by the operator. Longer than a worker may hold a job.
 const IDLE_OVERDUE: Duration = Duration::from_secs(30 * 60);
 // The same on a system that is never idle.
 const BUSY_OVERDUE: Duration = Duration::from_secs(24 * 3600);
@@ -131,8 +133,9 @@ impl Active {
         })
     }
 
-    /// Takes up what the one before left: what is on its way, and what lies among the dead letters. Those lack a row for
-    /// ever but have had their job: without this every restart would publish them again, and each would die once more.
+    /// Takes up what the one before left: what is on its way, and what lies among the dead letters.
+    /// Those lack a row for ever but have had their job: without this every restart would publish
+    /// them again, and each would die once more.
     pub(crate) async fn take_up(&self) -> anyhow::Result<()> {
         for (_, served) in self.stages.iter() {
             let recalled = served.published.recall().await?;
@@ -156,7 +159,8 @@ impl Active {
         }
     }
 
-    /// Acts until shutdown, or until there are other models to work for. May be dropped at any moment: the next one takes up from the bucket, the queues and the tables.
+    /// Acts until shutdown, or until there are other models to work for. May be dropped at any
+    /// moment: the next one takes up from the bucket, the queues and the tables.
     pub(crate) async fn run(
         mut self,
         front: &watch::Sender<Option<Router>>,
@@ -242,8 +246,8 @@ impl Active {
         Ok(Arc::new(events::Door::new(bucket, index, filter, stages, settings.events.source)))
     }
 
-    /// Compares bucket and tables again and again, at once when events may have been missed or somebody asks. A failed
-    /// comparison changes nothing and is tried again.
+    /// Compares bucket and tables again and again, at once when events may have been missed or
+    /// somebody asks. A failed comparison changes nothing and is tried again.
     async fn watch(
         &mut self,
         settings: &Settings,
@@ -366,7 +370,8 @@ impl Active {
     }
 }
 
-/// Events may have been missed, so the next listing comes early; not at once again, however often that happens.
+/// Events may have been missed, so the next listing comes early; not at once again, however often
+/// that happens.
 async fn listing_due_soon(listing_due: &Notify, pause: Duration) {
     listing_due.notified().await;
     tokio::time::sleep(pause.min(EARLY_LISTING)).await;

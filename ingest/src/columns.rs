@@ -15,7 +15,8 @@ pub(crate) fn table(names: &[&str], rows: impl Iterator<Item = Vec<String>>) -> 
     lines.iter().map(text).collect()
 }
 
-/// The text without control characters: keys and reasons are other people's, and must not steer the terminal.
+/// The text without control characters: keys and reasons are other people's, and must not steer the
+/// terminal.
 pub(crate) fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })

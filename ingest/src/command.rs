@@ -1,5 +1,5 @@
-//! The operator's commands besides those about dead letters. Each asks the active ingest where there is one, and otherwise
-//! is the active one for as long as it takes.
+//! The operator's commands besides those about dead letters. Each asks the active ingest where
+//! there is one, and otherwise is the active one for as long as it takes.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -32,9 +32,11 @@ const LEASE_PATIENCE: Duration = Duration::from_secs(9);
 pub enum Command {
     /// Compare bucket and tables now: publish what is missing, remove what is gone.
     Sweep(Sweep),
-    /// Keep the tables in order now: remove spare rows, merge fragments, extend indices, prune old versions.
+    /// Keep the tables in order now: remove spare rows, merge fragments, extend indices, prune old
+    /// versions.
     Maintain(Maintain),
-    /// Let the workers of a stage finish what they have begun and rest, those that are started later too.
+    /// Let the workers of a stage finish what they have begun and rest, those that are started
+    /// later too.
     Pause(Stage),
     /// Let the workers of a stage work again.
     Resume(Stage),
@@ -53,8 +55,8 @@ pub struct Sweep {
     /// Publish for this stage only.
     #[arg(long)]
     stage: Option<String>,
-    /// Publish again those captions that their captioner would be asked for differently today: with another prompt, model or
-    /// language.
+    /// Publish again those captions that their captioner would be asked for differently today: with
+    /// another prompt, model or language.
     #[arg(long)]
     outdated: bool,
     /// Change nothing, only count.
@@ -251,7 +253,8 @@ enum Turn {
     Theirs(Holder),
 }
 
-/// Becomes the active ingest, or says which one is. An ingest that renews its lease is alive; one that does not is waited out.
+/// Becomes the active ingest, or says which one is. An ingest that renews its lease is alive; one
+/// that does not is waited out.
 async fn acquire(parts: &active::Parts) -> anyhow::Result<Turn> {
     let mut candidate = Candidate::new(parts.state.clone(), Holder::new(String::new()));
     let begun = Instant::now();

@@ -13,7 +13,8 @@ use serde::Serialize;
 use crate::report::Request;
 use crate::{Settings, served};
 
-// The active ingest notices a cancelled backfill within this time; what it published until then is taken off as well.
+// The active ingest notices a cancelled backfill within this time; what it published until then is
+// taken off as well.
 const NOTICED: Duration = Duration::from_secs(3);
 
 /// What a cancelled backfill left.
@@ -74,7 +75,8 @@ pub(crate) async fn resume(
     Ok(switch::resume(state, stage, by).await?)
 }
 
-/// Empties the bulk queue. Its objects are not published again until a sweep is asked for (`ingest sweep --release`).
+/// Empties the bulk queue. Its objects are not published again until a sweep is asked for (`ingest
+/// sweep --release`).
 pub(crate) async fn cancel(
     state: &State,
     amqp: &AmqpSettings,

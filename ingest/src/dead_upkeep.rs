@@ -1,4 +1,5 @@
-//! The dead queue as the active ingest keeps it: every failed object in it once, nothing in it that is indexed by now.
+//! The dead queue as the active ingest keeps it: every failed object in it once, nothing in it that
+//! is indexed by now.
 
 use std::collections::HashSet;
 
@@ -35,8 +36,9 @@ impl DeadUpkeep {
         Ok(())
     }
 
-    /// Merges dead letters of one job, and drops those whose picture has been indexed since. A crash between publishing a
-    /// dead letter and acknowledging its job leaves the first kind, a replay that was doubled leaves the second.
+    /// Merges dead letters of one job, and drops those whose picture has been indexed since. A
+    /// crash between publishing a dead letter and acknowledging its job leaves the first kind, a
+    /// replay that was doubled leaves the second.
     pub(crate) async fn tidy(&self) -> anyhow::Result<Tidied> {
         let mut all = Tidied::default();
         for (place, served) in self.stages.iter() {

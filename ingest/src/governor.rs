@@ -1,5 +1,6 @@
-//! Back pressure: how full the queues are, and whether more may be put into them. The broker's own limit is a wall that is
-//! overshot and only opens again when the queue has drained; this keeps publishing well away from it.
+//! Back pressure: how full the queues are, and whether more may be put into them. The broker's own
+//! limit is a wall that is overshot and only opens again when the queue has drained; this keeps
+//! publishing well away from it.
 
 use std::time::Duration;
 
@@ -86,21 +87,22 @@ impl Governor {
                 }
                 tokio::time::sleep(POLL).await;
             }
-            // A gauge keeps what it was told last: of queues that are gone, or another process's business by now.
+            // A gauge keeps what it was told last: of queues that are gone, or another process's
+            // business by now.
             stages.iter().for_each(|stage| show(stage, true, Depths::default()));
         });
         Self { seen }
     }
 
-    /// Waits until the queues of the stage at this place have room. A broker that is away does not keep waiting here: the
-    /// publisher waits for it.
+    /// Waits until the queues of the stage at this place have room. A broker that is away does not
+    /// keep waiting here: the publisher waits for it.
     pub(crate) async fn wait(&self, stage: usize) {
         let _ =
             self.seen.clone().wait_for(|seen| seen.get(stage).is_none_or(|seen| seen.open)).await;
     }
 
-    /// Whether the backfill of a stage that nobody waits for may go on: its own queues have room, and those of the stage that
-    /// people do wait for hold less than the low mark.
+    /// Whether the backfill of a stage that nobody waits for may go on: its own queues have room,
+    /// and those of the stage that people do wait for hold less than the low mark.
     pub(crate) fn spare_time(&self, stage: usize, active: usize) -> bool {
         let seen = self.seen.borrow();
         seen.get(stage).is_some_and(|seen| seen.open)

@@ -1,5 +1,5 @@
-//! What the tables hold, as ingest needs it: which object versions, and the removal of some. The tables are the only
-//! record of what was done.
+//! What the tables hold, as ingest needs it: which object versions, and the removal of some. The
+//! tables are the only record of what was done.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,10 +17,12 @@ use tokio::sync::OnceCell;
 use crate::ids::Ids;
 use crate::served::table_of;
 
-// Reading all ids may take at most a twentieth of the time: small tables are read at every look, large ones rarely.
+// Reading all ids may take at most a twentieth of the time: small tables are read at every look,
+// large ones rarely.
 const READ_SHARE: u32 = 20;
 
-/// The tables; clones share the handles. The tables are made by the workers, so each may not exist yet.
+/// The tables; clones share the handles. The tables are made by the workers, so each may not exist
+/// yet.
 #[derive(Clone)]
 pub(crate) struct Index {
     database: Database,
@@ -31,7 +33,8 @@ pub(crate) struct Index {
 
 const IMAGES: usize = 0;
 
-/// The ids of all rows as of some versions of the tables. 16 bytes per object version in each table.
+/// The ids of all rows as of some versions of the tables. 16 bytes per object version in each
+/// table.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) images: Ids,
@@ -201,8 +204,8 @@ impl Index {
         Ok(())
     }
 
-    /// Reads the ids of all rows, or of those whose key begins with `prefix`, again if the tables have changed and the
-    /// last reading is long enough ago.
+    /// Reads the ids of all rows, or of those whose key begins with `prefix`, again if the tables
+    /// have changed and the last reading is long enough ago.
     pub(crate) async fn refresh(
         &self,
         snapshot: &mut Snapshot,

@@ -1,8 +1,9 @@
-//! What was published, kept in the bucket: without it a restarted ingest would publish again everything that still waits
-//! in the queues.
+//! What was published, kept in the bucket: without it a restarted ingest would publish again
+//! everything that still waits in the queues.
 //!
-//! Segments below `state/published/<stage>/`, each a list of records of 17 bytes: identity and lane. Only ever written whole and
-//! deleted whole; the time of a segment stands in its name. A crash loses the last second of it, which costs duplicates.
+//! Segments below `state/published/<stage>/`, each a list of records of 17 bytes: identity and
+//! lane. Only ever written whole and deleted whole; the time of a segment stands in its name. A
+//! crash loses the last second of it, which costs duplicates.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 // Below this many records, and this many segments, rewriting is not worth its requests.
 const WORTH_REWRITING: usize = 10_000;
 const MANY_SEGMENTS: usize = 64;
-// A trickle of events makes a segment a second; more than one per this many records is too many to read at a start.
+// A trickle of events makes a segment a second; more than one per this many records is too many to
+// read at a start.
 const RECORDS_PER_SEGMENT: usize = 1_000;
 
 /// One published job.
@@ -90,7 +92,8 @@ impl Journal {
         Self { state, folder: folder(stage), inner: Arc::default() }
     }
 
-    /// Gives every record with the Unix second of its segment, segment by segment: all at once would be many.
+    /// Gives every record with the Unix second of its segment, segment by segment: all at once
+    /// would be many.
     pub(crate) async fn load(&self, mut take: impl FnMut(Record, u32)) -> Result<(), StateError> {
         let mut stored = 0;
         let names = self.state.names(&self.folder).await?;

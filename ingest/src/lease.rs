@@ -1,6 +1,7 @@
-//! One `ingest` at a time: a lease in the bucket, taken and renewed with conditional writes. A second instance waits and
-//! takes over when the lease has not been renewed for [`LIFETIME`]. Clocks are never compared: the one who waits watches
-//! whether the object changes, for as long as its own clock says.
+//! One `ingest` at a time: a lease in the bucket, taken and renewed with conditional writes. A
+//! second instance waits and takes over when the lease has not been renewed for [`LIFETIME`].
+//! Clocks are never compared: the one who waits watches whether the object changes, for as long as
+//! its own clock says.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -102,7 +103,8 @@ impl Candidate {
 }
 
 impl Lease {
-    /// Renews until the lease is lost: taken by another, or not renewed in time because the store is away. Returns why.
+    /// Renews until the lease is lost: taken by another, or not renewed in time because the store
+    /// is away. Returns why.
     async fn hold(&mut self) -> String {
         let mut renewed = Instant::now();
         loop {
@@ -149,7 +151,8 @@ impl Lease {
         }
     }
 
-    /// Runs `work` while the lease is held. `None`: it was lost meanwhile, and the work was dropped where it stood.
+    /// Runs `work` while the lease is held. `None`: it was lost meanwhile, and the work was dropped
+    /// where it stood.
     pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             done = work => Some(done),

@@ -1,5 +1,6 @@
-//! Ingest: bucket → jobs. Watches by listing and by events, publishes what the tables lack, removes what is gone, keeps
-//! tables and dead letters in order, and is where operators turn to. Exactly one of it is active: it alone deletes rows.
+//! Ingest: bucket → jobs. Watches by listing and by events, publishes what the tables lack, removes
+//! what is gone, keeps tables and dead letters in order, and is where operators turn to. Exactly
+//! one of it is active: it alone deletes rows.
 
 // Becoming the active one, and the ways in.
 mod lease;

@@ -52,7 +52,8 @@ pub(crate) enum End {
     Cancelled(Value),
 }
 
-/// All operations of this process: the running ones and the last hundred that ended. Clones share them.
+/// All operations of this process: the running ones and the last hundred that ended. Clones share
+/// them.
 #[derive(Debug, Clone)]
 pub(crate) struct Operations {
     known: Arc<Mutex<VecDeque<Operation>>>,
@@ -118,7 +119,8 @@ impl Operations {
             id: operation.id.clone(),
             cancel: operation.cancel.clone(),
         };
-        // A task of its own, so that a panic in it ends as a failed operation and not as one that runs for ever.
+        // A task of its own, so that a panic in it ends as a failed operation and not as one that
+        // runs for ever.
         let work = tokio::spawn(work(reporter));
         let (operations, id) = (self.clone(), operation.id.clone());
         tokio::spawn(async move {

@@ -1,4 +1,5 @@
-//! How far each stage is. Computed from the tables, the queues and the last full sweep, so it survives restarts.
+//! How far each stage is. Computed from the tables, the queues and the last full sweep, so it
+//! survives restarts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

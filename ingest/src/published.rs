@@ -1,4 +1,5 @@
-//! The way from "this object lacks a row" to a confirmed job of one stage, and the memory of what is on its way.
+//! The way from "this object lacks a row" to a confirmed job of one stage, and the memory of what
+//! is on its way.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,8 @@ use crate::journal::{Journal, Record};
 
 /// Its job went to the bulk queue.
 const BULK: u8 = 1;
-/// Its job was taken off the bulk queue by the operator: not published again until a sweep is asked for.
+/// Its job was taken off the bulk queue by the operator: not published again until a sweep is asked
+/// for.
 const WITHHELD: u8 = 2;
 /// It lies among the dead letters.
 const DEAD: u8 = 4;
@@ -32,11 +34,13 @@ struct Entry {
     listing: u8,
 }
 
-/// Publishes jobs and remembers which are on their way, so that neither ten equal events nor a listing every two
-/// seconds publish an object again while it waits in a queue or lies among the dead letters. 33 bytes per slot of a hash
-/// table that is at most 7/8 and on average 2/3 full; survives restarts in a [`Journal`].
+/// Publishes jobs and remembers which are on their way, so that neither ten equal events nor a
+/// listing every two seconds publish an object again while it waits in a queue or lies among the
+/// dead letters. 33 bytes per slot of a hash table that is at most 7/8 and on average 2/3 full;
+/// survives restarts in a [`Journal`].
 ///
-/// Only a memory, never the truth: what should have arrived long ago is forgotten (see [`Self::forget_overdue`]).
+/// Only a memory, never the truth: what should have arrived long ago is forgotten (see
+/// [`Self::forget_overdue`]).
 #[derive(Clone)]
 pub(crate) struct Published {
     publisher: Publisher,
@@ -60,7 +64,8 @@ pub(crate) struct Counts {
     pub(crate) withheld: usize,
 }
 
-/// Takes an id off the way again unless its publish was confirmed, also when the caller gives up in between.
+/// Takes an id off the way again unless its publish was confirmed, also when the caller gives up in
+/// between.
 struct Claim<'a> {
     published: &'a Published,
     id: ImageId,
@@ -123,7 +128,8 @@ impl Published {
         self.lock().entries.contains_key(id)
     }
 
-    /// Publishes a job unless one is on its way already; returns whether it did. Waits for the broker's confirm.
+    /// Publishes a job unless one is on its way already; returns whether it did. Waits for the
+    /// broker's confirm.
     pub(crate) async fn publish(
         &self,
         object: ObjectRef,
@@ -164,8 +170,8 @@ impl Published {
         Ok(())
     }
 
-    /// Notes these as dead letters. If they are `all` there are, what was noted before and is not among them is on its way
-    /// (replayed) or gone.
+    /// Notes these as dead letters. If they are `all` there are, what was noted before and is not
+    /// among them is on its way (replayed) or gone.
     pub(crate) fn note_dead(&self, ids: impl Iterator<Item = ImageId>, all: bool) {
         let now = now();
         let mut inner = self.lock();
@@ -186,8 +192,8 @@ impl Published {
         self.lock().entries.values().any(|entry| entry.overdue(deadline))
     }
 
-    /// Forgets what has been on its way for longer than `limit` and is neither dead nor withheld: it is published again if
-    /// it still lacks a row. Returns how many.
+    /// Forgets what has been on its way for longer than `limit` and is neither dead nor withheld:
+    /// it is published again if it still lacks a row. Returns how many.
     pub(crate) fn forget_overdue(&self, limit: Duration) -> usize {
         let deadline = deadline(limit);
         let mut inner = self.lock();
@@ -212,19 +218,22 @@ impl Published {
         }
     }
 
-    /// The operator emptied the bulk queue at this moment: what had been put there before is withheld.
+    /// The operator emptied the bulk queue at this moment: what had been put there before is
+    /// withheld.
     pub(crate) fn withhold(&self, before: Timestamp) {
         let before = u32::try_from(before.as_second()).unwrap_or(0);
         for (id, entry) in &mut self.lock().entries {
             if entry.flags & (BULK | DEAD | WITHHELD) == BULK && entry.since <= before {
                 entry.flags |= WITHHELD;
-                // A segment is a little younger than what it holds, so the moment alone would not tell after a restart.
+                // A segment is a little younger than what it holds, so the moment alone would not
+                // tell after a restart.
                 self.journal.note(Record { id: *id, flags: entry.flags & !UNCONFIRMED });
             }
         }
     }
 
-    /// Withholds these without publishing them, because the backfill they belong to was cancelled meanwhile.
+    /// Withholds these without publishing them, because the backfill they belong to was cancelled
+    /// meanwhile.
     pub(crate) fn withhold_these(&self, ids: impl Iterator<Item = ImageId>) {
         let mut inner = self.lock();
         let listing = inner.listing;
@@ -251,7 +260,8 @@ impl Published {
         self.lock().entries.retain(|id, _| !indexed(id));
     }
 
-    /// Begins a full listing; call [`Self::listed`] for what it holds, then [`Self::forget_unlisted`].
+    /// Begins a full listing; call [`Self::listed`] for what it holds, then
+    /// [`Self::forget_unlisted`].
     pub(crate) fn begin_listing(&self) -> u32 {
         let mut inner = self.lock();
         inner.listing = inner.listing.wrapping_add(1);
@@ -269,8 +279,8 @@ impl Published {
         }
     }
 
-    /// Forgets what was not in the listing that began at `begun`: what is gone has no job to wait for, and uploaded again
-    /// it is new.
+    /// Forgets what was not in the listing that began at `begun`: what is gone has no job to wait
+    /// for, and uploaded again it is new.
     pub(crate) fn forget_unlisted(&self, begun: u32) {
         let mut inner = self.lock();
         let listing = inner.listing;

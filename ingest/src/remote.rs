@@ -1,4 +1,5 @@
-//! Asking the active ingest to do something, when this process may not: it alone publishes from listings and deletes rows.
+//! Asking the active ingest to do something, when this process may not: it alone publishes from
+//! listings and deletes rows.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ impl Remote {
         Ok(Self { client, address: holder.address.clone(), key })
     }
 
-    /// Starts an operation and waits for its end; `progress` sees its state now and then. Cancels it when told to.
+    /// Starts an operation and waits for its end; `progress` sees its state now and then. Cancels
+    /// it when told to.
     pub(crate) async fn run(
         &self,
         path: &str,

@@ -1,5 +1,5 @@
-//! Whether what a listing did not show is really gone. Rows are removed only after a HEAD, never because of an empty
-//! listing, and never very many at once.
+//! Whether what a listing did not show is really gone. Rows are removed only after a HEAD, never
+//! because of an empty listing, and never very many at once.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,8 @@ const LOOKED_UP_AT_ONCE: usize = 10_000;
 // Below this many indexed objects any share may go: someone is tidying up a small bucket.
 const SHARE_APPLIES_ABOVE: usize = 100;
 
-/// What became of object versions that were not in the listing; those that are there after all are in none.
+/// What became of object versions that were not in the listing; those that are there after all are
+/// in none.
 #[derive(Debug, Default)]
 pub(crate) struct Fates {
     /// Nothing takes their place: the object is gone, or its new content is not indexed yet.

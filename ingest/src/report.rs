@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Settings;
 
-/// A full sweep takes its time, and one may be missed; beyond that and two of its intervals it is late.
+/// A full sweep takes its time, and one may be missed; beyond that and two of its intervals it is
+/// late.
 const TAKES: Duration = Duration::from_secs(3600);
 
 /// Whether the last full sweep ended too long ago.
@@ -46,10 +47,12 @@ pub(crate) struct Counts {
     pub(crate) missing: usize,
     /// Of the missing: published now (or would be, in a dry run).
     pub(crate) published: usize,
-    /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill; not published again.
+    /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill;
+    /// not published again.
     pub(crate) waiting: usize,
-    /// Of the missing: left to a later sweep, because the queues of the active model are not nearly empty or the model's own
-    /// are full. Only of models that are not the active one, and of captioners.
+    /// Of the missing: left to a later sweep, because the queues of the active model are not nearly
+    /// empty or the model's own are full. Only of models that are not the active one, and of
+    /// captioners.
     pub(crate) postponed: usize,
     /// Of the indexed: published again because they answer an earlier question (or would be).
     pub(crate) outdated: usize,
@@ -77,9 +80,11 @@ pub(crate) struct Report {
     pub(crate) missing: usize,
     /// Of the missing: published now (or would be, in a dry run).
     pub(crate) published: usize,
-    /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill; not published again.
+    /// Of the missing: on their way, among the dead letters or withheld since a cancelled backfill;
+    /// not published again.
     pub(crate) waiting: usize,
-    /// Of the missing: left to a later sweep, so that backfilling one model does not hold up the active one.
+    /// Of the missing: left to a later sweep, so that backfilling one model does not hold up the
+    /// active one.
     pub(crate) postponed: usize,
     /// Of the indexed: published again because they answer an earlier question (or would be).
     pub(crate) outdated: usize,
@@ -87,13 +92,16 @@ pub(crate) struct Report {
     pub(crate) models: BTreeMap<String, Counts>,
     /// And for each captioner.
     pub(crate) captioners: BTreeMap<String, Counts>,
-    /// Of the published: uploaded since the last full sweep while an event door was open. Each is a lost event.
+    /// Of the published: uploaded since the last full sweep while an event door was open. Each is a
+    /// lost event.
     pub(crate) missed_by_events: usize,
     /// Object versions whose rows were removed because the object is gone (or would be).
     pub(crate) removed_gone: usize,
-    /// Object versions whose rows were removed because the object has other content by now (or would be).
+    /// Object versions whose rows were removed because the object has other content by now (or
+    /// would be).
     pub(crate) removed_overwritten: usize,
-    /// Object versions whose rows were kept although the objects are gone, because they are too many at once.
+    /// Object versions whose rows were kept although the objects are gone, because they are too
+    /// many at once.
     pub(crate) refused: usize,
     /// Rows of unwatched keys or foreign buckets: left alone.
     pub(crate) unwatched: usize,

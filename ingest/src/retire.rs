@@ -1,5 +1,6 @@
-//! The end of a model that an operator removed: when its grace time is over and nobody works for it any more, its queues,
-//! its journal and its table go, in this order, so that a crash in between is taken up where it happened.
+//! The end of a model that an operator removed: when its grace time is over and nobody works for it
+//! any more, its queues, its journal and its table go, in this order, so that a crash in between is
+//! taken up where it happened.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The stages ingest works for. All that is kept per stage stands in one order: that of `stages.models`, without those that
-//! are being removed, then that of `stages.captioners`.
+//! The stages ingest works for. All that is kept per stage stands in one order: that of
+//! `stages.models`, without those that are being removed, then that of `stages.captioners`.
 
 use std::sync::Arc;
 
@@ -39,7 +39,8 @@ impl ServedStages {
         self.all.iter().enumerate()
     }
 
-    /// Place of the model that answers searches. One that is not served here cannot be waited for: then the first counts.
+    /// Place of the model that answers searches. One that is not served here cannot be waited for:
+    /// then the first counts.
     pub(crate) fn active(&self) -> usize {
         let decided = self.decided.borrow();
         let active = decided.as_ref().and_then(|decided| decided.active.as_deref());

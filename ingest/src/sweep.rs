@@ -1,8 +1,9 @@
-//! Listing × tables: publish what is missing, remove what is gone. The bucket is the truth; this comparison needs no
-//! event and no memory to arrive at it.
+//! Listing × tables: publish what is missing, remove what is gone. The bucket is the truth; this
+//! comparison needs no event and no memory to arrive at it.
 //!
-//! Memory per object: 16 bytes for each table that holds it ([`Ids`]), and for each stage that lacks it 33 bytes per slot of the hash
-//! table of what is on its way; with one model ten million objects take some 330 to 560 MiB.
+//! Memory per object: 16 bytes for each table that holds it ([`Ids`]), and for each stage that
+//! lacks it 33 bytes per slot of the hash table of what is on its way; with one model ten million
+//! objects take some 330 to 560 MiB.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -51,9 +52,11 @@ pub(crate) struct Sweeper {
 #[derive(Default)]
 struct Memory {
     snapshot: Snapshot,
-    // Indexed, but no longer watched since the filter was changed: left alone, and not asked for again.
+    // Indexed, but no longer watched since the filter was changed: left alone, and not asked for
+    // again.
     unwatched: HashSet<ImageId>,
-    // Captions that answer an earlier question, by the place of their stage, while a sweep publishes them again.
+    // Captions that answer an earlier question, by the place of their stage, while a sweep
+    // publishes them again.
     outdated: Vec<HashSet<ImageId>>,
     // When the last full sweep of this process began.
     last_full: Option<Timestamp>,
@@ -105,13 +108,14 @@ impl Sweeper {
         }
     }
 
-    /// The next comparison reads tables that have changed at once: who asks for one means what is there now.
+    /// The next comparison reads tables that have changed at once: who asks for one means what is
+    /// there now.
     pub(crate) fn look_closely(&mut self) {
         self.memory.snapshot.expire();
     }
 
-    /// One comparison. An error anywhere ends it before anything is removed; what was published stays published.
-    /// `progress` is told the counts so far after every page.
+    /// One comparison. An error anywhere ends it before anything is removed; what was published
+    /// stays published. `progress` is told the counts so far after every page.
     pub(crate) async fn run(
         &mut self,
         request: &Request,
@@ -138,7 +142,8 @@ impl Sweeper {
             dry_run: request.dry_run,
             ..Report::default()
         };
-        // Tables before listing: whatever is indexed in between is then listed too, never taken for gone.
+        // Tables before listing: whatever is indexed in between is then listed too, never taken for
+        // gone.
         self.index.refresh(&mut self.memory.snapshot, only).await.context("reading the tables")?;
         self.memory.outdated = self.outdated(request).await?;
         let Memory { snapshot, unwatched, .. } = &mut self.memory;
@@ -177,7 +182,8 @@ impl Sweeper {
         Ok(report)
     }
 
-    /// For each stage the object versions that are to be published again although their rows are there.
+    /// For each stage the object versions that are to be published again although their rows are
+    /// there.
     async fn outdated(&self, request: &Request) -> anyhow::Result<Vec<HashSet<ImageId>>> {
         let mut all = Vec::new();
         for (_, served) in self.stages.iter() {
@@ -253,7 +259,8 @@ impl Sweeper {
         request: &Request,
     ) -> anyhow::Result<()> {
         let shares = self.share(watched, report, request);
-        // What lies there at the first look, or is asked for, is a backfill and must not hold up what people upload now.
+        // What lies there at the first look, or is asked for, is a backfill and must not hold up
+        // what people upload now.
         let backfill = self.memory.last_full.is_none() || request.release;
         let (stages, active) = (self.stages.clone(), self.stages.active());
         for ((place, served), Share { missing, outdated, mut counts }) in stages.iter().zip(shares)
@@ -359,7 +366,8 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Publishes what is to be done again. Not remembered as on its way: published twice it is done once.
+    /// Publishes what is to be done again. Not remembered as on its way: published twice it is done
+    /// once.
     async fn publish_again(
         &mut self,
         place: usize,
@@ -397,7 +405,8 @@ impl Sweeper {
         Ok(self.memory.switches.get(stage.as_str()).and_then(|stage| stage.cancelled_at) > began)
     }
 
-    /// Removes the rows of what is really gone or overwritten: a listing only raises the suspicion, a HEAD decides.
+    /// Removes the rows of what is really gone or overwritten: a listing only raises the suspicion,
+    /// a HEAD decides.
     async fn remove(&mut self, report: &mut Report, request: &Request) -> anyhow::Result<()> {
         let active = self.stages.active();
         let Memory { snapshot, unwatched, .. } = &mut self.memory;

@@ -1,4 +1,5 @@
-//! Keeping the tables and the dead queue in order, on a schedule and on demand. Only the active ingest does it.
+//! Keeping the tables and the dead queue in order, on a schedule and on demand. Only the active
+//! ingest does it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,7 +81,8 @@ pub(crate) enum Which {
     All,
 }
 
-// A table that nobody has changed is left alone for this long: looking for spare rows reads all of its ids.
+// A table that nobody has changed is left alone for this long: looking for spare rows reads all of
+// its ids.
 const LEFT_ALONE: Duration = Duration::from_secs(3600);
 
 /// Clones share it; two rounds never overlap.

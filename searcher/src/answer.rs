@@ -17,7 +17,8 @@ use crate::ranking::{self, Answer};
 pub(crate) struct SearchAnswer {
     /// The best first.
     hits: Vec<Hit>,
-    /// Where the next page begins: to be sent as `cursor` with the same search. Null on the last page.
+    /// Where the next page begins: to be sent as `cursor` with the same search. Null on the last
+    /// page.
     next_cursor: Option<String>,
     /// Candidates that were left out because nothing speaks for them (`cutoff`).
     dropped_below_cutoff: usize,

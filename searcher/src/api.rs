@@ -106,8 +106,8 @@ async fn search_words(
     answer(&app, Query::from_words(words)?).await
 }
 
-/// Searches by words, pictures, indexed pictures and vectors, alone or together, with filters and weights. A form has the same
-/// fields: `image` as files, `filter` and `weights` as JSON.
+/// Searches by words, pictures, indexed pictures and vectors, alone or together, with filters and
+/// weights. A form has the same fields: `image` as files, `filter` and `weights` as JSON.
 #[utoipa::path(post, path = "/v1/search", tag = "search",
     request_body(description = "at least one example", content((Body = "application/json"), (Form = "multipart/form-data"))),
     responses(
@@ -156,7 +156,8 @@ async fn answer(app: &App, query: Query) -> Result<axum::Json<SearchAnswer>, Pro
     Ok(axum::Json(SearchAnswer::of(answer, &served, fusion, took)))
 }
 
-// The query string reader says which field in its text only: "top_k: invalid digit found in string".
+// The query string reader says which field in its text only: "top_k: invalid digit found in
+// string".
 pub(crate) fn query_string_problem(rejection: &QueryRejection) -> Problem {
     let text = rejection.body_text();
     let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);

@@ -82,8 +82,8 @@ impl Desk {
 
 /// Asks for a caption of one picture now, before those of a backfill.
 ///
-/// Answered once the broker has the job. What comes of it stands in `/v1/images/{id}` some seconds later; a picture that has a
-/// caption keeps it, unless it is to be said again.
+/// Answered once the broker has the job. What comes of it stands in `/v1/images/{id}` some seconds
+/// later; a picture that has a caption keeps it, unless it is to be said again.
 #[utoipa::path(post, path = "/v1/images/{id}/caption", tag = "pictures", params(IdInPath, Ask), responses(
     (status = 202, body = Asked, description = "it is on its way"),
     (status = 400, body = ProblemBody, description = "the id or a parameter is wrong"),

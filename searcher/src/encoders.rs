@@ -15,7 +15,8 @@ use crate::ModelSettings;
 // A query is one picture or one text: larger batches would only cost memory.
 const ONE: usize = 1;
 
-// Enough to tell one in a hundred pairs with the pictures of a sample; a large model takes some seconds for them.
+// Enough to tell one in a hundred pairs with the pictures of a sample; a large model takes some
+// seconds for them.
 const UNRELATED_WORDS: usize = 200;
 
 /// The towers of the model whose vectors are searched.
@@ -24,7 +25,8 @@ pub(crate) struct Encoders {
     pub(crate) space: Space,
     pub(crate) image: ImageEncoder,
     pub(crate) text: Option<TextEncoder>,
-    /// Vectors of words that have nothing to do with most pictures, by which the words of a question are measured.
+    /// Vectors of words that have nothing to do with most pictures, by which the words of a
+    /// question are measured.
     pub(crate) unrelated_words: Vec<Vec<f32>>,
 }
 
@@ -101,7 +103,8 @@ impl Shelf {
         Ok(encoders)
     }
 
-    /// Loads the model of a name, if it has this id: one that is not wanted costs no more than reading its manifest.
+    /// Loads the model of a name, if it has this id: one that is not wanted costs no more than
+    /// reading its manifest.
     async fn named(&self, name: String, id: Option<&str>) -> anyhow::Result<Encoders> {
         let (settings, runtime, wanted) =
             (self.settings.clone(), self.runtime.clone(), id.map(str::to_owned));

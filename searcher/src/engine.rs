@@ -20,8 +20,8 @@ use crate::problem::{self, Problem};
 use crate::query::{Example, Query};
 use crate::ranking::Backdrop;
 
-/// How strongly a word with a minus before it pushes away: as strongly as an example would, pictures are found that are merely far
-/// from it.
+/// How strongly a word with a minus before it pushes away: as strongly as an example would,
+/// pictures are found that are merely far from it.
 const UNWANTED_WEIGHT: f32 = -0.5;
 
 /// Number of rows and version of a table.
@@ -35,7 +35,8 @@ pub(crate) struct TableRows {
 #[derive(Debug, Clone)]
 pub(crate) struct Absent(pub(crate) String);
 
-/// One model and its table, from which a whole answer is made; or none, and then only words are searched.
+/// One model and its table, from which a whole answer is made; or none, and then only words are
+/// searched.
 pub(crate) struct Served {
     encoders: Result<Encoders, Absent>,
     // The workers make it, so it may not exist yet.
@@ -86,7 +87,8 @@ pub(crate) struct Engine {
     pub(crate) exact: bool,
     /// What several signals are asked for each.
     pub(crate) candidates: usize,
-    // Turns at decoding and encoding. A turn is held by the work itself, which goes on when its client has left.
+    // Turns at decoding and encoding. A turn is held by the work itself, which goes on when its
+    // client has left.
     turns: Arc<Semaphore>,
 }
 
@@ -120,8 +122,8 @@ impl Engine {
         }
     }
 
-    /// The model that answers now. A request asks once and keeps to it; the towers of a former model go with the last
-    /// request that has it.
+    /// The model that answers now. A request asks once and keeps to it; the towers of a former
+    /// model go with the last request that has it.
     pub(crate) fn served(&self) -> Arc<Served> {
         self.served.load_full()
     }
@@ -129,8 +131,8 @@ impl Engine {
     /// Lets another model answer from now on.
     ///
     /// # Errors
-    /// Its table cannot be opened or holds vectors of another space; the former model goes on. `Ok(false)`: so it does, because
-    /// the other one has no table.
+    /// Its table cannot be opened or holds vectors of another space; the former model goes on.
+    /// `Ok(false)`: so it does, because the other one has no table.
     pub(crate) async fn switch_to(&self, encoders: Encoders) -> Result<bool, TableError> {
         let table = Embeddings::open(&self.database, encoders.space.clone()).await?;
         match &table {
@@ -158,7 +160,8 @@ impl Engine {
         Ok(self.images.get())
     }
 
-    /// The table of captions that is searched; `None` where there is none, or until a captioner has made it.
+    /// The table of captions that is searched; `None` where there is none, or until a captioner has
+    /// made it.
     pub(crate) async fn captions(&self) -> Result<Option<&Captions>, TableError> {
         if self.captions.get().is_none() && !self.captioner.is_empty() {
             let Some(captions) = Captions::open(&self.database, &self.captioner).await? else {
@@ -202,7 +205,8 @@ impl Engine {
         Ok(counted)
     }
 
-    /// One unit vector for all examples of a query: their vectors added, each with its weight, and less of what is unwanted.
+    /// One unit vector for all examples of a query: their vectors added, each with its weight, and
+    /// less of what is unwanted.
     ///
     /// # Errors
     /// An example cannot be used, or the model cannot be run.
@@ -298,7 +302,8 @@ impl Engine {
         .await
     }
 
-    /// Work for a processor, on a thread of its own and at most as much at once as there are processors.
+    /// Work for a processor, on a thread of its own and at most as much at once as there are
+    /// processors.
     pub(crate) async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,

@@ -1,6 +1,7 @@
-//! Following operators' choice of the active model: the new one is loaded and its table opened while the old one answers;
-//! then it takes over between two requests. Where that fails the old one goes on, and what is wrong is shown. So it is with a
-//! model that could not be loaded when the searcher started: until it can, only words are searched.
+//! Following operators' choice of the active model: the new one is loaded and its table opened
+//! while the old one answers; then it takes over between two requests. Where that fails the old one
+//! goes on, and what is wrong is shown. So it is with a model that could not be loaded when the
+//! searcher started: until it can, only words are searched.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

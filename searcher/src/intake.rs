@@ -1,5 +1,6 @@
-//! What lets requests in: bodies are read before they take a turn, so that slow senders hold up nobody else; as many requests as
-//! can be worked on have a turn, some wait for one, and the rest is turned away at once instead of being answered too late.
+//! What lets requests in: bodies are read before they take a turn, so that slow senders hold up
+//! nobody else; as many requests as can be worked on have a turn, some wait for one, and the rest
+//! is turned away at once instead of being answered too late.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -101,7 +102,8 @@ async fn admitted(intake: &Intake, request: Request, next: Next) -> Result<Respo
     })
 }
 
-/// Takes some of a body that nobody wants: many clients read no answer before they have sent what they have.
+/// Takes some of a body that nobody wants: many clients read no answer before they have sent what
+/// they have.
 async fn drain(body: Body) {
     let (mut body, mut drained) = (pin!(body), 0);
     while drained < MOST_DRAINED_BYTES

@@ -1,4 +1,5 @@
-//! The searcher: words or pixels → ranked hits, over HTTP, with the web page. Reads only; start as many as needed.
+//! The searcher: words or pixels → ranked hits, over HTTP, with the web page. Reads only; start as
+//! many as needed.
 
 mod answer;
 mod api;
@@ -57,8 +58,8 @@ const STORE_CHECK: Duration = Duration::from_secs(5);
 
 /// Runs the searcher until shutdown.
 ///
-/// A model that cannot be loaded yet is tried again and again. Meanwhile words are searched for in captions; where there are
-/// none the searcher waits, unready.
+/// A model that cannot be loaded yet is tried again and again. Meanwhile words are searched for in
+/// captions; where there are none the searcher waits, unready.
 ///
 /// # Errors
 /// The socket cannot be used, or the model or the tables are not what they must be.
@@ -102,7 +103,8 @@ async fn open(
         Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::reader(settings.search.freshness)).await?;
     let may_pass = |error: &anyhow::Error| {
-        // What operators have chosen may still be on its way to this machine; what settings name wrongly stays wrong.
+        // What operators have chosen may still be on its way to this machine; what settings name
+        // wrongly stays wrong.
         decided.active.is_some() || error.downcast_ref().is_some_and(ModelError::may_pass)
     };
     let load = || async {
@@ -170,7 +172,8 @@ async fn stopping(shutdown: CancellationToken, work: impl Future<Output = ()>) {
     }
 }
 
-/// Ready means that a search would be answered: asks the tables now and then, and shows what they say.
+/// Ready means that a search would be answered: asks the tables now and then, and shows what they
+/// say.
 async fn watch_store(app: Arc<api::App>, health: Health) {
     loop {
         match app.engine.table_rows(&app.engine.served()).await {

@@ -101,7 +101,8 @@ async fn pictures(app: &App) -> Result<(Option<&Images>, Arc<Timeline>), Problem
     Ok((Some(images), app.timelines.newest(images.ledger()).await.map_err(problem::tables)?))
 }
 
-/// Pictures by date, newest first. A cursor goes on after the picture that was shown last, whatever was added meanwhile.
+/// Pictures by date, newest first. A cursor goes on after the picture that was shown last, whatever
+/// was added meanwhile.
 #[utoipa::path(get, path = "/v1/library", tag = "library", params(Part), responses(
     (status = 200, body = Page),
     (status = 400, body = ProblemBody, description = "a parameter is wrong"),
@@ -191,7 +192,8 @@ fn picture(facts: Facts, at: i64) -> Option<Picture> {
     })
 }
 
-/// Microseconds since 1970 of a moment, or of the beginning of a day; for its end, of that of the next day.
+/// Microseconds since 1970 of a moment, or of the beginning of a day; for its end, of that of the
+/// next day.
 fn moment(field: &str, text: &str, end: bool) -> Result<i64, Problem> {
     let wrong = || {
         Problem::field(

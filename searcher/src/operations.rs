@@ -1,5 +1,6 @@
-//! `/v1/ops/…`: forwarded to ingest as it is, so that the page's operations need one address only. Who may operate is ingest's
-//! decision: the key that comes with a request goes with it, and this process has none of its own.
+//! `/v1/ops/…`: forwarded to ingest as it is, so that the page's operations need one address only.
+//! Who may operate is ingest's decision: the key that comes with a request goes with it, and this
+//! process has none of its own.
 
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ pub(crate) fn router(url: &str) -> anyhow::Result<Router> {
         .with_state(ingest))
 }
 
-/// The address of a path at ingest; `None` where it would lead out of the operations by steps upwards, however written.
+/// The address of a path at ingest; `None` where it would lead out of the operations by steps
+/// upwards, however written.
 fn within_operations(ingest: &str, path: &str) -> Option<Url> {
     let inside = Url::parse(&format!("{ingest}/v1/ops/")).ok()?;
     let to = Url::parse(&format!("{ingest}{path}")).ok()?;

@@ -1,4 +1,5 @@
-//! `/v1/images/{id}`: what is known about one picture, its small picture, and the way to the original.
+//! `/v1/images/{id}`: what is known about one picture, its small picture, and the way to the
+//! original.
 
 use std::sync::Arc;
 

@@ -47,7 +47,8 @@ pub struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSettings {
-    /// Built-in name, name of a folder below `folder`, or path of a folder; used until operators have chosen a model.
+    /// Built-in name, name of a folder below `folder`, or path of a folder; used until operators
+    /// have chosen a model.
     pub active: String,
     /// Where the folders of models lie.
     pub folder: String,

@@ -1,4 +1,5 @@
-//! `/v1/status`: what there is to search, with what it is searched, and how much is still on its way to it.
+//! `/v1/status`: what there is to search, with what it is searched, and how much is still on its
+//! way to it.
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use crate::encoders::Encoders;
 use crate::problem::{self, Problem};
 use crate::upload::{MOST_FILES, TYPES};
 
-/// The answer of `/v1/status`. A broker that is away makes `queues` null and says why; searching goes on without it. A model that cannot
-/// be loaded makes `model` null, and `problem` says why.
+/// The answer of `/v1/status`. A broker that is away makes `queues` null and says why; searching
+/// goes on without it. A model that cannot be loaded makes `model` null, and `problem` says why.
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses(
     (status = 200, body = Value, description = "version, model, tables, queues, what may be uploaded"),
 ))]

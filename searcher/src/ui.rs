@@ -1,4 +1,5 @@
-//! The web page, embedded in the program. No build step, no request to anywhere but this server and the store.
+//! The web page, embedded in the program. No build step, no request to anywhere but this server and
+//! the store.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -76,7 +77,8 @@ fn etag(body: &str) -> String {
     format!("W/\"{}\"", &blake3::hash(body.as_bytes()).to_hex()[..16])
 }
 
-/// File names stay the same between releases, so a browser must ask whether what it has is still right.
+/// File names stay the same between releases, so a browser must ask whether what it has is still
+/// right.
 fn file(path: &str, body: &'static str, etag: &str, asked: &HeaderMap) -> Response {
     let headers = [
         (header::CONTENT_TYPE, media_type(path)),

@@ -1,5 +1,5 @@
-//! `POST /v1/uploads`: links with which a browser puts pictures straight into the bucket. A link is good for one key, one size
-//! and one type, and never overwrites what is there.
+//! `POST /v1/uploads`: links with which a browser puts pictures straight into the bucket. A link is
+//! good for one key, one size and one type, and never overwrites what is there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,8 @@ pub(crate) struct File {
     /// Its type, one of those that `/v1/status` names.
     #[schema(example = "image/jpeg")]
     content_type: String,
-    /// When it was changed last, in milliseconds since 1970. With name and size it tells files of one name apart.
+    /// When it was changed last, in milliseconds since 1970. With name and size it tells files of
+    /// one name apart.
     #[serde(default)]
     last_modified_ms: i64,
 }
@@ -70,7 +71,8 @@ pub(crate) struct Uploads {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum Upload {
-    /// Send the bytes with this method and exactly these headers. 412 means that this file is there already.
+    /// Send the bytes with this method and exactly these headers. 412 means that this file is there
+    /// already.
     Link(Link),
     /// The file is refused.
     Refused {
@@ -146,8 +148,8 @@ async fn link(app: &App, key: String, file: File) -> Result<Link, Problem> {
     })
 }
 
-/// The key of a file, or why it is refused. Between name and ending stand eight digits of what tells it from others of its
-/// name.
+/// The key of a file, or why it is refused. Between name and ending stand eight digits of what
+/// tells it from others of its name.
 fn key_of(settings: &UploadSettings, file: &File) -> Result<String, String> {
     let allowed = TYPES.iter().find(|(name, _)| *name == file.content_type);
     let (_, endings) = allowed

@@ -16,7 +16,8 @@ use super::{Described, OpenAi};
 
 /// Longest pause that an endpoint may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Shorter keys are placeholders for servers that want any; to take them out of a text would garble it.
+/// Shorter keys are placeholders for servers that want any; to take them out of a text would garble
+/// it.
 const SHORTEST_SECRET: usize = 8;
 
 impl OpenAi {
@@ -40,7 +41,8 @@ impl OpenAi {
                     pass.answered();
                     return Err(Failure::halt("provider_refused", self.sentence(&told)));
                 }
-                // Perhaps no such endpoint at all: that counts against it, and is not repeated at once.
+                // Perhaps no such endpoint at all: that counts against it, and is not repeated at
+                // once.
                 Outcome::Garbled(told) => {
                     let reason = self.sentence(&format!(
                         "the answer is no chat completion: {told}; check openai.base_url"

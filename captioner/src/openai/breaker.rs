@@ -1,11 +1,13 @@
-//! A circuit breaker: an endpoint that fails again and again is left alone for a while, then asked once.
+//! A circuit breaker: an endpoint that fails again and again is left alone for a while, then asked
+//! once.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Counts failures in a row. Open, it refuses; once the cool-down is over it lets one request through, whose outcome decides.
+/// Counts failures in a row. Open, it refuses; once the cool-down is over it lets one request
+/// through, whose outcome decides.
 #[derive(Debug)]
 pub(super) struct Breaker {
     open_after: u32,

@@ -63,8 +63,8 @@ fn text_of(content: Value) -> Result<String, String> {
     }
 }
 
-/// What an error body says, in any of the shapes in use: `{"error": {"message", "code"}}`, `{"error": ""}`, `{"message"}`,
-/// `{"detail"}`.
+/// What an error body says, in any of the shapes in use: `{"error": {"message", "code"}}`,
+/// `{"error": ""}`, `{"message"}`, `{"detail"}`.
 pub(super) fn message(body: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match body.get("error").filter(|error| !error.is_null()) {

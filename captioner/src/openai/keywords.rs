@@ -13,7 +13,8 @@ const NAMES: &[&str] = &["keyword", "tag", "关键词", "关键字", "标签"];
 /// What models write where there is none.
 const NOTHING: &[&str] = &["none", "n/a", "null", "unknown", "无", "没有"];
 
-/// All keywords of an object: `keywords`, `Tags`, `keywords_en`; lists, texts with commas, or both by language.
+/// All keywords of an object: `keywords`, `Tags`, `keywords_en`; lists, texts with commas, or both
+/// by language.
 pub(super) fn of_object(object: &Map<String, Value>) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in object {

@@ -1,7 +1,9 @@
-//! Captions and keywords from an endpoint that speaks OpenAI's chat completions: a hosted model, or vLLM, Ollama or llama.cpp.
+//! Captions and keywords from an endpoint that speaks OpenAI's chat completions: a hosted model, or
+//! vLLM, Ollama or llama.cpp.
 //!
-//! The endpoint gets a small JPEG made by us, never the original with its metadata, and the words asked for. What it answers is
-//! read leniently and trusted little: an answer without a true caption in every language is a failure.
+//! The endpoint gets a small JPEG made by us, never the original with its metadata, and the words
+//! asked for. What it answers is read leniently and trusted little: an answer without a true
+//! caption in every language is a failure.
 
 mod ask;
 mod breaker;
@@ -36,7 +38,8 @@ use breaker::Breaker;
 use pace::Pace;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long an outcome is remembered: a worker that halves a batch after one failure asks about the others again.
+/// How long an outcome is remembered: a worker that halves a batch after one failure asks about the
+/// others again.
 const REMEMBERED: Duration = Duration::from_secs(60);
 const MOST_REMEMBERED: u64 = 4096;
 
@@ -49,8 +52,8 @@ pub struct Described {
     pub keywords: Vec<String>,
 }
 
-/// The endpoint, with its budget and what is known about its health. One for the whole process: clones of the connection,
-/// the budget and the breaker would each count for themselves.
+/// The endpoint, with its budget and what is known about its health. One for the whole process:
+/// clones of the connection, the budget and the breaker would each count for themselves.
 pub struct OpenAi {
     settings: OpenAiSettings,
     languages: Vec<String>,
@@ -66,7 +69,8 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// Asks nothing yet. The process must have chosen its cryptography before (`service::main` does).
+    /// Asks nothing yet. The process must have chosen its cryptography before (`service::main`
+    /// does).
     ///
     /// # Errors
     /// A setting that cannot be used, no language, or a key that cannot be sent.
@@ -130,13 +134,15 @@ impl OpenAi {
         &self.settings.model
     }
 
-    /// Captions and keywords of one picture. Waits for its place, its turn and the endpoint; what is known about `image_id`
-    /// since a minute is not asked again.
+    /// Captions and keywords of one picture. Waits for its place, its turn and the endpoint; what
+    /// is known about `image_id` since a minute is not asked again.
     ///
     /// # Errors
-    /// Halt, `provider_unavailable`: the endpoint cannot be reached, fails, or did so too often. Halt, `provider_refused`: no
-    /// picture will be taken until a setting or the key changes. Dead letter, `picture_refused` or `refused`: the endpoint or the
-    /// model does not take this picture. Retry, `empty_caption`, `cut_answer` or `malformed_answer`: another answer may be better.
+    /// Halt, `provider_unavailable`: the endpoint cannot be reached, fails, or did so too often.
+    /// Halt, `provider_refused`: no picture will be taken until a setting or the key changes. Dead
+    /// letter, `picture_refused` or `refused`: the endpoint or the model does not take this
+    /// picture. Retry, `empty_caption`, `cut_answer` or `malformed_answer`: another answer may be
+    /// better.
     pub async fn describe(&self, image_id: &str, jpeg: Vec<u8>) -> Result<Described, Failure> {
         if let Some(known) = self.remembered.get(image_id).await {
             return known;

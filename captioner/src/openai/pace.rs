@@ -1,4 +1,5 @@
-//! A budget of requests per minute: a bucket of one token, so that requests are spread evenly over the minute.
+//! A budget of requests per minute: a bucket of one token, so that requests are spread evenly over
+//! the minute.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -50,7 +50,8 @@ const LABELS: &[&str] = &[
     "图片说明",
 ];
 
-/// Beginnings of "the image shows", piece by piece: at most one of each, and the rest is what counts.
+/// Beginnings of "the image shows", piece by piece: at most one of each, and the rest is what
+/// counts.
 const SUBJECTS: &[&str] = &[
     "the image",
     "this image",
@@ -176,7 +177,8 @@ fn after_any<'a>(text: &'a str, beginnings: &[&str]) -> Option<&'a str> {
     beginnings.iter().find_map(|beginning| after(text, beginning))
 }
 
-/// What follows a beginning, in any case, that is not the beginning of a longer word. `beginning` is in lower case.
+/// What follows a beginning, in any case, that is not the beginning of a longer word. `beginning`
+/// is in lower case.
 pub(super) fn after<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
     let head = text.get(..beginning.len())?;
     let rest = text.get(beginning.len()..)?;

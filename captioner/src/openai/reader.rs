@@ -90,7 +90,8 @@ fn bare(key: &str) -> String {
         .collect()
 }
 
-/// A plain sentence, where only one language is asked for; a line with keywords may stand beside it.
+/// A plain sentence, where only one language is asked for; a line with keywords may stand beside
+/// it.
 fn of_text(text: &str, languages: &[String]) -> Result<Described, Unread> {
     if declined::is_refusal(text) {
         return Err(Unread::Refused);
@@ -127,7 +128,8 @@ fn of_text(text: &str, languages: &[String]) -> Result<Described, Unread> {
     })
 }
 
-/// Whether a text without an object can be a caption: broken JSON, pages, errors and single words cannot.
+/// Whether a text without an object can be a caption: broken JSON, pages, errors and single words
+/// cannot.
 fn is_sentence(text: &str, said: &str) -> bool {
     let lower = said.to_lowercase();
     let error = [

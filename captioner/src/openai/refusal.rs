@@ -11,7 +11,8 @@ use super::settings::KEY_VARIABLE;
 
 /// Most of an error's text that is repeated.
 const MOST_ERROR_CHARACTERS: usize = 300;
-/// Longest word of an error that is repeated: some endpoints repeat the whole request, picture included.
+/// Longest word of an error that is repeated: some endpoints repeat the whole request, picture
+/// included.
 const LONGEST_WORD: usize = 100;
 
 /// Texts of a refused request that are no fault of the picture, and what to do.

@@ -39,7 +39,8 @@ const CLOSINGS: &[&str] = &[
     "。我无法",
 ];
 
-/// The sentence without quotes, marks of Markdown and preambles, on one line, not too long. Empty where nothing is left.
+/// The sentence without quotes, marks of Markdown and preambles, on one line, not too long. Empty
+/// where nothing is left.
 pub(super) fn tidy(text: &str) -> String {
     let flat = plain(text);
     let mut rest = flat.as_str();
@@ -83,7 +84,8 @@ fn without_closing(text: &str) -> &str {
     ends.min().and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// At most [`MOST_CHARACTERS`]: up to the end of the last whole sentence, else of the last whole word.
+/// At most [`MOST_CHARACTERS`]: up to the end of the last whole sentence, else of the last whole
+/// word.
 fn shortened(text: &str) -> String {
     let Some((limit, _)) = text.char_indices().nth(MOST_CHARACTERS) else { return text.to_owned() };
     let head = &text[..limit];

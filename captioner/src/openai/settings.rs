@@ -7,7 +7,8 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// The environment variable with the endpoint's key. Deliberately no setting: settings files are shown and committed.
+/// The environment variable with the endpoint's key. Deliberately no setting: settings files are
+/// shown and committed.
 pub const KEY_VARIABLE: &str = "BUCKETLENS_OPENAI_API_KEY";
 
 /// `[openai]`: an endpoint that speaks OpenAI's chat completions and sees pictures.
@@ -18,7 +19,8 @@ pub struct OpenAiSettings {
     pub base_url: String,
     /// Name of the model, as the endpoint knows it.
     pub model: String,
-    /// What is asked about a picture; empty: the built-in text. The shape of the answer is always added.
+    /// What is asked about a picture; empty: the built-in text. The shape of the answer is always
+    /// added.
     pub prompt: String,
     /// One request, answer included.
     #[serde(with = "humantime_serde")]

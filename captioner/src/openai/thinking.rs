@@ -3,8 +3,9 @@
 const TAGS: &[(&str, &str)] =
     &[("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")];
 
-/// The text without its thinking. Where the thinking never ends, nothing is left from there on: it is no answer. Where only its
-/// end is there, everything before is thinking: some chat templates begin it themselves.
+/// The text without its thinking. Where the thinking never ends, nothing is left from there on: it
+/// is no answer. Where only its end is there, everything before is thinking: some chat templates
+/// begin it themselves.
 pub(super) fn without_thinking(text: &str) -> String {
     let mut answer = text.to_owned();
     for (begin, end) in TAGS {

@@ -4,8 +4,8 @@
 //! alone MODEL FOLDER BATCH SECONDS
 //! ```
 //!
-//! Works through the pictures below FOLDER for about SECONDS per measurement and prints one line of JSON. CPU time is
-//! that of the whole process, so that of ONNX Runtime's threads too.
+//! Works through the pictures below FOLDER for about SECONDS per measurement and prints one line of
+//! JSON. CPU time is that of the whole process, so that of ONNX Runtime's threads too.
 
 use std::error::Error;
 use std::fs;
@@ -86,8 +86,8 @@ impl Cost {
     }
 }
 
-/// Works on every item once to warm up (at most for the given time), then on all of them again and again: only whole
-/// rounds count, because pictures differ.
+/// Works on every item once to warm up (at most for the given time), then on all of them again and
+/// again: only whole rounds count, because pictures differ.
 fn measure<T, R>(
     items: &[T],
     time: Duration,

@@ -1,12 +1,14 @@
-//! From a file to the numbers of a model, one round per line read from standard input: what `just bench-preprocess` drives.
+//! From a file to the numbers of a model, one round per line read from standard input: what `just
+//! bench-preprocess` drives.
 //!
 //! ```text
 //! preprocess MODEL reduced|whole|image FILE TENSOR
 //! ```
 //!
-//! `reduced` is what the embedder does, `whole` the same without reduction, `image` the `image` crate with nothing of ours.
-//! Writes a line of JSON for every round, with the time and the peak of resident memory above what it was before the first
-//! one, and the values of the last round to the file TENSOR (f32, little-endian).
+//! `reduced` is what the embedder does, `whole` the same without reduction, `image` the `image`
+//! crate with nothing of ours. Writes a line of JSON for every round, with the time and the peak of
+//! resident memory above what it was before the first one, and the values of the last round to the
+//! file TENSOR (f32, little-endian).
 
 use std::error::Error;
 use std::io::{BufRead, Write};

@@ -1,11 +1,12 @@
-//! How many inputs go into one run: as many as were asked for, fewer after memory has run out, slowly more again.
+//! How many inputs go into one run: as many as were asked for, fewer after memory has run out,
+//! slowly more again.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::ModelError;
 
-/// Runs of a full batch that must have worked before a larger one is tried: a few seconds to minutes of work, so that a
-/// limit that is really there costs little.
+/// Runs of a full batch that must have worked before a larger one is tried: a few seconds to
+/// minutes of work, so that a limit that is really there costs little.
 const RUNS_BEFORE_GROWTH: u32 = 64;
 
 /// The size of the next run, shared by all callers of one encoder.
@@ -36,7 +37,8 @@ impl BatchSize {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).size
     }
 
-    /// Runs the first of `items`, as many as fit into memory; says how many those were. With `fixed` nothing smaller is tried.
+    /// Runs the first of `items`, as many as fit into memory; says how many those were. With
+    /// `fixed` nothing smaller is tried.
     pub(crate) fn run_some<I, T>(
         &self,
         items: &[I],
@@ -84,7 +86,8 @@ impl BatchSize {
         }
     }
 
-    /// A run of so many did not fit into memory. Says how many to try next; `None` where there is no smaller run.
+    /// A run of so many did not fit into memory. Says how many to try next; `None` where there is
+    /// no smaller run.
     fn halve(&self, size: usize) -> Option<usize> {
         let smaller = (size > 1).then_some(size / 2)?;
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that pictures of one process share: whoever decodes takes its part first, and waits until there is one.
+/// Bytes that pictures of one process share: whoever decodes takes its part first, and waits until
+/// there is one.
 ///
-/// Cheap to clone; all clones are the same budget. Parts are given in the order in which they were asked for, so that a
-/// large picture is not passed over for ever by small ones.
+/// Cheap to clone; all clones are the same budget. Parts are given in the order in which they were
+/// asked for, so that a large picture is not passed over for ever by small ones.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Shared>);
 
@@ -30,8 +31,8 @@ impl Budget {
         Budget(Arc::new(Shared { bytes, state: Mutex::default(), changed: Condvar::new() }))
     }
 
-    /// Takes a part, and blocks the calling thread until it is free. Who wants more than there is waits for all of it,
-    /// and is then alone.
+    /// Takes a part, and blocks the calling thread until it is free. Who wants more than there is
+    /// waits for all of it, and is then alone.
     pub fn take(&self, bytes: u64) -> Share {
         let bytes = bytes.min(self.0.bytes);
         let mut state = self.0.lock();

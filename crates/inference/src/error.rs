@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 /// Why a model could not be loaded or could not answer.
 ///
-/// [`is_fatal`](ModelError::is_fatal) separates "this input" (another input may work, so retry or refuse this one) from
-/// "this process" (no input will work until somebody changes a setting or a file).
+/// [`is_fatal`](ModelError::is_fatal) separates "this input" (another input may work, so retry or
+/// refuse this one) from "this process" (no input will work until somebody changes a setting or a
+/// file).
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// The ONNX Runtime library was not found, could not be loaded, is too old, or refused to start.
+    /// The ONNX Runtime library was not found, could not be loaded, is too old, or refused to
+    /// start.
     #[error(
         "ONNX Runtime did not start from {library}: {reason}; set the runtime setting `library` (or the environment \
          variable ORT_DYLIB_PATH) to a libonnxruntime of version 1.24 or newer"
@@ -164,12 +166,14 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// True where trying again may help without a changed setting: files that are still being fetched, mounted or replaced.
+    /// True where trying again may help without a changed setting: files that are still being
+    /// fetched, mounted or replaced.
     pub fn may_pass(&self) -> bool {
         matches!(self, ModelError::File { .. })
     }
 
-    /// True where no other input would fare better in this process: the caller should stop, not go on to the next input.
+    /// True where no other input would fare better in this process: the caller should stop, not go
+    /// on to the next input.
     pub fn is_fatal(&self) -> bool {
         match self {
             ModelError::Input { .. } | ModelError::NotFinite { .. } | ModelError::Run { .. } => {

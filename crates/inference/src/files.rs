@@ -17,9 +17,11 @@ pub(crate) struct Files {
     source: Source,
 }
 
-/// What is found under a name: its manifest as `parse` reads it, the SHA-256 of that, and the verified files.
+/// What is found under a name: its manifest as `parse` reads it, the SHA-256 of that, and the
+/// verified files.
 ///
-/// `id_and_files` tells the id and the files that a manifest names; `built_in` is what needs no folder, for messages.
+/// `id_and_files` tells the id and the files that a manifest names; `built_in` is what needs no
+/// folder, for messages.
 pub(crate) fn find<M>(
     name: &str,
     folder: &Path,

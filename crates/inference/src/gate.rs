@@ -1,7 +1,8 @@
 //! May a model with 8-bit weights stand in for the one it was made from?
 //!
-//! Rounding weights to 8 bits changes vectors, how much depends on the model and on the pictures. So such a model is
-//! compared on the user's own pictures with its more exact twin, and served only after it has passed.
+//! Rounding weights to 8 bits changes vectors, how much depends on the model and on the pictures.
+//! So such a model is compared on the user's own pictures with its more exact twin, and served only
+//! after it has passed.
 
 use std::num::NonZeroUsize;
 
@@ -51,7 +52,8 @@ struct Record {
     report: GateReport,
 }
 
-/// Encodes pictures with both models and compares. Pictures are taken in batches, so any number of them may be given.
+/// Encodes pictures with both models and compares. Pictures are taken in batches, so any number of
+/// them may be given.
 ///
 /// # Errors
 /// As [`ImageEncoder::encode`]; vectors of different lengths are [`ModelError::Gate`].
@@ -95,8 +97,8 @@ pub fn compare(
     })
 }
 
-/// The text of [`FILE`] for a comparison, to be written beside the candidate's `model.toml`. It is worth nothing for
-/// models whose manifests have changed since.
+/// The text of [`FILE`] for a comparison, to be written beside the candidate's `model.toml`. It is
+/// worth nothing for models whose manifests have changed since.
 ///
 /// # Errors
 /// The two are not the same model in two precisions.
@@ -122,7 +124,8 @@ pub fn record(
     serde_json::to_string_pretty(&record).map_err(|error| wrong(error.to_string()))
 }
 
-/// Refuses a model in int8 that has not passed a comparison: to be asked before a model is served. All others pass.
+/// Refuses a model in int8 that has not passed a comparison: to be asked before a model is served.
+/// All others pass.
 ///
 /// # Errors
 /// [`ModelError::Gate`], which says what to do.

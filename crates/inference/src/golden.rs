@@ -75,10 +75,11 @@ impl std::fmt::Display for Check {
     }
 }
 
-/// How well the values at the start of a unit vector agree with the reference's: `1 - |a - e|² / (2 |e|²)`.
+/// How well the values at the start of a unit vector agree with the reference's: `1 - |a - e|² / (2
+/// |e|²)`.
 ///
-/// Over a whole vector of unit length that is the cosine similarity; over its first values, an estimate of it that also
-/// notices a wrong length. 1 is equal; NaN where nothing is expected.
+/// Over a whole vector of unit length that is the cosine similarity; over its first values, an
+/// estimate of it that also notices a wrong length. 1 is equal; NaN where nothing is expected.
 pub fn agreement(actual: &[f32], expected: &[f32]) -> f32 {
     let apart: f32 = expected
         .iter()

@@ -14,14 +14,15 @@ use crate::{Embedding, ModelError, Picture, Pixels, Placement, Runtime};
 
 const TOWER: &str = "image";
 
-/// Pictures per run where nothing else is asked for. On a CPU more are hardly faster and each waits longer; a GPU is busy
-/// only with many.
+/// Pictures per run where nothing else is asked for. On a CPU more are hardly faster and each waits
+/// longer; a GPU is busy only with many.
 const CPU_BATCH: usize = 8;
 const GPU_BATCH: usize = 64;
 /// Largest batch that a graph may insist on: every run fills it up.
 const MAX_FIXED_BATCH: i64 = 1024;
 
-/// The image tower of a model, loaded. Cheap to clone; all clones share one thread and one copy of the weights.
+/// The image tower of a model, loaded. Cheap to clone; all clones share one thread and one copy of
+/// the weights.
 #[derive(Clone)]
 pub struct ImageEncoder(Arc<Loaded>);
 
@@ -36,7 +37,8 @@ struct Loaded {
     output: String,
     /// Pictures in one run.
     batch: BatchSize,
-    /// Rows of every run, where the graph insists on a number; missing pictures are filled up with black ones.
+    /// Rows of every run, where the graph insists on a number; missing pictures are filled up with
+    /// black ones.
     fixed_batch: Option<usize>,
     lane: Lane,
 }
@@ -74,24 +76,27 @@ impl ImageEncoder {
             fixed_batch,
             lane,
         }));
-        // The first run allocates; and only a run shows the real dimension where the graph leaves it open. Its values
-        // do not matter: a black picture may well have no direction.
+        // The first run allocates; and only a run shows the real dimension where the graph leaves
+        // it open. Its values do not matter: a black picture may well have no direction.
         encoder.run(&[Pixels { data: vec![0.0; encoder.0.preprocess.len()] }])?;
         Ok(encoder)
     }
 
-    /// Resizes and normalises a picture as this model needs it. CPU only; takes no turn on the model's thread.
+    /// Resizes and normalises a picture as this model needs it. CPU only; takes no turn on the
+    /// model's thread.
     pub fn prepare(&self, picture: &Picture) -> Pixels {
         self.0.preprocess.prepare(picture)
     }
 
-    /// Vectors of pictures, one per picture, in their order. More than the largest batch are run in several.
+    /// Vectors of pictures, one per picture, in their order. More than the largest batch are run in
+    /// several.
     ///
-    /// Blocks until all are done. One bad picture fails the whole call: retry one by one to find it.
+    /// Blocks until all are done. One bad picture fails the whole call: retry one by one to find
+    /// it.
     ///
     /// # Errors
-    /// [`ModelError::Input`] for pixels of another model, [`ModelError::NotFinite`], [`ModelError::Run`];
-    /// [`ModelError::Stopped`] is fatal.
+    /// [`ModelError::Input`] for pixels of another model, [`ModelError::NotFinite`],
+    /// [`ModelError::Run`]; [`ModelError::Stopped`] is fatal.
     pub fn encode(&self, pictures: &[impl Borrow<Pixels>]) -> Result<Vec<Embedding>, ModelError> {
         let mut embeddings = Vec::with_capacity(pictures.len());
         let mut rest = pictures;
@@ -128,12 +133,14 @@ impl ImageEncoder {
         self.0.batch.max()
     }
 
-    /// Most pictures in one run at present: fewer than [`max_batch`](Self::max_batch) after memory has run out.
+    /// Most pictures in one run at present: fewer than [`max_batch`](Self::max_batch) after memory
+    /// has run out.
     pub fn batch(&self) -> usize {
         self.0.batch.get()
     }
 
-    /// Side of the model's input in pixels, the longer one: the [`Detail`](crate::Detail) a picture is needed with.
+    /// Side of the model's input in pixels, the longer one: the [`Detail`](crate::Detail) a picture
+    /// is needed with.
     pub fn side(&self) -> u32 {
         let [_, height, width] = self.0.shape;
         // Both come from the manifest, as u32.

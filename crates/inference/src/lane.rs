@@ -1,7 +1,8 @@
 //! A lane: one thread that owns one ONNX Runtime session and answers one request after the other.
 //!
-//! A session may be run by one caller at a time. Instead of a lock that a panic could poison, the session never leaves
-//! its thread; callers wait on a channel that holds one request, so work piles up with the callers and not here.
+//! A session may be run by one caller at a time. Instead of a lock that a panic could poison, the
+//! session never leaves its thread; callers wait on a channel that holds one request, so work piles
+//! up with the callers and not here.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +33,8 @@ pub(crate) enum Values {
 }
 
 impl Values {
-    /// Floating point values as the graph wants them. Values beyond the range of f16 become infinite there.
+    /// Floating point values as the graph wants them. Values beyond the range of f16 become
+    /// infinite there.
     pub(crate) fn floats(values: Vec<f32>, half: bool) -> Values {
         if half {
             Values::F16(values.into_iter().map(half::f16::from_f32).collect())
@@ -50,7 +52,8 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// Itself, if it has one row of `dim` values per input: anything else would give vectors to the wrong inputs.
+    /// Itself, if it has one row of `dim` values per input: anything else would give vectors to the
+    /// wrong inputs.
     pub(crate) fn expect(self, model: &str, rows: usize, dim: usize) -> Result<Matrix, ModelError> {
         if (self.rows, self.columns) == (rows, dim) {
             return Ok(self);
@@ -154,7 +157,8 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        // Closing the channel ends the thread; waiting for it means that no run is under way when the process exits.
+        // Closing the channel ends the thread; waiting for it means that no run is under way when
+        // the process exits.
         self.requests = None;
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
@@ -179,8 +183,8 @@ fn run(session: &mut Session, inputs: Vec<Input>, output: &str) -> Result<Matrix
     }
 }
 
-/// One output of a run, as ONNX Runtime holds it. Only the wanted output is computed to the end: graphs often give all hidden
-/// states as well.
+/// One output of a run, as ONNX Runtime holds it. Only the wanted output is computed to the end:
+/// graphs often give all hidden states as well.
 pub(crate) fn raw(
     session: &mut Session,
     inputs: Vec<Input>,

@@ -23,10 +23,11 @@ pub fn installed(folder: &Path) -> Vec<String> {
 }
 
 impl Model {
-    /// Finds a model and verifies size and SHA-256 of all its files (about one second per gigabyte).
+    /// Finds a model and verifies size and SHA-256 of all its files (about one second per
+    /// gigabyte).
     ///
-    /// `demo-clip` is compiled in. A name that holds a path separator is a folder with a `model.toml`; any other name is
-    /// the folder of that name in `folder`, where models are kept.
+    /// `demo-clip` is compiled in. A name that holds a path separator is a folder with a
+    /// `model.toml`; any other name is the folder of that name in `folder`, where models are kept.
     ///
     /// # Errors
     /// [`ModelError::UnknownModel`], [`ModelError::Manifest`] or [`ModelError::File`], all fatal.
@@ -45,13 +46,14 @@ impl Model {
 
     /// Loads the image tower and runs it once, so that the first picture is as fast as the next.
     ///
-    /// `max_batch` is the most pictures in one run (0: 8 on a CPU, 64 on a GPU); a graph exported for single pictures runs
-    /// them singly.
+    /// `max_batch` is the most pictures in one run (0: 8 on a CPU, 64 on a GPU); a graph exported
+    /// for single pictures runs them singly.
     ///
     /// # Errors
-    /// [`ModelError::NoTower`], [`ModelError::Manifest`] where manifest and graph disagree (names, types, sizes,
-    /// dimension), [`ModelError::Load`] or [`ModelError::Run`] where ONNX Runtime fails, [`ModelError::Golden`] where the
-    /// vector of the manifest's `[golden]` picture is not the expected one.
+    /// [`ModelError::NoTower`], [`ModelError::Manifest`] where manifest and graph disagree (names,
+    /// types, sizes, dimension), [`ModelError::Load`] or [`ModelError::Run`] where ONNX Runtime
+    /// fails, [`ModelError::Golden`] where the vector of the manifest's `[golden]` picture is not
+    /// the expected one.
     pub fn image_encoder(
         &self,
         runtime: &Runtime,
@@ -80,9 +82,10 @@ impl Model {
     /// Loads the text tower with its tokenizer and runs it once.
     ///
     /// # Errors
-    /// [`ModelError::NoTower`], [`ModelError::File`] for a tokenizer that cannot be read, [`ModelError::Manifest`] where
-    /// manifest and graph disagree, [`ModelError::Load`] or [`ModelError::Run`] where ONNX Runtime fails,
-    /// [`ModelError::Golden`] where ids or vector of the manifest's `[golden]` text are not the expected ones.
+    /// [`ModelError::NoTower`], [`ModelError::File`] for a tokenizer that cannot be read,
+    /// [`ModelError::Manifest`] where manifest and graph disagree, [`ModelError::Load`] or
+    /// [`ModelError::Run`] where ONNX Runtime fails, [`ModelError::Golden`] where ids or vector of
+    /// the manifest's `[golden]` text are not the expected ones.
     pub fn text_encoder(&self, runtime: &Runtime) -> Result<TextEncoder, ModelError> {
         let encoder = self.text_encoder_unchecked(runtime)?;
         golden::check_texts(self, &encoder)?;

@@ -1,4 +1,5 @@
-//! Which execution provider runs how many nodes of a loaded graph. The binding has no safe call for it.
+//! Which execution provider runs how many nodes of a loaded graph. The binding has no safe call for
+//! it.
 #![allow(
     unsafe_code,
     reason = "the binding gives this part of ONNX Runtime's C interface as it is"
@@ -10,10 +11,12 @@ use std::ptr;
 use ort::session::Session;
 use ort::{AsPointer, ortsys, sys};
 
-/// Session setting without which nothing is recorded (onnxruntime_session_options_config_keys.h, ONNX Runtime 1.24).
+/// Session setting without which nothing is recorded (onnxruntime_session_options_config_keys.h,
+/// ONNX Runtime 1.24).
 pub(crate) const RECORD: &str = "session.record_ep_graph_assignment_info";
 
-/// Names of the providers and how many nodes each runs, for a session made with [`RECORD`] set to `1`.
+/// Names of the providers and how many nodes each runs, for a session made with [`RECORD`] set to
+/// `1`.
 ///
 /// # Errors
 /// What ONNX Runtime said.
@@ -24,7 +27,8 @@ pub(crate) fn nodes(session: &Session) -> ort::Result<Vec<(String, usize)>> {
     if parts.is_null() {
         return Ok(Vec::new());
     }
-    // SAFETY: the call succeeded, so `parts` points to `count` pointers that live as long as the session.
+    // SAFETY: the call succeeded, so `parts` points to `count` pointers that live as long as the
+    // session.
     let parts = unsafe { std::slice::from_raw_parts(parts, count) };
     let mut counted: Vec<(String, usize)> = Vec::new();
     for part in parts {
@@ -35,7 +39,8 @@ pub(crate) fn nodes(session: &Session) -> ort::Result<Vec<(String, usize)>> {
         ortsys![unsafe EpAssignedSubgraph_GetNodes(*part, &mut members, &mut size)?];
         let name = match name.is_null() {
             true => String::from("unknown"),
-            // SAFETY: the call succeeded, so `name` is a string that ends with 0 and lives as long as the session.
+            // SAFETY: the call succeeded, so `name` is a string that ends with 0 and lives as long
+            // as the session.
             false => unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned(),
         };
         match counted.iter_mut().find(|(known, _)| *known == name) {

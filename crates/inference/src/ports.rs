@@ -57,8 +57,8 @@ impl Ports {
         }
     }
 
-    /// Name of the output at `index`, or of the first of `candidates` that the graph has; it must give f32 or f16 vectors
-    /// of `dim` values.
+    /// Name of the output at `index`, or of the first of `candidates` that the graph has; it must
+    /// give f32 or f16 vectors of `dim` values.
     pub(crate) fn output(
         &self,
         candidates: &[String],

@@ -6,7 +6,8 @@ use crate::Picture;
 use crate::manifest::{ImageTower, Order, ResizeMode};
 use crate::resize::{Area, resize, resize_unrounded};
 
-/// One picture as an image tower takes it: 3 x height x width values, channel by channel (R, G, B), rows from the top.
+/// One picture as an image tower takes it: 3 x height x width values, channel by channel (R, G, B),
+/// rows from the top.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pixels {
     /// The values; empty for a picture without pixels, which the encoder refuses.
@@ -83,7 +84,8 @@ impl Preprocess {
         }
     }
 
-    /// Pixels (R, G, B, R, …) of rows of `width` as planes of the input's size; what they leave free is black.
+    /// Pixels (R, G, B, R, …) of rows of `width` as planes of the input's size; what they leave
+    /// free is black.
     fn planes<T: Copy>(
         &self,
         pixels: &[T],
@@ -107,7 +109,8 @@ impl Preprocess {
     }
 }
 
-/// The size at which a `width` x `height` picture fits into `most_width` x `most_height`; rounded down as InsightFace does.
+/// The size at which a `width` x `height` picture fits into `most_width` x `most_height`; rounded
+/// down as InsightFace does.
 fn fit(width: u32, height: u32, most_width: u32, most_height: u32) -> (u32, u32) {
     let product = |a: u32, b: u32| u64::from(a) * u64::from(b);
     let part = |length: u32, of: u32, other: u32| {
@@ -120,12 +123,13 @@ fn fit(width: u32, height: u32, most_width: u32, most_height: u32) -> (u32, u32)
     }
 }
 
-/// What is left of a `width` x `height` picture when its shortest side is scaled to `shortest` and the middle `side` x
-/// `side` pixels are cut out, in pixels of the picture.
+/// What is left of a `width` x `height` picture when its shortest side is scaled to `shortest` and
+/// the middle `side` x `side` pixels are cut out, in pixels of the picture.
 ///
-/// Sizes are rounded as in Hugging Face's `CLIPImageProcessor`: the scaled long side is `int(shortest * long / short)` and
-/// the margin before the cut is `(long - side) // 2`. Scaling only what is kept gives the same pixels as scaling
-/// everything, at a cost that does not grow with the aspect ratio.
+/// Sizes are rounded as in Hugging Face's `CLIPImageProcessor`: the scaled long side is
+/// `int(shortest * long / short)` and the margin before the cut is `(long - side) // 2`. Scaling
+/// only what is kept gives the same pixels as scaling everything, at a cost that does not grow with
+/// the aspect ratio.
 fn middle_square(width: u32, height: u32, shortest: u32, side: u32) -> Area {
     let short = u64::from(width.min(height)).max(1);
     let scaled = |length: u32| u64::from(shortest) * u64::from(length) / short;

@@ -1,8 +1,8 @@
 //! Execution providers: what is asked for, and what really runs a graph.
 //!
-//! ONNX Runtime says in four ways that a GPU is used, and three of them may be wrong: that a provider is compiled in, that
-//! it was registered, and that the graph was loaded with it. Only the placement of the graph's nodes is the truth, so that
-//! is what is counted.
+//! ONNX Runtime says in four ways that a GPU is used, and three of them may be wrong: that a
+//! provider is compiled in, that it was registered, and that the graph was loaded with it. Only the
+//! placement of the graph's nodes is the truth, so that is what is counted.
 
 use std::fmt;
 
@@ -26,7 +26,8 @@ pub enum Provider {
     Cpu,
     /// An NVIDIA GPU.
     Cuda,
-    /// An NVIDIA GPU with TensorRT, which compiles each graph for minutes; what it cannot run, CUDA does.
+    /// An NVIDIA GPU with TensorRT, which compiles each graph for minutes; what it cannot run, CUDA
+    /// does.
     TensorRt,
 }
 
@@ -57,7 +58,8 @@ impl fmt::Display for Provider {
     }
 }
 
-/// Share of a graph's nodes from which it counts as run by the GPU: a few nodes that compute shapes always stay on the CPU.
+/// Share of a graph's nodes from which it counts as run by the GPU: a few nodes that compute shapes
+/// always stay on the CPU.
 const GPU_SHARE: f64 = 0.8;
 
 /// What really runs a graph.
@@ -65,7 +67,8 @@ const GPU_SHARE: f64 = 0.8;
 pub struct Placement {
     /// What the settings ask for.
     pub requested: Provider,
-    /// What runs it: `cuda` or `tensorrt` only where at least 80 % of the nodes are on the GPU, else `cpu`.
+    /// What runs it: `cuda` or `tensorrt` only where at least 80 % of the nodes are on the GPU,
+    /// else `cpu`.
     pub active: Provider,
     /// Nodes of the graph, as optimised, that run on a GPU.
     pub gpu_nodes: usize,
@@ -120,7 +123,8 @@ impl Placement {
     }
 }
 
-/// Loads a graph with the best provider that works. The CPU is the last resort, and why it came to that is kept.
+/// Loads a graph with the best provider that works. The CPU is the last resort, and why it came to
+/// that is kept.
 ///
 /// # Errors
 /// The graph cannot be loaded at all, or `require_gpu` is set and no GPU runs it. One sentence.
@@ -150,7 +154,8 @@ pub(crate) fn load(runtime: &Runtime, graph: &Graph) -> Result<(Session, Placeme
 
 fn attempt(runtime: &Runtime, graph: &Graph, provider: Provider) -> Result<Session, String> {
     let builder = Session::builder(runtime.environment()).map_err(|error| error.to_string())?;
-    // The binding's own default lets the system choose a device (CoreML on macOS); we run what the settings say.
+    // The binding's own default lets the system choose a device (CoreML on macOS); we run what the
+    // settings say.
     let builder =
         builder.with_auto_device(AutoDevicePolicy::PreferCPU).map_err(|error| error.to_string())?;
     let mut builder =
@@ -163,7 +168,8 @@ fn attempt(runtime: &Runtime, graph: &Graph, provider: Provider) -> Result<Sessi
     .map_err(|error| error.to_string())
 }
 
-/// By hand, because the binding's own list of providers goes on without one that cannot be registered.
+/// By hand, because the binding's own list of providers goes on without one that cannot be
+/// registered.
 fn register(
     builder: &mut SessionBuilder,
     provider: Provider,

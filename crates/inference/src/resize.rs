@@ -22,10 +22,12 @@ impl Area {
     }
 }
 
-/// Scales an area of a picture to `width` x `height` pixels. `None` where the picture, the area or the result is empty.
+/// Scales an area of a picture to `width` x `height` pixels. `None` where the picture, the area or
+/// the result is empty.
 ///
-/// The width is scaled first and rounded to whole pixel values, then the height: Pillow's order, which gives its values
-/// within 1 of 255 (one call for both would scale the height first and differ by up to 6).
+/// The width is scaled first and rounded to whole pixel values, then the height: Pillow's order,
+/// which gives its values within 1 of 255 (one call for both would scale the height first and
+/// differ by up to 6).
 pub(crate) fn resize(
     picture: &RgbImage,
     area: Area,
@@ -44,7 +46,8 @@ pub(crate) fn resize(
     RgbImage::from_raw(width, height, small.into_vec())
 }
 
-/// As [`resize`], without rounding: values are f32 from 0 to 255 (a little beyond at sharp edges), R, G, B, R, …
+/// As [`resize`], without rounding: values are f32 from 0 to 255 (a little beyond at sharp edges),
+/// R, G, B, R, …
 pub(crate) fn resize_unrounded(
     picture: &RgbImage,
     area: Area,
@@ -55,7 +58,8 @@ pub(crate) fn resize_unrounded(
     let passes = Passes::new(picture, area, width, height, filter)?;
     let mut resizer = Resizer::new();
     let mut narrow = Vec::new();
-    // Rows do not depend on each other while the width is scaled: only some of them are f32 at full width at a time.
+    // Rows do not depend on each other while the width is scaled: only some of them are f32 at full
+    // width at a time.
     for rows in picture.as_raw().chunks(ROWS_AT_ONCE * 3 * picture.width() as usize) {
         let count = u32::try_from(rows.len() / 3 / picture.width() as usize).ok()?;
         let wide: Vec<u8> = rows.iter().flat_map(|byte| f32::from(*byte).to_ne_bytes()).collect();

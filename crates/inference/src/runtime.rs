@@ -14,8 +14,9 @@ use crate::{ModelError, Provider};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeSettings {
-    /// Path of the ONNX Runtime library (`libonnxruntime.so`, version 1.24 or newer). Empty means: the environment
-    /// variable `ORT_DYLIB_PATH`, else a library beside the executable, else the system loader's path.
+    /// Path of the ONNX Runtime library (`libonnxruntime.so`, version 1.24 or newer). Empty means:
+    /// the environment variable `ORT_DYLIB_PATH`, else a library beside the executable, else the
+    /// system loader's path.
     pub library: String,
     /// Threads shared by all models of the process. 0 means one per CPU this process may use.
     pub threads: usize,
@@ -25,7 +26,8 @@ pub struct RuntimeSettings {
     pub require_gpu: bool,
     /// Number of the GPU, from 0.
     pub device: i32,
-    /// Folder in which TensorRT keeps what it has compiled. Empty: it compiles again at every start.
+    /// Folder in which TensorRT keeps what it has compiled. Empty: it compiles again at every
+    /// start.
     pub engine_cache: String,
 }
 
@@ -41,11 +43,12 @@ const LIBRARY_NAME: &str = if cfg!(target_os = "windows") {
     "libonnxruntime.so"
 };
 
-/// ONNX Runtime allows one environment per process, ever: it is kept until the process ends and every later
-/// [`Runtime::start`] gets the same one.
+/// ONNX Runtime allows one environment per process, ever: it is kept until the process ends and
+/// every later [`Runtime::start`] gets the same one.
 static STARTED: Mutex<Option<Arc<Started>>> = Mutex::new(None);
 
-/// A handle on the process's ONNX Runtime, with the settings for what is loaded through it. Cheap to clone.
+/// A handle on the process's ONNX Runtime, with the settings for what is loaded through it. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct Runtime {
     process: Arc<Started>,
@@ -60,12 +63,14 @@ struct Started {
 }
 
 impl Runtime {
-    /// Loads the library and starts the process's runtime, or joins the running one: library and threads of the first call
-    /// hold for the whole process, and a later call with others is logged. All other settings are this call's own.
+    /// Loads the library and starts the process's runtime, or joins the running one: library and
+    /// threads of the first call hold for the whole process, and a later call with others is
+    /// logged. All other settings are this call's own.
     ///
     /// # Errors
-    /// [`ModelError::Setting`] for a setting that cannot be used, [`ModelError::Runtime`] where the library is missing,
-    /// too old, or fails. Both are fatal; a later call may try again with other settings.
+    /// [`ModelError::Setting`] for a setting that cannot be used, [`ModelError::Runtime`] where the
+    /// library is missing, too old, or fails. Both are fatal; a later call may try again with other
+    /// settings.
     pub fn start(settings: &RuntimeSettings) -> Result<Runtime, ModelError> {
         check_gpu(settings)?;
         let threads = thread_count(settings.threads)?;
@@ -93,8 +98,9 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// Version of the library as its file name tells it (`1.31.1`), or `1.24 or newer` where the name tells nothing:
-    /// the binding checks the version when it loads the library but does not give it out.
+    /// Version of the library as its file name tells it (`1.31.1`), or `1.24 or newer` where the
+    /// name tells nothing: the binding checks the version when it loads the library but does not
+    /// give it out.
     pub fn version(&self) -> &str {
         &self.process.version
     }
@@ -137,7 +143,8 @@ fn check_gpu(settings: &RuntimeSettings) -> Result<(), ModelError> {
 
 fn thread_count(wanted: usize) -> Result<usize, ModelError> {
     match wanted {
-        // Honours CPU affinity and the quota of a container, unlike the number of CPUs of the machine.
+        // Honours CPU affinity and the quota of a container, unlike the number of CPUs of the
+        // machine.
         0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
         1..=MAX_THREADS => Ok(wanted),
         _ => Err(ModelError::Setting {
@@ -170,7 +177,8 @@ fn find_library(setting: &str) -> Result<PathBuf, ModelError> {
 
 fn start_environment(library: &Path, threads: usize) -> Result<Environment, ModelError> {
     let start = || {
-        // First of all calls into the binding: any other would load the library itself and panic where it is missing.
+        // First of all calls into the binding: any other would load the library itself and panic
+        // where it is missing.
         let builder = ort::init_from(library).map_err(|error| error.to_string())?;
         // Threads that spin while waiting made two busy cores slower than one: they sleep instead.
         let pool = GlobalThreadPoolOptions::default()

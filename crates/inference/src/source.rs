@@ -51,8 +51,8 @@ pub(crate) enum Graph {
 }
 
 impl Source {
-    /// A built-in model by name, a path where the name holds a separator, or the folder of that name in `folder` if it
-    /// holds a manifest. `None` where it is none of them.
+    /// A built-in model by name, a path where the name holds a separator, or the folder of that
+    /// name in `folder` if it holds a manifest. `None` where it is none of them.
     pub(crate) fn find(name: &str, folder: &Path) -> Option<Source> {
         match name {
             DEMO_ENCODER => Some(Source::BuiltIn(DEMO_CLIP)),
@@ -111,7 +111,8 @@ impl Source {
         }
     }
 
-    /// Compares size and SHA-256 of a file with what the manifest says. The error completes "the file … ".
+    /// Compares size and SHA-256 of a file with what the manifest says. The error completes "the
+    /// file … ".
     pub(crate) fn verify(&self, file: &ModelFile) -> Result<(), String> {
         let (bytes, sha256) = match self {
             Source::BuiltIn(files) => {

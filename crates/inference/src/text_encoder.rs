@@ -20,8 +20,8 @@ const MAX_BATCH: usize = 32;
 /// Largest batch that a graph may insist on: every run fills it up.
 const MAX_FIXED_BATCH: i64 = 1024;
 
-/// The text tower of a model, loaded with its tokenizer. Cheap to clone; all clones share one thread and one copy of
-/// the weights.
+/// The text tower of a model, loaded with its tokenizer. Cheap to clone; all clones share one
+/// thread and one copy of the weights.
 #[derive(Clone)]
 pub struct TextEncoder(Arc<Loaded>);
 
@@ -86,18 +86,20 @@ impl TextEncoder {
             output,
             lane,
         }));
-        // The first run allocates; and only a run shows the real dimension where the graph leaves it open.
+        // The first run allocates; and only a run shows the real dimension where the graph leaves
+        // it open.
         encoder.run(0, &[String::from("warm up")])?;
         Ok(encoder)
     }
 
-    /// Vectors of texts, one per text, in their order. An empty text is a text; a text too long is cut at the end.
+    /// Vectors of texts, one per text, in their order. An empty text is a text; a text too long is
+    /// cut at the end.
     ///
     /// Blocks until all are done. One bad text fails the whole call.
     ///
     /// # Errors
-    /// [`ModelError::Input`] for a text the tokenizer refuses, [`ModelError::NotFinite`], [`ModelError::Run`];
-    /// [`ModelError::Stopped`] is fatal.
+    /// [`ModelError::Input`] for a text the tokenizer refuses, [`ModelError::NotFinite`],
+    /// [`ModelError::Run`]; [`ModelError::Stopped`] is fatal.
     pub fn encode(&self, texts: &[String]) -> Result<Vec<Embedding>, ModelError> {
         let mut embeddings = Vec::with_capacity(texts.len());
         for batch in texts.chunks(self.0.shape.max_batch) {
@@ -112,7 +114,8 @@ impl TextEncoder {
         Ok(embeddings)
     }
 
-    /// The token ids a text becomes, padding included: what a comparison with another implementation looks at.
+    /// The token ids a text becomes, padding included: what a comparison with another
+    /// implementation looks at.
     ///
     /// # Errors
     /// [`ModelError::Input`] for a text the tokenizer refuses.

@@ -6,8 +6,8 @@ use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
 use crate::manifest::TextTower;
 
-/// Characters of a text that are looked at. Far more than `max_len` tokens ever hold; it bounds the time that one
-/// absurdly long text can take.
+/// Characters of a text that are looked at. Far more than `max_len` tokens ever hold; it bounds the
+/// time that one absurdly long text can take.
 const MAX_CHARACTERS: usize = 16_384;
 
 /// A tokenizer with the preparation of one text tower.
@@ -62,8 +62,8 @@ impl Tokens {
         Ok(Tokens { tokenizer, tower: tower.clone() })
     }
 
-    /// Tokenises texts into rows of equal length: `fixed` tokens where the graph takes no other length, else `pad_to`,
-    /// else the longest text's. The error names the position of the text.
+    /// Tokenises texts into rows of equal length: `fixed` tokens where the graph takes no other
+    /// length, else `pad_to`, else the longest text's. The error names the position of the text.
     pub(crate) fn encode(
         &self,
         texts: &[String],

@@ -1,6 +1,8 @@
-//! Hundreds of real photographs, and of files made to break decoders, against what Pillow makes of them.
+//! Hundreds of real photographs, and of files made to break decoders, against what Pillow makes of
+//! them.
 //!
-//! The files come from public packages (infra/corpus.py), put in place by infra/setup and not kept in the repository.
+//! The files come from public packages (infra/corpus.py), put in place by infra/setup and not kept
+//! in the repository.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -17,7 +19,8 @@ use serde::Deserialize;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Mean difference per value, of 255. What rounding, chroma upsampling and colour engines make of the same numbers.
+/// Mean difference per value, of 255. What rounding, chroma upsampling and colour engines make of
+/// the same numbers.
 const CLOSE: f64 = 2.0;
 
 /// Files that we and Pillow see differently, and why.
@@ -170,7 +173,8 @@ fn decode_measured(file: &str) -> Result<Picture, PictureError> {
     MEMORY.reset_peak_usage();
     let result = decode(&bytes, &limits, Detail::Whole);
     let taken = MEMORY.peak_usage().saturating_sub(before) as u64;
-    // Turning and compositing take up to 8 bytes per pixel; headers and chunks are kept in copies of their own.
+    // Turning and compositing take up to 8 bytes per pixel; headers and chunks are kept in copies
+    // of their own.
     let pixels =
         result.as_ref().map_or(0, |picture| u64::from(picture.width) * u64::from(picture.height));
     let allowed = limits.max_decoded_bytes + 8 * pixels + 3 * bytes.len() as u64 + (4 << 20);

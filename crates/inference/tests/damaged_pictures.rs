@@ -1,4 +1,5 @@
-//! Files that are no pictures, are cut short, damaged, or promise too much: an error a person understands, never a panic.
+//! Files that are no pictures, are cut short, damaged, or promise too much: an error a person
+//! understands, never a panic.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -39,7 +40,8 @@ fn a_decoder_that_panics_is_an_error() {
     assert_eq!(class(include_bytes!("pictures/panics.jxl")), "decode_panic");
 }
 
-/// A file that is cut anywhere is an error, or, where only what follows the pixels is missing, the same picture.
+/// A file that is cut anywhere is an error, or, where only what follows the pixels is missing, the
+/// same picture.
 #[test]
 fn a_file_cut_anywhere_is_never_half_a_picture() {
     for (codec, format) in FORMATS {

@@ -1,6 +1,8 @@
-//! The demo model gives what the program that trained it gave: same pixels, same tokens, same vectors.
+//! The demo model gives what the program that trained it gave: same pixels, same tokens, same
+//! vectors.
 //!
-//! `models/demo-clip/golden/golden.json` was written with Pillow, tokenizers and PyTorch when the model was exported.
+//! `models/demo-clip/golden/golden.json` was written with Pillow, tokenizers and PyTorch when the
+//! model was exported.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 

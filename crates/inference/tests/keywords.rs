@@ -34,7 +34,8 @@ fn embed(encoder: &ImageEncoder, picture: &Picture) -> Embedding {
     encoder.encode(&[encoder.prepare(picture)]).unwrap().remove(0)
 }
 
-/// The six pictures in all orders of their colours, as bright and darker: 72 pictures of a world like theirs.
+/// The six pictures in all orders of their colours, as bright and darker: 72 pictures of a world
+/// like theirs.
 fn background(encoder: &ImageEncoder) -> Vec<Vec<f32>> {
     let mut vectors = Vec::new();
     for (name, _) in PICTURES {

@@ -183,8 +183,8 @@ fn all_eight_orientations_give_the_same_upright_picture() {
     }
 }
 
-/// The picture as a camera held in this orientation stores it: what EXIF's table calls the position of row 0 and
-/// column 0 (CIPA DC-008, tag 0x0112), written without the library that is under test.
+/// The picture as a camera held in this orientation stores it: what EXIF's table calls the position
+/// of row 0 and column 0 (CIPA DC-008, tag 0x0112), written without the library that is under test.
 fn as_stored(upright: &RgbImage, orientation: u8) -> RgbImage {
     let (width, height) = upright.dimensions();
     let turned = orientation >= 5;

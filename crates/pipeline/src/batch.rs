@@ -16,7 +16,8 @@ pub struct BatchSettings {
     pub max_rows: usize,
     /// Bytes of originals that close a batch.
     pub max_bytes: u64,
-    /// Age of its first row that closes a batch: bounds the time from upload to searchable when little arrives.
+    /// Age of its first row that closes a batch: bounds the time from upload to searchable when
+    /// little arrives.
     #[serde(with = "humantime_serde")]
     pub max_wait: Duration,
 }
@@ -43,8 +44,9 @@ impl BatchSettings {
     }
 }
 
-/// Takes the next batch from `inbox`; `None` once the channel is closed and empty. `size_bytes` gives an item's share
-/// of `max_bytes`. While the caller is busy with one batch the next gathers in the channel and is taken at once.
+/// Takes the next batch from `inbox`; `None` once the channel is closed and empty. `size_bytes`
+/// gives an item's share of `max_bytes`. While the caller is busy with one batch the next gathers
+/// in the channel and is taken at once.
 pub async fn next<T>(
     inbox: &mut mpsc::Receiver<T>,
     limits: &BatchSettings,

@@ -124,8 +124,9 @@ pub struct BucketError {
 }
 
 impl BucketError {
-    /// Whether the store as a whole may be out of reach (no connection, no permission, overloaded, no such bucket). The
-    /// same answers are given for a single object too; [`Bucket::answers`] tells which it is.
+    /// Whether the store as a whole may be out of reach (no connection, no permission, overloaded,
+    /// no such bucket). The same answers are given for a single object too; [`Bucket::answers`]
+    /// tells which it is.
     pub fn store_may_be_away(&self) -> bool {
         self.store_may_be_away
     }
@@ -254,7 +255,8 @@ impl Bucket {
         self.client.list_objects_v2().bucket(&self.name).max_keys(1).send().await.is_ok()
     }
 
-    /// Downloads exactly the content that `object.etag` names, unless it is larger than `max_bytes`.
+    /// Downloads exactly the content that `object.etag` names, unless it is larger than
+    /// `max_bytes`.
     ///
     /// # Errors
     /// The store did not answer, refused, or broke off.
@@ -275,7 +277,8 @@ impl Bucket {
                 };
             }
         };
-        // A store that ignores If-Match still must not make us index other content under this identity.
+        // A store that ignores If-Match still must not make us index other content under this
+        // identity.
         if answer.e_tag().is_some_and(|etag| unquoted(etag) != object.etag) {
             return Ok(Fetched::Changed);
         }
@@ -297,7 +300,8 @@ impl Bucket {
         Ok(Fetched::Object { bytes: bytes.freeze(), last_modified })
     }
 
-    /// One page (up to 1,000 objects) of the listing under `prefix`; `token` is [`Page::next`] of the page before.
+    /// One page (up to 1,000 objects) of the listing under `prefix`; `token` is [`Page::next`] of
+    /// the page before.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -333,7 +337,8 @@ impl Bucket {
         Ok(Page { objects: objects.collect(), next })
     }
 
-    /// The bytes under `key` and their ETag; `None` if there is no object. For the product's own small objects.
+    /// The bytes under `key` and their ETag; `None` if there is no object. For the product's own
+    /// small objects.
     ///
     /// # Errors
     /// The store did not answer, refused or broke off, or the object is larger than `max_bytes`.
@@ -361,7 +366,8 @@ impl Bucket {
         Ok(Some((bytes.freeze(), etag)))
     }
 
-    /// Writes an object under a condition and returns its new ETag; `None` if the condition did not hold.
+    /// Writes an object under a condition and returns its new ETag; `None` if the condition did not
+    /// hold.
     ///
     /// # Errors
     /// The store did not answer or refused for another reason.
@@ -399,8 +405,8 @@ impl Bucket {
         deleted.map(|_| ()).map_err(|error| self.error("DELETE", key, &error))
     }
 
-    /// A link with which anyone may download `key` for `lifetime`; a browser saves it under its own name instead of showing it
-    /// where `saves` says so. Makes no request.
+    /// A link with which anyone may download `key` for `lifetime`; a browser saves it under its own
+    /// name instead of showing it where `saves` says so. Makes no request.
     ///
     /// # Errors
     /// No credentials to sign with, or a lifetime the protocol does not allow (over 7 days).
@@ -423,8 +429,9 @@ impl Bucket {
             .map_err(|error| self.error("presign", key, &error))
     }
 
-    /// A link with which anyone may write `key` for `lifetime`: so many bytes of this type, sent with `content-type` and
-    /// `if-none-match: *`, and only while there is no such object. Makes no request.
+    /// A link with which anyone may write `key` for `lifetime`: so many bytes of this type, sent
+    /// with `content-type` and `if-none-match: *`, and only while there is no such object. Makes no
+    /// request.
     ///
     /// # Errors
     /// No credentials to sign with, or a lifetime the protocol does not allow (over 7 days).

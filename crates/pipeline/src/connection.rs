@@ -1,7 +1,8 @@
 //! One connection to the broker, and how to get the next one.
 //!
-//! lapin's own recovery is off on purpose: after some failures it leaves consumers that never yield and never end.
-//! Instead whoever owns a connection drops it whole at the first sign of trouble and connects again.
+//! lapin's own recovery is off on purpose: after some failures it leaves consumers that never yield
+//! and never end. Instead whoever owns a connection drops it whole at the first sign of trouble and
+//! connects again.
 
 use std::future::Future;
 use std::time::Duration;
@@ -116,8 +117,8 @@ pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, 
     }
 }
 
-/// Gives up a conversation with the broker that takes too long: a request that was under way when the connection broke
-/// may never be answered.
+/// Gives up a conversation with the broker that takes too long: a request that was under way when
+/// the connection broke may never be answered.
 pub(crate) async fn in_time<T>(
     conversation: impl Future<Output = Result<T, BrokerError>>,
 ) -> Result<T, BrokerError> {

@@ -1,5 +1,5 @@
-//! Consuming: deliveries on loan from the broker, from the work queue first and the bulk queue in between, and suspects
-//! one at a time when asked for.
+//! Consuming: deliveries on loan from the broker, from the work queue first and the bulk queue in
+//! between, and suspects one at a time when asked for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +19,16 @@ use crate::health::Health;
 use crate::job::StageName;
 use crate::topology::Topology;
 
-// Every fourth delivery is taken from the bulk queue first, so that a backfill goes on under live load.
+// Every fourth delivery is taken from the bulk queue first, so that a backfill goes on under live
+// load.
 const BULK_SHARE: u32 = 4;
 // Between two looks at whether a consumer that gets nothing should get something.
 const IDLE_CHECK: Duration = Duration::from_secs(10);
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(3);
 // Between two looks at whether suspects wait.
 const SUSPECT_CHECK: Duration = Duration::from_secs(2);
-/// How long suspects may keep everything else waiting at a time: one at a time is slow, and after a broken node there may
-/// be many.
+/// How long suspects may keep everything else waiting at a time: one at a time is slow, and after a
+/// broken node there may be many.
 pub(crate) const SUSPECT_ROUND: Duration = Duration::from_secs(30);
 
 /// Whose queues a process consumes, and how.
@@ -41,8 +42,8 @@ pub struct Subscription {
     pub stage: StageName,
 }
 
-/// The consuming side of one stage. A task owns the connection and connects again whenever it must; deliveries of a
-/// lost connection are delivered again by the broker.
+/// The consuming side of one stage. A task owns the connection and connects again whenever it must;
+/// deliveries of a lost connection are delivered again by the broker.
 #[derive(Debug)]
 pub struct Consumer {
     // Bounded by the prefetch, per connection.
@@ -132,8 +133,9 @@ impl Consumer {
     }
 }
 
-/// The suspect queue. Unlike the others it is not consumed but asked, so that a suspect is on loan only while nothing else
-/// is being worked on: what a crash is charged to is then the suspect alone.
+/// The suspect queue. Unlike the others it is not consumed but asked, so that a suspect is on loan
+/// only while nothing else is being worked on: what a crash is charged to is then the suspect
+/// alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Suspects {
     waits: watch::Receiver<bool>,
@@ -243,7 +245,8 @@ impl Link {
         let mut look = tokio::time::interval(SUSPECT_CHECK);
         let mut idle = false;
         loop {
-            // What is prefetched is charged for a crash as well, so after a crash nothing is until the suspects are through.
+            // What is prefetched is charged for a crash as well, so after a crash nothing is until
+            // the suspects are through.
             if lanes.is_none() && (!*self.suspects.borrow() || begun.elapsed() > SUSPECT_ROUND) {
                 *lanes = Some(connection::in_time(Lanes::open(connection, self)).await?);
             }
@@ -272,8 +275,9 @@ impl Link {
                     continue;
                 }
                 _ = check.tick() => {
-                    // A queue that was deleted and declared again at once, or that was still coming up when the broker had
-                    // just started, can leave a consumer that never gets anything and is never told.
+                    // A queue that was deleted and declared again at once, or that was still coming
+                    // up when the broker had just started, can leave a consumer that never gets
+                    // anything and is never told.
                     let nothing_on_loan = Arc::strong_count(&loan) == 1;
                     if idle && nothing_on_loan && connection::in_time(self.topology.waiting(connection, &self.stage)).await? {
                         return Err(BrokerError::Lost("jobs wait, but the broker delivers none".into()));
@@ -310,7 +314,8 @@ impl Link {
             }
         }
         drop(outbox);
-        // The worker settles what it has begun on this connection; closing it earlier would redeliver all of it.
+        // The worker settles what it has begun on this connection; closing it earlier would
+        // redeliver all of it.
         self.close.cancelled().await;
         // Only the answer to the close of a channel says that its acks have arrived.
         let feeds = lanes.iter().flat_map(|lanes| [&lanes.work.channel, &lanes.bulk.channel]);
@@ -379,7 +384,8 @@ impl Lanes {
             if !matches!(tokio::time::timeout(CANCEL_TIMEOUT, cancel).await, Ok(Ok(()))) {
                 tracing::debug!("the broker did not confirm the cancel");
             }
-            // A confirmed cancel ends the stream behind the last message; without it, what is here is all there will be.
+            // A confirmed cancel ends the stream behind the last message; without it, what is here
+            // is all there will be.
             while let Ok(Some(Ok(message))) =
                 tokio::time::timeout(Duration::from_millis(100), feed.consumer.next()).await
             {
@@ -415,7 +421,8 @@ impl Feed {
         Ok(Self { channel, consumer })
     }
 
-    // The end of the stream is no clean stop either: the broker cancels consumers whose queue is deleted.
+    // The end of the stream is no clean stop either: the broker cancels consumers whose queue is
+    // deleted.
     fn checked(
         message: Option<lapin::Result<lapin::message::Delivery>>,
     ) -> Result<lapin::message::Delivery, BrokerError> {

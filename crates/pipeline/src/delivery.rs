@@ -47,8 +47,8 @@ pub struct Delivery {
     pub lane: Lane,
     /// Failed attempts so far (`bl-attempt`).
     pub attempt: u32,
-    /// Workers that ended, or lost their connection, while they had this on loan: as the broker counts since it was last
-    /// published (`x-delivery-count`), and before that (`bl-crashes`).
+    /// Workers that ended, or lost their connection, while they had this on loan: as the broker
+    /// counts since it was last published (`x-delivery-count`), and before that (`bl-crashes`).
     pub crashes: u32,
     /// Our own headers as text: those whose name begins with `bl-`.
     pub headers: Vec<(String, String)>,
@@ -106,7 +106,8 @@ impl Delivery {
         &self.own
     }
 
-    /// Whether it can still be settled. Otherwise its connection is gone, and the broker has it again.
+    /// Whether it can still be settled. Otherwise its connection is gone, and the broker has it
+    /// again.
     pub(crate) fn on_loan(&self) -> bool {
         self.acker.usable()
     }
@@ -121,15 +122,17 @@ impl Delivery {
         lost_unless(self.acker.ack(BasicAckOptions::default())).await;
     }
 
-    /// Hands the message back for another delivery. The broker counts that like a crash; see `Settler::hand_back`.
+    /// Hands the message back for another delivery. The broker counts that like a crash; see
+    /// `Settler::hand_back`.
     pub(crate) async fn requeue(self) {
         lost_unless(self.acker.nack(BasicNackOptions { requeue: true, multiple: false })).await;
     }
 }
 
-// A settle that does not arrive (its connection is gone) is no error: the broker delivers again and the existence check
-// finds the row. It is counted, because many of them mean an unstable connection. One that was under way when the
-// connection broke may never be answered at all, hence the limit.
+// A settle that does not arrive (its connection is gone) is no error: the broker delivers again and
+// the existence check finds the row. It is counted, because many of them mean an unstable
+// connection. One that was under way when the connection broke may never be answered at all, hence
+// the limit.
 async fn lost_unless(settling: impl Future<Output = lapin::Result<bool>>) {
     if !matches!(tokio::time::timeout(SETTLE_TIMEOUT, settling).await, Ok(Ok(true))) {
         metrics::counter!("bucketlens_settle_lost_total").increment(1);

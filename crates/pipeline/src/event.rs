@@ -1,9 +1,10 @@
 //! S3 notifications → object events. An event is only a hint: "look at this key".
 //!
-//! The JSON is almost the same everywhere; what differs is how the key is encoded, and that cannot be guessed from the
-//! text. What a store pushes is form-encoded (`+` is a space, `%2B` a plus) by AWS, MinIO and RustFS, and as stored by
-//! Ceph; what is listened to is as stored by MinIO and form-encoded by RustFS. So every event carries the likely key and
-//! the other reading of the same text, for the case that nothing lies under the likely one.
+//! The JSON is almost the same everywhere; what differs is how the key is encoded, and that cannot
+//! be guessed from the text. What a store pushes is form-encoded (`+` is a space, `%2B` a plus) by
+//! AWS, MinIO and RustFS, and as stored by Ceph; what is listened to is as stored by MinIO and
+//! form-encoded by RustFS. So every event carries the likely key and the other reading of the same
+//! text, for the case that nothing lies under the likely one.
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -63,7 +64,8 @@ pub struct EventError(#[from] serde_json::Error);
 
 #[derive(Deserialize)]
 struct Notification {
-    // MinIO's and RustFS's keep-alive pings carry `null` or an empty list; AWS's test event carries no list at all.
+    // MinIO's and RustFS's keep-alive pings carry `null` or an empty list; AWS's test event carries
+    // no list at all.
     #[serde(rename = "Records", default)]
     records: Option<Vec<Record>>,
 }
@@ -88,15 +90,15 @@ struct Bucket {
     name: String,
 }
 
-// Size, ETag and version are deliberately not read: sources send the size as number, as text or not at all, and the
-// object's present state is asked of the store anyway.
+// Size, ETag and version are deliberately not read: sources send the size as number, as text or not
+// at all, and the object's present state is asked of the store anyway.
 #[derive(Deserialize)]
 struct Object {
     key: String,
 }
 
-/// Parses one notification body into its events, in order. `s3:TestEvent`, pings and event kinds that concern no
-/// content (tagging, replication, ILM transitions) give no event.
+/// Parses one notification body into its events, in order. `s3:TestEvent`, pings and event kinds
+/// that concern no content (tagging, replication, ILM transitions) give no event.
 ///
 /// # Errors
 /// The body is not JSON, or has records of another shape.

@@ -20,8 +20,9 @@ const PREFETCH: u16 = 32;
 const IDLE_CHECK: Duration = Duration::from_secs(10);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Hands every notification to `act` and acks it once that returns, until shutdown; connects again whenever it must. Up
-/// to 32 are acted on at a time. One whose connection is lost meanwhile is delivered again.
+/// Hands every notification to `act` and acks it once that returns, until shutdown; connects again
+/// whenever it must. Up to 32 are acted on at a time. One whose connection is lost meanwhile is
+/// delivered again.
 pub async fn consume<F: Future<Output = ()>>(
     settings: &AmqpSettings,
     name: &str,
@@ -109,7 +110,8 @@ impl Link {
                     Some(_) => {}
                 },
                 Some(()) = acting.next() => {}
-                // The end of the stream is no clean stop: the broker cancels consumers whose queue is deleted.
+                // The end of the stream is no clean stop: the broker cancels consumers whose queue
+                // is deleted.
                 message = self.consumer.next() => {
                     let cancelled = || BrokerError::Lost("the broker cancelled the consumer".into());
                     let message = message.ok_or_else(cancelled)?.map_err(BrokerError::lost)?;

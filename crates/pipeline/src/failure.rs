@@ -9,7 +9,8 @@ pub enum Action {
     Retry,
     /// Park it with its reason: trying again cannot help, the picture itself is bad.
     DeadLetter,
-    /// The process cannot work (model or store away): keep what is held, stop taking more, try again until it can.
+    /// The process cannot work (model or store away): keep what is held, stop taking more, try
+    /// again until it can.
     Halt,
 }
 

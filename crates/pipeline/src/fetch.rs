@@ -14,7 +14,8 @@ use crate::settle::Outcome;
 use crate::stage::{Ready, Stage};
 
 impl<S: Stage> Session<S> {
-    /// Brings one object to the model: what another stage has decoded already, or else its content, decoded here.
+    /// Brings one object to the model: what another stage has decoded already, or else its content,
+    /// decoded here.
     pub(crate) async fn fetch(
         self: Arc<Self>,
         Wanted { object, alone, fresh }: Wanted,
@@ -43,7 +44,8 @@ impl<S: Stage> Session<S> {
         let Ok(turn) = Arc::clone(&self.parts.decoders).acquire_owned().await else { return };
         let (session, decoding) = (Arc::clone(&self), object.clone());
         let begun = Instant::now();
-        // A thread cannot be ended: one that takes too long keeps its turn, so that their number stays what was set.
+        // A thread cannot be ended: one that takes too long keeps its turn, so that their number
+        // stays what was set.
         let working = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             session.parts.stage.decode(&decoding, bytes)
@@ -62,17 +64,20 @@ impl<S: Stage> Session<S> {
             }
             Err(_) => self.settle(&object, decode_timeout(limit).into()).await,
         }
-        // Held until the batch has taken it, so that decoded pictures do not pile up while the model is slow.
+        // Held until the batch has taken it, so that decoded pictures do not pile up while the
+        // model is slow.
         drop(permit);
     }
 
-    /// Gets exactly the content the job names. `None`: the job is settled, or the session has ended.
+    /// Gets exactly the content the job names. `None`: the job is settled, or the session has
+    /// ended.
     async fn download(&self, mut object: ObjectRef) -> Option<(ObjectRef, Bytes)> {
         let mut halt = self.halts.halt();
         let fetched = loop {
             match self.parts.bucket.get(&object, self.parts.fetch.max_object_bytes).await {
                 Ok(fetched) => break fetched,
-                // One archived or forbidden object is answered like a store that is away; only the bucket itself tells.
+                // One archived or forbidden object is answered like a store that is away; only the
+                // bucket itself tells.
                 Err(error) if error.store_may_be_away() && !self.parts.bucket.answers().await => {
                     if !halt.again(&Failure::halt("store_unavailable", error)).await {
                         return None;

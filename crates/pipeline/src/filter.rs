@@ -14,7 +14,8 @@ pub struct FilterSettings {
     /// Only keys that end with one of these (case does not matter); empty: any.
     #[serde(deserialize_with = "list")]
     pub suffixes: Vec<String>,
-    /// Only keys that match one of these globs (`*` stays within one path level, `**` does not); empty: any.
+    /// Only keys that match one of these globs (`*` stays within one path level, `**` does not);
+    /// empty: any.
     #[serde(deserialize_with = "list")]
     pub include: Vec<String>,
     /// No key that matches one of these globs.
@@ -22,8 +23,9 @@ pub struct FilterSettings {
     pub exclude: Vec<String>,
 }
 
-/// Compiled [`FilterSettings`]. Keys under the product's own prefix never match, whatever the settings say: the tables
-/// live there, and indexing them would feed the pipeline with its own output.
+/// Compiled [`FilterSettings`]. Keys under the product's own prefix never match, whatever the
+/// settings say: the tables live there, and indexing them would feed the pipeline with its own
+/// output.
 #[derive(Debug, Clone)]
 pub struct KeyFilter {
     own_prefix: String,
@@ -52,7 +54,8 @@ impl KeyFilter {
         })
     }
 
-    /// Whether the object under `key` is watched. Zero-byte "folder" markers (keys ending in `/`) are not.
+    /// Whether the object under `key` is watched. Zero-byte "folder" markers (keys ending in `/`)
+    /// are not.
     pub fn matches(&self, key: &str) -> bool {
         !self.is_own(key)
             && !key.ends_with('/')

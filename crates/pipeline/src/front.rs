@@ -1,5 +1,5 @@
-//! The HTTP interface of a process that cannot answer at all times: requests go to its routes while there are any, and are
-//! turned away with the reason at other times.
+//! The HTTP interface of a process that cannot answer at all times: requests go to its routes while
+//! there are any, and are turned away with the reason at other times.
 
 use axum::Router;
 use axum::extract::{Request, State};

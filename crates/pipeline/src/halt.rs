@@ -1,4 +1,5 @@
-//! Halts: the process cannot work, so everything held stays held until it can, or for so long that it is handed back.
+//! Halts: the process cannot work, so everything held stays held until it can, or for so long that
+//! it is handed back.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,8 +12,8 @@ use crate::connection::Backoff;
 use crate::failure::Failure;
 use crate::health::Health;
 
-/// How long a halted worker keeps what it holds. Far below the 30 minutes after which the broker takes everything from a
-/// consumer that settles nothing, and counts that like a crash.
+/// How long a halted worker keeps what it holds. Far below the 30 minutes after which the broker
+/// takes everything from a consumer that settles nothing, and counts that like a crash.
 pub const HALT_HOLD: Duration = Duration::from_secs(600);
 
 const CONDITION: &str = "work";
@@ -70,7 +71,8 @@ pub(crate) struct Halt<'a> {
 }
 
 impl Halt<'_> {
-    /// It failed: shows why and pauses. Returns whether to try again; `false` means that the session has ended.
+    /// It failed: shows why and pauses. Returns whether to try again; `false` means that the
+    /// session has ended.
     pub(crate) async fn again(&mut self, failure: &Failure) -> bool {
         let Halts { health, ended, hold, held_too_long, .. } = self.halts;
         if ended.is_cancelled() {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Shared record of conditions; clones share it. Ready means that every condition that was ever expected is fine.
+/// Shared record of conditions; clones share it. Ready means that every condition that was ever
+/// expected is fine.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     conditions: Arc<Mutex<BTreeMap<String, Option<String>>>>,
@@ -12,7 +13,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// The same record as one part of the process writes it: its names end with the part's, as in `consumer embed-demo-clip`.
+    /// The same record as one part of the process writes it: its names end with the part's, as in
+    /// `consumer embed-demo-clip`.
     pub fn of(&self, part: &str) -> Self {
         Self { of: Some(part.into()), ..self.clone() }
     }
@@ -43,7 +45,8 @@ impl Health {
             .collect()
     }
 
-    /// Says something about the process that is as somebody wants it, such as a pause. It changes nothing about being ready.
+    /// Says something about the process that is as somebody wants it, such as a pause. It changes
+    /// nothing about being ready.
     pub fn note(&self, name: &str, text: impl Into<String>) {
         self.notes
             .lock()

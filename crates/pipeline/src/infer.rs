@@ -55,7 +55,8 @@ impl<S: Stage> Session<S> {
         let mut halt = self.halts.halt();
         loop {
             let results = self.infer_by_halves(run).await?;
-            // A few culprits spoil a batch; when all its members fail alone, it is the model that is broken.
+            // A few culprits spoil a batch; when all its members fail alone, it is the model that
+            // is broken.
             let broken = match results.as_slice() {
                 [] | [_] => None,
                 all => {
@@ -76,8 +77,8 @@ impl<S: Stage> Session<S> {
         }
     }
 
-    /// Runs the whole, and the halves of whatever fails: with one culprit among n that takes about 2 log₂ n runs instead of
-    /// n. Results are in order.
+    /// Runs the whole, and the halves of whatever fails: with one culprit among n that takes about
+    /// 2 log₂ n runs instead of n. Results are in order.
     async fn infer_by_halves(
         self: &Arc<Self>,
         run: &Arc<Run<S::Input>>,
@@ -98,7 +99,8 @@ impl<S: Stage> Session<S> {
         Some(results)
     }
 
-    /// Runs the model over some of the distinct members; waits out a halt. `None`: the session has ended.
+    /// Runs the model over some of the distinct members; waits out a halt. `None`: the session has
+    /// ended.
     async fn infer(
         self: &Arc<Self>,
         run: &Arc<Run<S::Input>>,

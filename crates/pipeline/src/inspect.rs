@@ -1,4 +1,5 @@
-//! Looking at store and broker from outside, for whoever wants to know what is wrong. Changes nothing.
+//! Looking at store and broker from outside, for whoever wants to know what is wrong. Changes
+//! nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -165,7 +166,8 @@ async fn parts(
         exchanges.push((topology.events(), ExchangeKind::Fanout));
         queues.push(topology.events_queue());
     }
-    // Declaring again what exists is how the broker compares; who must not declare cannot compare either.
+    // Declaring again what exists is how the broker compares; who must not declare cannot compare
+    // either.
     let compare = settings.topology == TopologyMode::Declare;
     let mut parts = Vec::new();
     for (name, kind) in exchanges {
@@ -235,8 +237,8 @@ fn refused(error: lapin::Error) -> Result<PartState, BrokerError> {
     }
 }
 
-/// The version the broker greets with. The client library keeps the greeting to itself, so a second, short connection
-/// reads it and goes.
+/// The version the broker greets with. The client library keeps the greeting to itself, so a
+/// second, short connection reads it and goes.
 async fn version(settings: &AmqpSettings) -> Option<String> {
     let greeting = async {
         let uri: AMQPUri = settings.url.expose_secret().parse().ok()?;
@@ -258,7 +260,8 @@ async fn version(settings: &AmqpSettings) -> Option<String> {
     tokio::time::timeout(GREETING_TIMEOUT, greeting).await.ok().flatten()
 }
 
-/// Finds the entry `version` of the properties in a greeting: a name with its length, `S`, and a text with its length.
+/// Finds the entry `version` of the properties in a greeting: a name with its length, `S`, and a
+/// text with its length.
 fn version_in(greeting: &[u8]) -> Option<String> {
     const ENTRY: &[u8] = b"\x07versionS";
     let at = greeting.windows(ENTRY.len()).position(|window| window == ENTRY)? + ENTRY.len();

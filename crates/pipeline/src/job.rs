@@ -1,4 +1,5 @@
-//! The job: one stage's work for one object version, as it travels over AMQP. A versioned wire contract.
+//! The job: one stage's work for one object version, as it travels over AMQP. A versioned wire
+//! contract.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::models::check_id;
 use crate::object::ObjectRef;
 
-/// Major version of the body. Fields may be added without raising it; readers refuse majors they do not know.
+/// Major version of the body. Fields may be added without raising it; readers refuse majors they do
+/// not know.
 pub const VERSION: u32 = 1;
 
 /// Value of the AMQP `type` property.
@@ -36,8 +38,8 @@ impl StageKind {
     }
 }
 
-/// Names a stage: a kind of work, and the model or captioner that does it. Lower-case letters, digits and dashes, because it
-/// names queues.
+/// Names a stage: a kind of work, and the model or captioner that does it. Lower-case letters,
+/// digits and dashes, because it names queues.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StageName {
@@ -57,8 +59,8 @@ impl StageName {
         Self::new(StageKind::Embed, model)
     }
 
-    /// The stage in which one captioner turns pixels into sentences. `captioner` is an id that passes
-    /// [`models::check_id`](crate::models::check_id).
+    /// The stage in which one captioner turns pixels into sentences. `captioner` is an id that
+    /// passes [`models::check_id`](crate::models::check_id).
     pub fn caption(captioner: &str) -> Self {
         Self::new(StageKind::Caption, captioner)
     }
@@ -151,8 +153,8 @@ impl Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Redo {
-    /// Unless the worker would make the same rows again: it knows what it is asked for today, and the rows say what was
-    /// asked for then.
+    /// Unless the worker would make the same rows again: it knows what it is asked for today, and
+    /// the rows say what was asked for then.
     Outdated,
     /// Unless the rows were written at or after this moment. Delivered twice, it is done once.
     Since(Timestamp),

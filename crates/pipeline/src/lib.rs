@@ -45,8 +45,8 @@ mod reload;
 pub mod settings;
 pub mod telemetry;
 
-/// Of all programs. The system's allocator keeps what many threads have given back in parts of its own, and the memory of a process
-/// that decodes pictures of very different sizes grows for hours.
+/// Of all programs. The system's allocator keeps what many threads have given back in parts of its
+/// own, and the memory of a process that decodes pictures of very different sizes grows for hours.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,7 +1,8 @@
 //! Listening to the store: `ListenBucketNotification`, an extension of MinIO that RustFS has too.
 //!
-//! One request with an endless answer, a line of JSON per change. Nothing is kept for a listener that is away or slow, so
-//! whoever listens must list the bucket after every (re)connection; an event is only the faster way.
+//! One request with an endless answer, a line of JSON per change. Nothing is kept for a listener
+//! that is away or slow, so whoever listens must list the bucket after every (re)connection; an
+//! event is only the faster way.
 
 use std::time::Duration;
 
@@ -73,8 +74,9 @@ impl Bucket {
             )
             // A quiet bucket is no stalled download; silence is watched for here.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        // The client knows no such request. It does know how to find and sign in to the store and how to stream an answer, so
-        // it is given a GET whose address is replaced before it is signed.
+        // The client knows no such request. It does know how to find and sign in to the store and
+        // how to stream an answer, so it is given a GET whose address is replaced before it is
+        // signed.
         let get = self
             .client
             .get_object()
@@ -109,7 +111,8 @@ impl Bucket {
 }
 
 impl Listening {
-    /// The next line that says something, a ping included. Loses nothing when dropped while it waits.
+    /// The next line that says something, a ping included. Loses nothing when dropped while it
+    /// waits.
     ///
     /// # Errors
     /// The answer ended, broke off, was silent for a minute, or is not what was asked for.

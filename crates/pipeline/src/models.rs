@@ -1,5 +1,6 @@
-//! Which model answers searches, which one did before, and which are being removed: one small object in the bucket, that
-//! operators change and that searchers, embedders and the active ingest follow.
+//! Which model answers searches, which one did before, and which are being removed: one small
+//! object in the bucket, that operators change and that searchers, embedders and the active ingest
+//! follow.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use crate::state::{State, StateError};
 pub const STATE_NAME: &str = "models";
 
 const POLL: Duration = Duration::from_secs(2);
-// Somebody else changed it meanwhile: so often in a row means that something changes it all the time.
+// Somebody else changed it meanwhile: so often in a row means that something changes it all the
+// time.
 const ATTEMPTS: usize = 20;
 // As manifests allow; names of queues and tables are made of it.
 const MAX_ID_BYTES: usize = 64;
@@ -124,8 +126,8 @@ pub async fn read(state: &State) -> Result<Models, StateError> {
     Ok(state.get(STATE_NAME).await?.map(|(models, _)| models).unwrap_or_default())
 }
 
-/// Changes the decisions; `edit` may be called again if somebody else changed them meanwhile, and what it refuses is
-/// given back with nothing changed.
+/// Changes the decisions; `edit` may be called again if somebody else changed them meanwhile, and
+/// what it refuses is given back with nothing changed.
 ///
 /// # Errors
 /// The state object cannot be read or written.
@@ -150,8 +152,8 @@ pub async fn change<T, E>(
     Err(ModelsError::Contended(state.key(STATE_NAME)))
 }
 
-/// Reads the decisions every two seconds for as long as a receiver lives; `None` until they could be read once. While they
-/// cannot be read, what was last known holds.
+/// Reads the decisions every two seconds for as long as a receiver lives; `None` until they could
+/// be read once. While they cannot be read, what was last known holds.
 pub fn follow(state: State) -> watch::Receiver<Option<Models>> {
     let (known, followed) = watch::channel(None);
     tokio::spawn(async move {

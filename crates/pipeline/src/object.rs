@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// One version of one object: where it lies and which content is meant.
 ///
-/// The ETag is an opaque version of the content, never read as a hash of it; it is kept without the quotes that
-/// listings and HTTP headers put around it.
+/// The ETag is an opaque version of the content, never read as a hash of it; it is kept without the
+/// quotes that listings and HTTP headers put around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// Name of the bucket.
@@ -39,8 +39,9 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// Deterministic identity of one object version: the first 128 bits of BLAKE3 over bucket, key and ETag, each
-/// preceded by its length so that no two triples run together. Its text form is 32 lower-case hex digits.
+/// Deterministic identity of one object version: the first 128 bits of BLAKE3 over bucket, key and
+/// ETag, each preceded by its length so that no two triples run together. Its text form is 32
+/// lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageId(u128);
 

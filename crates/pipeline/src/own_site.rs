@@ -1,5 +1,5 @@
-//! No other web site may act through the browser of someone who reaches this server: what changes anything is taken from our own
-//! page, and from programs, which send no such headers.
+//! No other web site may act through the browser of someone who reaches this server: what changes
+//! anything is taken from our own page, and from programs, which send no such headers.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -8,10 +8,12 @@ use axum::response::{IntoResponse, Response};
 
 use crate::problem::Problem;
 
-// Sent by every browser since 2023 to addresses that it trusts (https, localhost), and no script can forge it.
+// Sent by every browser since 2023 to addresses that it trusts (https, localhost), and no script
+// can forge it.
 const FETCH_SITE: &str = "sec-fetch-site";
 
-/// Refuses what a browser sends on behalf of another site, except for reading, whose answer the browser keeps from it.
+/// Refuses what a browser sends on behalf of another site, except for reading, whose answer the
+/// browser keeps from it.
 pub async fn check(request: Request, next: Next) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         && is_foreign(request.headers())

@@ -1,4 +1,5 @@
-//! The one error shape of all HTTP interfaces: `application/problem+json` (RFC 9457), with the field that is wrong.
+//! The one error shape of all HTTP interfaces: `application/problem+json` (RFC 9457), with the
+//! field that is wrong.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +21,8 @@ fn cut(text: String, most: usize) -> String {
     }
 }
 
-/// Gives what a framework refuses on its own, in plain text or without a word, the shape of all other errors.
+/// Gives what a framework refuses on its own, in plain text or without a word, the shape of all
+/// other errors.
 pub async fn instead_of_plain(response: Response) -> Response {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -94,8 +96,8 @@ impl Problem {
 /// Reads JSON from outside.
 ///
 /// # Errors
-/// What is wrong with it, with the field: its path, behind `above` where the JSON is a part of a larger request
-/// (`filter.`), or `body` where it is no JSON at all.
+/// What is wrong with it, with the field: its path, behind `above` where the JSON is a part of a
+/// larger request (`filter.`), or `body` where it is no JSON at all.
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8], above: &str) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {

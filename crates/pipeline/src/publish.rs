@@ -1,5 +1,6 @@
-//! Publishing with confirms. One task owns the publishing connection, so that delivery tags and confirms cannot be
-//! mixed up between callers; a connection that publishes never consumes, because the broker blocks publishers.
+//! Publishing with confirms. One task owns the publishing connection, so that delivery tags and
+//! confirms cannot be mixed up between callers; a connection that publishes never consumes, because
+//! the broker blocks publishers.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -34,12 +35,14 @@ pub struct Outgoing {
     pub message_id: String,
     /// Body.
     pub body: Vec<u8>,
-    /// Our own `bl-*` headers. Broker `x-*` headers are never forwarded: a kept `x-death` can lose the message later.
+    /// Our own `bl-*` headers. Broker `x-*` headers are never forwarded: a kept `x-death` can lose
+    /// the message later.
     pub headers: FieldTable,
 }
 
 impl Outgoing {
-    /// A fresh job for its stage: sweep and replay traffic goes to the bulk queue, everything else to the work queue.
+    /// A fresh job for its stage: sweep and replay traffic goes to the bulk queue, everything else
+    /// to the work queue.
     pub fn job(topology: &Topology, job: &Job) -> Self {
         let routing_key = match job.origin {
             Origin::Event | Origin::Watch | Origin::Api => job.stage.as_str().to_owned(),
@@ -100,8 +103,9 @@ impl Publisher {
         Self { requests }
     }
 
-    /// Publishes and returns once the broker has confirmed. Waits while the broker is away or its queue is full: that
-    /// is the back pressure. A crash or reconnect in between may publish twice, never lose.
+    /// Publishes and returns once the broker has confirmed. Waits while the broker is away or its
+    /// queue is full: that is the back pressure. A crash or reconnect in between may publish twice,
+    /// never lose.
     ///
     /// # Errors
     /// No queue is bound for the message, or the publisher has stopped.
@@ -159,8 +163,9 @@ impl Link {
         Ok((connection, channel))
     }
 
-    /// Waits for the confirms of a window. While the broker blocks publishers (memory or disk alarm) it waits on: a new
-    /// connection would be blocked as well, and the old one could not even be closed.
+    /// Waits for the confirms of a window. While the broker blocks publishers (memory or disk
+    /// alarm) it waits on: a new connection would be blocked as well, and the old one could not
+    /// even be closed.
     async fn confirmed(
         &self,
         connection: &Connection,
@@ -180,14 +185,16 @@ impl Link {
                     );
                 }
                 Err(_) => {
-                    return Err(BrokerError::Lost(format!("no confirm within {CONFIRM_TIMEOUT:?}")));
+                    return Err(BrokerError::Lost(format!(
+                        "no confirm within {CONFIRM_TIMEOUT:?}"
+                    )));
                 }
             }
         }
     }
 
-    /// Publishes window after window until every handle is gone (`Ok`) or the connection breaks (`Err`). What is not
-    /// confirmed stays in `pending` and goes out again on the next connection.
+    /// Publishes window after window until every handle is gone (`Ok`) or the connection breaks
+    /// (`Err`). What is not confirmed stays in `pending` and goes out again on the next connection.
     async fn serve(
         &self,
         connection: &Connection,
@@ -210,8 +217,9 @@ impl Link {
             let Windowed { refused, returned } =
                 self.confirmed(connection, window(channel, pending)).await?;
             if returned && self.settings.topology == TopologyMode::Declare {
-                // A queue was deleted under us: connect again, which declares it. Not at once, because a queue that comes
-                // back within milliseconds can leave its former consumers deaf (seen on RabbitMQ 3.10).
+                // A queue was deleted under us: connect again, which declares it. Not at once,
+                // because a queue that comes back within milliseconds can leave its former
+                // consumers deaf (seen on RabbitMQ 3.10).
                 return Err(BrokerError::Lost("a queue is missing, declaring it again".into()));
             }
             if refused {
@@ -230,7 +238,8 @@ struct Windowed {
     returned: bool,
 }
 
-/// Publishes everything pending and answers what was confirmed or returned; what was refused is still pending.
+/// Publishes everything pending and answers what was confirmed or returned; what was refused is
+/// still pending.
 async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<Windowed, BrokerError> {
     let publishing = pending.iter().map(|Request { message, .. }| {
         let properties = BasicProperties::default()
@@ -246,11 +255,12 @@ async fn window(channel: &Channel, pending: &mut Vec<Request>) -> Result<Windowe
             (message.exchange.as_str().into(), message.routing_key.as_str().into());
         channel.basic_publish(exchange, key, options, &message.body, properties)
     });
-    // All at once: a publish returns only when the connection's own thread has written it, and waking that thread and being
-    // woken by it once per message would set the pace.
+    // All at once: a publish returns only when the connection's own thread has written it, and
+    // waking that thread and being woken by it once per message would set the pace.
     let confirms = try_join_all(publishing).await.map_err(BrokerError::lost)?;
-    // lapin hands a returned message to whichever confirm completes next, so the confirm that carries it says nothing
-    // about whose it is. Only when all are in is it known, by message id, which messages came back.
+    // lapin hands a returned message to whichever confirm completes next, so the confirm that
+    // carries it says nothing about whose it is. Only when all are in is it known, by message id,
+    // which messages came back.
     let mut acked = Vec::with_capacity(pending.len());
     let mut returned = HashSet::new();
     for confirmation in join_all(confirms).await {

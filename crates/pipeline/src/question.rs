@@ -1,5 +1,6 @@
-//! What a captioner asks for now: one small object per captioner in the bucket, written by its workers when they begin and
-//! read by whoever wants to know which captions answer an earlier question.
+//! What a captioner asks for now: one small object per captioner in the bucket, written by its
+//! workers when they begin and read by whoever wants to know which captions answer an earlier
+//! question.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

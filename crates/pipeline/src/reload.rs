@@ -1,7 +1,9 @@
-//! One process, several sets of settings: SIGHUP reads them again, and what ran with the former ones ends as at a stop
-//! (finishes and commits what has begun, hands back the rest) before the same program begins anew with the new ones.
+//! One process, several sets of settings: SIGHUP reads them again, and what ran with the former
+//! ones ends as at a stop (finishes and commits what has begun, hands back the rest) before the
+//! same program begins anew with the new ones.
 //!
-//! What only a new process can change stays as it is: the log, and the library and threads of ONNX Runtime.
+//! What only a new process can change stays as it is: the log, and the library and threads of ONNX
+//! Runtime.
 
 use std::future::Future;
 use std::path::PathBuf;

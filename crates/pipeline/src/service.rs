@@ -44,10 +44,11 @@ pub struct Shared {
     pub http: HttpSettings,
 }
 
-/// The `main` of a service: settings, logs and metrics, signals, `run` until it returns, exit code. Wrong settings exit
-/// with code 2. The first SIGTERM or SIGINT cancels the token; a second one, or `shutdown_timeout`, ends the process at
-/// once: redelivery covers what it held. SIGHUP reads the settings again and, if they are good, lets `run` end as at a stop
-/// and starts it anew with them (reload.rs).
+/// The `main` of a service: settings, logs and metrics, signals, `run` until it returns, exit code.
+/// Wrong settings exit with code 2. The first SIGTERM or SIGINT cancels the token; a second one, or
+/// `shutdown_timeout`, ends the process at once: redelivery covers what it held. SIGHUP reads the
+/// settings again and, if they are good, lets `run` end as at a stop and starts it anew with them
+/// (reload.rs).
 pub fn main<S, F>(file: Option<&Path>, run: impl Fn(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings + Send + 'static,
@@ -57,8 +58,9 @@ where
     execute(file, LogSettings::clone, lives, |error| tracing::error!("{error:#}"))
 }
 
-/// The `main` of an operator's command: as [`main`], but its result is what it writes to stdout, so that only warnings
-/// are logged unless `log.filter` is set, an error is one sentence on stderr, and SIGHUP ends it.
+/// The `main` of an operator's command: as [`main`], but its result is what it writes to stdout, so
+/// that only warnings are logged unless `log.filter` is set, an error is one sentence on stderr,
+/// and SIGHUP ends it.
 pub fn command<S, F>(file: Option<&Path>, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings,
@@ -87,7 +89,8 @@ where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
-    // The libraries bring two cryptography providers; without a choice, the first TLS connection would panic.
+    // The libraries bring two cryptography providers; without a choice, the first TLS connection
+    // would panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let loaded = settings::load::<S>(file).and_then(|settings| {
         telemetry::install(&log_as(&settings.shared().log)).map(|()| settings)
@@ -159,8 +162,8 @@ async fn signal() {
     }
 }
 
-/// Tries until it works, and shows meanwhile why it does not: a process whose model or store is away stays up, unready, and
-/// goes on by itself. `None`: the process is stopping.
+/// Tries until it works, and shows meanwhile why it does not: a process whose model or store is
+/// away stays up, unready, and goes on by itself. `None`: the process is stopping.
 ///
 /// # Errors
 /// The attempt's own, where it says by `may_pass` that trying again cannot help.
@@ -214,8 +217,8 @@ pub async fn bind(settings: &HttpSettings) -> Result<TcpListener, SettingsError>
     })
 }
 
-/// Serves `router` together with `/healthz` (the process lives), `/readyz` (it can work, or 503 and what is wrong) and
-/// `/metrics`, until shutdown.
+/// Serves `router` together with `/healthz` (the process lives), `/readyz` (it can work, or 503 and
+/// what is wrong) and `/metrics`, until shutdown.
 ///
 /// # Errors
 /// The socket failed.

@@ -1,7 +1,8 @@
 //! One session of a worker, from the first delivery to the last one settled or handed back.
 //!
-//! Four parts run at once, joined by bounded channels: intake (with its fetch tasks), planning, inference, writing. While the
-//! model works on one batch, the next is fetched, decoded and looked up, and the one before is committed.
+//! Four parts run at once, joined by bounded channels: intake (with its fetch tasks), planning,
+//! inference, writing. While the model works on one batch, the next is fetched, decoded and looked
+//! up, and the one before is committed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,8 +47,8 @@ pub(crate) struct Session<S> {
     pub(crate) ended: CancellationToken,
     pub(crate) halts: Halts,
     patience: Patience,
-    // Every delivery that has begun, by object version. A second delivery of the same job joins the first instead of
-    // doing the work twice.
+    // Every delivery that has begun, by object version. A second delivery of the same job joins the
+    // first instead of doing the work twice.
     begun: Mutex<HashMap<ImageId, Vec<Delivery>>>,
     settled: Notify,
     worked: AtomicBool,
@@ -71,7 +72,8 @@ pub(crate) struct Decoded<I> {
     pub(crate) fresh: bool,
 }
 
-/// Works until shutdown, a pause or a long halt. Then finishes and commits what has begun and hands back the rest.
+/// Works until shutdown, a pause or a long halt. Then finishes and commits what has begun and hands
+/// back the rest.
 ///
 /// # Errors
 /// A part of the loop hit a defect. What was held is handed back.
@@ -234,7 +236,8 @@ impl<S: Stage> Session<S> {
         }
     }
 
-    /// Notes the deliveries as begun, settles those whose rows exist, and returns the objects that need work.
+    /// Notes the deliveries as begun, settles those whose rows exist, and returns the objects that
+    /// need work.
     async fn unseen(&self, group: Vec<Delivery>, alone: bool) -> Vec<Wanted> {
         let (mut objects, mut again) = (Vec::new(), HashMap::new());
         for delivery in group {
@@ -274,7 +277,8 @@ impl<S: Stage> Session<S> {
         let existing = loop {
             match self.existing(&ids, &again).await {
                 Ok(existing) => break existing,
-                // Nothing can be said about any of them while the tables cannot be read, whatever the cause.
+                // Nothing can be said about any of them while the tables cannot be read, whatever
+                // the cause.
                 Err(failure) => {
                     if !halt.again(&failure).await {
                         return Vec::new();
@@ -320,8 +324,9 @@ impl<S: Stage> Session<S> {
         Ok(existing)
     }
 
-    /// Ends every delivery of this object version. A failure is published once, for the delivery with the most attempts,
-    /// however many there are: after a reconnect the same job is held twice.
+    /// Ends every delivery of this object version. A failure is published once, for the delivery
+    /// with the most attempts, however many there are: after a reconnect the same job is held
+    /// twice.
     pub(crate) async fn settle(&self, object: &ObjectRef, outcome: Outcome) {
         let loans =
             self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.image_id());

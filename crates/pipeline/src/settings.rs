@@ -1,4 +1,5 @@
-//! Settings are data: documented defaults compiled in → one file → environment. Anything wrong stops the process.
+//! Settings are data: documented defaults compiled in → one file → environment. Anything wrong
+//! stops the process.
 
 use std::path::Path;
 
@@ -83,8 +84,8 @@ fn load_from<S: Settings>(
     Ok(settings)
 }
 
-// The config crate appends where a value came from and its own key path; the path is already named, and a value may be
-// a secret, so only the kind of mistake is kept.
+// The config crate appends where a value came from and its own key path; the path is already named,
+// and a value may be a secret, so only the kind of mistake is kept.
 fn plain(error: &config::ConfigError) -> String {
     match error {
         config::ConfigError::Type { expected, .. } => {
@@ -95,7 +96,8 @@ fn plain(error: &config::ConfigError) -> String {
     }
 }
 
-/// Deserialises a list given as a TOML array or, in an environment variable, as text separated by commas.
+/// Deserialises a list given as a TOML array or, in an environment variable, as text separated by
+/// commas.
 ///
 /// # Errors
 /// The value is neither.

@@ -1,5 +1,5 @@
-//! Settling: every delivery ends exactly once, as done, on a rung of the retry ladder, or in the dead queue. Or it does not
-//! end: handed back, it waits in its queue as before.
+//! Settling: every delivery ends exactly once, as done, on a rung of the retry ladder, or in the
+//! dead queue. Or it does not end: handed back, it waits in its queue as before.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::topology::{RETRY_LADDER, Topology};
 
 // What a broker that takes messages at all needs for a confirm, with a margin.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-// Marks that a job keeps on all its ways: how often an operator replayed it, and which replay it belongs to.
+// Marks that a job keeps on all its ways: how often an operator replayed it, and which replay it
+// belongs to.
 const KEPT: [&str; 2] = ["bl-replays", "bl-replay-id"];
 
 // A header frame must fit the broker's frame size (128 KiB), or the connection dies.
@@ -70,9 +71,9 @@ impl Outcome {
     }
 }
 
-/// How long publishing may wait. While work goes on, for as long as the broker takes no messages: that is the back
-/// pressure. Once the work has ended, a few seconds, all publishing together: a broker that is out of memory must not keep
-/// a process from stopping in time.
+/// How long publishing may wait. While work goes on, for as long as the broker takes no messages:
+/// that is the back pressure. Once the work has ended, a few seconds, all publishing together: a
+/// broker that is out of memory must not keep a process from stopping in time.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
     ended: CancellationToken,
@@ -108,8 +109,9 @@ enum MoveError {
     TooLong,
 }
 
-/// Settles deliveries of one stage. Failed jobs are published to where they belong and confirmed before the delivery
-/// is acked: only the worker knows the reason, so the broker's own dead-lettering is the last net for crashes only.
+/// Settles deliveries of one stage. Failed jobs are published to where they belong and confirmed
+/// before the delivery is acked: only the worker knows the reason, so the broker's own
+/// dead-lettering is the last net for crashes only.
 #[derive(Debug, Clone)]
 pub struct Settler {
     publisher: Publisher,
@@ -169,8 +171,8 @@ impl Settler {
         .await;
     }
 
-    /// Hands jobs back to the queues they came from, by publishing them again: the broker counts every other way of
-    /// handing back like a crash.
+    /// Hands jobs back to the queues they came from, by publishing them again: the broker counts
+    /// every other way of handing back like a crash.
     pub(crate) async fn hand_back(&self, deliveries: Vec<Delivery>, patience: &Patience) {
         let deliveries = deliveries.into_iter().filter(Delivery::on_loan);
         let moved = join_all(deliveries.map(|delivery| {
@@ -190,7 +192,8 @@ impl Settler {
         }
     }
 
-    /// Publishes what was delivered, then ends the loan. Where that is not possible the delivery is requeued, and `false`.
+    /// Publishes what was delivered, then ends the loan. Where that is not possible the delivery is
+    /// requeued, and `false`.
     async fn move_to(
         &self,
         delivery: Delivery,

@@ -20,7 +20,8 @@ pub struct Finished<I, O> {
     pub output: O,
 }
 
-/// The right to fetch one object while the other stages of the process wait for what becomes of it. Given back when dropped.
+/// The right to fetch one object while the other stages of the process wait for what becomes of it.
+/// Given back when dropped.
 pub type Claim = tokio::sync::OwnedMutexGuard<()>;
 
 /// Whether an object must be fetched.
@@ -50,8 +51,8 @@ pub trait Stage: Send + Sync + 'static {
         ids: &[ImageId],
     ) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send;
 
-    /// Which of these object versions need not be done again, although that is asked for: their rows are already what it asks
-    /// for. Where the work never changes, that is all that exist.
+    /// Which of these object versions need not be done again, although that is asked for: their
+    /// rows are already what it asks for. Where the work never changes, that is all that exist.
     fn redone(
         &self,
         asked: &[(ImageId, Redo)],
@@ -60,7 +61,8 @@ pub trait Stage: Send + Sync + 'static {
         async move { self.existing(&ids).await }
     }
 
-    /// Asked before an object is fetched: other stages of the same process may have decoded it, or be about to.
+    /// Asked before an object is fetched: other stages of the same process may have decoded it, or
+    /// be about to.
     fn ready(&self, object: &ObjectRef) -> impl Future<Output = Ready<Self::Input>> + Send {
         let _ = object;
         std::future::ready(Ready::Fetch(None))
@@ -72,14 +74,16 @@ pub trait Stage: Send + Sync + 'static {
     /// What is wrong with this object; its neighbours are not concerned.
     fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<Self::Input, Failure>;
 
-    /// Names what the model will see: two inputs with the same name have the same output. `None` where that is not known.
+    /// Names what the model will see: two inputs with the same name have the same output. `None`
+    /// where that is not known.
     fn content<'a>(&self, input: &'a Self::Input) -> Option<&'a str> {
         let _ = input;
         None
     }
 
-    /// The outputs that are known already, from objects with the same content; same length and order as the input. Only a
-    /// saving: where it fails, the model is run. Not used for what [`Redo::Since`] asks for.
+    /// The outputs that are known already, from objects with the same content; same length and
+    /// order as the input. Only a saving: where it fails, the model is run. Not used for what
+    /// [`Redo::Since`] asks for.
     fn known(
         &self,
         batch: &[&Self::Input],
@@ -87,19 +91,20 @@ pub trait Stage: Send + Sync + 'static {
         std::future::ready(Ok(vec![None; batch.len()]))
     }
 
-    /// Runs the model over a batch, on a blocking thread, one batch at a time. Same length and order as the input.
+    /// Runs the model over a batch, on a blocking thread, one batch at a time. Same length and
+    /// order as the input.
     ///
     /// # Errors
-    /// The batch failed. Unless it is a halt, the worker tries its halves, down to single members, so that only the
-    /// culprits fail.
+    /// The batch failed. Unless it is a halt, the worker tries its halves, down to single members,
+    /// so that only the culprits fail.
     fn infer(&self, batch: &[&Self::Input]) -> Result<Vec<Self::Output>, Failure>;
 
-    /// Makes a batch durable and visible to the next reader, in one commit per table. May be called twice for the same
-    /// object.
+    /// Makes a batch durable and visible to the next reader, in one commit per table. May be called
+    /// twice for the same object.
     ///
     /// # Errors
-    /// Not all of it is durable. Unless it is a halt, the worker writes its halves, down to single rows, so that only the
-    /// culprits fail.
+    /// Not all of it is durable. Unless it is a halt, the worker writes its halves, down to single
+    /// rows, so that only the culprits fail.
     fn write(
         &self,
         rows: &[Finished<Self::Input, Self::Output>],

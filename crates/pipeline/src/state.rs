@@ -1,4 +1,5 @@
-//! The product's own small objects in the bucket: what must hold across restarts and for processes started later.
+//! The product's own small objects in the bucket: what must hold across restarts and for processes
+//! started later.
 
 use bytes::Bytes;
 use serde::Serialize;

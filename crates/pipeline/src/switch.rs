@@ -1,5 +1,6 @@
-//! Pausing a stage, for all its workers at once: one small object in the bucket, which every worker reads every other second.
-//! It holds for workers that are started later as well, and outlives every process.
+//! Pausing a stage, for all its workers at once: one small object in the bucket, which every worker
+//! reads every other second. It holds for workers that are started later as well, and outlives
+//! every process.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use crate::state::{State, StateError};
 pub const STATE_NAME: &str = "stages";
 
 const POLL: Duration = Duration::from_secs(2);
-// Somebody else changed it meanwhile: so often in a row means that something changes it all the time.
+// Somebody else changed it meanwhile: so often in a row means that something changes it all the
+// time.
 const ATTEMPTS: usize = 20;
 // Names come from whoever may operate; they are shown on health pages and in logs.
 const MAX_NAME_BYTES: usize = 200;
@@ -137,16 +139,16 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Reads the switch of a stage every two seconds for as long as the handle lives. Where it cannot be read the last
-    /// position holds.
+    /// Reads the switch of a stage every two seconds for as long as the handle lives. Where it
+    /// cannot be read the last position holds.
     pub fn start(state: State, stage: StageName) -> Self {
         let (known, position) = watch::channel(Position::Unknown(None));
         tokio::spawn(poll(state, stage, known));
         Self { position }
     }
 
-    /// Waits until the stage runs. `waiting` is called with the reason whenever there is one to wait for: `Ok` when it is
-    /// paused, `Err` when that cannot be told.
+    /// Waits until the stage runs. `waiting` is called with the reason whenever there is one to
+    /// wait for: `Ok` when it is paused, `Err` when that cannot be told.
     pub(crate) async fn running(&self, mut waiting: impl FnMut(Result<&str, &str>)) {
         let mut position = self.position.clone();
         loop {

@@ -51,7 +51,8 @@ const SECONDS: [f64; 17] = [
 ];
 const ROWS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Installs the log subscriber and the metrics recorder, once per process; later calls only check the settings.
+/// Installs the log subscriber and the metrics recorder, once per process; later calls only check
+/// the settings.
 ///
 /// # Errors
 /// A filter that does not parse.

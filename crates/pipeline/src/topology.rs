@@ -1,7 +1,8 @@
 //! Exchanges and queues: one table of names, one place that declares them.
 //!
-//! Everything is durable, every argument explicit, and arguments are part of the contract: changing one means a new
-//! version in the namespace, because the broker refuses (406) a declaration that differs.
+//! Everything is durable, every argument explicit, and arguments are part of the contract: changing
+//! one means a new version in the namespace, because the broker refuses (406) a declaration that
+//! differs.
 
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ pub enum TopologyMode {
     Skip,
 }
 
-/// The retry ladder: name and delay of each rung. Attempt n waits on rung n; after the last the job is dead.
-/// One queue per delay, because in a queue with mixed delays a long one holds back the short ones behind it.
+/// The retry ladder: name and delay of each rung. Attempt n waits on rung n; after the last the job
+/// is dead. One queue per delay, because in a queue with mixed delays a long one holds back the
+/// short ones behind it.
 pub const RETRY_LADDER: [(&str, Duration); 5] = [
     ("5s", Duration::from_secs(5)),
     ("30s", Duration::from_secs(30)),
@@ -38,15 +40,17 @@ pub const RETRY_LADDER: [(&str, Duration); 5] = [
     ("1h", Duration::from_secs(3600)),
 ];
 
-// Broker-side last net for jobs that crash worker after worker; our own attempts are counted in `bl-attempt`.
+// Broker-side last net for jobs that crash worker after worker; our own attempts are counted in
+// `bl-attempt`.
 const DELIVERY_LIMIT: i64 = 20;
-// Listing dead letters counts as delivery, so their limit must be out of reach. Never -1: RabbitMQ 3.10 then drops the
-// message at its first requeue.
+// Listing dead letters counts as delivery, so their limit must be out of reach. Never -1: RabbitMQ
+// 3.10 then drops the message at its first requeue.
 const DEAD_DELIVERY_LIMIT: i64 = 2_147_483_647;
 const RETRY_DELIVERY_LIMIT: i64 = 1_000_000;
 // A wall against a runaway producer: publishers then wait.
 const MAX_LENGTH: i64 = 5_000_000;
-// Notifications are small and only hints: when this many wait, the store may keep or drop what it wants to add.
+// Notifications are small and only hints: when this many wait, the store may keep or drop what it
+// wants to add.
 const MAX_EVENTS: i64 = 1_000_000;
 
 /// Names of all exchanges and queues below one namespace.
@@ -151,10 +155,12 @@ impl Topology {
         Ok(())
     }
 
-    /// Makes sure that the exchange and the queue for the store's notifications exist, as `mode` says.
+    /// Makes sure that the exchange and the queue for the store's notifications exist, as `mode`
+    /// says.
     ///
-    /// The exchange has no arguments, because MinIO declares it too, with none. The queue has no dead-letter exchange on
-    /// purpose: a notification that 20 lost connections have met is deleted, and the next listing finds what it named.
+    /// The exchange has no arguments, because MinIO declares it too, with none. The queue has no
+    /// dead-letter exchange on purpose: a notification that 20 lost connections have met is
+    /// deleted, and the next listing finds what it named.
     ///
     /// # Errors
     /// The broker refused a declaration or something is missing; the message names it.
@@ -244,7 +250,8 @@ impl Topology {
         Ok(depth(connection, &self.suspect_queue(stage)).await?.unwrap_or(0))
     }
 
-    /// Empties the bulk queue of a stage; returns how many jobs it held. What workers have in hand is theirs.
+    /// Empties the bulk queue of a stage; returns how many jobs it held. What workers have in hand
+    /// is theirs.
     ///
     /// # Errors
     /// The connection is gone or the broker refuses.
@@ -261,8 +268,8 @@ impl Topology {
         Ok(purged)
     }
 
-    /// Deletes all queues of a stage with what waits in them, unless anybody still consumes one of them. Returns whether
-    /// they are gone.
+    /// Deletes all queues of a stage with what waits in them, unless anybody still consumes one of
+    /// them. Returns whether they are gone.
     ///
     /// # Errors
     /// The connection is gone or the broker refuses.
@@ -338,7 +345,8 @@ impl Queue {
         if let Some((exchange, key)) = &self.dead_letter_to {
             table.insert("x-dead-letter-exchange".into(), text(exchange));
             table.insert("x-dead-letter-routing-key".into(), text(key));
-            // At-least-once needs reject-publish; with drop-head the broker silently falls back to at-most-once.
+            // At-least-once needs reject-publish; with drop-head the broker silently falls back to
+            // at-most-once.
             table.insert("x-dead-letter-strategy".into(), text("at-least-once"));
         }
         if self.dead_letter_to.is_some() || self.max_length.is_some() {

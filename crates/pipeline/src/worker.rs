@@ -1,7 +1,9 @@
-//! The one worker loop: receive → skip what exists → fetch → decode → batch → infer → write → settle.
+//! The one worker loop: receive → skip what exists → fetch → decode → batch → infer → write →
+//! settle.
 //!
-//! It runs in sessions (see `session`): between two of them nothing is consumed and nothing is on loan, because the stage is
-//! paused or because the process could not work for so long that it handed everything back.
+//! It runs in sessions (see `session`): between two of them nothing is consumed and nothing is on
+//! loan, because the stage is paused or because the process could not work for so long that it
+//! handed everything back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +35,8 @@ pub struct FetchSettings {
     pub decoders: usize,
     /// Largest original that is downloaded.
     pub max_object_bytes: u64,
-    /// Longest time of decoding one object. Its thread cannot be ended: until it is through, it keeps its turn of
-    /// [`decoders`](Self::decoders).
+    /// Longest time of decoding one object. Its thread cannot be ended: until it is through, it
+    /// keeps its turn of [`decoders`](Self::decoders).
     #[serde(with = "humantime_serde")]
     pub decode_timeout: Duration,
 }

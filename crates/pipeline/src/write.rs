@@ -26,8 +26,8 @@ impl<S: Stage> Session<S> {
         }
     }
 
-    /// Writes the whole, and the halves of whatever fails, and settles each as soon as its end is known. `None`: the
-    /// session has ended.
+    /// Writes the whole, and the halves of whatever fails, and settles each as soon as its end is
+    /// known. `None`: the session has ended.
     async fn write_by_halves(&self, rows: &[Finished<S::Input, S::Output>]) -> Option<()> {
         let whole = 0..rows.len();
         let mut left = vec![whole];

@@ -1,10 +1,12 @@
-//! Fills tables with generated rows and asks the table library alone: what `just bench-search-latency` compares searches with.
+//! Fills tables with generated rows and asks the table library alone: what `just
+//! bench-search-latency` compares searches with.
 //!
 //!     rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER fill ROWS
 //!     rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER ask QUERIES
 //!
-//! Options of the store come from the environment variable TABLE_OPTIONS, as a JSON object; all pictures get the file that
-//! TABLE_THUMBNAIL names as their thumbnail, or some bytes that are none.
+//! Options of the store come from the environment variable TABLE_OPTIONS, as a JSON object; all
+//! pictures get the file that TABLE_THUMBNAIL names as their thumbnail, or some bytes that are
+//! none.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 

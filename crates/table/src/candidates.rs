@@ -1,5 +1,5 @@
-//! What a search finds before anything is known of it but where it is: several searches of one version of the tables, joined
-//! by who asks. Facts are read only of what is shown.
+//! What a search finds before anything is known of it but where it is: several searches of one
+//! version of the tables, joined by who asks. Facts are read only of what is shown.
 
 use std::collections::{HashMap, HashSet};
 
@@ -43,16 +43,16 @@ pub struct Candidate {
 pub struct Candidates {
     /// Each object version once, the best first.
     pub best: Vec<Candidate>,
-    /// Whether as many rows were found as were asked for, so that there may be more; some of them may not be among the best, because
-    /// others have taken their place.
+    /// Whether as many rows were found as were asked for, so that there may be more; some of them
+    /// may not be among the best, because others have taken their place.
     pub is_full: bool,
 }
 
 /// Least rows to ask a table for.
 const LEAST_LIMIT: usize = 32;
 
-/// Rows to ask for at first, where so many are wanted. In steps, so that the pages of one search mostly see the same candidates:
-/// what an index finds depends on how much it is asked for.
+/// Rows to ask for at first, where so many are wanted. In steps, so that the pages of one search
+/// mostly see the same candidates: what an index finds depends on how much it is asked for.
 pub fn first_limit(wanted: usize) -> usize {
     let enough = wanted.saturating_add(wanted / 4 + 4);
     std::iter::successors(Some(LEAST_LIMIT), |limit| Some(limit.saturating_mul(4)))
@@ -63,8 +63,8 @@ pub fn first_limit(wanted: usize) -> usize {
 pub(crate) const CANDIDATE_COLUMNS: [&str; 5] =
     ["image_id", "bucket", "key", "content_hash", "written_at"];
 
-/// Reads candidates; `score` gives that of a row from the column of this name. Best first, equal scores by id, so that the same
-/// version of a table always gives the same order.
+/// Reads candidates; `score` gives that of a row from the column of this name. Best first, equal
+/// scores by id, so that the same version of a table always gives the same order.
 pub(crate) fn read(
     batches: &[RecordBatch],
     name: &str,
@@ -112,8 +112,8 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Ledger {
-    /// The nearest rows by cosine similarity, and whether all rows were compared. For a table that is held at a
-    /// version.
+    /// The nearest rows by cosine similarity, and whether all rows were compared. For a table that
+    /// is held at a version.
     pub(crate) async fn candidates(
         &self,
         asked: Asked<'_>,
@@ -156,7 +156,8 @@ impl Ledger {
         search.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)
     }
 
-    /// The same table at a former version. `None` where that version is gone: pruned, or the table made anew.
+    /// The same table at a former version. `None` where that version is gone: pruned, or the table
+    /// made anew.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -182,8 +183,8 @@ impl Ledger {
         Ok(versions.iter().any(|known| known.version == version))
     }
 
-    /// Vectors of about `wanted` rows, the same ones as long as no rows come or go. Ids are hashes, so the rows with the
-    /// smallest ids are a random sample.
+    /// Vectors of about `wanted` rows, the same ones as long as no rows come or go. Ids are hashes,
+    /// so the rows with the smallest ids are a random sample.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -222,7 +223,8 @@ impl Ledger {
         Ok(facts)
     }
 
-    /// The newest object version of each of these keys, by bucket and key; a key that is not there is left out.
+    /// The newest object version of each of these keys, by bucket and key; a key that is not there
+    /// is left out.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -257,8 +259,9 @@ impl Embeddings {
         Ok(self.ledger.at(database, version).await?.map(|ledger| Self { ledger, ..self.clone() }))
     }
 
-    /// The nearest object versions, former versions of overwritten objects among them; and whether all rows were compared. The
-    /// score is the cosine similarity, from -1 to 1. For a table that is held at a version.
+    /// The nearest object versions, former versions of overwritten objects among them; and whether
+    /// all rows were compared. The score is the cosine similarity, from -1 to 1. For a table that
+    /// is held at a version.
     ///
     /// # Errors
     /// A vector of another length, or the store did not answer or refused.

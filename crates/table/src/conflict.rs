@@ -12,12 +12,13 @@ use crate::ledger::Ledger;
 const TRIES: u32 = 10;
 const LONGEST_FIRST_PAUSE_MS: u64 = 200;
 
-/// Runs a change until it is committed. The table library repeats an append or a delete by itself, for half a minute, which
-/// many writers on a slow store can exceed; a compaction or an index it does not repeat, and those fail whenever rows that
-/// they have read were deleted meanwhile. What a lost attempt wrote stays on the store until it is pruned.
+/// Runs a change until it is committed. The table library repeats an append or a delete by itself,
+/// for half a minute, which many writers on a slow store can exceed; a compaction or an index it
+/// does not repeat, and those fail whenever rows that they have read were deleted meanwhile. What a
+/// lost attempt wrote stays on the store until it is pruned.
 ///
-/// An append that is repeated may stand in the table twice, if the answer to the first commit was lost: a spare row, as
-/// after a second delivery.
+/// An append that is repeated may stand in the table twice, if the answer to the first commit was
+/// lost: a spare row, as after a second delivery.
 ///
 /// # Errors
 /// Anything else than a conflict, or conflicts again and again.

@@ -1,4 +1,5 @@
-//! Vectors by content: the same bytes under another key have the same vector, so a model need not see them twice.
+//! Vectors by content: the same bytes under another key have the same vector, so a model need not
+//! see them twice.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,8 @@ use crate::ledger::PER_QUERY;
 use crate::schema::column;
 
 impl Embeddings {
-    /// The stored vectors of these contents (`content_hash`), made with this very manifest; what is not there is left out.
+    /// The stored vectors of these contents (`content_hash`), made with this very manifest; what is
+    /// not there is left out.
     ///
     /// # Errors
     /// The store did not answer or refused.

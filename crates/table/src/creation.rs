@@ -1,8 +1,9 @@
 //! Making a table exactly once, however many processes start together.
 //!
-//! The table library does not guard it: a second process that creates a table at the wrong moment commits an overwrite on
-//! top of the first one's version, and the rows appended in between are gone. So the right to create is taken with the one
-//! operation the store is proven to do atomically (see the probe): creating a key.
+//! The table library does not guard it: a second process that creates a table at the wrong moment
+//! commits an overwrite on top of the first one's version, and the rows appended in between are
+//! gone. So the right to create is taken with the one operation the store is proven to do
+//! atomically (see the probe): creating a key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +83,8 @@ impl Right {
         if self.put(PutMode::Create).await? {
             return Ok(true);
         }
-        // Where the answer to a successful attempt is lost, its repetition finds what the first one wrote.
+        // Where the answer to a successful attempt is lost, its repetition finds what the first one
+        // wrote.
         if self.is_ours().await? {
             return Ok(true);
         }

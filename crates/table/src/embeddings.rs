@@ -29,7 +29,8 @@ pub struct VectorQuery {
     pub min_score: Option<f32>,
     /// Rows to look at.
     pub filter: Filter,
-    /// Whether objects with the same bytes are one hit. `offset` and `top_k` count what is left then.
+    /// Whether objects with the same bytes are one hit. `offset` and `top_k` count what is left
+    /// then.
     pub collapse: bool,
     /// Compare all rows, even where an index would be quicker.
     pub exact: bool,
@@ -105,8 +106,9 @@ impl Embeddings {
         Self::of_the_same_space(ledger, space).await.map(Some)
     }
 
-    /// Opens the table of a model as whatever it holds, for who has no model at hand and only compares vectors of this
-    /// table with each other; `None` where it does not exist yet or never held a row.
+    /// Opens the table of a model as whatever it holds, for who has no model at hand and only
+    /// compares vectors of this table with each other; `None` where it does not exist yet or never
+    /// held a row.
     ///
     /// # Errors
     /// The store did not answer or refused, or the table has other columns.
@@ -117,7 +119,8 @@ impl Embeddings {
         Self::of_the_same_space(ledger, space).await.map(Some)
     }
 
-    /// Vectors of different spaces must never be compared, so a table that holds another space's is refused.
+    /// Vectors of different spaces must never be compared, so a table that holds another space's is
+    /// refused.
     async fn of_the_same_space(ledger: Ledger, space: Space) -> Result<Self, TableError> {
         ledger.holds_only(&space).await?;
         Ok(Self { ledger, space, newest: Arc::default(), indexed: Arc::default() })
@@ -164,8 +167,9 @@ impl Embeddings {
 
     /// The nearest objects. Everything one call returns comes from one version of the table.
     ///
-    /// An object that was overwritten, or appended twice, can have several rows; only its newest counts, so one that
-    /// is found by its former content is left out and the search goes on to the next.
+    /// An object that was overwritten, or appended twice, can have several rows; only its newest
+    /// counts, so one that is found by its former content is left out and the search goes on to the
+    /// next.
     ///
     /// # Errors
     /// A vector of another length, or the store did not answer or refused.
@@ -192,8 +196,8 @@ impl Embeddings {
             if query.collapse {
                 hits = duplicates::first_of_each(hits);
             }
-            // Rows that score the same as the last candidate may have been cut off; which of them belong to this page is
-            // known only once a worse one has been seen.
+            // Rows that score the same as the last candidate may have been cut off; which of them
+            // belong to this page is known only once a worse one has been seen.
             let complete =
                 hits.get(wanted - 1).is_some_and(|hit| last.is_none_or(|last| hit.score > last));
             if exhausted || complete {
@@ -205,7 +209,8 @@ impl Embeddings {
                 }
                 return Ok(Found { hits, table_version, exact: plan.is_exact(limit) });
             }
-            // Rows were left out as former content or as duplicates, or score the same: look further.
+            // Rows were left out as former content or as duplicates, or score the same: look
+            // further.
             limit *= 4;
         }
     }
@@ -257,7 +262,8 @@ impl Embeddings {
         Ok(newest::keep(found, &newest))
     }
 
-    /// The objects with these contents (`content_hash`) that the filter keeps, by content. For a table that is held at a version.
+    /// The objects with these contents (`content_hash`) that the filter keeps, by content. For a
+    /// table that is held at a version.
     ///
     /// # Errors
     /// The store did not answer or refused.

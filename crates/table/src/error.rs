@@ -55,12 +55,14 @@ impl TableError {
         Self::Rows { table: table.to_owned(), problem: problem.to_string() }
     }
 
-    /// Whether the same might succeed later without anybody changing a setting, a table or the program.
+    /// Whether the same might succeed later without anybody changing a setting, a table or the
+    /// program.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Failed { .. } | Self::Store { .. } | Self::Creation { .. })
     }
 
-    /// Whether other rows might succeed where these failed; otherwise the store as a whole is in trouble.
+    /// Whether other rows might succeed where these failed; otherwise the store as a whole is in
+    /// trouble.
     pub fn is_about_rows(&self) -> bool {
         matches!(self, Self::Rows { .. })
     }

@@ -1,5 +1,5 @@
-//! What a query may be narrowed to. Typed values become typed literals; text from a user never becomes part of a
-//! filter's text.
+//! What a query may be narrowed to. Typed values become typed literals; text from a user never
+//! becomes part of a filter's text.
 
 use jiff::Timestamp;
 use lancedb::datafusion::common::ScalarValue;
@@ -7,8 +7,8 @@ use lancedb::expr::{DfExpr, col, lit};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Conditions on the common columns; all given ones must hold. Applied before the search, so that `top_k` matching
-/// rows are found even where few match.
+/// Conditions on the common columns; all given ones must hold. Applied before the search, so that
+/// `top_k` matching rows are found even where few match.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
@@ -55,7 +55,8 @@ pub enum Shape {
     Square,
 }
 
-/// A box on the map, in degrees, its edges included. Where `west` is greater than `east` it crosses the antimeridian.
+/// A box on the map, in degrees, its edges included. Where `west` is greater than `east` it crosses
+/// the antimeridian.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
@@ -124,8 +125,8 @@ pub(crate) fn one_of(column: &str, values: impl IntoIterator<Item = String>) -> 
     col(column).in_list(values.into_iter().map(lit).collect(), false)
 }
 
-/// `column` begins with this text; `None` where every text does. A range instead of LIKE: nothing to escape, and an
-/// ordered index can answer it.
+/// `column` begins with this text; `None` where every text does. A range instead of LIKE: nothing
+/// to escape, and an ordered index can answer it.
 pub(crate) fn begins_with(column: &str, prefix: &str) -> Option<DfExpr> {
     let begin = (!prefix.is_empty()).then(|| col(column).gt_eq(lit(prefix)))?;
     Some(match after_all_with(prefix) {

@@ -24,7 +24,8 @@ pub struct Look {
     pub problem: Option<String>,
 }
 
-/// Looks at `images`, an `embeddings_<model>` or a `captions_<captioner>` table; `None` where it does not exist.
+/// Looks at `images`, an `embeddings_<model>` or a `captions_<captioner>` table; `None` where it
+/// does not exist.
 ///
 /// # Errors
 /// The store did not answer or refused.

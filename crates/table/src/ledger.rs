@@ -1,4 +1,5 @@
-//! What every table can be asked and told, whatever its rows hold: which object versions are there, and to forget some.
+//! What every table can be asked and told, whatever its rows hold: which object versions are there,
+//! and to forget some.
 
 use std::collections::HashSet;
 
@@ -31,8 +32,8 @@ pub struct Stored {
     pub key: String,
 }
 
-/// Removes a table with all its rows and versions, for good. One that does not exist is no error. Only `ingest` may call
-/// this, and only when nobody writes to the table any more.
+/// Removes a table with all its rows and versions, for good. One that does not exist is no error.
+/// Only `ingest` may call this, and only when nobody writes to the table any more.
 ///
 /// # Errors
 /// The store did not answer or refused.
@@ -149,7 +150,8 @@ impl Ledger {
         self.ids_with(None).await
     }
 
-    /// The ids of all rows whose key begins with `prefix`, in batches, in no order; of all rows without one.
+    /// The ids of all rows whose key begins with `prefix`, in batches, in no order; of all rows
+    /// without one.
     ///
     /// # Errors
     /// The store did not answer or refused; also while streaming.
@@ -209,8 +211,8 @@ impl Ledger {
         Ok(stored)
     }
 
-    /// Removes the rows of these object versions. Only `ingest` may call this: appends never conflict with each other,
-    /// deletes and compaction do, and are repeated then.
+    /// Removes the rows of these object versions. Only `ingest` may call this: appends never
+    /// conflict with each other, deletes and compaction do, and are repeated then.
     ///
     /// # Errors
     /// An id that is not 32 lower-case hex digits, or the store did not answer or refused.

@@ -10,8 +10,8 @@ use object_store::path::Path;
 
 use crate::error::TableError;
 
-/// Address of the tables and the options with which object stores are reached. Debug output leaves the options out,
-/// because they hold the secret key.
+/// Address of the tables and the options with which object stores are reached. Debug output leaves
+/// the options out, because they hold the secret key.
 #[derive(Clone)]
 pub struct Location {
     /// `s3://BUCKET/PREFIX`.
@@ -29,7 +29,8 @@ impl std::fmt::Debug for Location {
 /// How fresh reads must be and how much they may cache.
 #[derive(Debug, Clone, Copy)]
 pub struct Access {
-    /// Age up to which a version of a table may be reused without asking the store. Zero asks at every read.
+    /// Age up to which a version of a table may be reused without asking the store. Zero asks at
+    /// every read.
     pub freshness: Duration,
     /// Capacity of the index cache in bytes.
     pub index_cache_bytes: usize,
@@ -38,8 +39,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// For processes that write: every read sees the newest version, caches are small because writers keep reading
-    /// versions they will never read again.
+    /// For processes that write: every read sees the newest version, caches are small because
+    /// writers keep reading versions they will never read again.
     pub fn writer() -> Self {
         Self {
             freshness: Duration::ZERO,
@@ -62,9 +63,11 @@ pub struct Database {
 }
 
 impl Location {
-    /// The store itself, reached as the table library reaches it, and the folder of the tables in it.
+    /// The store itself, reached as the table library reaches it, and the folder of the tables in
+    /// it.
     pub(crate) fn store(&self) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
-        // What is not set here comes from where the table library takes it too: environment, pod, container or instance role.
+        // What is not set here comes from where the table library takes it too: environment, pod,
+        // container or instance role.
         let mut builder = AmazonS3Builder::from_env().with_url(&self.uri);
         for (name, value) in &self.options {
             if let Ok(key) = name.parse() {

@@ -1,5 +1,5 @@
-//! Which version of each object is the newest in a table. An object that was overwritten, or whose job was delivered twice,
-//! has several rows until `ingest` removes the former ones.
+//! Which version of each object is the newest in a table. An object that was overwritten, or whose
+//! job was delivered twice, has several rows until `ingest` removes the former ones.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,9 @@ pub(crate) type Object = (String, String);
 /// The newest image id of each object.
 pub type NewestIds = HashMap<Object, String>;
 
-/// What was looked up in one version of the table. Rows never change within a version, so it need not be looked up again
-/// until the next commit. Only a memory: a search works on its own copy, so that searches of different versions cannot
-/// take from each other.
+/// What was looked up in one version of the table. Rows never change within a version, so it need
+/// not be looked up again until the next commit. Only a memory: a search works on its own copy, so
+/// that searches of different versions cannot take from each other.
 #[derive(Debug, Default)]
 pub(crate) struct NewestVersions {
     known: Mutex<(u64, NewestIds)>,
@@ -60,8 +60,8 @@ impl NewestVersions {
     }
 }
 
-/// The newest row of each object among all rows of some keys: latest write of the object, then latest commit of the row.
-/// Needs `image_id`, `bucket`, `key`, `last_modified`, `written_at`.
+/// The newest row of each object among all rows of some keys: latest write of the object, then
+/// latest commit of the row. Needs `image_id`, `bucket`, `key`, `last_modified`, `written_at`.
 pub(crate) fn newest_of(rows: &[RecordBatch]) -> Result<NewestIds, ArrowError> {
     let mut newest: HashMap<Object, (Option<i64>, i64, String)> = HashMap::new();
     for batch in rows {

@@ -1,5 +1,6 @@
-//! How alike two models answer: of the nearest pictures of a picture, how many both name. Each table is searched with its
-//! own vectors, so nothing of one space is ever compared with anything of the other.
+//! How alike two models answer: of the nearest pictures of a picture, how many both name. Each
+//! table is searched with its own vectors, so nothing of one space is ever compared with anything
+//! of the other.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -22,13 +23,14 @@ pub struct Overlap {
     pub samples: usize,
     /// Object versions that both tables hold; samples are taken from these.
     pub common: usize,
-    /// Mean share, from 0 to 1, of the ten nearest pictures in one table that are among the ten nearest in the other; of
-    /// fewer where there are fewer. `None` before the first sample.
+    /// Mean share, from 0 to 1, of the ten nearest pictures in one table that are among the ten
+    /// nearest in the other; of fewer where there are fewer. `None` before the first sample.
     pub mean: Option<f64>,
 }
 
-/// Compares the neighbours of at most `samples` pictures that both tables hold, spread evenly over their identities, so
-/// that the same tables give the same samples. `told` sees the result so far after every sample.
+/// Compares the neighbours of at most `samples` pictures that both tables hold, spread evenly over
+/// their identities, so that the same tables give the same samples. `told` sees the result so far
+/// after every sample.
 ///
 /// # Errors
 /// The store did not answer or refused.

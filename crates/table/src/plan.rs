@@ -1,6 +1,6 @@
-//! How a search is answered: by comparing every row, or through the vector index. The index is quick and misses a little;
-//! comparing every row misses nothing and takes time by the row. So what keeps few rows is compared row by row, and so is
-//! what asks for a large part of the table.
+//! How a search is answered: by comparing every row, or through the vector index. The index is
+//! quick and misses a little; comparing every row misses nothing and takes time by the row. So what
+//! keeps few rows is compared row by row, and so is what asks for a large part of the table.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,8 +11,8 @@ use crate::error::TableError;
 use crate::filter::Filter;
 use crate::ledger::Ledger;
 
-/// A filter that keeps no more rows than this is answered exactly. Through the index it would find few rows in each
-/// partition, and miss most.
+/// A filter that keeps no more rows than this is answered exactly. Through the index it would find
+/// few rows in each partition, and miss most.
 const FEW_ROWS: usize = 10_000;
 /// Rows of one partition, as the table library chooses them.
 const PARTITION_ROWS: usize = 4096;
@@ -22,7 +22,8 @@ const LEAST_PROBES: usize = 16;
 const MOST_PROBES: usize = 256;
 /// With a filter the nearest matching rows are spread over more partitions.
 const PROBES_WITH_FILTER: usize = 4;
-/// Candidates per wanted row whose exact vectors are compared, and how many are compared however few are wanted.
+/// Candidates per wanted row whose exact vectors are compared, and how many are compared however
+/// few are wanted.
 const COMPARED_PER_ROW: usize = 4;
 const LEAST_COMPARED: usize = 256;
 /// Where one row in so many would be compared exactly anyway, all are.
@@ -33,7 +34,8 @@ const COMPARED_SHARE: usize = 4;
 pub(crate) enum Plan {
     /// Every row that the filter keeps is compared.
     Exact,
-    /// The index names candidates, whose exact vectors are compared. Rows that the index does not cover are compared all.
+    /// The index names candidates, whose exact vectors are compared. Rows that the index does not
+    /// cover are compared all.
     Indexed {
         /// Rows of the table.
         rows: usize,
@@ -99,7 +101,8 @@ impl Plan {
             Self::Indexed { probes, .. } if !self.is_exact(limit) => {
                 let factor =
                     u32::try_from(candidates(limit).div_ceil(limit.max(1))).unwrap_or(u32::MAX);
-                // No upper bound: while too few rows are found, the library looks at more partitions.
+                // No upper bound: while too few rows are found, the library looks at more
+                // partitions.
                 Ok(search.minimum_nprobes(probes)?.refine_factor(factor))
             }
             _ => Ok(search.bypass_vector_index()),

@@ -1,7 +1,8 @@
 //! The store probe: refuses a store on which concurrent commits would lose rows.
 //!
-//! A commit is a PUT with `If-None-Match: *`. A store that ignores the header, or checks it and writes in two steps,
-//! answers "created" to two writers: the last one wins and the other's rows vanish without any error.
+//! A commit is a PUT with `If-None-Match: *`. A store that ignores the header, or checks it and
+//! writes in two steps, answers "created" to two writers: the last one wins and the other's rows
+//! vanish without any error.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -50,9 +51,9 @@ struct Probe {
     uri: String,
 }
 
-/// Checks that the store creates keys atomically, also under concurrency, lists consistently and in byte order with
-/// ETags, and handles multipart uploads and ranged reads. Takes about a second, works in a folder of its own below the
-/// tables and removes it.
+/// Checks that the store creates keys atomically, also under concurrency, lists consistently and in
+/// byte order with ETags, and handles multipart uploads and ranged reads. Takes about a second,
+/// works in a folder of its own below the tables and removes it.
 ///
 /// # Errors
 /// The store failed a check or could not be asked.

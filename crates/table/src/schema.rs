@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What is known about one object version without any model: identity and the columns one can filter on.
+/// What is known about one object version without any model: identity and the columns one can
+/// filter on.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Facts {
     /// Identity: 32 lower-case hex digits, see the pipeline's `ImageId`.
@@ -49,7 +50,8 @@ pub struct Facts {
     pub longitude: Option<f64>,
     /// BLAKE3 of the bytes as hex: the same picture under two keys has the same.
     pub content_hash: String,
-    /// 64-bit perceptual hash; few differing bits mean a similar picture. Not written as JSON, whose numbers are too small.
+    /// 64-bit perceptual hash; few differing bits mean a similar picture. Not written as JSON,
+    /// whose numbers are too small.
     #[serde(skip)]
     pub phash: u64,
 }

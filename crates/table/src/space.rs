@@ -1,5 +1,6 @@
-//! Which space a table's vectors are of. It is noted when the table is made, which happens once however many processes
-//! start together, and stands in every row beside its vector; whoever opens the table checks both.
+//! Which space a table's vectors are of. It is noted when the table is made, which happens once
+//! however many processes start together, and stands in every row beside its vector; whoever opens
+//! the table checks both.
 
 use std::sync::Arc;
 

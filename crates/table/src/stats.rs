@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::error::TableError;
 use crate::ledger::Ledger;
 
-/// A fragment with fewer rows counts as small: each of them slows every read a little until it is merged.
+/// A fragment with fewer rows counts as small: each of them slows every read a little until it is
+/// merged.
 const SMALL_ROWS: usize = 2048;
 
 /// The state of one version of a table.

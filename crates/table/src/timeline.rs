@@ -1,5 +1,5 @@
-//! All pictures by date. Kept in memory by who shows them, some 100 bytes for each object, because a page of what lies far
-//! back must not cost reading everything before it.
+//! All pictures by date. Kept in memory by who shows them, some 100 bytes for each object, because
+//! a page of what lies far back must not cost reading everything before it.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -94,8 +94,8 @@ struct Known {
     timeline: Arc<Timeline>,
 }
 
-/// The timeline of a table, as it was last read. Rows that were appended since are added; when some were deleted, all is read
-/// again.
+/// The timeline of a table, as it was last read. Rows that were appended since are added; when some
+/// were deleted, all is read again.
 #[derive(Debug, Default)]
 pub struct Timelines(Mutex<Known>);
 

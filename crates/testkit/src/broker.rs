@@ -5,7 +5,8 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-// A retry that comes due while its target is full or still starting is tried again by the broker only after three minutes.
+// A retry that comes due while its target is full or still starting is tried again by the broker
+// only after three minutes.
 const ADVANCED: &str = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}].\n";
 
 /// The node and its folder; both go when it is dropped.
@@ -15,7 +16,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a node. Its folder lies in `.dev/test-brokers`, where `infra/test` stops what a killed test left behind.
+    /// Starts a node. Its folder lies in `.dev/test-brokers`, where `infra/test` stops what a
+    /// killed test left behind.
     pub async fn start() -> Self {
         let home = root().join(".dev/test-brokers");
         std::fs::create_dir_all(&home).expect("a folder for brokers");

@@ -19,7 +19,8 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Listens on a free port of the loopback interface; `serve` has each connection until it is cut.
+    /// Listens on a free port of the loopback interface; `serve` has each connection until it is
+    /// cut.
     pub(crate) async fn start<F: Future<Output = ()> + Send + 'static>(
         serve: impl Fn(TcpStream) -> F + Send + Sync + 'static,
     ) -> Self {

@@ -1,6 +1,8 @@
-//! What tests of the whole run on: a real broker, a real S3 server, real processes, each test isolated by name.
+//! What tests of the whole run on: a real broker, a real S3 server, real processes, each test
+//! isolated by name.
 //!
-//! Nothing here is skipped when something is missing: a test without its broker fails and says how to get one.
+//! Nothing here is skipped when something is missing: a test without its broker fails and says how
+//! to get one.
 
 #![allow(
     clippy::expect_used,

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Copies the demo model into a folder that does not exist yet, with these texts of its manifest replaced. The manifest comes
-/// last, so that nobody finds half a model.
+/// Copies the demo model into a folder that does not exist yet, with these texts of its manifest
+/// replaced. The manifest comes last, so that nobody finds half a model.
 pub fn copy_demo_model(to: &Path, changes: &[(&str, &str)]) {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../inference/models/demo-clip");
     let mut manifest = std::fs::read_to_string(demo.join("model.toml")).expect("the demo model");

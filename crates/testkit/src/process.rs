@@ -29,7 +29,8 @@ pub(crate) fn program(name: &str) -> PathBuf {
 }
 
 impl Process {
-    /// Starts `name run` with these variables, and with a file of settings if one is given; its log goes to a file in `folder`.
+    /// Starts `name run` with these variables, and with a file of settings if one is given; its log
+    /// goes to a file in `folder`.
     pub(crate) fn start(
         name: &str,
         label: &str,

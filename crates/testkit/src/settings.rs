@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-/// Starts `program run` once per case of (variable without its prefix, value, key) and checks that it ends with exit code 2
-/// and a sentence that names the key.
+/// Starts `program run` once per case of (variable without its prefix, value, key) and checks that
+/// it ends with exit code 2 and a sentence that names the key.
 pub fn refuses_settings(program: &str, cases: &[(&str, &str, &str)]) {
     for (name, value, key) in cases {
         let mut command = Command::new(program);
@@ -28,7 +28,8 @@ pub fn prints_settings(program: &str, expected: &[&str]) {
     }
 }
 
-/// Checks that a program says its version, and what makes shells complete its arguments, and writes manual pages.
+/// Checks that a program says its version, and what makes shells complete its arguments, and writes
+/// manual pages.
 pub fn prints_paper(program: &str, name: &str) {
     let run = |arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().expect("the program runs");

@@ -1,4 +1,5 @@
-//! A store that misbehaves: an HTTP proxy in front of the real one, with faults that can be switched at any time.
+//! A store that misbehaves: an HTTP proxy in front of the real one, with faults that can be
+//! switched at any time.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -30,7 +31,8 @@ pub enum Fault {
     Slow(Duration),
     /// Passed on; of the answer's body only the first half arrives, then the connection breaks.
     HalfBody,
-    /// Passed on and done by the store, but the connection breaks before the answer: the client cannot know.
+    /// Passed on and done by the store, but the connection breaks before the answer: the client
+    /// cannot know.
     LostAnswer,
 }
 
@@ -83,14 +85,16 @@ struct Shared {
     counted: Mutex<Option<(Method, String, usize)>>,
 }
 
-/// An HTTP/1.1 proxy in front of a store. Requests pass unchanged, `Host` included, because a signature covers it.
+/// An HTTP/1.1 proxy in front of a store. Requests pass unchanged, `Host` included, because a
+/// signature covers it.
 pub struct StoreProxy {
     gate: Gate,
     shared: Arc<Shared>,
 }
 
 impl StoreProxy {
-    /// Starts it in front of `upstream` (`http://host:port`), without faults. Equal seeds draw equal dice.
+    /// Starts it in front of `upstream` (`http://host:port`), without faults. Equal seeds draw
+    /// equal dice.
     pub async fn start(upstream: &str, seed: u64) -> Self {
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
@@ -122,7 +126,8 @@ impl StoreProxy {
         format!("http://{}", self.gate.address())
     }
 
-    /// From now on these rules hold, the first that picks a request first; none means a store that is well.
+    /// From now on these rules hold, the first that picks a request first; none means a store that
+    /// is well.
     pub fn set(&self, rules: &[Rule]) {
         *lock(&self.shared.rules) = rules.to_vec();
     }

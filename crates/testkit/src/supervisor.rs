@@ -145,7 +145,8 @@ impl Supervisor {
             .unwrap_or_else(|| panic!("nobody supervises {label}"))
     }
 
-    /// Where the program listens now; `None` while it is down or has not begun to. It moves at every start.
+    /// Where the program listens now; `None` while it is down or has not begun to. It moves at
+    /// every start.
     pub fn base(&self, label: &str) -> Option<String> {
         let state = self.of(label).state();
         Some(format!("http://{}", state.process.as_ref()?.listening()?))
@@ -191,7 +192,8 @@ impl Supervisor {
         self.kept.iter().map(|kept| kept.log()).collect()
     }
 
-    /// Ends supervision and sends SIGTERM; fails unless each ends in time and says that all was well.
+    /// Ends supervision and sends SIGTERM; fails unless each ends in time and says that all was
+    /// well.
     pub async fn stop(mut self) {
         self.stop.cancel();
         for task in self.watching.drain(..) {

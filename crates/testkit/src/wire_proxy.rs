@@ -45,19 +45,22 @@ impl WireProxy {
         self.gate.address()
     }
 
-    /// Lets everything through again. What was frozen goes on where it stopped; a connection of which bytes were
-    /// swallowed stays dead, as behind a firewall that forgot it, until [`Self::cut`].
+    /// Lets everything through again. What was frozen goes on where it stopped; a connection of
+    /// which bytes were swallowed stays dead, as behind a firewall that forgot it, until
+    /// [`Self::cut`].
     pub async fn pass(&self) {
         self.flow.send_replace(Flow::Pass);
         self.gate.open().await;
     }
 
-    /// Takes no more bytes in either direction and closes nothing: send buffers fill up, nobody is told.
+    /// Takes no more bytes in either direction and closes nothing: send buffers fill up, nobody is
+    /// told.
     pub fn freeze(&self) {
         self.flow.send_replace(Flow::Freeze);
     }
 
-    /// Takes all bytes and passes none on, and keeps connections open even where the other side hung up.
+    /// Takes all bytes and passes none on, and keeps connections open even where the other side
+    /// hung up.
     pub fn swallow(&self) {
         self.flow.send_replace(Flow::Swallow);
     }

@@ -37,7 +37,8 @@ pub struct World {
     started: usize,
 }
 
-/// A world in which programs reach store and broker through proxies; the test itself goes past them.
+/// A world in which programs reach store and broker through proxies; the test itself goes past
+/// them.
 #[derive(Debug, Clone, Default)]
 pub struct Through {
     /// A broker of the test's own; `None` for the shared one.
@@ -235,7 +236,8 @@ impl World {
         variables
     }
 
-    /// Starts programs that are started again whenever they end: (label, program, changed settings).
+    /// Starts programs that are started again whenever they end: (label, program, changed
+    /// settings).
     pub fn supervise(&self, programs: &[Supervised<'_>]) -> Supervisor {
         let recipe = |(label, program, changed): &Supervised<'_>| Recipe {
             program: (*program).to_owned(),

@@ -1,7 +1,8 @@
-//! Everything at once: uploads while programs are killed at random, the broker dies and the store misbehaves. After it
-//! settles nothing is lost and nothing is doubled.
+//! Everything at once: uploads while programs are killed at random, the broker dies and the store
+//! misbehaves. After it settles nothing is lost and nothing is doubled.
 //!
-//! `BUCKETLENS_FAULTS=long` (`just test-faults`) is the form that counts; the short one is part of every test run.
+//! `BUCKETLENS_FAULTS=long` (`just test-faults`) is the form that counts; the short one is part of
+//! every test run.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the counts are what a reader of the long run wants")]
@@ -20,7 +21,8 @@ use testkit::{
 const SEARCHER: &str = "searcher";
 const TABLES: [&str; 2] = ["embeddings_demo-clip", "images"];
 const SEED: u64 = 20_261_121;
-// A search answers with at most 1,000 hits: each group stays well below that, so one answer shows all of it.
+// A search answers with at most 1,000 hits: each group stays well below that, so one answer shows
+// all of it.
 const GROUP: usize = 250;
 
 struct Scale {
@@ -117,7 +119,8 @@ async fn trouble_the_store(world: &World, scale: &Scale) {
         tokio::time::sleep(2 * scale.trouble).await;
         store.set(&flaky);
         tokio::time::sleep(scale.trouble).await;
-        // On a busy machine little is fetched in that time, and a fault that nobody met tests nothing.
+        // On a busy machine little is fetched in that time, and a fault that nobody met tests
+        // nothing.
         let met = async {
             while store.counts().get("half body").is_none_or(|count| *count < 3 * round) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -143,7 +146,8 @@ async fn trouble_the_broker(broker: &Broker, scale: &Scale) {
     }
 }
 
-/// How often failed jobs were put on each rung of the retry ladder, by class; from the programs' logs.
+/// How often failed jobs were put on each rung of the retry ladder, by class; from the programs'
+/// logs.
 fn retries(logs: &str) -> BTreeMap<(String, u64), usize> {
     let mut counts = BTreeMap::new();
     for line in logs.lines().filter(|line| line.contains("will be tried again")) {
@@ -306,7 +310,8 @@ async fn storm(scale: &Scale) {
     let world = World::start_with(through).await;
     // Maintenance runs all through the storm.
     let ingest = [("WATCH__POLL_INTERVAL", "1s"), ("MAINTAIN__INTERVAL", "10s")];
-    // Every commit adds a fragment that later reads must open: batches as large as the bulk queue's half of the prefetch.
+    // Every commit adds a fragment that later reads must open: batches as large as the bulk queue's
+    // half of the prefetch.
     let steady = [
         ("BATCH__MAX_ROWS", "32"),
         ("AMQP__PREFETCH", "64"),

@@ -1,4 +1,5 @@
-//! Making sure of a model: importing a folder, comparing it with its reference, and int8 with its more exact twin.
+//! Making sure of a model: importing a folder, comparing it with its reference, and int8 with its
+//! more exact twin.
 
 use std::fs;
 use std::path::{Path, PathBuf};

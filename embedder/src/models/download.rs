@@ -23,8 +23,8 @@ pub(super) struct Wanted<'a> {
     pub(super) file: &'a HubFile,
 }
 
-/// Fetches a file to `target`, unless it is there and whole, and returns its SHA-256. What an earlier attempt left in
-/// `<target>.part` is not fetched again.
+/// Fetches a file to `target`, unless it is there and whole, and returns its SHA-256. What an
+/// earlier attempt left in `<target>.part` is not fetched again.
 ///
 /// # Errors
 /// The hub does not give it, its content is not what the hub says, or the disk does not take it.
@@ -111,7 +111,8 @@ async fn fill(
     Ok(())
 }
 
-/// Writes an answer behind the first `from` bytes. Says how many there are then, and what ended it early.
+/// Writes an answer behind the first `from` bytes. Says how many there are then, and what ended it
+/// early.
 async fn append(
     mut answer: Response,
     part: &Path,

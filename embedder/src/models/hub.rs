@@ -1,5 +1,5 @@
-//! A model hub: which files a revision of a repository holds, with size and checksum, and their content. The interface is
-//! that of Hugging Face, which mirrors speak as well.
+//! A model hub: which files a revision of a repository holds, with size and checksum, and their
+//! content. The interface is that of Hugging Face, which mirrors speak as well.
 
 use std::time::Duration;
 
@@ -147,7 +147,8 @@ impl Hub {
         Ok(Revision { commit, files })
     }
 
-    /// The content of a file from byte `from` on, or from its beginning where the server knows no ranges: the status says.
+    /// The content of a file from byte `from` on, or from its beginning where the server knows no
+    /// ranges: the status says.
     pub(super) async fn content(
         &self,
         repo: &str,
@@ -177,7 +178,8 @@ impl Hub {
         for endpoint in &self.endpoints {
             match self.ask(endpoint, repo, path, from, what).await {
                 Ok(answer) => return Ok(answer),
-                // What the first endpoint says is what the user wants to know; mirrors often lack gated files.
+                // What the first endpoint says is what the user wants to know; mirrors often lack
+                // gated files.
                 Err(error) => failed = failed.or(Some(error)),
             }
         }

@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ModelSettings;
 
-/// The part of the embedder's settings that models need: neither bucket nor broker, so that they can be prepared anywhere.
+/// The part of the embedder's settings that models need: neither bucket nor broker, so that they
+/// can be prepared anywhere.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
     log: LogSettings,
@@ -56,7 +57,8 @@ pub enum Command {
         /// Id in the catalogue, name of a model in `models.folder`, or path of a folder.
         model: String,
     },
-    /// Fetch a model of the catalogue into `models.folder`; a broken fetch goes on where it stopped.
+    /// Fetch a model of the catalogue into `models.folder`; a broken fetch goes on where it
+    /// stopped.
     Pull(Pull),
     /// Write a model.toml for a folder laid out as by transformers.js or Immich.
     Import {
@@ -74,7 +76,8 @@ pub enum Command {
         /// Name of a model in `models.folder`, or path of a folder.
         model: String,
     },
-    /// Compare a model in int8 with its more exact twin on your own pictures; only one that passes is served.
+    /// Compare a model in int8 with its more exact twin on your own pictures; only one that passes
+    /// is served.
     Gate {
         /// The model in int8: name in `models.folder`, or path.
         model: String,
@@ -92,7 +95,8 @@ pub enum Command {
 pub struct Pull {
     /// Id in the catalogue.
     model: String,
-    /// fp32, fp16 (half the size; for GPUs) or int8 (a quarter; on a CPU two to three times as fast, to be compared first).
+    /// fp32, fp16 (half the size; for GPUs) or int8 (a quarter; on a CPU two to three times as
+    /// fast, to be compared first).
     #[arg(long, default_value = "fp32")]
     precision: Precision,
     /// File with an entry that is used instead of the catalogue's.

@@ -12,7 +12,8 @@ use super::download::{self, Wanted};
 use super::hub::{Hub, HubFile};
 use super::line;
 
-/// Fetches a model into `<folder>/<id>`. Until it is whole it lies in `<folder>/.<id>.part`, where the next attempt goes on.
+/// Fetches a model into `<folder>/<id>`. Until it is whole it lies in `<folder>/.<id>.part`, where
+/// the next attempt goes on.
 ///
 /// # Errors
 /// The hub does not give it, another process is fetching it, or the disk does not take it.

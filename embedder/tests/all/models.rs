@@ -1,4 +1,5 @@
-//! `embedder models`, the real program, against a hub on this machine that misbehaves as real ones do.
+//! `embedder models`, the real program, against a hub on this machine that misbehaves as real ones
+//! do.
 
 use crate::hub;
 

@@ -1,7 +1,8 @@
-//! How an object lies on disk: its bytes, then what is known about it as JSON, then the length of that JSON.
+//! How an object lies on disk: its bytes, then what is known about it as JSON, then the length of
+//! that JSON.
 //!
-//! One file per object means that one rename publishes the bytes and their ETag together, and a file that was open
-//! before stays whole for its reader.
+//! One file per object means that one rename publishes the bytes and their ETag together, and a
+//! file that was open before stays whole for its reader.
 
 use std::{
     collections::HashMap,
@@ -71,7 +72,8 @@ impl BodyWriter {
         Ok(Self { path, file, md5: Md5::new(), size_bytes: 0 })
     }
 
-    /// Takes a request's whole body; an upload that breaks off is an error and leaves nothing behind.
+    /// Takes a request's whole body; an upload that breaks off is an error and leaves nothing
+    /// behind.
     pub(crate) async fn receive(mut self, body: Option<StreamingBlob>) -> S3Result<Self> {
         let Some(mut body) = body else { return Ok(self) };
         while let Some(bytes) = body.next().await {

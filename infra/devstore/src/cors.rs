@@ -1,5 +1,5 @@
-//! Browsers may use the store from pages of any origin, as a bucket's CORS rules would let them: what they may do is decided
-//! by the signature in their links.
+//! Browsers may use the store from pages of any origin, as a bucket's CORS rules would let them:
+//! what they may do is decided by the signature in their links.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,

@@ -1,12 +1,14 @@
 //! An S3 server for development and tests: one process, one folder, no account.
 //!
-//! Tables commit through conditional writes, so a store that checks and writes in two steps loses rows without an
-//! error anywhere. This one holds its keys in memory and decides a condition, the rename and the new key under one
-//! lock: of many writers of one key exactly one wins, readers see whole objects, listings are in byte order and
-//! always carry the ETag that HEAD and GET answer. It tells of changes as MinIO does (`ListenBucketNotification`).
+//! Tables commit through conditional writes, so a store that checks and writes in two steps loses
+//! rows without an error anywhere. This one holds its keys in memory and decides a condition, the
+//! rename and the new key under one lock: of many writers of one key exactly one wins, readers see
+//! whole objects, listings are in byte order and always carry the ETag that HEAD and GET answer. It
+//! tells of changes as MinIO does (`ListenBucketNotification`).
 //!
-//! What it is not: durable against power loss (nothing is synced), access control (one key pair sees all buckets),
-//! versions, object locks, server-side encryption. Checksums sent by clients are accepted and not verified.
+//! What it is not: durable against power loss (nothing is synced), access control (one key pair
+//! sees all buckets), versions, object locks, server-side encryption. Checksums sent by clients are
+//! accepted and not verified.
 
 mod body;
 mod cors;
@@ -90,7 +92,8 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Stops accepting, lets requests in progress finish (five seconds at most) and releases the folder.
+    /// Stops accepting, lets requests in progress finish (five seconds at most) and releases the
+    /// folder.
     pub async fn stop(self) {
         drop(self.stop);
         if let Err(error) = self.task.await {
@@ -127,7 +130,8 @@ async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToke
                 continue;
             }
         };
-        // Answers are small: without this each one may wait 40 ms for the client's delayed acknowledgement.
+        // Answers are small: without this each one may wait 40 ms for the client's delayed
+        // acknowledgement.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }

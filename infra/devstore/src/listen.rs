@@ -1,7 +1,8 @@
-//! `ListenBucketNotification`, the extension of MinIO: an endless answer with one line of JSON per change of a bucket.
+//! `ListenBucketNotification`, the extension of MinIO: an endless answer with one line of JSON per
+//! change of a bucket.
 //!
-//! As there, keys come as they are stored, nothing is repeated for a client that connects later, and a client that
-//! reads too slowly misses lines without being told.
+//! As there, keys come as they are stored, nothing is repeated for a client that connects later,
+//! and a client that reads too slowly misses lines without being told.
 
 use std::{
     convert::Infallible,

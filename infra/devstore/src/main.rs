@@ -49,7 +49,8 @@ async fn main() -> anyhow::Result<()> {
     .await?;
     tracing::info!(endpoint = server.endpoint(), "serving");
     if let Some(path) = arguments.ready_file {
-        // Written beside and renamed, so that whoever waits for the file never reads half an address.
+        // Written beside and renamed, so that whoever waits for the file never reads half an
+        // address.
         let draft = path.with_extension("draft");
         fs::write(&draft, server.endpoint())
             .and_then(|()| fs::rename(&draft, &path))

@@ -1,4 +1,5 @@
-//! The S3 operations this server answers, each translated to the store. Others are `NotImplemented`.
+//! The S3 operations this server answers, each translated to the store. Others are
+//! `NotImplemented`.
 
 use std::{borrow::Cow, io::SeekFrom, sync::Arc};
 

@@ -1,4 +1,5 @@
-//! The folder and the keys in it. Every decision and the change that follows from it happen under one lock.
+//! The folder and the keys in it. Every decision and the change that follows from it happen under
+//! one lock.
 
 use std::{
     collections::BTreeMap,
@@ -65,7 +66,8 @@ impl Store {
         Ok(Self { root, buckets: Mutex::new(buckets), _in_use: in_use })
     }
 
-    /// A new temporary file, on the same file system as the objects so that a rename can publish it.
+    /// A new temporary file, on the same file system as the objects so that a rename can publish
+    /// it.
     pub(crate) fn writer(&self) -> S3Result<BodyWriter> {
         BodyWriter::create(&self.root.join(INCOMING))
     }
@@ -106,7 +108,8 @@ impl Store {
         find(keys(&self.buckets(), bucket)?, key)
     }
 
-    /// What is known about an object and its open file, which stay those of one version whatever is written meanwhile.
+    /// What is known about an object and its open file, which stay those of one version whatever is
+    /// written meanwhile.
     pub(crate) fn read(&self, bucket: &str, key: &str) -> S3Result<(Arc<About>, File)> {
         let buckets = self.buckets();
         let about = find(keys(&buckets, bucket)?, key)?;
@@ -154,7 +157,8 @@ impl Store {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keys may hold any character and be longer than a file name may be, so a file is named by the key's hash.
+    /// Keys may hold any character and be longer than a file name may be, so a file is named by the
+    /// key's hash.
     fn object_path(&self, bucket: &str, key: &str) -> PathBuf {
         self.root.join(bucket).join(blake3::hash(key.as_bytes()).to_hex().as_str())
     }

@@ -19,7 +19,8 @@ use crate::{
     store::{Conditions, Store},
 };
 
-/// S3 refuses smaller parts except as the last one; accepting them here would hide a bug until production.
+/// S3 refuses smaller parts except as the last one; accepting them here would hide a bug until
+/// production.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 
 /// Uploads by their id.
@@ -52,7 +53,8 @@ impl Uploads {
         self.uploads().remove(id).map(|_| ()).ok_or_else(|| s3_error!(NoSuchUpload))
     }
 
-    /// Joins the named parts into one object. The upload stays usable when a condition or a part is refused.
+    /// Joins the named parts into one object. The upload stays usable when a condition or a part is
+    /// refused.
     pub(crate) async fn complete(
         &self,
         store: &Store,
@@ -85,7 +87,8 @@ impl Uploads {
 }
 
 impl Upload {
-    /// The parts a client names, which must exist with that ETag, rise in number and be large enough.
+    /// The parts a client names, which must exist with that ETag, rise in number and be large
+    /// enough.
     fn select(&self, named: &[CompletedPart]) -> S3Result<Vec<Arc<Part>>> {
         let mut parts: Vec<Arc<Part>> = Vec::with_capacity(named.len());
         let mut last_number = 0;

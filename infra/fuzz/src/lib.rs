@@ -4,8 +4,8 @@
 
 use inference::{Detail, PictureLimits, decode};
 
-/// Decodes what begins like a file of one format, at one of two sizes. A panic is a finding, though callers are told only
-/// of a `decode_panic`; so is a picture that is larger than allowed.
+/// Decodes what begins like a file of one format, at one of two sizes. A panic is a finding, though
+/// callers are told only of a `decode_panic`; so is a picture that is larger than allowed.
 pub fn picture(bytes: &[u8], starts: &[&[u8]]) {
     if !starts.iter().any(|start| bytes.starts_with(start)) {
         return;

@@ -1,6 +1,7 @@
 #![no_main]
 
-// The module alone: the crate around it would bring a broker's and a cloud's client into every build.
+// The module alone: the crate around it would bring a broker's and a cloud's client into every
+// build.
 #[allow(dead_code)]
 #[path = "../../../crates/pipeline/src/event.rs"]
 mod event;

@@ -1,5 +1,5 @@
-//! `ingest dead`: what failed, why, and putting it back to work. Speaks to broker and bucket itself, so it works while no
-//! ingest runs.
+//! `ingest dead`: what failed, why, and putting it back to work. Speaks to broker and bucket
+//! itself, so it works while no ingest runs.
 
 mod print;
 mod view;
@@ -88,13 +88,15 @@ pub struct Which {
     /// Of objects whose key matches this glob; `*` stays within one path level, `**` does not.
     #[arg(long, value_parser = dead::key_glob)]
     key: Option<GlobMatcher>,
-    /// Failed last at or after this time (2026-07-01, 2026-07-01T12:00:00Z), or not longer ago than this (90m, 2h, 3d).
+    /// Failed last at or after this time (2026-07-01, 2026-07-01T12:00:00Z), or not longer ago than
+    /// this (90m, 2h, 3d).
     #[arg(long, value_parser = |text: &str| dead::since(text, Timestamp::now()))]
     since: Option<Timestamp>,
     /// Of the group with this id.
     #[arg(long)]
     group: Option<String>,
-    /// With this message id, or one that begins with these eight digits or more; may be given again.
+    /// With this message id, or one that begins with these eight digits or more; may be given
+    /// again.
     #[arg(long = "id")]
     ids: Vec<String>,
     /// At most so many, oldest first.
@@ -114,7 +116,8 @@ pub struct Move {
     /// Letters per second; without it as fast as the broker takes them.
     #[arg(long, value_parser = rate)]
     rate: Option<f64>,
-    /// Change nothing; say how many letters are meant, and how many of their objects are gone or overwritten.
+    /// Change nothing; say how many letters are meant, and how many of their objects are gone or
+    /// overwritten.
     #[arg(long)]
     dry_run: bool,
     /// Print the result as JSON.
@@ -142,7 +145,8 @@ pub(crate) fn wrong_rate() -> String {
     format!("must be a number of letters per second, from 0.001 to {MAX_RATE}")
 }
 
-/// Runs one command; the exit code is 0, 1 where something failed, or 2 for settings and arguments that cannot be used.
+/// Runs one command; the exit code is 0, 1 where something failed, or 2 for settings and arguments
+/// that cannot be used.
 pub fn main(file: Option<&Path>, command: Command) -> ExitCode {
     service::command(file, |settings: Settings, cancel| async move {
         // A walk stops by itself, between two letters; everything else can be dropped anywhere.

@@ -1,5 +1,6 @@
-//! `ingest doctor`: looks at everything this installation rests on and says what is wrong and what to do about it.
-//! Writes nothing but a few objects below `bucket.own_prefix`, which it removes again.
+//! `ingest doctor`: looks at everything this installation rests on and says what is wrong and what
+//! to do about it. Writes nothing but a few objects below `bucket.own_prefix`, which it removes
+//! again.
 
 mod broker;
 mod events;

@@ -1,4 +1,5 @@
-//! What the state objects tell: paused stages, and when bucket and tables were last compared in full.
+//! What the state objects tell: paused stages, and when bucket and tables were last compared in
+//! full.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Listening to the store: notifications with nothing to configure, on stores that can (MinIO, RustFS).
+//! Listening to the store: notifications with nothing to configure, on stores that can (MinIO,
+//! RustFS).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Door, LOOKS_IN_FLIGHT};
 
-// Events that wait to be acted on. A store drops what is not read at once, so reading never waits for acting.
+// Events that wait to be acted on. A store drops what is not read at once, so reading never waits
+// for acting.
 const BACKLOG: usize = 10_000;
 // A store that has no such request gets it by an upgrade, if ever.
 const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 
-/// Listens until shutdown. Nothing is repeated for a listener that was away, so a listing is due after every connection.
+/// Listens until shutdown. Nothing is repeated for a listener that was away, so a listing is due
+/// after every connection.
 pub(super) async fn run(
     door: Arc<Door>,
     prefix: String,
@@ -92,7 +95,8 @@ async fn attend(
             Err(error) => return error,
         };
         if !heard {
-            // Only now is it known that this is an answer of the right kind and that later changes will be heard.
+            // Only now is it known that this is an answer of the right kind and that later changes
+            // will be heard.
             heard = true;
             backoff.reset();
             tracing::info!("listening to the store");

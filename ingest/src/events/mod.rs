@@ -1,5 +1,6 @@
-//! The doors by which S3 notifications come in: a webhook, a queue the store pushes into, and listening to the store.
-//! Hints only: each makes ingest look at one key at once instead of at the next listing.
+//! The doors by which S3 notifications come in: a webhook, a queue the store pushes into, and
+//! listening to the store. Hints only: each makes ingest look at one key at once instead of at the
+//! next listing.
 
 mod listen;
 mod queue;
@@ -59,8 +60,8 @@ impl Door {
         Self { bucket, index, filter, stages, source, looks, removing, gone: StdMutex::default() }
     }
 
-    /// Looks at the key the event names; if nothing lies there, at the other reading of the same text too. Returns whether
-    /// that led to a job or a removal.
+    /// Looks at the key the event names; if nothing lies there, at the other reading of the same
+    /// text too. Returns whether that led to a job or a removal.
     async fn act(&self, event: &ObjectEvent) -> anyhow::Result<bool> {
         let _look = self.looks.acquire().await?;
         let mut acted = false;
@@ -81,8 +82,8 @@ impl Door {
         bucket == self.bucket.name() && self.filter.matches(key)
     }
 
-    /// Brings one key up to date: whether an object lies there, and whether anything was to do. What an event says may be
-    /// old; what the store says now is acted on.
+    /// Brings one key up to date: whether an object lies there, and whether anything was to do.
+    /// What an event says may be old; what the store says now is acted on.
     async fn look(&self, key: &str) -> anyhow::Result<(bool, bool)> {
         // Tables before bucket: what is indexed in between is then not mistaken for former content.
         let mut outdated = self
@@ -139,8 +140,8 @@ impl Door {
         false
     }
 
-    /// Acts on the event however long store, tables or broker are away. An object that alone cannot be looked at is given
-    /// up: the listing finds it.
+    /// Acts on the event however long store, tables or broker are away. An object that alone cannot
+    /// be looked at is given up: the listing finds it.
     async fn act_in_the_end(&self, event: &ObjectEvent) {
         let mut backoff = Backoff::default();
         for attempt in 1u32.. {
@@ -192,8 +193,8 @@ impl Door {
     }
 }
 
-/// Opens the doors that are set to be open, beside the webhook; they close at shutdown. `listing_due` is told whenever
-/// events may have been missed.
+/// Opens the doors that are set to be open, beside the webhook; they close at shutdown.
+/// `listing_due` is told whenever events may have been missed.
 pub(crate) fn open(
     door: &Arc<Door>,
     settings: &EventSettings,

@@ -19,7 +19,8 @@ pub(super) async fn run(door: Arc<Door>, settings: AmqpSettings, shutdown: Cance
 
 /// Acts on every record of a message, in order.
 async fn take(door: &Door, body: Vec<u8>) {
-    // A cut message cannot be parsed, so it is counted and logged like any other that cannot be read.
+    // A cut message cannot be parsed, so it is counted and logged like any other that cannot be
+    // read.
     let body = &body[..body.len().min(MAX_BODY_BYTES)];
     for event in door.read("queue", body, Via::Push) {
         door.act_in_the_end(&event).await;

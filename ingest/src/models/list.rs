@@ -18,7 +18,8 @@ pub(crate) struct Row {
     pub(crate) id: String,
     /// What it does.
     pub(crate) kind: StageKind,
-    /// Whether it answers searches. A captioner's captions are searched by the searchers whose settings name it.
+    /// Whether it answers searches. A captioner's captions are searched by the searchers whose
+    /// settings name it.
     pub(crate) active: bool,
     /// Whether it did before the active one.
     pub(crate) previous: bool,
@@ -30,7 +31,8 @@ pub(crate) struct Row {
     pub(crate) manifest_hash: Option<String>,
     /// Rows of its table, spare ones included; `None` where it has no table.
     pub(crate) rows: Option<usize>,
-    /// Rows in percent of the watched objects of the last full sweep, at most 100; `None` before the first.
+    /// Rows in percent of the watched objects of the last full sweep, at most 100; `None` before
+    /// the first.
     pub(crate) coverage: Option<f64>,
     /// What waits in its queues; `None` while the broker is away.
     pub(crate) queues: Option<Depths>,

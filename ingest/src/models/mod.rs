@@ -1,5 +1,6 @@
-//! The models an operator can see, compare, switch between and remove. What is decided here stands in the state object that
-//! searchers, embedders and the active ingest follow; none of it needs an ingest that runs.
+//! The models an operator can see, compare, switch between and remove. What is decided here stands
+//! in the state object that searchers, embedders and the active ingest follow; none of it needs an
+//! ingest that runs.
 
 pub mod command;
 mod list;
@@ -27,7 +28,8 @@ pub(crate) const SAMPLES: usize = 100;
 const MOST_SAMPLES: usize = 10_000;
 /// Time in which a removal can be taken back unless somebody says otherwise, and at most.
 pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
-// What workers have begun when they learn of it is still written: that must not meet a table that goes.
+// What workers have begun when they learn of it is still written: that must not meet a table that
+// goes.
 const LEAST_GRACE: Duration = Duration::from_secs(10);
 const MOST_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -56,8 +58,8 @@ pub(crate) struct Activated {
     pub(crate) readiness: Readiness,
 }
 
-/// Makes a model the one that answers searches. Refuses one whose table lacks more than its dead letters explain, unless
-/// forced; searchers follow within seconds.
+/// Makes a model the one that answers searches. Refuses one whose table lacks more than its dead
+/// letters explain, unless forced; searchers follow within seconds.
 pub(crate) async fn activate(
     parts: &Parts,
     wanted: Wanted,
@@ -103,8 +105,9 @@ pub(crate) async fn activate(
     Ok(Activated { active: id, previous, readiness })
 }
 
-/// Marks a model as removed: nothing is published for it from now on, its embedders rest, and after the grace time its
-/// table goes. Marked again, the time counts anew. So is a captioner, once settings no longer name it.
+/// Marks a model as removed: nothing is published for it from now on, its embedders rest, and after
+/// the grace time its table goes. Marked again, the time counts anew. So is a captioner, once
+/// settings no longer name it.
 pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::Result<Removal> {
     if !(LEAST_GRACE..=MOST_GRACE).contains(&grace) {
         return refused(

@@ -42,7 +42,8 @@ impl fmt::Display for Readiness {
     }
 }
 
-/// Reads all ids of the model's table and of `images`: 16 bytes each. `None`: the model has no table.
+/// Reads all ids of the model's table and of `images`: 16 bytes each. `None`: the model has no
+/// table.
 pub(super) async fn of(parts: &Parts, id: &str) -> anyhow::Result<Option<Readiness>> {
     let Some(table) = Ledger::open(&parts.database, &embeddings::name(id)).await? else {
         return Ok(None);

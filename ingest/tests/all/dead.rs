@@ -1,4 +1,5 @@
-//! Dead letters as operators meet them: by command and over HTTP, on a real broker, store and programs.
+//! Dead letters as operators meet them: by command and over HTTP, on a real broker, store and
+//! programs.
 
 use std::collections::HashMap;
 use std::process::{Child, Command, Output, Stdio};

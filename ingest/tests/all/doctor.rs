@@ -1,4 +1,5 @@
-//! `ingest doctor`: silent about a healthy installation, and right about what is wrong with another.
+//! `ingest doctor`: silent about a healthy installation, and right about what is wrong with
+//! another.
 
 use std::process::Command;
 use std::time::Duration;

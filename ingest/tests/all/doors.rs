@@ -1,5 +1,5 @@
-//! Every door for events, on a real broker and a real store: each key is found by it, whatever its form, and nothing that
-//! comes in by a door makes trouble.
+//! Every door for events, on a real broker and a real store: each key is found by it, whatever its
+//! form, and nothing that comes in by a door makes trouble.
 
 use crate::front;
 
@@ -152,7 +152,8 @@ async fn pushed_notifications_find_uploads_in_every_form_and_garbage_blocks_nobo
         topology.ensure_events(&connection, TopologyMode::Verify).await.ok()
     })
     .await;
-    // MinIO declares its exchange by itself, as durable fanout without arguments; that must go together with ours.
+    // MinIO declares its exchange by itself, as durable fanout without arguments; that must go
+    // together with ours.
     topology.ensure_events(&connection, TopologyMode::Declare).await.unwrap();
 
     let long = "x".repeat(3000) + ".jpg";

@@ -1,4 +1,5 @@
-//! What operators rely on: one active ingest at a time, nothing published twice, pauses that hold, sweeps that find all.
+//! What operators rely on: one active ingest at a time, nothing published twice, pauses that hold,
+//! sweeps that find all.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
@@ -10,7 +11,8 @@ use testkit::{World, eventually, solid_jpeg};
 const EMBEDDINGS: &str = "embeddings_demo-clip";
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs `ingest ARGUMENTS` in this world, on a thread of its own because programs of the world must go on being served.
+/// Runs `ingest ARGUMENTS` in this world, on a thread of its own because programs of the world must
+/// go on being served.
 async fn run(world: &World, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingest"));
     command.args(arguments).envs(world.variables()).stdin(Stdio::null());
@@ -65,7 +67,8 @@ async fn a_standby_takes_over_and_publishes_nothing_again() {
     let (status, body) = world.notify(&address, "s3:ObjectCreated:Put", "000.jpg").await;
     assert_eq!(status, 503, "a standby acts on nothing: {body}");
 
-    // The journal is written once a second; what was published before is then known to whoever comes next.
+    // The journal is written once a second; what was published before is then known to whoever
+    // comes next.
     eventually("the journal is written", LIMIT, || async {
         let names = world.state().await.names("published/").await.unwrap();
         (!names.is_empty()).then_some(())

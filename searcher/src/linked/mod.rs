@@ -1,5 +1,5 @@
-//! Query pictures that are given by their address: fetched here, from the public internet only unless settings say otherwise,
-//! with limits of bytes, time and number.
+//! Query pictures that are given by their address: fetched here, from the public internet only
+//! unless settings say otherwise, with limits of bytes, time and number.
 
 mod networks;
 
@@ -27,7 +27,8 @@ const MOST_REDIRECTS: usize = 3;
 const KEPT_FOR: Duration = Duration::from_secs(300);
 const KEPT_BYTES: u64 = 64 << 20;
 
-/// Why a picture was not fetched. Nothing of it tells what there is in networks that may not be asked.
+/// Why a picture was not fetched. Nothing of it tells what there is in networks that may not be
+/// asked.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("is not fetched here (image_urls.enabled is off): send the picture itself")]
@@ -169,7 +170,8 @@ fn follow(networks: &Networks, attempt: Attempt<'_>) -> reqwest::redirect::Actio
     }
 }
 
-/// Whether an address may be asked as far as it can be seen: what its name means is seen when it is resolved.
+/// Whether an address may be asked as far as it can be seen: what its name means is seen when it is
+/// resolved.
 fn check(networks: &Networks, url: &Url) -> Result<(), &'static str> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with https:// or http://");

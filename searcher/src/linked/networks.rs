@@ -14,8 +14,8 @@ const fn v6(a: u16, b: u16, length: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), length)
 }
 
-/// What is not globally reachable by IANA's IPv4 special-purpose address registry, the relays of 6to4, multicast and what is
-/// reserved.
+/// What is not globally reachable by IANA's IPv4 special-purpose address registry, the relays of
+/// 6to4, multicast and what is reserved.
 const SPECIAL_V4: [Ipv4Net; 16] = [
     v4(0, 0, 0, 8),
     v4(10, 0, 0, 8),
@@ -36,7 +36,8 @@ const SPECIAL_V4: [Ipv4Net; 16] = [
 ];
 /// All that is assigned as global unicast.
 const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 3);
-/// What of it is not globally reachable by IANA's IPv6 registry, or leads to any IPv4 address (6to4).
+/// What of it is not globally reachable by IANA's IPv6 registry, or leads to any IPv4 address
+/// (6to4).
 const SPECIAL_V6: [Ipv6Net; 4] =
     [v6(0x2001, 0, 23), v6(0x2001, 0xdb8, 32), v6(0x2002, 0, 16), v6(0x3fff, 0, 20)];
 
@@ -69,7 +70,8 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// A connection is made to what is resolved here, so a name cannot mean something else a moment later.
+/// A connection is made to what is resolved here, so a name cannot mean something else a moment
+/// later.
 impl Resolve for Networks {
     fn resolve(&self, name: Name) -> Resolving {
         let networks = self.clone();

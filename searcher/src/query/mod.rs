@@ -103,7 +103,8 @@ impl Of {
 /// A search, checked.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Query {
-    /// What hits should be like, each with its weight; a negative one says what they should not be like.
+    /// What hits should be like, each with its weight; a negative one says what they should not be
+    /// like.
     pub(crate) examples: Vec<(Example, f32)>,
     /// The words of all texts with a weight above 0, without those of `unwanted`.
     pub(crate) words: Option<String>,

@@ -1,7 +1,7 @@
 //! Words with a minus before them, which no hit may say: `beach -night`, `海滩 -夜晚`.
 
-/// What is wanted, and the words that are not. A minus inside a word (`t-shirt`) or before a space is none, and neither is
-/// one before a number (`-5`), which is a temperature.
+/// What is wanted, and the words that are not. A minus inside a word (`t-shirt`) or before a space
+/// is none, and neither is one before a number (`-5`), which is a temperature.
 pub(super) fn split(text: &str) -> (String, Vec<String>) {
     let is_unwanted = |word: &&str| {
         word.strip_prefix('-').is_some_and(|rest| rest.starts_with(char::is_alphabetic))

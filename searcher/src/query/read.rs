@@ -70,7 +70,8 @@ pub(crate) struct Words {
     sort: Sort,
 }
 
-/// One of the examples of a JSON body: exactly one of `text`, `image` (base64), `image_url`, `image_id` and `vector`.
+/// One of the examples of a JSON body: exactly one of `text`, `image` (base64), `image_url`,
+/// `image_id` and `vector`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Part {
@@ -93,8 +94,8 @@ pub(crate) struct Part {
     weight: f32,
 }
 
-/// JSON of `POST /v1/search`: some of `text`, `image` (base64), `image_url`, `image_id` and `vector`, or `examples` with weights. With
-/// `model` or `space` it is answered only by that one.
+/// JSON of `POST /v1/search`: some of `text`, `image` (base64), `image_url`, `image_id` and
+/// `vector`, or `examples` with weights. With `model` or `space` it is answered only by that one.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Body {
@@ -145,7 +146,8 @@ pub(crate) struct Body {
     sort: Sort,
 }
 
-/// A form: the fields of the JSON, each as text, but pictures as files and `filter` and `weights` as JSON.
+/// A form: the fields of the JSON, each as text, but pictures as files and `filter` and `weights`
+/// as JSON.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "it only describes what from_form reads")]
 pub(crate) struct Form {
@@ -294,7 +296,8 @@ fn address(text: &str) -> Result<Url, Problem> {
     Url::parse(text.trim()).map_err(|error| Problem::field("image_url", error))
 }
 
-/// Two searches with the same digest have the same hits in the same order, whatever page is asked for.
+/// Two searches with the same digest have the same hits in the same order, whatever page is asked
+/// for.
 fn digest(query: &Query) -> String {
     #[derive(Serialize)]
     struct Order<'a> {

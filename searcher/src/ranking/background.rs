@@ -1,4 +1,5 @@
-//! What a question is measured by: a fixed random sample of the rows of a table, read again when the table has outgrown it.
+//! What a question is measured by: a fixed random sample of the rows of a table, read again when
+//! the table has outgrown it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,8 +24,8 @@ pub(crate) struct Background {
 pub(crate) struct Backdrop(Mutex<Option<Arc<Background>>>);
 
 impl Backdrop {
-    /// The sample, as long as the table has between half and twice the rows it was taken from. `words` are vectors of words
-    /// that have nothing to do with most pictures.
+    /// The sample, as long as the table has between half and twice the rows it was taken from.
+    /// `words` are vectors of words that have nothing to do with most pictures.
     ///
     /// # Errors
     /// The store did not answer or refused.

@@ -1,13 +1,16 @@
-//! What a cosine means. Models differ in how large their cosines are, and so do questions; so the cosines of a question are
-//! measured by those of a fixed random sample of rows, and by those of words that have nothing to do with a picture.
+//! What a cosine means. Models differ in how large their cosines are, and so do questions; so the
+//! cosines of a question are measured by those of a fixed random sample of rows, and by those of
+//! words that have nothing to do with a picture.
 
 use serde::{Deserialize, Serialize};
 
-/// Standard deviations above the mean from which a cosine says something, of words and of pictures. Words have another hurdle,
-/// so theirs was chosen with `just bench-search`; a picture resembles up to a third of all others that much.
+/// Standard deviations above the mean from which a cosine says something, of words and of pictures.
+/// Words have another hurdle, so theirs was chosen with `just bench-search`; a picture resembles up
+/// to a third of all others that much.
 const WORDS_SPEAK_FROM: f32 = 2.0;
 const PICTURES_SPEAK_FROM: f32 = 1.5;
-/// Share of all rows from which a question is a broad one, whose answers are a normal thing and no exception.
+/// Share of all rows from which a question is a broad one, whose answers are a normal thing and no
+/// exception.
 const BROAD_FROM: f32 = 0.05;
 /// Share of unrelated pairs of words and pictures that have a smaller cosine.
 const UNRELATED_SHARE: f32 = 0.99;
@@ -57,8 +60,8 @@ impl Scale {
         (cosine - self.mean) / self.deviation
     }
 
-    /// Whether this cosine speaks for a hit: it is an exception, unless very many rows answer the question, and hardly any
-    /// unrelated words would reach it.
+    /// Whether this cosine speaks for a hit: it is an exception, unless very many rows answer the
+    /// question, and hardly any unrelated words would reach it.
     pub(crate) fn speaks(&self, cosine: f32) -> bool {
         let least = if self.unrelated.is_some() { WORDS_SPEAK_FROM } else { PICTURES_SPEAK_FROM };
         let exceptional = self.broad || self.calibrated(cosine) >= least;
@@ -66,7 +69,8 @@ impl Scale {
     }
 }
 
-/// The cosine that hardly any of these words reach with any of these rows, nearly all of which they have nothing to do with.
+/// The cosine that hardly any of these words reach with any of these rows, nearly all of which they
+/// have nothing to do with.
 pub(crate) fn unrelated(words: &[Vec<f32>], sample: &[Vec<f32>]) -> Option<f32> {
     let mut cosines: Vec<f32> =
         words.iter().flat_map(|word| sample.iter().map(|row| dot(word, row))).collect();

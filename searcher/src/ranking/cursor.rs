@@ -1,5 +1,6 @@
-//! Where a search goes on: which versions of the tables it looks at, how its scores are read, and how far it came. A page that
-//! is asked for by a cursor continues exactly what the former pages began, whatever was written meanwhile.
+//! Where a search goes on: which versions of the tables it looks at, how its scores are read, and
+//! how far it came. A page that is asked for by a cursor continues exactly what the former pages
+//! began, whatever was written meanwhile.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

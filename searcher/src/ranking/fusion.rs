@@ -10,9 +10,11 @@ use crate::ranking::calibration::Scale;
 
 /// The constant of reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009).
 const RANK_CONSTANT: f32 = 60.0;
-/// Standard deviations that do not count yet: half of what is ordinary lies within one of them. Chosen with `just bench-search`.
+/// Standard deviations that do not count yet: half of what is ordinary lies within one of them.
+/// Chosen with `just bench-search`.
 const ORDINARY: f32 = 1.0;
-/// What a picture whose words hold all that was asked counts, in standard deviations. Chosen with `just bench-search`.
+/// What a picture whose words hold all that was asked counts, in standard deviations. Chosen with
+/// `just bench-search`.
 const ALL_WORDS: f32 = 6.0;
 /// Share of the words asked from which they speak for a hit.
 const WORDS_SPEAK_FROM: f32 = 0.55;
@@ -113,7 +115,8 @@ pub(crate) struct Leg {
     pub(crate) found: Vec<Candidate>,
     /// Whether there may be more.
     pub(crate) is_full: bool,
-    /// How its scores are read. Of words: the best score, and the share of the words asked that its picture holds.
+    /// How its scores are read. Of words: the best score, and the share of the words asked that its
+    /// picture holds.
     pub(crate) reading: Reading,
 }
 
@@ -127,7 +130,8 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
-    /// A score on a scale that different questions share: standard deviations, or the share of the words asked.
+    /// A score on a scale that different questions share: standard deviations, or the share of the
+    /// words asked.
     fn calibrated(&self, score: f32) -> Option<f32> {
         match self {
             Reading::Cosines(scale) => scale.map(|scale| scale.calibrated(score)),
@@ -162,7 +166,8 @@ impl Reading {
 pub(crate) struct Say {
     /// Cosine similarity, or BM25.
     pub(crate) score: f32,
-    /// Standard deviations above a random sample of rows, or the share of the words asked; `None` for too few rows.
+    /// Standard deviations above a random sample of rows, or the share of the words asked; `None`
+    /// for too few rows.
     pub(crate) calibrated: Option<f32>,
     /// Place among what this signal found, from 1.
     pub(crate) rank: usize,
@@ -187,7 +192,8 @@ pub(crate) struct Fused {
 /// All pictures that were found, best first. A single signal keeps its own scores and order.
 pub(crate) fn fuse(legs: Vec<Leg>, fusion: Fusion) -> Vec<Fused> {
     let alone = legs.len() == 1;
-    // Sentences that have nothing to do with each other are too alike to speak for a picture that can be compared itself.
+    // Sentences that have nothing to do with each other are too alike to speak for a picture that
+    // can be compared itself.
     let compared = legs.iter().any(|leg| leg.signal == Signal::Image);
     let mut pictures: HashMap<String, Fused> = HashMap::new();
     for Leg { signal, weight, found, reading, .. } in legs {

@@ -127,7 +127,8 @@ impl Held {
         Ok(cursor.position)
     }
 
-    /// The newest object version of each object. The table of vectors decides; what it does not know, that of captions.
+    /// The newest object version of each object. The table of vectors decides; what it does not
+    /// know, that of captions.
     pub(crate) async fn newest(&self, of: &[Candidate]) -> Result<NewestIds, Problem> {
         let mut newest = match &self.embeddings {
             Some(table) => table.newest(of).await.map_err(problem::tables)?,

@@ -45,7 +45,8 @@ impl Question {
     /// Encodes the examples and decides which signals can answer.
     ///
     /// # Errors
-    /// An example cannot be used; words that cannot be encoded are no error where they can be searched for as words.
+    /// An example cannot be used; words that cannot be encoded are no error where they can be
+    /// searched for as words.
     pub(crate) async fn of(
         engine: &Engine,
         served: &Arc<Served>,
@@ -147,7 +148,8 @@ impl Question {
         Ok(())
     }
 
-    /// Asks every signal for its best `limit`. One that fails is left out, as long as another one answers.
+    /// Asks every signal for its best `limit`. One that fails is left out, as long as another one
+    /// answers.
     ///
     /// # Errors
     /// None of them answered.

@@ -1,5 +1,6 @@
-//! One search: what each signal finds, made one order, cut, and a page of it. All of it from one version of each table, named
-//! in the cursor, so that pages neither repeat nor skip while the tables grow.
+//! One search: what each signal finds, made one order, cut, and a page of it. All of it from one
+//! version of each table, named in the cursor, so that pages neither repeat nor skip while the
+//! tables grow.
 
 mod background;
 mod calibration;
@@ -65,8 +66,9 @@ pub(crate) async fn search(
     loop {
         let Found { legs, scales, exact, degraded } =
             question.find(engine, served, &query, &held, limit).await?;
-        // A single signal is asked for more when it is needed: its order does not depend on how many were asked for. Several
-        // signals are always asked for the same number, because what comes deeper would change the order of what was shown.
+        // A single signal is asked for more when it is needed: its order does not depend on how
+        // many were asked for. Several signals are always asked for the same number, because what
+        // comes deeper would change the order of what was shown.
         let more = alone && legs.iter().any(|leg| leg.is_full);
         let mut fused = fuse(legs, query.fusion);
         let settled = if more { settled(&fused) } else { fused.len() };
@@ -113,7 +115,8 @@ pub(crate) async fn search(
     }
 }
 
-/// How many of the first are surely the first: rows that score the same as the last one may have been cut off.
+/// How many of the first are surely the first: rows that score the same as the last one may have
+/// been cut off.
 fn settled(fused: &[Fused]) -> usize {
     let last = fused.last().map(|picture| picture.score);
     fused.iter().position(|picture| Some(picture.score) == last).unwrap_or(0)

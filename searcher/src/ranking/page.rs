@@ -38,7 +38,8 @@ pub(crate) struct Page {
     pub(crate) full: bool,
 }
 
-/// Chooses the objects of a page: each once, by its newest version. Only the first `settled` candidates are looked at.
+/// Chooses the objects of a page: each once, by its newest version. Only the first `settled`
+/// candidates are looked at.
 ///
 /// # Errors
 /// The tables cannot be read.
@@ -126,7 +127,8 @@ pub(crate) async fn sort(
         let taken = |picture: &Fused| {
             facts.get(&picture.candidate.image_id).and_then(|facts| facts.taken_at)
         };
-        // Stable: what was taken at the same time, or nobody knows when, stays in the order of relevance.
+        // Stable: what was taken at the same time, or nobody knows when, stays in the order of
+        // relevance.
         fused.sort_by_key(|picture| std::cmp::Reverse(taken(picture)));
     }
     Ok(fused)

@@ -464,7 +464,8 @@ async fn what_an_answer_lacks_is_said() {
     assert_eq!((status, &problem["field"]), (400, &json!("text")), "{problem}");
     assert!(searcher.stop().await.success());
 
-    // A chosen model that is not there yet: words are searched for, and once it comes it is compared too.
+    // A chosen model that is not there yet: words are searched for, and once it comes it is
+    // compared too.
     let late = folder.path().join("late");
     let state = world.state().await;
     let chosen = json!({ "active": "late", "previous": "demo-clip", "removed": {} });

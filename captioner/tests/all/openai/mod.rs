@@ -1,4 +1,5 @@
-//! Captions from an OpenAI-compatible endpoint, over real connections: what is asked, what is read, what is tried again.
+//! Captions from an OpenAI-compatible endpoint, over real connections: what is asked, what is read,
+//! what is tried again.
 
 mod failures;
 mod server;

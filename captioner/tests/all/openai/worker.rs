@@ -1,4 +1,5 @@
-//! The whole captioner with an endpoint that fails in every way: no job is lost, no caption is wrong.
+//! The whole captioner with an endpoint that fails in every way: no job is lost, no caption is
+//! wrong.
 
 use std::time::Duration;
 

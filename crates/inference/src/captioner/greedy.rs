@@ -34,8 +34,8 @@ pub(crate) struct Written {
     pub(crate) ended: bool,
 }
 
-/// Captions of all pictures in `cross_kv`, in their order. Rows that have ended are fed their end token until all have: what
-/// comes of it is not looked at, and rows do not see each other.
+/// Captions of all pictures in `cross_kv`, in their order. Rows that have ended are fed their end
+/// token until all have: what comes of it is not looked at, and rows do not see each other.
 pub(crate) fn write(
     session: &mut Session,
     shape: &Shape,

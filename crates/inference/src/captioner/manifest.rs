@@ -11,14 +11,16 @@ const MAX_TOKENS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Name of the captioner: lower-case letters, digits and `-`, since it becomes part of table names.
+    /// Name of the captioner: lower-case letters, digits and `-`, since it becomes part of table
+    /// names.
     pub id: String,
     /// Licence of the weights (SPDX where there is one).
     pub licence: String,
     /// What the licence asks us to show to the user. Empty where it asks nothing.
     #[serde(default)]
     pub notice: String,
-    /// True for a captioner that only knows the generated demo pictures: a user interface must say so.
+    /// True for a captioner that only knows the generated demo pictures: a user interface must say
+    /// so.
     #[serde(default)]
     pub demo: bool,
     /// Where the files come from, for people.
@@ -26,16 +28,16 @@ pub struct Manifest {
     pub origin: String,
     /// Every file it needs: one `image` graph, one `decoder` graph, one `tokenizer`.
     pub files: Vec<ModelFile>,
-    /// How pictures become keys and values for the decoder: `pixel_values` (batch x 3 x height x width) in, `cross_kv`
-    /// (2 x layers, batch, heads, tokens, head size) out.
+    /// How pictures become keys and values for the decoder: `pixel_values` (batch x 3 x height x
+    /// width) in, `cross_kv` (2 x layers, batch, heads, tokens, head size) out.
     pub image: ImageTower,
     /// How captions are written.
     pub decoder: Decoder,
 }
 
-/// `[decoder]`: a graph from token ids (`input_ids`, i64, batch x n), their places (`position_ids`, i64, 1 x n), what earlier
-/// tokens left (`past_kv`, 2 x layers, batch, heads, places, head size) and the picture (`cross_kv`) to `logits` (batch, n or
-/// 1, vocabulary) and `present_kv`.
+/// `[decoder]`: a graph from token ids (`input_ids`, i64, batch x n), their places (`position_ids`,
+/// i64, 1 x n), what earlier tokens left (`past_kv`, 2 x layers, batch, heads, places, head size)
+/// and the picture (`cross_kv`) to `logits` (batch, n or 1, vocabulary) and `present_kv`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decoder {

@@ -1,6 +1,6 @@
-//! Pictures to sentences: an encoder and a decoder with a cache of keys and values, in the layout of two graphs in which the
-//! encoder computes once what the decoder needs of the picture. Greedy: the likeliest token at every step, so that a picture
-//! always gets the same caption.
+//! Pictures to sentences: an encoder and a decoder with a cache of keys and values, in the layout
+//! of two graphs in which the encoder computes once what the decoder needs of the picture. Greedy:
+//! the likeliest token at every step, so that a picture always gets the same caption.
 
 mod greedy;
 mod manifest;
@@ -24,7 +24,8 @@ use crate::source::DEMO_CAPTIONER;
 use crate::{ModelError, Picture, Pixels, Placement, Runtime};
 use greedy::{Rules, Shape, Written};
 
-/// Pictures per run where nothing else is asked for: what the decoder keeps of a picture is some ten megabytes.
+/// Pictures per run where nothing else is asked for: what the decoder keeps of a picture is some
+/// ten megabytes.
 const CPU_BATCH: usize = 4;
 const GPU_BATCH: usize = 32;
 
@@ -52,8 +53,8 @@ pub struct Caption {
 impl Model {
     /// Finds a captioner and verifies size and SHA-256 of all its files.
     ///
-    /// `demo-captioner` is compiled in. A name that holds a path separator is a folder with a `model.toml`; any other name is
-    /// the folder of that name in `folder`, where models are kept.
+    /// `demo-captioner` is compiled in. A name that holds a path separator is a folder with a
+    /// `model.toml`; any other name is the folder of that name in `folder`, where models are kept.
     ///
     /// # Errors
     /// [`ModelError::UnknownModel`], [`ModelError::Manifest`] or [`ModelError::File`], all fatal.
@@ -65,12 +66,14 @@ impl Model {
         Ok(Model { manifest, digest, files })
     }
 
-    /// Loads both graphs and the tokenizer, and captions a black picture once. `max_batch` is the most pictures in one run (0:
-    /// 4 on a CPU, 32 on a GPU); `max_tokens` the longest caption (0: as the manifest says).
+    /// Loads both graphs and the tokenizer, and captions a black picture once. `max_batch` is the
+    /// most pictures in one run (0: 4 on a CPU, 32 on a GPU); `max_tokens` the longest caption (0:
+    /// as the manifest says).
     ///
     /// # Errors
-    /// [`ModelError::Manifest`] where manifest and graphs disagree, [`ModelError::File`] for a tokenizer that cannot be read,
-    /// [`ModelError::Load`] or [`ModelError::Run`] where ONNX Runtime fails.
+    /// [`ModelError::Manifest`] where manifest and graphs disagree, [`ModelError::File`] for a
+    /// tokenizer that cannot be read, [`ModelError::Load`] or [`ModelError::Run`] where ONNX
+    /// Runtime fails.
     pub fn load(
         &self,
         runtime: &Runtime,
@@ -145,12 +148,12 @@ impl Captioner {
         self.0.preprocess.prepare(picture)
     }
 
-    /// Captions of pictures in one of [`languages`](Self::languages), in their order. More than the largest batch are
-    /// written in several. Blocks until all are done.
+    /// Captions of pictures in one of [`languages`](Self::languages), in their order. More than the
+    /// largest batch are written in several. Blocks until all are done.
     ///
     /// # Errors
-    /// [`ModelError::Input`] for pixels of another model or a language it does not write, [`ModelError::Run`];
-    /// [`ModelError::Stopped`] is fatal.
+    /// [`ModelError::Input`] for pixels of another model or a language it does not write,
+    /// [`ModelError::Run`]; [`ModelError::Stopped`] is fatal.
     pub fn caption(
         &self,
         pictures: &[impl Borrow<Pixels>],
@@ -183,7 +186,8 @@ impl Captioner {
         self.0.decoder.languages.iter().map(|entry| entry.language.as_str())
     }
 
-    /// Side of the input in pixels, the longer one: the [`Detail`](crate::Detail) a picture is needed with.
+    /// Side of the input in pixels, the longer one: the [`Detail`](crate::Detail) a picture is
+    /// needed with.
     pub fn side(&self) -> u32 {
         let [_, height, width] = self.0.sides;
         // Both come from the manifest, as u32.

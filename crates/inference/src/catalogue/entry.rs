@@ -8,7 +8,8 @@ use crate::manifest::{
     from_toml, require,
 };
 
-/// A model of the catalogue: what a manifest says, except sizes and digests of the files, for every precision there is.
+/// A model of the catalogue: what a manifest says, except sizes and digests of the files, for every
+/// precision there is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -23,7 +24,8 @@ pub struct Entry {
     /// What the licence asks us to show to the user.
     #[serde(default)]
     pub notice: String,
-    /// True where the owner asks for consent before the files can be had: its server answers only those who signed up.
+    /// True where the owner asks for consent before the files can be had: its server answers only
+    /// those who signed up.
     #[serde(default)]
     pub gated: bool,
     /// Where the files are.
@@ -66,7 +68,8 @@ pub struct EntryFile {
     pub optional: bool,
 }
 
-/// Which folders an entry is the pattern for, and where their configuration states what differs between them.
+/// Which folders an entry is the pattern for, and where their configuration states what differs
+/// between them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportHints {
@@ -86,7 +89,8 @@ pub struct ImportHints {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
-    /// `onnx/*.onnx` with `config.json`, `preprocessor_config.json`, `tokenizer.json` and `tokenizer_config.json` beside it.
+    /// `onnx/*.onnx` with `config.json`, `preprocessor_config.json`, `tokenizer.json` and
+    /// `tokenizer_config.json` beside it.
     TransformersJs,
     /// `visual/`, `textual/` and open_clip's `config.json`.
     Immich,

@@ -1,5 +1,5 @@
-//! The models that are known by name: where their files are and how they are run. Data, not code: one file each in
-//! `crates/inference/catalogue/`.
+//! The models that are known by name: where their files are and how they are run. Data, not code:
+//! one file each in `crates/inference/catalogue/`.
 
 mod entry;
 mod recipe;

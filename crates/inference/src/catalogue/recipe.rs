@@ -12,7 +12,8 @@ pub struct Recipe {
     pub precision: Precision,
     /// The files to fetch, each once.
     pub files: Vec<RemoteFile>,
-    /// All that does not depend on the precision. Whoever learns the commit behind a branch may set it in `source`.
+    /// All that does not depend on the precision. Whoever learns the commit behind a branch may set
+    /// it in `source`.
     pub entry: Entry,
 }
 
@@ -28,8 +29,8 @@ pub struct RemoteFile {
 }
 
 impl Recipe {
-    /// The text of the `model.toml` to be written beside the files, given path, size in bytes and SHA-256 (hexadecimal) of
-    /// each. Optional files may be missing.
+    /// The text of the `model.toml` to be written beside the files, given path, size in bytes and
+    /// SHA-256 (hexadecimal) of each. Optional files may be missing.
     ///
     /// # Errors
     /// A file that is needed is missing, or the manifest would be refused; the sentence says why.

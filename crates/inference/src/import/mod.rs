@@ -1,7 +1,8 @@
-//! Models from folders in the layouts of public repositories: their configuration becomes a `model.toml`.
+//! Models from folders in the layouts of public repositories: their configuration becomes a
+//! `model.toml`.
 //!
-//! The pattern is the entry of the catalogue that names the family ([`crate::catalogue::ImportHints`]); what the folder's
-//! own configuration says wins over it.
+//! The pattern is the entry of the catalogue that names the family
+//! ([`crate::catalogue::ImportHints`]); what the folder's own configuration says wins over it.
 
 mod configs;
 mod pictures;
@@ -26,10 +27,11 @@ pub struct ImportError {
     pub reason: String,
 }
 
-/// The text of a `model.toml` for a folder laid out as by transformers.js or Immich, in the most exact precision there is.
+/// The text of a `model.toml` for a folder laid out as by transformers.js or Immich, in the most
+/// exact precision there is.
 ///
-/// Reads the configuration, hashes all files (about one second per gigabyte) and writes nothing. What was assumed and not
-/// found stands in comments at the head of the text.
+/// Reads the configuration, hashes all files (about one second per gigabyte) and writes nothing.
+/// What was assumed and not found stands in comments at the head of the text.
 ///
 /// # Errors
 /// [`ImportError`] where the layout or the family is not known, or files are missing.

@@ -40,7 +40,8 @@ pub(super) fn adopt(
             }
         }
     }
-    // Inputs that stand for pixels do not occur here: only graphs of both towers have them, on the other side.
+    // Inputs that stand for pixels do not occur here: only graphs of both towers have them, on the
+    // other side.
     Ok(())
 }
 

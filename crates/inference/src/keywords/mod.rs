@@ -1,5 +1,5 @@
-//! Keywords without a model of their own: the terms of a vocabulary that a picture resembles more than pictures usually do,
-//! and those that a sentence names.
+//! Keywords without a model of their own: the terms of a vocabulary that a picture resembles more
+//! than pictures usually do, and those that a sentence names.
 
 mod named;
 mod usual;
@@ -17,8 +17,8 @@ use vocabulary::Entry;
 
 /// How far a picture must stand out for a tag, where nothing else is asked for.
 ///
-/// Among 1,000 terms that a picture has nothing to do with, and scores spread normally, 23 pass 2.0 by chance, one or two pass
-/// 3.0, and one passes 3.5 in every fourth picture.
+/// Among 1,000 terms that a picture has nothing to do with, and scores spread normally, 23 pass 2.0
+/// by chance, one or two pass 3.0, and one passes 3.5 in every fourth picture.
 pub const THRESHOLD: f32 = 3.5;
 
 /// A term that a picture shows.
@@ -56,12 +56,13 @@ pub fn prompts() -> Vec<String> {
 }
 
 impl Tagger {
-    /// Encodes the whole vocabulary, which takes as long as some two thousand searches, and learns from `background`, vectors of
-    /// the bucket's own pictures in the encoder's space, what is usual. About 500 are enough; with fewer than 50 there are no
-    /// tags ([`is_ready`](Self::is_ready)). Vectors of another length are left out.
+    /// Encodes the whole vocabulary, which takes as long as some two thousand searches, and learns
+    /// from `background`, vectors of the bucket's own pictures in the encoder's space, what is
+    /// usual. About 500 are enough; with fewer than 50 there are no tags
+    /// ([`is_ready`](Self::is_ready)). Vectors of another length are left out.
     ///
-    /// `languages`: those that the text tower understands, of `en` and `zh`; others are ignored, none means `en`. A language
-    /// that it does not understand makes every term worse.
+    /// `languages`: those that the text tower understands, of `en` and `zh`; others are ignored,
+    /// none means `en`. A language that it does not understand makes every term worse.
     ///
     /// # Errors
     /// As [`TextEncoder::encode`].
@@ -131,8 +132,8 @@ impl Tagger {
         self.usual.iter().any(Option::is_some)
     }
 
-    /// The terms that a picture stands out for, at most `most`, the best first; of every group at most as many as the
-    /// vocabulary says.
+    /// The terms that a picture stands out for, at most `most`, the best first; of every group at
+    /// most as many as the vocabulary says.
     pub fn tags(&self, picture: &Embedding, most: usize) -> Vec<Tag> {
         let scored = self.terms.iter().zip(self.usual.iter()).filter_map(
             |(Described { entry, vector }, usual)| {

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use super::vocabulary::{Term, entries};
 
-/// Chinese words that hold the character of a term and mean something else: a bed is in a riverbed, a horse in a road.
+/// Chinese words that hold the character of a term and mean something else: a bed is in a riverbed,
+/// a horse in a road.
 const OTHER_WORDS: &str = "马路 马上 马桶 马克杯 马拉松 马达 罗马 木马 花园 花瓶 花盆 花纹 花样 花生 花椰菜 花岗岩 花费 雪花 火花 浪花 棉花 爆米花 \
     地球 月球 全球 球场 球员 球拍 星球 书架 书桌 书包 书柜 书房 书店 书法 秘书 手机 手表 手套 手提包 手提箱 手推车 手工 手电筒 扶手 把手 对手 歌手 \
     水手 选手 新手 脚手架 山脚 墙脚 鱼竿 鱼缸 章鱼 鳄鱼 鱿鱼 木鱼 美人鱼 熊猫 狗熊 海狗 热狗 海马 猫头鹰 河床 牙床 机床 邮票 股票 钞票 剪刀 刀叉 \
@@ -24,8 +25,9 @@ struct Spellings {
     most_characters: usize,
 }
 
-/// The terms of the vocabulary that a sentence names, in the order in which they appear, each once: English by whole words, in
-/// any case, one or many; Chinese by the longest name at each place. Where names overlap, the longer one counts.
+/// The terms of the vocabulary that a sentence names, in the order in which they appear, each once:
+/// English by whole words, in any case, one or many; Chinese by the longest name at each place.
+/// Where names overlap, the longer one counts.
 pub fn terms_in(text: &str) -> Vec<Term> {
     let mut found: Vec<(usize, Term)> = english(text);
     found.extend(chinese(text));
@@ -106,7 +108,8 @@ fn spellings() -> &'static Spellings {
     })
 }
 
-/// Words of letters and digits, in lower case and without a possessive, with their places. A hyphen parts words.
+/// Words of letters and digits, in lower case and without a possessive, with their places. A hyphen
+/// parts words.
 fn words(text: &str) -> Vec<(usize, String)> {
     let part = |character: char| {
         character.is_ascii_alphanumeric() || character == '\'' || character == '’'
@@ -132,7 +135,8 @@ fn singular_name(name: &str) -> String {
     name.split(' ').map(singular).collect::<Vec<_>>().join(" ")
 }
 
-/// The word without the ending of many. Both sides of a comparison are cut alike, so "bus" may well lose its end.
+/// The word without the ending of many. Both sides of a comparison are cut alike, so "bus" may well
+/// lose its end.
 fn singular(word: &str) -> String {
     let cut = |ending: &str| word.strip_suffix(ending).filter(|rest| rest.len() > 1);
     if let Some(rest) = cut("ies") {

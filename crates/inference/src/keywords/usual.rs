@@ -1,4 +1,5 @@
-//! What is usual for a term: every picture resembles "sky" a little, so only what stands out counts.
+//! What is usual for a term: every picture resembles "sky" a little, so only what stands out
+//! counts.
 
 /// Fewest pictures that tell what is usual.
 pub(super) const FEWEST: usize = 50;
@@ -6,11 +7,13 @@ pub(super) const FEWEST: usize = 50;
 /// A spread below this comes from rounding.
 const LEAST_SPREAD: f32 = 1e-4;
 
-/// The similarities of a term with the pictures of a bucket: their middle, and how far those below it lie from it.
+/// The similarities of a term with the pictures of a bucket: their middle, and how far those below
+/// it lie from it.
 ///
-/// Not mean and standard deviation: those who show the thing are part of the bucket, and the more they are, the higher both
-/// get, until a picture of the commonest things stands out by nothing. The half below the median does not know them. A thing
-/// that most pictures show is usual, and no keyword.
+/// Not mean and standard deviation: those who show the thing are part of the bucket, and the more
+/// they are, the higher both get, until a picture of the commonest things stands out by nothing.
+/// The half below the median does not know them. A thing that most pictures show is usual, and no
+/// keyword.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Usual {
     median: f32,

@@ -7,7 +7,8 @@ use super::require;
 /// Most values per picture or text in such an input: the pixels of a tower of 1,024 x 1,024.
 const MAX_VALUES: i64 = 3 * 1024 * 1024;
 
-/// An input of a graph that is filled with one value. Its type (i64, i32, f32, f16) is read from the graph.
+/// An input of a graph that is filled with one value. Its type (i64, i32, f32, f16) is read from
+/// the graph.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExtraInput {

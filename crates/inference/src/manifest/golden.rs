@@ -1,4 +1,5 @@
-//! `[golden]`: what the program that made the model computed, so that a wrong file or wrong settings show at once.
+//! `[golden]`: what the program that made the model computed, so that a wrong file or wrong
+//! settings show at once.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,13 +8,16 @@ use super::{FileRole, Manifest, require};
 /// Fewest values of a vector that say anything about it.
 const MIN_VALUES: usize = 8;
 
-/// One picture and one text with the vectors that the reference computed from them. Checked when a tower is loaded.
+/// One picture and one text with the vectors that the reference computed from them. Checked when a
+/// tower is loaded.
 ///
-/// Only a program other than this one may write it (see `infra/parity/against_hf.py`): our own numbers would prove nothing.
+/// Only a program other than this one may write it (see `infra/parity/against_hf.py`): our own
+/// numbers would prove nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
-    /// Path of the picture: a file of the manifest with the role `golden`. Empty where there is no picture.
+    /// Path of the picture: a file of the manifest with the role `golden`. Empty where there is no
+    /// picture.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub picture: String,
     /// The first values of the picture's vector, scaled to unit length: at least 8, at most `dim`.
@@ -36,7 +40,8 @@ pub struct Golden {
     pub min_agreement: f32,
 }
 
-/// As end-to-end comparisons with the reference libraries allow: decoders and resizers differ in the last bit.
+/// As end-to-end comparisons with the reference libraries allow: decoders and resizers differ in
+/// the last bit.
 fn default_gate() -> f32 {
     0.9995
 }

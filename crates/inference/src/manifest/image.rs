@@ -8,8 +8,9 @@ use super::{ExtraInput, require};
 /// Longest side of a model's input in pixels; the largest real ones are below 1,024.
 const MAX_INPUT_SIDE: u32 = 4096;
 
-/// The image tower: a graph from pixels (f32 or f16, batch x 3 x height x width, RGB) to vectors (f32 or f16, batch x
-/// dim). Which of the two types, and whether the graph takes any batch or one of fixed size, is read from the graph.
+/// The image tower: a graph from pixels (f32 or f16, batch x 3 x height x width, RGB) to vectors
+/// (f32 or f16, batch x dim). Which of the two types, and whether the graph takes any batch or one
+/// of fixed size, is read from the graph.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageTower {
@@ -18,7 +19,8 @@ pub struct ImageTower {
     /// Names under which the graph may give its vectors; the first that exists is taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
-    /// Position of the output with the vectors, from 0, where its name is not known. Instead of `outputs`.
+    /// Position of the output with the vectors, from 0, where its name is not known. Instead of
+    /// `outputs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_index: Option<usize>,
     /// Width of the input in pixels.
@@ -27,7 +29,8 @@ pub struct ImageTower {
     pub height: u32,
     /// How a picture of any shape becomes `width` x `height`.
     pub resize: ResizeMode,
-    /// With `shortest_crop`: the length the shortest side is scaled to before the middle is cut out. 0 means `width`.
+    /// With `shortest_crop`: the length the shortest side is scaled to before the middle is cut
+    /// out. 0 means `width`.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub resize_to: u32,
     /// How pixels are interpolated, always with antialiasing.
@@ -42,7 +45,8 @@ pub struct ImageTower {
     pub mean: [f32; 3],
     /// Divided by per channel (R, G, B) after the mean is subtracted.
     pub std: [f32; 3],
-    /// Inputs that the graph needs and that have no say in the vector of a picture: a graph of both towers wants a text.
+    /// Inputs that the graph needs and that have no say in the vector of a picture: a graph of both
+    /// towers wants a text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_inputs: Vec<ExtraInput>,
 }
@@ -51,11 +55,14 @@ pub struct ImageTower {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResizeMode {
-    /// Both sides are scaled to the input size; the aspect ratio is lost (SigLIP, Chinese-CLIP, DINOv3).
+    /// Both sides are scaled to the input size; the aspect ratio is lost (SigLIP, Chinese-CLIP,
+    /// DINOv3).
     Squash,
-    /// The shortest side is scaled to `resize_to` and the middle is cut out (CLIP). Needs a square input.
+    /// The shortest side is scaled to `resize_to` and the middle is cut out (CLIP). Needs a square
+    /// input.
     ShortestCrop,
-    /// The longest side is scaled to the input size, the picture lies at the top left and the rest is black (detectors).
+    /// The longest side is scaled to the input size, the picture lies at the top left and the rest
+    /// is black (detectors).
     LetterboxTopleft,
 }
 

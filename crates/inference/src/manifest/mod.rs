@@ -21,14 +21,16 @@ pub use text::TextTower;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Name of the model: lower-case letters, digits and `-`, since it becomes part of table names. A changed file, a
-    /// changed precision or changed preprocessing is another model and needs another id.
+    /// Name of the model: lower-case letters, digits and `-`, since it becomes part of table names.
+    /// A changed file, a changed precision or changed preprocessing is another model and needs
+    /// another id.
     pub id: String,
     /// Vectors of models with the same space may be compared with each other; all others may not.
     pub space: String,
     /// Length of every vector.
     pub dim: usize,
-    /// Number format of the weights. A model in int8 is served only after a comparison with fp32; see [`crate::gate`].
+    /// Number format of the weights. A model in int8 is served only after a comparison with fp32;
+    /// see [`crate::gate`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
     /// Licence of the weights (SPDX where there is one).
@@ -42,7 +44,8 @@ pub struct Manifest {
     /// Where the files come from, for people: a repository and its revision.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub origin: String,
-    /// Every file the model needs, verified before it is used. One graph may be there twice, for both towers.
+    /// Every file the model needs, verified before it is used. One graph may be there twice, for
+    /// both towers.
     pub files: Vec<ModelFile>,
     /// How pictures become vectors. Absent for a model without an image tower.
     #[serde(skip_serializing_if = "Option::is_none")]

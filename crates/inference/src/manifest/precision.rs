@@ -13,8 +13,8 @@ pub enum Precision {
     Fp32,
     /// 16-bit floating point: half the size; on a CPU not faster.
     Fp16,
-    /// 8-bit integers: a quarter of the size and on a CPU two to three times as fast, at the price of some accuracy; see
-    /// [`crate::gate`].
+    /// 8-bit integers: a quarter of the size and on a CPU two to three times as fast, at the price
+    /// of some accuracy; see [`crate::gate`].
     Int8,
 }
 

@@ -8,8 +8,8 @@ use super::{ExtraInput, require};
 /// Longest token sequence; the largest real ones are below 1,000.
 const MAX_TOKENS: usize = 8192;
 
-/// The text tower: a tokenizer and a graph from token ids (i64 or i32, batch x tokens) to vectors (f32 or f16, batch x
-/// dim).
+/// The text tower: a tokenizer and a graph from token ids (i64 or i32, batch x tokens) to vectors
+/// (f32 or f16, batch x dim).
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextTower {
@@ -18,10 +18,12 @@ pub struct TextTower {
     /// Names under which the graph may give its vectors; the first that exists is taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
-    /// Position of the output with the vectors, from 0, where its name is not known. Instead of `outputs`.
+    /// Position of the output with the vectors, from 0, where its name is not known. Instead of
+    /// `outputs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_index: Option<usize>,
-    /// Name of the graph's input for the attention mask (1 = token, 0 = padding). Empty where there is none.
+    /// Name of the graph's input for the attention mask (1 = token, 0 = padding). Empty where there
+    /// is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mask_input: String,
     /// Name of the graph's input for token types, filled with 0. Empty where there is none.
@@ -32,7 +34,8 @@ pub struct TextTower {
     /// Shorter texts are padded to this many tokens. 0 pads only to the longest text of the batch.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub pad_to: usize,
-    /// Token id of padding. A wrong one gives wrong vectors without any error where the model looks at padding.
+    /// Token id of padding. A wrong one gives wrong vectors without any error where the model looks
+    /// at padding.
     pub pad_id: u32,
     /// Whether the tokenizer adds its special tokens (begin, end).
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
@@ -43,17 +46,20 @@ pub struct TextTower {
     /// Whether ASCII punctuation is removed before the tokenizer.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub strip_punctuation: bool,
-    /// Whether runs of white space become one space and are trimmed at both ends before the tokenizer.
+    /// Whether runs of white space become one space and are trimmed at both ends before the
+    /// tokenizer.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub collapse_whitespace: bool,
-    /// Whether a text is brought into the form of `open_clip`'s `clean = "canonicalize"` before the tokenizer: `_` becomes
-    /// a space, other ASCII punctuation goes, then lower case and single spaces. Includes the three above.
+    /// Whether a text is brought into the form of `open_clip`'s `clean = "canonicalize"` before the
+    /// tokenizer: `_` becomes a space, other ASCII punctuation goes, then lower case and single
+    /// spaces. Includes the three above.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub canonicalize: bool,
     /// Sentence a text is put in, at `{}`, as in `a photo of {}`.
     #[serde(default = "as_it_is", skip_serializing_if = "is_as_it_is")]
     pub template: String,
-    /// Inputs that the graph needs and that have no say in the vector of a text: a graph of both towers wants pixels.
+    /// Inputs that the graph needs and that have no say in the vector of a text: a graph of both
+    /// towers wants pixels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_inputs: Vec<ExtraInput>,
 }

@@ -84,7 +84,8 @@ fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
     .unwrap_or(Orientation::NoTransforms)
 }
 
-/// The TIFF structure with EXIF tags. Some programs put JPEG's name for it in front, in other formats, too.
+/// The TIFF structure with EXIF tags. Some programs put JPEG's name for it in front, in other
+/// formats, too.
 fn exif(decoder: &mut impl ImageDecoder) -> Option<Vec<u8>> {
     let block = decoder.exif_metadata().unwrap_or(None)?;
     Some(block.strip_prefix(b"Exif\0\0").map(<[u8]>::to_vec).unwrap_or(block))

@@ -9,8 +9,8 @@ use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, Transf
 /// Profiles are a few hundred bytes to some megabytes (those of presses); more is no profile.
 const MAX_PROFILE_BYTES: usize = 4 << 20;
 
-/// 8-bit sRGB by the colour profile of the file. Without a profile, or with one that is broken or of other channels than
-/// the picture, the numbers are taken for sRGB, as browsers do.
+/// 8-bit sRGB by the colour profile of the file. Without a profile, or with one that is broken or
+/// of other channels than the picture, the numbers are taken for sRGB, as browsers do.
 pub(super) fn to_srgb(image: DynamicImage, profile: Option<&[u8]>) -> DynamicImage {
     let grey = !image.color().has_color();
     let alpha = image.color().has_alpha();
@@ -52,8 +52,9 @@ pub(super) fn to_srgb(image: DynamicImage, profile: Option<&[u8]>) -> DynamicIma
     }
 }
 
-/// sRGB of a picture in four inks (cyan, magenta, yellow, black), stored inverted as Adobe's programs and all who followed
-/// them do: 255 is no ink. `None`: the pixels are not `width` x `height`.
+/// sRGB of a picture in four inks (cyan, magenta, yellow, black), stored inverted as Adobe's
+/// programs and all who followed them do: 255 is no ink. `None`: the pixels are not `width` x
+/// `height`.
 pub(super) fn of_inks(
     width: u32,
     height: u32,
@@ -80,7 +81,8 @@ fn plain_inks(pixel: &[u8]) -> [u8; 3] {
     [cyan, magenta, yellow].map(|ink| ((u32::from(ink) * u32::from(black) + 127) / 255) as u8)
 }
 
-/// Eight-bit RGB with transparency laid over white, the colour of the page most such pictures were drawn for.
+/// Eight-bit RGB with transparency laid over white, the colour of the page most such pictures were
+/// drawn for.
 pub(super) fn over_white(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();
@@ -124,7 +126,8 @@ fn transform(profile: &ColorProfile, from: Layout, to: Layout) -> Option<Transfo
     Some(transform)
 }
 
-/// Most profiles are sRGB under one of many names; then every colour stays where it is, within rounding.
+/// Most profiles are sRGB under one of many names; then every colour stays where it is, within
+/// rounding.
 fn changes_colours(transform: &Transform, channels: usize) -> bool {
     let steps = [0, 32, 64, 96, 128, 160, 192, 224, 255];
     let mut probe = Vec::new();
@@ -140,7 +143,8 @@ fn changes_colours(transform: &Transform, channels: usize) -> bool {
     seen.is_some_and(|seen| probe.iter().zip(&seen).any(|(was, is)| was.abs_diff(*is) > 1))
 }
 
-/// Pixels of `from` channels to pixels of `to` channels; `None` where the profile turns out not to work.
+/// Pixels of `from` channels to pixels of `to` channels; `None` where the profile turns out not to
+/// work.
 fn convert(transform: &Transform, pixels: &[u8], from: usize, to: usize) -> Option<Vec<u8>> {
     let mut converted = vec![0; pixels.len() / from * to];
     transform.transform(pixels, &mut converted).ok()?;
@@ -148,7 +152,8 @@ fn convert(transform: &Transform, pixels: &[u8], from: usize, to: usize) -> Opti
 }
 
 fn convert_in_place(transform: &Transform, pixels: &mut [u8], channels: usize) {
-    // As many pixels at a time as stay in the cache: a second whole picture would double the memory.
+    // As many pixels at a time as stay in the cache: a second whole picture would double the
+    // memory.
     for part in pixels.chunks_mut(channels * 4096) {
         if let Some(converted) = convert(transform, part, channels, channels) {
             part.copy_from_slice(&converted);

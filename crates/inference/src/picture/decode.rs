@@ -11,8 +11,9 @@ use crate::budget::{Budget, Share};
 
 /// Decodes the content of a file. The format is told from the content.
 ///
-/// Takes 3 to 8 bytes of memory per decoded pixel for a moment (see [`PictureLimits`]) and 3 while the picture is kept.
-/// A JPEG of 12 million pixels takes some 60 ms of one CPU, and less than half of that at the detail a model needs.
+/// Takes 3 to 8 bytes of memory per decoded pixel for a moment (see [`PictureLimits`]) and 3 while
+/// the picture is kept. A JPEG of 12 million pixels takes some 60 ms of one CPU, and less than half
+/// of that at the detail a model needs.
 ///
 /// # Errors
 /// Every bad file is an error with a [class](PictureError::class), none a panic.
@@ -24,8 +25,9 @@ pub fn decode(
     Ok(guarded(&Request { bytes, limits, detail, budget: None })?.0)
 }
 
-/// As [`decode`], once there is memory for it: takes what the header says is needed from the budget, blocking the thread
-/// until that is free, and keeps what the pixels take until the picture is dropped.
+/// As [`decode`], once there is memory for it: takes what the header says is needed from the
+/// budget, blocking the thread until that is free, and keeps what the pixels take until the picture
+/// is dropped.
 ///
 /// # Errors
 /// As [`decode`].
@@ -122,7 +124,8 @@ fn guarded(request: &Request) -> Result<(Picture, Option<Share>), PictureError> 
     decoded.unwrap_or(Err(PictureError::DecodePanic))
 }
 
-/// Colours are as they were meant by now; what is left is to lay transparency over white and to turn the picture.
+/// Colours are as they were meant by now; what is left is to lay transparency over white and to
+/// turn the picture.
 fn upright(decoded: Decoded) -> (Picture, Option<Share>) {
     let Decoded { image, format, size: (width, height), orientation, exif, share } = decoded;
     let mut image = DynamicImage::ImageRgb8(colour::over_white(image));

@@ -87,8 +87,9 @@ pub enum PictureError {
 }
 
 impl PictureError {
-    /// A stable code for metrics, dead letters and programs: one of `empty_file`, `not_a_picture`, `unsupported_format`,
-    /// `corrupt_picture`, `too_many_bytes`, `too_many_pixels`, `decode_panic`, `thumbnail_failed`.
+    /// A stable code for metrics, dead letters and programs: one of `empty_file`, `not_a_picture`,
+    /// `unsupported_format`, `corrupt_picture`, `too_many_bytes`, `too_many_pixels`,
+    /// `decode_panic`, `thumbnail_failed`.
     pub fn class(&self) -> &'static str {
         match self {
             PictureError::EmptyFile => "empty_file",

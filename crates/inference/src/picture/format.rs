@@ -89,7 +89,8 @@ impl PictureFormat {
 /// A bare codestream, and a container (ISO/IEC 18181-2).
 const JPEG_XL: [&[u8]; 2] = [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"];
 
-/// The kind of a file in the container of ISO/IEC 23008-12, by its major brand or the first compatible one that tells.
+/// The kind of a file in the container of ISO/IEC 23008-12, by its major brand or the first
+/// compatible one that tells.
 fn heif(bytes: &[u8]) -> Option<PictureFormat> {
     let brands = bytes.get(8..40.min(bytes.len())).filter(|_| bytes.get(4..8) == Some(b"ftyp"))?;
     brands.chunks_exact(4).find_map(|brand| match brand {

@@ -1,4 +1,5 @@
-//! HEIC and AVIF, by libheif, which turns and mirrors the picture itself: what EXIF says of that is not applied again.
+//! HEIC and AVIF, by libheif, which turns and mirrors the picture itself: what EXIF says of that is
+//! not applied again.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage, RgbaImage};
@@ -7,7 +8,8 @@ use libheif_rs::{ColorSpace, HeifContext, HeifError, LibHeif, RgbChroma, Securit
 use super::decode::{Cost, Decoded, Request};
 use super::{PictureError, PictureFormat, colour};
 
-/// What decoding holds per pixel: planes as coded (up to 16 bits, 4:4:4, alpha), and those of the result.
+/// What decoding holds per pixel: planes as coded (up to 16 bits, 4:4:4, alpha), and those of the
+/// result.
 const BYTES_PER_PIXEL: u64 = 12;
 /// A grid of a phone's picture has some fifty tiles.
 const MOST_TILES: u64 = 4096;
@@ -62,7 +64,8 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
     Ok(Decoded { image, format, size, orientation: Orientation::NoTransforms, exif, share })
 }
 
-/// The TIFF structure in an `Exif` item, which begins with its offset in four bytes (ISO/IEC 23008-12, annex A).
+/// The TIFF structure in an `Exif` item, which begins with its offset in four bytes (ISO/IEC
+/// 23008-12, annex A).
 fn tiff_of(item: Vec<u8>) -> Option<Vec<u8>> {
     let (offset, rest) = item.split_first_chunk::<4>()?;
     rest.get(u32::from_be_bytes(*offset) as usize..).map(<[u8]>::to_vec)

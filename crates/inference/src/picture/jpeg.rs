@@ -4,8 +4,8 @@ use super::decode::{Decoded, Request};
 use super::jpeg_end::Scans;
 use super::{PictureError, PictureFormat, coded};
 
-/// Every scan passes over the whole picture again, so a small file of thousands of them would take minutes. Encoders
-/// write some ten; the decoder of browsers and ours draw the line here.
+/// Every scan passes over the whole picture again, so a small file of thousands of them would take
+/// minutes. Encoders write some ten; the decoder of browsers and ours draw the line here.
 const MAX_SCANS: usize = 100;
 
 /// Decodes at the detail asked for.

@@ -1,14 +1,16 @@
 //! Does a JPEG file reach its end, and in how many scans?
 //!
-//! The JPEG decoder forgives a file that stops in the middle and fills the rest with grey, as browsers do. In a bucket
-//! such a file is an upload that was cut short: we want to say so, not to index half a picture.
+//! The JPEG decoder forgives a file that stops in the middle and fills the rest with grey, as
+//! browsers do. In a bucket such a file is an upload that was cut short: we want to say so, not to
+//! index half a picture.
 
 /// What the structure of a JPEG file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scans {
     /// Scans of the (first) image.
     pub(super) count: usize,
-    /// An end-of-image marker closes the image. True for a file without a sane structure, which is left to the decoder.
+    /// An end-of-image marker closes the image. True for a file without a sane structure, which is
+    /// left to the decoder.
     pub(super) complete: bool,
 }
 
@@ -50,7 +52,8 @@ impl Scans {
     }
 }
 
-/// Moves behind the next marker and returns its second byte. Bytes between segments are skipped, as decoders do.
+/// Moves behind the next marker and returns its second byte. Bytes between segments are skipped, as
+/// decoders do.
 fn next_marker(bytes: &[u8], position: &mut usize) -> Option<u8> {
     loop {
         let start = *position + bytes.get(*position..)?.iter().position(|byte| *byte == 0xff)?;

@@ -6,18 +6,20 @@ use exif::{DateTime, Exif, Field, In, Reader, Tag, Value};
 use jiff::tz::Offset;
 use jiff::{Timestamp, civil};
 
-/// What is known about the making of a picture. Everything is optional, and what is broken is left out.
+/// What is known about the making of a picture. Everything is optional, and what is broken is left
+/// out.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
-    /// When the picture was taken (`DateTimeOriginal` with `OffsetTimeOriginal`). Cameras that write no offset give local
-    /// time, which is read as UTC: it may be off by up to 14 hours.
+    /// When the picture was taken (`DateTimeOriginal` with `OffsetTimeOriginal`). Cameras that
+    /// write no offset give local time, which is read as UTC: it may be off by up to 14 hours.
     pub taken_at: Option<Timestamp>,
-    /// Where that was in the day: minutes the camera's clock was ahead of UTC, as it wrote them. `None` where it wrote none
-    /// that can be read.
+    /// Where that was in the day: minutes the camera's clock was ahead of UTC, as it wrote them.
+    /// `None` where it wrote none that can be read.
     pub taken_offset_minutes: Option<i16>,
     /// Maker and model, as in `Canon EOS 5D`, at most 100 characters.
     pub camera: Option<String>,
-    /// Latitude (-90 to 90, north positive) and longitude (-180 to 180, east positive) in degrees, WGS 84.
+    /// Latitude (-90 to 90, north positive) and longitude (-180 to 180, east positive) in degrees,
+    /// WGS 84.
     pub gps: Option<(f64, f64)>,
 }
 
@@ -25,7 +27,8 @@ pub struct Metadata {
 const MAX_CAMERA_CHARACTERS: usize = 100;
 
 impl Metadata {
-    /// Reads a TIFF structure with EXIF tags: an EXIF block, or a TIFF file. Never fails, never panics.
+    /// Reads a TIFF structure with EXIF tags: an EXIF block, or a TIFF file. Never fails, never
+    /// panics.
     pub(super) fn read(tiff: Vec<u8>) -> Metadata {
         let read = || {
             let exif = Reader::new().continue_on_error(true).read_raw(tiff);

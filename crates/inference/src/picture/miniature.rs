@@ -10,12 +10,13 @@ use crate::resize::{Area, resize};
 /// JPEG quality of thumbnails, of 100: visibly the same at that size, at a fraction of the bytes.
 const THUMBNAIL_QUALITY: u8 = 80;
 
-/// Side of the square a picture is shrunk to before it is fingerprinted; the hash itself looks at 16 x 16.
+/// Side of the square a picture is shrunk to before it is fingerprinted; the hash itself looks at
+/// 16 x 16.
 const FINGERPRINT_SIDE: u32 = 64;
 
 impl Picture {
-    /// A JPEG file of the picture whose longest side is `max_side` pixels (at least 1); smaller pictures keep their
-    /// size. Without metadata: no place, no camera.
+    /// A JPEG file of the picture whose longest side is `max_side` pixels (at least 1); smaller
+    /// pictures keep their size. Without metadata: no place, no camera.
     ///
     /// # Errors
     /// [`PictureError::Thumbnail`] for a picture without pixels or beyond 65,535 pixels a side.
@@ -42,9 +43,9 @@ impl Picture {
         Ok(jpeg)
     }
 
-    /// A perceptual fingerprint (pHash: median of the low frequencies of a cosine transform). The fewer of the 64 bits
-    /// differ between two pictures, the more alike they look; copies in another size or quality differ in a few. 0 for a
-    /// picture without pixels.
+    /// A perceptual fingerprint (pHash: median of the low frequencies of a cosine transform). The
+    /// fewer of the 64 bits differ between two pictures, the more alike they look; copies in
+    /// another size or quality differ in a few. 0 for a picture without pixels.
     pub fn phash(&self) -> u64 {
         let Some(small) = resize(
             &self.rgb,

@@ -9,8 +9,9 @@ const FACTORS: [u32; 4] = [1, 2, 4, 8];
 impl Picture {
     /// The part of `area`, in decoded pixels, that shows something.
     ///
-    /// A side that is no multiple of the factor of a reduction ends in the middle of the last decoded pixel, whose rest is
-    /// filled up. Scaling that along would move everything by a part of a pixel.
+    /// A side that is no multiple of the factor of a reduction ends in the middle of the last
+    /// decoded pixel, whose rest is filled up. Scaling that along would move everything by a part
+    /// of a pixel.
     pub(crate) fn shown(&self, area: Area) -> Area {
         let across = shown_share(self.width, self.rgb.width());
         let down = shown_share(self.height, self.rgb.height());

@@ -1,6 +1,7 @@
 //! JPEG by libjpeg-turbo, which decodes at a fraction of the size.
 //!
-//! Whatever it does not take, and whatever it only warns about, is left to the decoder of `image`, whose verdict counts.
+//! Whatever it does not take, and whatever it only warns about, is left to the decoder of `image`,
+//! whose verdict counts.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};

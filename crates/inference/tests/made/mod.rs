@@ -19,7 +19,8 @@ pub(crate) const FORMATS: [(ImageFormat, PictureFormat); 6] = [
     (ImageFormat::Tiff, PictureFormat::Tiff),
 ];
 
-/// Four quarters of different colours: red, green / blue, white. No two of its eight orientations look the same.
+/// Four quarters of different colours: red, green / blue, white. No two of its eight orientations
+/// look the same.
 pub(crate) fn quarters() -> RgbImage {
     RgbImage::from_fn(32, 24, |x, y| match (x < 16, y < 12) {
         (true, true) => Rgb([255, 0, 0]),

@@ -1,5 +1,6 @@
-//! A captioner of BLIP's architecture writes token by token what the reference's `generate` writes, with a cache where the
-//! reference has one or none, alone and in batches whose rows end at different steps.
+//! A captioner of BLIP's architecture writes token by token what the reference's `generate` writes,
+//! with a cache where the reference has one or none, alone and in batches whose rows end at
+//! different steps.
 
 use std::collections::BTreeSet;
 use std::fs;

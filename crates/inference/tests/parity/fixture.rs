@@ -69,7 +69,8 @@ pub(crate) fn imported(family: &'static str) -> Fixture {
     changed(family, &[])
 }
 
-/// The model as imported, with a mistake put into its manifest: each pair is replaced once, and must be there.
+/// The model as imported, with a mistake put into its manifest: each pair is replaced once, and
+/// must be there.
 pub(crate) fn changed(family: &'static str, replacements: &[(&str, &str)]) -> Fixture {
     with(family, Precision::Fp32, |mut text| {
         for (from, to) in replacements {
@@ -149,7 +150,8 @@ impl Fixture {
         self.model.manifest.image.as_ref().unwrap()
     }
 
-    /// What the reference's processor made of a picture: levels from 0 to 255 per value, channel by channel.
+    /// What the reference's processor made of a picture: levels from 0 to 255 per value, channel by
+    /// channel.
     pub(crate) fn levels(&self, golden: &GoldenPicture) -> Vec<f32> {
         let stem = golden.file.split('.').next().unwrap();
         let folder = home().join(self.family).join("golden");

@@ -62,7 +62,8 @@ fn a_near_model_passes_and_its_record_is_bound_to_both_manifests() {
     assert!(
         gate::passed(&candidate.model).unwrap_err().to_string().contains("cannot be understood")
     );
-    // A model in fp32 needs no comparison, and can be compared with nothing else than its own space.
+    // A model in fp32 needs no comparison, and can be compared with nothing else than its own
+    // space.
     gate::passed(&reference.model).unwrap();
     assert!(gate::record(&imported("clip").model, &candidate.model, &report).is_err());
     assert!(gate::record(&candidate.model, &candidate.model, &report).is_err());

@@ -1,4 +1,5 @@
-//! The `[golden]` of a manifest: a model that computes something else than its reference is refused.
+//! The `[golden]` of a manifest: a model that computes something else than its reference is
+//! refused.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,8 @@ use inference::{Golden, Manifest, Model, ModelError};
 use crate::fixture::{Fixture, SPEAKING, imported, unit};
 use crate::runtime::runtime;
 
-/// The fixture with what its reference computed of one picture and one text, changed, in its manifest.
+/// The fixture with what its reference computed of one picture and one text, changed, in its
+/// manifest.
 fn with_golden(fixture: &Fixture, change: impl FnOnce(&mut Golden)) -> Model {
     let [picture, text] = [&fixture.golden.pictures[2], &fixture.golden.pictures[0]];
     let (text_of, picture) =

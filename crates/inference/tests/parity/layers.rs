@@ -1,4 +1,5 @@
-//! Three layers per family, so that a failure names its cause: pixels, tokens, vectors. And all of them together.
+//! Three layers per family, so that a failure names its cause: pixels, tokens, vectors. And all of
+//! them together.
 
 use crate::fixture::{END_TO_END, EXACT, FAMILIES, SPEAKING, imported, unit};
 use crate::runtime::runtime;

@@ -1,4 +1,5 @@
-//! Weights of 16 and 8 bits: near the reference, with fp16 values going in and out where the graph wants them.
+//! Weights of 16 and 8 bits: near the reference, with fp16 values going in and out where the graph
+//! wants them.
 
 use inference::{Precision, gate};
 
@@ -35,7 +36,8 @@ fn a_model_in_int8_is_near() {
     }
 }
 
-/// Graphs that choose the scale of their 8-bit values per run let the other pictures of a batch shift a vector a little.
+/// Graphs that choose the scale of their 8-bit values per run let the other pictures of a batch
+/// shift a vector a little.
 #[test]
 fn in_int8_the_rest_of_the_batch_shifts_a_vector_only_a_little() {
     let fixture = with("dinov3", Precision::Int8, |text| text);

@@ -2,7 +2,8 @@
 
 use inference::{Runtime, RuntimeSettings};
 
-/// ONNX Runtime from the environment. A test without it fails: a skipped test would look like a passed one.
+/// ONNX Runtime from the environment. A test without it fails: a skipped test would look like a
+/// passed one.
 pub(crate) fn runtime() -> Runtime {
     assert!(
         std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| !path.is_empty()),

@@ -76,7 +76,8 @@ fn id(stage: &StageName, class: &str, reason: &str) -> String {
 }
 
 fn blanked(letter: &DeadLetter) -> String {
-    // Keys may hold spaces and quotes, so the letter's own names go first, while they are still whole.
+    // Keys may hold spaces and quotes, so the letter's own names go first, while they are still
+    // whole.
     let mut reason = letter.reason.clone();
     if let Some(object) = &letter.object {
         for name in [object.to_string().as_str(), &object.key, &object.etag] {

@@ -19,8 +19,8 @@ use crate::topology::{Topology, TopologyMode, depth};
 // Longer than a replay holds the queue between two pauses.
 const WAIT: Duration = Duration::from_secs(30);
 const ASK_AGAIN: Duration = Duration::from_millis(250);
-// The broker delivers what it has at once, unless it is very busy; a pause this long means that there is less than it
-// counted.
+// The broker delivers what it has at once, unless it is very busy; a pause this long means that
+// there is less than it counted.
 const IDLE: Duration = Duration::from_secs(15);
 const RETURN_LIMIT: Duration = Duration::from_secs(30);
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,8 +44,8 @@ pub(super) struct Held {
 impl Held {
     /// Takes the letter out of the queue; `false` if the broker may not know.
     ///
-    /// The broker drops acks that it has not worked on when the channel closes (seen on 3.10), so even `true` is no proof:
-    /// whoever must be sure looks again.
+    /// The broker drops acks that it has not worked on when the channel closes (seen on 3.10), so
+    /// even `true` is no proof: whoever must be sure looks again.
     pub(super) async fn settle(&self) -> bool {
         matches!(
             tokio::time::timeout(ACK_TIMEOUT, self.acker.ack(BasicAckOptions::default())).await,
@@ -82,8 +82,8 @@ impl Hold {
         Ok(hold)
     }
 
-    // Exactly as many as are wanted may be delivered, and none after them: those that die meanwhile stay in the queue,
-    // behind the ones handed back.
+    // Exactly as many as are wanted may be delivered, and none after them: those that die meanwhile
+    // stay in the queue, behind the ones handed back.
     async fn consume(&mut self, stage: &StageName, wanted: usize) -> Result<(), BrokerError> {
         let (channel, queue) = (&self.channel, self.queue.as_str());
         let prefetch = u16::try_from(wanted).unwrap_or(u16::MAX);
@@ -122,8 +122,8 @@ impl Hold {
         &self.connection
     }
 
-    /// Hands back all letters but the `settled` ones, and returns once the broker counts them again: whoever looks next
-    /// must not find half of them.
+    /// Hands back all letters but the `settled` ones, and returns once the broker counts them
+    /// again: whoever looks next must not find half of them.
     pub(super) async fn release(self, settled: usize) -> (Vec<Held>, usize) {
         let back = self.held.len().saturating_sub(settled);
         let returning = async {
@@ -144,8 +144,8 @@ impl Hold {
     }
 }
 
-// Quorum queues ignore the `exclusive` flag of consumers (seen on RabbitMQ 3.10), so a queue that belongs to one
-// connection is the lock: it is gone with its connection, however that ends.
+// Quorum queues ignore the `exclusive` flag of consumers (seen on RabbitMQ 3.10), so a queue that
+// belongs to one connection is the lock: it is gone with its connection, however that ends.
 async fn lock(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
     let name = format!("{queue}.reader");
     let begun = Instant::now();

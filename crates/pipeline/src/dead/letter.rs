@@ -13,8 +13,8 @@ use crate::publish::Outgoing;
 use crate::settle::cut;
 use crate::topology::Topology;
 
-/// A dead letter. The broker parks messages by itself too (workers crashed on them again and again); those carry no
-/// record of ours, so class and reason are read from what the broker noted.
+/// A dead letter. The broker parks messages by itself too (workers crashed on them again and
+/// again); those carry no record of ours, so class and reason are read from what the broker noted.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeadLetter {
     /// Identity of the job; of the body, where the message came without one.
@@ -110,14 +110,15 @@ impl DeadLetter {
         Job::decode(&self.body).is_ok_and(|job| job.redo.is_some())
     }
 
-    /// Two deliveries of one message have the same, two messages do not: not even two failures of one job.
+    /// Two deliveries of one message have the same, two messages do not: not even two failures of
+    /// one job.
     pub(super) fn fingerprint(&self) -> u128 {
         self.fingerprint
     }
 
-    /// The message as it goes back to work: at attempt 0, in the bulk queue, which yields to fresh jobs. The record of its
-    /// failures goes with it. Nothing of the broker's does: with its `x-death` kept, a broker 3.10 takes the next delayed
-    /// retry for a loop and drops the message.
+    /// The message as it goes back to work: at attempt 0, in the bulk queue, which yields to fresh
+    /// jobs. The record of its failures goes with it. Nothing of the broker's does: with its
+    /// `x-death` kept, a broker 3.10 takes the next delayed retry for a loop and drops the message.
     pub(super) fn revived(&self, topology: &Topology, replay_id: &str) -> Outgoing {
         let mut headers = FieldTable::default();
         for (name, value) in self.headers.inner() {
@@ -166,7 +167,8 @@ struct Burial {
 }
 
 impl Burial {
-    // The messages that workers park carry no broker headers, so whatever has them was parked by the broker.
+    // The messages that workers park carry no broker headers, so whatever has them was parked by
+    // the broker.
     fn by_broker(headers: &FieldTable) -> Option<Self> {
         let deaths = headers.inner().get("x-death")?.as_array()?;
         let newest = deaths.as_slice().first()?.as_field_table()?.inner();

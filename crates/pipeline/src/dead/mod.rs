@@ -1,8 +1,9 @@
 //! The dead queue: looked at without taking anything out, put back to work, emptied on purpose.
 //!
-//! Every access holds the whole queue for a moment and hands back what it does not settle by closing its channel. That
-//! alone keeps the order: a `nack` of more than 32 messages scrambles it (seen on RabbitMQ 3.10), and a look at only some
-//! of them moves those to the end. A lock makes sure that nobody sees half of a queue that somebody else holds.
+//! Every access holds the whole queue for a moment and hands back what it does not settle by
+//! closing its channel. That alone keeps the order: a `nack` of more than 32 messages scrambles it
+//! (seen on RabbitMQ 3.10), and a look at only some of them moves those to the end. A lock makes
+//! sure that nobody sees half of a queue that somebody else holds.
 
 mod group;
 mod hold;
@@ -54,8 +55,8 @@ pub enum DeadError {
     Unbelievable(String),
 }
 
-/// The dead letters of a stage. Changes nothing, not even their order. While it looks (a second or two per ten thousand)
-/// nobody else sees them; it waits up to half a minute for others that do.
+/// The dead letters of a stage. Changes nothing, not even their order. While it looks (a second or
+/// two per ten thousand) nobody else sees them; it waits up to half a minute for others that do.
 ///
 /// # Errors
 /// The broker is not reachable or refuses, or somebody else held the letters all the time.

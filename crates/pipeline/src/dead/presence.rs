@@ -46,7 +46,8 @@ pub struct Survey {
 /// Asks the bucket for a letter's object.
 ///
 /// # Errors
-/// The store does not answer, or its 404 cannot be believed because it does not list the bucket either.
+/// The store does not answer, or its 404 cannot be believed because it does not list the bucket
+/// either.
 pub async fn presence(bucket: &Bucket, letter: &DeadLetter) -> Result<Presence, DeadError> {
     let found = ask(bucket, letter).await?;
     if found == Presence::Gone {

@@ -1,8 +1,8 @@
 //! Putting dead letters back to work, or away for good, one by one.
 //!
-//! What lies in the queue at the start is what a walk is about: what dies meanwhile, replayed letters included, is left
-//! alone. A letter is published and confirmed before it leaves the dead queue, so a crash in between leaves it in both
-//! places, never in none.
+//! What lies in the queue at the start is what a walk is about: what dies meanwhile, replayed
+//! letters included, is left alone. A letter is published and confirmed before it leaves the dead
+//! queue, so a crash in between leaves it in both places, never in none.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -30,12 +30,14 @@ pub const DEEP: u32 = 100_000;
 /// Fastest rate that can be asked for, in letters per second.
 pub const MAX_RATE: f64 = 10_000.0;
 
-// Others get a turn between two rounds, and no letter is on loan for so long that the broker's consumer timeout matters.
+// Others get a turn between two rounds, and no letter is on loan for so long that the broker's
+// consumer timeout matters.
 const ROUND: Duration = Duration::from_secs(15);
 const BETWEEN: Duration = Duration::from_secs(1);
 // On their way at once.
 const WINDOW: usize = 64;
-// A publish that is under way when the walk is stopped is waited for, because its letter would else be in both queues.
+// A publish that is under way when the walk is stopped is waited for, because its letter would else
+// be in both queues.
 const LANDING: Duration = Duration::from_secs(10);
 const ATTEMPTS: usize = 5;
 // More than a minute: a broker that restarts is waited for.
@@ -44,7 +46,8 @@ const PATIENT_ATTEMPTS: usize = 10;
 /// How fast a walk goes, how it is stopped, and where it says how far it is.
 #[derive(Debug, Clone)]
 pub struct Pace {
-    /// Letters per second, above 0 and up to [`MAX_RATE`]; `None`: as fast as the broker takes them.
+    /// Letters per second, above 0 and up to [`MAX_RATE`]; `None`: as fast as the broker takes
+    /// them.
     pub rate: Option<f64>,
     /// A replay waits while more jobs than this wait in the bulk queue; usually [`DEEP`].
     pub most_waiting: u32,
@@ -88,10 +91,12 @@ pub struct Walked {
     pub unseen: usize,
 }
 
-/// Publishes the selected dead letters to their stage's bulk queue, each confirmed before it leaves the dead queue.
+/// Publishes the selected dead letters to their stage's bulk queue, each confirmed before it leaves
+/// the dead queue.
 ///
 /// # Errors
-/// The broker is away for long, refuses, or somebody else holds the letters; what was moved by then stays moved.
+/// The broker is away for long, refuses, or somebody else holds the letters; what was moved by then
+/// stays moved.
 pub async fn replay(
     settings: &AmqpSettings,
     stage: &StageName,
@@ -196,7 +201,8 @@ async fn take_again(
     Hold::take(settings, stage).await
 }
 
-/// Takes out what was settled and is there again, because the broker had not worked on the ack when the channel closed.
+/// Takes out what was settled and is there again, because the broker had not worked on the ack when
+/// the channel closed.
 pub(super) async fn clear(settings: &AmqpSettings, stage: &StageName, settled: &HashSet<u128>) {
     for _ in 0..ATTEMPTS {
         if settled.is_empty() {

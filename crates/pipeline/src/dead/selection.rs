@@ -18,13 +18,16 @@ pub struct Selection {
     pub class: Option<String>,
     /// Of objects whose key matches; see [`key_glob`].
     pub key: Option<GlobMatcher>,
-    /// Whose last failure was not before this time; see [`since`]. Letters without a time do not match.
+    /// Whose last failure was not before this time; see [`since`]. Letters without a time do not
+    /// match.
     pub since: Option<Timestamp>,
     /// Of this group ([`super::Group::id`]).
     pub group: Option<String>,
-    /// With one of these message ids, which may be shortened to their first eight digits or more; empty: any.
+    /// With one of these message ids, which may be shortened to their first eight digits or more;
+    /// empty: any.
     pub ids: Vec<String>,
-    /// At most so many, oldest first; the one part of a selection that [`Self::matches`] leaves to its caller.
+    /// At most so many, oldest first; the one part of a selection that [`Self::matches`] leaves to
+    /// its caller.
     pub limit: Option<usize>,
 }
 

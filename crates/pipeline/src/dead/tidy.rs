@@ -24,8 +24,8 @@ pub struct Tidied {
     pub unseen: usize,
 }
 
-/// Takes out letters whose job `is_done`, and of several letters of one job all but the latest failure: a replay that
-/// crashed between publishing and settling leaves such doubles.
+/// Takes out letters whose job `is_done`, and of several letters of one job all but the latest
+/// failure: a replay that crashed between publishing and settling leaves such doubles.
 ///
 /// # Errors
 /// The broker is not reachable or refuses, or somebody else holds the letters.
@@ -51,7 +51,8 @@ pub async fn tidy(
         taken_out.insert(held.letter.fingerprint());
         acked += usize::from(held.settle().await);
     }
-    // Of two letters that equal each other to the byte one is kept, which must not be taken for one that came back.
+    // Of two letters that equal each other to the byte one is kept, which must not be taken for one
+    // that came back.
     for place in newest.values() {
         let kept = &hold.held[*place].letter;
         if !is_done(kept) {
@@ -80,7 +81,8 @@ fn newest<'a>(letters: impl Iterator<Item = &'a DeadLetter>) -> HashMap<[u8; 32]
     newest.into_iter().map(|(job, (_, place))| (job, place)).collect()
 }
 
-// Message ids of other programs may mean anything, so the object belongs to it; without one, the whole body.
+// Message ids of other programs may mean anything, so the object belongs to it; without one, the
+// whole body.
 fn job(letter: &DeadLetter) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(letter.message_id.as_bytes()).update(&[0]);

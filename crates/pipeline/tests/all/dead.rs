@@ -1,4 +1,5 @@
-//! Dead letters on a real broker: looking changes nothing, replaying loses nothing, and only what is meant is touched.
+//! Dead letters on a real broker: looking changes nothing, replaying loses nothing, and only what
+//! is meant is touched.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -157,7 +158,8 @@ async fn what_the_broker_buried_is_explained_and_survives_replay_and_retry() {
     assert_eq!(header(&message, "bl-origin").as_deref(), Some("replay"));
     assert!(header(&message, "bl-history").unwrap().contains("delivery_limit"));
 
-    // Now a worker puts it on the first rung of the retry ladder: with x-death kept, the broker would drop it here.
+    // Now a worker puts it on the first rung of the retry ladder: with x-death kept, the broker
+    // would drop it here.
     let (routing_key, message_id) = (yard.topology.retry_queue(&yard.stage, 0), job.message_id());
     let retry =
         Outgoing { exchange: String::new(), routing_key, message_id, body: message.data, headers };

@@ -32,7 +32,8 @@ pub(super) fn written(batch: &RecordBatch) -> Result<Vec<(&str, i64)>, ArrowErro
 }
 
 impl Captions {
-    /// When the latest caption of these object versions was written, by image id; what is not there is left out.
+    /// When the latest caption of these object versions was written, by image id; what is not there
+    /// is left out.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -62,8 +63,8 @@ impl Captions {
         Ok(latest)
     }
 
-    /// Ids of the object versions whose latest caption answers another question than this. Takes some 100 bytes of memory
-    /// for each.
+    /// Ids of the object versions whose latest caption answers another question than this. Takes
+    /// some 100 bytes of memory for each.
     ///
     /// # Errors
     /// The store did not answer or refused.

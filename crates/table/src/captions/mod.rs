@@ -41,8 +41,8 @@ pub fn captioner_of(table: &str) -> Option<&str> {
 }
 
 impl Captions {
-    /// Opens the table of a captioner, creating it where it is missing. `space` is that of the text tower whose vectors the
-    /// captions get. For processes that append.
+    /// Opens the table of a captioner, creating it where it is missing. `space` is that of the text
+    /// tower whose vectors the captions get. For processes that append.
     ///
     /// # Errors
     /// The store refused, or the table has other columns, or vectors of another space.
@@ -69,7 +69,8 @@ impl Captions {
         Ok(Some(Self { ledger, space, indexed: Arc::default() }))
     }
 
-    /// What the vectors of its captions are. Its model is empty where the table was opened for reading.
+    /// What the vectors of its captions are. Its model is empty where the table was opened for
+    /// reading.
     pub fn space(&self) -> &Space {
         &self.space
     }
@@ -82,7 +83,8 @@ impl Captions {
     /// Appends rows in one commit.
     ///
     /// # Errors
-    /// An empty caption, a vector of another length or with a value that is not finite, or the store refused.
+    /// An empty caption, a vector of another length or with a value that is not finite, or the
+    /// store refused.
     pub async fn append(&self, rows: &[CaptionRow], batch_id: &str) -> Result<(), TableError> {
         if let Some(row) = rows.iter().find(|row| row.said.caption.trim().is_empty()) {
             return Err(self.unusable(format!("the caption of {} is empty", row.facts.key)));
@@ -116,7 +118,8 @@ impl Captions {
         Ok(said.into_iter().map(|(id, (_, said))| (id, said)).collect())
     }
 
-    /// What was said about these contents (`content_hash`) in answer to this very question; what is not there is left out.
+    /// What was said about these contents (`content_hash`) in answer to this very question; what is
+    /// not there is left out.
     ///
     /// # Errors
     /// The store did not answer or refused.

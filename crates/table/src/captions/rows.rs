@@ -24,12 +24,14 @@ pub struct Said {
     pub keywords: Vec<String>,
     /// Who said it: `onnx:demo-captioner`, `openai:qwen-vl-plus`.
     pub provider: String,
-    /// Hash of what was asked for: prompt, languages, length, version of the model. Another hash is another question.
+    /// Hash of what was asked for: prompt, languages, length, version of the model. Another hash is
+    /// another question.
     pub prompt_hash: String,
 }
 
 impl Said {
-    /// All that can be searched for as words: captions, keywords, and the key, whose folders and file name are often words.
+    /// All that can be searched for as words: captions, keywords, and the key, whose folders and
+    /// file name are often words.
     pub fn words(&self, key: &str) -> String {
         let others = self.others.iter().map(|(_, caption)| caption.as_str());
         let keywords = self.keywords.iter().map(String::as_str);

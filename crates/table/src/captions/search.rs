@@ -33,8 +33,8 @@ impl Captions {
         Ok(self.ledger.at(database, version).await?.map(|ledger| Self { ledger, ..self.clone() }))
     }
 
-    /// The object versions whose captions are nearest to a vector of [`space`](Self::space); the score is the cosine similarity.
-    /// For a table that is held at a version.
+    /// The object versions whose captions are nearest to a vector of [`space`](Self::space); the
+    /// score is the cosine similarity. For a table that is held at a version.
     ///
     /// # Errors
     /// A vector of another length, or the store did not answer or refused.
@@ -55,7 +55,8 @@ impl Captions {
         self.current(self.ledger.candidates(asked, &self.indexed).await?.0).await
     }
 
-    /// The object versions in whose words some of these occur; the score is BM25. For a table that is held at a version.
+    /// The object versions in whose words some of these occur; the score is BM25. For a table that
+    /// is held at a version.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -86,7 +87,8 @@ impl Captions {
         self.current(Candidates { is_full: best.len() >= limit, best }).await
     }
 
-    /// Leaves out rows that a later caption of the same object version has taken the place of: they stay until maintenance.
+    /// Leaves out rows that a later caption of the same object version has taken the place of: they
+    /// stay until maintenance.
     async fn current(
         &self,
         Candidates { mut best, is_full }: Candidates,
@@ -103,8 +105,8 @@ impl Captions {
         Ok(Candidates { best: once(best), is_full })
     }
 
-    /// Identities of the object versions that the filter keeps, its keywords included; `None` where there are more than
-    /// `most`.
+    /// Identities of the object versions that the filter keeps, its keywords included; `None` where
+    /// there are more than `most`.
     ///
     /// # Errors
     /// The store did not answer or refused.

@@ -1,7 +1,8 @@
-//! Searching by words: an inverted index with BM25 scores over everything that was said, and over the keys.
+//! Searching by words: an inverted index with BM25 scores over everything that was said, and over
+//! the keys.
 //!
-//! Words are cut by the rules of Unicode and its dictionary for Chinese, both compiled in; English endings and the words that
-//! stand in every sentence are left out.
+//! Words are cut by the rules of Unicode and its dictionary for Chinese, both compiled in; English
+//! endings and the words that stand in every sentence are left out.
 
 use std::sync::LazyLock;
 
@@ -14,13 +15,13 @@ use crate::conflict::retried;
 use crate::error::TableError;
 use crate::ledger::Ledger;
 
-/// Words that say nothing about a picture. The library's own list is of thirty languages at once, among whose words are
-/// `hat`, `van`, `man` and `bin`.
+/// Words that say nothing about a picture. The library's own list is of thirty languages at once,
+/// among whose words are `hat`, `van`, `man` and `bin`.
 const STOP_WORDS: &str = "a an and are as at be by for from has have in into is it its of on or that the their there these this \
                           to was were which while will with photo picture image 的 了 在 是 和 与 有 一 个 一个 一张 上 下 里 中 照片 图片";
 
-/// Makes the index where it is missing. A table has it from the beginning, because no word is found without it; what is
-/// appended later is found by looking at each row until the index is extended.
+/// Makes the index where it is missing. A table has it from the beginning, because no word is found
+/// without it; what is appended later is found by looking at each row until the index is extended.
 ///
 /// # Errors
 /// The store did not answer or refused.
@@ -48,7 +49,8 @@ async fn is_indexed(ledger: &Ledger) -> Result<bool, TableError> {
     Ok(indices.iter().any(|index| index.columns == [WORDS]))
 }
 
-/// How texts become words. Part of the index: rows written with one analysis are not found with another.
+/// How texts become words. Part of the index: rows written with one analysis are not found with
+/// another.
 fn analysis() -> FtsIndexBuilder {
     let stop_words = STOP_WORDS.split_whitespace().map(str::to_owned).collect();
     FtsIndexBuilder::default()
@@ -65,7 +67,8 @@ fn analysis() -> FtsIndexBuilder {
 static ANALYZER: LazyLock<Option<Box<dyn LanceTokenizer>>> =
     LazyLock::new(|| analysis().build().ok());
 
-/// The words of a text as the index knows them, each once, in order, each with how it stands in the text.
+/// The words of a text as the index knows them, each once, in order, each with how it stands in the
+/// text.
 pub fn words_of(text: &str) -> Vec<(String, String)> {
     let Some(analyzer) = ANALYZER.as_ref() else { return Vec::new() };
     let mut analyzer = analyzer.box_clone();

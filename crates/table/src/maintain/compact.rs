@@ -9,8 +9,8 @@ use crate::ledger::Ledger;
 use crate::maintain::MaintainSettings;
 use crate::stats::FragmentSize;
 
-/// Parts of the full size up to which fragments are merged, one after the other. Merging straight up to the full size
-/// would rewrite a nearly full fragment for every handful of new rows.
+/// Parts of the full size up to which fragments are merged, one after the other. Merging straight
+/// up to the full size would rewrite a nearly full fragment for every handful of new rows.
 const STAGES: [usize; 3] = [64, 8, 1];
 /// Fewer small fragments than this are not worth a rewrite.
 pub(crate) const MERGE_FROM: usize = 8;
@@ -18,8 +18,8 @@ pub(crate) const MERGE_FROM: usize = 8;
 const FULL_BYTES: u64 = 512 << 20;
 /// Least rows of a full fragment, however large they are.
 const LEAST_FULL_ROWS: usize = 1024;
-/// Most bytes read in one pass, which bounds how much a lost race can waste. More than one full fragment and its last
-/// addition, or a pass would find itself too large for ever.
+/// Most bytes read in one pass, which bounds how much a lost race can waste. More than one full
+/// fragment and its last addition, or a pass would find itself too large for ever.
 const PASS_BYTES: u64 = 8 * FULL_BYTES;
 /// Rows and bytes in flight while rewriting; the library's own default is two gigabytes.
 const ROWS_IN_FLIGHT: usize = 1024;

@@ -1,5 +1,5 @@
-//! Making indices once a table is large, and extending them over the rows appended since. Rows that no index covers yet
-//! are found as well, by looking at each of them; an index only makes it quick.
+//! Making indices once a table is large, and extending them over the rows appended since. Rows that
+//! no index covers yet are found as well, by looking at each of them; an index only makes it quick.
 
 use arrow::datatypes::DataType;
 use lancedb::DistanceType;
@@ -15,18 +15,21 @@ use crate::error::TableError;
 use crate::ledger::Ledger;
 use crate::maintain::MaintainSettings;
 
-/// What is looked up by equality or range: is it indexed, which rows has this object, who has the same content.
+/// What is looked up by equality or range: is it indexed, which rows has this object, who has the
+/// same content.
 const LOOKED_UP: [&str; 3] = ["image_id", "key", "content_hash"];
 const VECTOR: &str = "vector";
-/// Rows that no index covers: more than this many and more than this share of the table are worth an extension.
+/// Rows that no index covers: more than this many and more than this share of the table are worth
+/// an extension.
 const LEAST_UNINDEXED: u64 = 4096;
-/// Words of rows that no index covers are cut and counted at every search, which takes longer than comparing vectors.
+/// Words of rows that no index covers are cut and counted at every search, which takes longer than
+/// comparing vectors.
 const LEAST_UNINDEXED_WORDS: u64 = 512;
 const UNINDEXED_SHARE: u64 = 20;
 /// Parts of one index that are searched one by one; from here on they are merged.
 const MOST_SEGMENTS: u32 = 4;
-/// Bits per dimension of a vector in the index. With the exact vectors of the best candidates compared afterwards, one
-/// bit already finds most; five find nearly all.
+/// Bits per dimension of a vector in the index. With the exact vectors of the best candidates
+/// compared afterwards, one bit already finds most; five find nearly all.
 const BITS: u32 = 5;
 
 /// What was done about indices.
@@ -38,8 +41,8 @@ pub struct Indexing {
     pub extended: Vec<String>,
 }
 
-/// Makes the indices that are missing in a large table, and extends those that have fallen behind. One that exists is
-/// never made anew.
+/// Makes the indices that are missing in a large table, and extends those that have fallen behind.
+/// One that exists is never made anew.
 ///
 /// # Errors
 /// The store did not answer or refused, or other changes were faster again and again.
@@ -112,7 +115,8 @@ fn extension(index: &IndexConfig) -> OptimizeOptions {
     } else if segments >= MOST_SEGMENTS {
         OptimizeOptions::merge(segments as usize).with_partition_rebalancing()
     } else {
-        // A further segment; or, where a partition has outgrown its size, all in one with that partition split.
+        // A further segment; or, where a partition has outgrown its size, all in one with that
+        // partition split.
         OptimizeOptions::default()
     };
     options.index_names(vec![index.name.clone()])

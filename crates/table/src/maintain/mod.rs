@@ -1,5 +1,6 @@
-//! Keeping tables small and quick: spare rows go, small fragments are merged, indices are made and extended, old versions
-//! are pruned. Only `ingest` may do this, one process at a time: two at once are safe, but each would undo the other's work.
+//! Keeping tables small and quick: spare rows go, small fragments are merged, indices are made and
+//! extended, old versions are pruned. Only `ingest` may do this, one process at a time: two at once
+//! are safe, but each would undo the other's work.
 
 mod compact;
 mod index;
@@ -22,7 +23,8 @@ use crate::error::TableError;
 use crate::ledger::Ledger;
 use crate::location::Database;
 
-/// Least time for which versions are kept while anything reads or writes: a reader whose version is pruned fails.
+/// Least time for which versions are kept while anything reads or writes: a reader whose version is
+/// pruned fails.
 pub const LEAST_KEPT: Duration = Duration::from_secs(3600);
 
 /// When what is done.
@@ -126,8 +128,8 @@ impl Report {
     }
 }
 
-/// Maintains these tables one after the other; a table that does not exist yet is left out. A step that fails stops
-/// neither the other steps nor the other tables.
+/// Maintains these tables one after the other; a table that does not exist yet is left out. A step
+/// that fails stops neither the other steps nor the other tables.
 pub async fn maintain(
     database: &Database,
     tables: &[String],
@@ -144,7 +146,8 @@ pub async fn maintain(
                 continue;
             }
         };
-        // Merging before indexing: fragments that different parts of an index cover are never merged any more.
+        // Merging before indexing: fragments that different parts of an index cover are never
+        // merged any more.
         report.tables.push(TableReport {
             table: name.clone(),
             spares: step(name, "spares", remove_spares(&ledger)).await,
@@ -157,7 +160,8 @@ pub async fn maintain(
     report
 }
 
-/// Runs one step. A panic of the table library ends this step only, not the process that also watches the bucket.
+/// Runs one step. A panic of the table library ends this step only, not the process that also
+/// watches the bucket.
 async fn step<T>(
     table: &str,
     name: &str,

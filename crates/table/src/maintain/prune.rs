@@ -18,8 +18,9 @@ pub struct Pruning {
     pub bytes: u64,
 }
 
-/// Removes versions older than this. The newest always stays. Whoever still reads a removed version gets an error, and so
-/// may a writer that began with it: below [`LEAST_KEPT`](crate::maintain::LEAST_KEPT) only where nothing runs.
+/// Removes versions older than this. The newest always stays. Whoever still reads a removed version
+/// gets an error, and so may a writer that began with it: below
+/// [`LEAST_KEPT`](crate::maintain::LEAST_KEPT) only where nothing runs.
 ///
 /// # Errors
 /// The store did not answer or refused.

@@ -1,5 +1,5 @@
-//! Spare rows: two deliveries of one job may both have appended, and a caption may have been asked for again. Readers count
-//! one of them; the others are removed here.
+//! Spare rows: two deliveries of one job may both have appended, and a caption may have been asked
+//! for again. Readers count one of them; the others are removed here.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,14 +24,15 @@ pub struct Spares {
     pub removed: usize,
 }
 
-/// Rows to remove: image ids by (batch, view). The same object version stands in a batch at most once, so the two name
-/// one row.
+/// Rows to remove: image ids by (batch, view). The same object version stands in a batch at most
+/// once, so the two name one row.
 type SpareRows = BTreeMap<(String, Option<String>), Vec<String>>;
 
-/// Keeps of every object version and view one row, and removes the others: in a table of captions the row that was written
-/// last, which answers the latest question; elsewhere the one that was written first, because rows of one object version
-/// hold the same there. That the order in which rows give way is always the same means that two maintainers, or a row
-/// committed meanwhile, never lead to all being removed.
+/// Keeps of every object version and view one row, and removes the others: in a table of captions
+/// the row that was written last, which answers the latest question; elsewhere the one that was
+/// written first, because rows of one object version hold the same there. That the order in which
+/// rows give way is always the same means that two maintainers, or a row committed meanwhile, never
+/// lead to all being removed.
 ///
 /// # Errors
 /// An image id that is none, or the store did not answer or refused.
@@ -69,7 +70,8 @@ fn rows_of_batch(((batch_id, view), ids): &RowsOfBatch) -> DfExpr {
     }
 }
 
-/// All spare rows of one version of the table. Takes 16 bytes of memory per row, and more only for doubled ones.
+/// All spare rows of one version of the table. Takes 16 bytes of memory per row, and more only for
+/// doubled ones.
 async fn spare_rows(ledger: &Ledger) -> Result<SpareRows, TableError> {
     let pinned = ledger.pinned().await?;
     let (has_views, is_last_kept) = (pinned.has_views().await?, pinned.holds_captions().await?);

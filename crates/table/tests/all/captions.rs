@@ -1,4 +1,5 @@
-//! Captions on a real S3 endpoint: found by words and by vectors, at a version, whatever is appended meanwhile.
+//! Captions on a real S3 endpoint: found by words and by vectors, at a version, whatever is
+//! appended meanwhile.
 
 use crate::rows;
 

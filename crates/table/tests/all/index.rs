@@ -1,5 +1,5 @@
-//! Searching through the index: nearly everything that comparing all rows finds, with exact scores, and what was appended
-//! since as well.
+//! Searching through the index: nearly everything that comparing all rows finds, with exact scores,
+//! and what was appended since as well.
 
 use crate::rows;
 
@@ -87,7 +87,8 @@ async fn the_index_finds_nearly_all_with_exact_scores() {
             && few.hits.iter().all(|hit| hit.facts.key.starts_with("few/"))
     );
 
-    // Rows that no index covers yet are found first where they are nearest, and so is an overwritten object's newest.
+    // Rows that no index covers yet are found first where they are nearest, and so is an
+    // overwritten object's newest.
     let fresh = row(ROWS, "some/fresh.png", 1, queries[1].clone());
     let overwritten = row(ROWS + 1, "most/1.png", 2, queries[2].clone());
     table.append(&[fresh.clone(), overwritten.clone()], "fresh").await.unwrap();

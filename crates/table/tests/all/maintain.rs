@@ -1,4 +1,5 @@
-//! Maintenance of tables that are in use: no row is lost, spares go, fragments stay few, and readers notice nothing.
+//! Maintenance of tables that are in use: no row is lost, spares go, fragments stay few, and
+//! readers notice nothing.
 
 use crate::rows;
 
@@ -59,7 +60,8 @@ impl Expected {
     }
 }
 
-/// What an embedder does, every third batch as if its job were delivered twice; and then ingest's removal of one row.
+/// What an embedder does, every third batch as if its job were delivered twice; and then ingest's
+/// removal of one row.
 async fn write(database: Database, writer: u128, expected: Arc<Mutex<Expected>>) {
     let table = Embeddings::open_or_create(&database, space(DIM)).await.unwrap();
     let mut clusters = Clusters::new(4, DIM);

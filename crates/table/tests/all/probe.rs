@@ -1,4 +1,5 @@
-//! The store probe passes on a store that creates atomically and refuses one that checks and writes in two steps.
+//! The store probe passes on a store that creates atomically and refuses one that checks and writes
+//! in two steps.
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;

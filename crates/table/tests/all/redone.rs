@@ -73,7 +73,8 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
             ids(held.matching("black", &Filter::default(), 10).await.unwrap()),
             std::slice::from_ref(&one)
         );
-        // Whoever finds less than he asked for, because of what is no longer said, knows that there may be more.
+        // Whoever finds less than he asked for, because of what is no longer said, knows that there
+        // may be more.
         let few = held.matching("animal", &Filter::default(), 2).await.unwrap();
         assert_eq!((few.best.len(), few.is_full), (1, !maintained));
         let near =

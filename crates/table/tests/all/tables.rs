@@ -1,4 +1,5 @@
-//! Tables on a real S3 endpoint: what is written is found, newest content only, whatever is appended twice.
+//! Tables on a real S3 endpoint: what is written is found, newest content only, whatever is
+//! appended twice.
 
 use crate::rows;
 

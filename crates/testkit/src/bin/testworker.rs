@@ -1,5 +1,6 @@
-//! A worker as a whole process, with a stage that does what its objects say: `abort` ends the process on the spot, `slow`
-//! takes its time, anything else is written. What is written is an object `<own_prefix>state/done/<image id>`.
+//! A worker as a whole process, with a stage that does what its objects say: `abort` ends the
+//! process on the spot, `slow` takes its time, anything else is written. What is written is an
+//! object `<own_prefix>state/done/<image id>`.
 
 use std::collections::HashSet;
 use std::process::ExitCode;

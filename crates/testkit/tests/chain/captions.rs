@@ -1,4 +1,5 @@
-//! Captions through the real chain: every picture gets its true sentences, once; asked for again, the new ones count.
+//! Captions through the real chain: every picture gets its true sentences, once; asked for again,
+//! the new ones count.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -122,7 +123,8 @@ async fn scenes_get_their_sentence_in_both_languages() {
     );
     assert_eq!(shown["captioner"]["prompt_hash"], said[&ids[0]].prompt_hash);
 
-    // A captioner that settings name is not removed; one they no longer name goes with its queues and its table.
+    // A captioner that settings name is not removed; one they no longer name goes with its queues
+    // and its table.
     let remove = ["models", "remove", CAPTIONER, "--grace", "10s"];
     let refused = world.command("ingest", &remove, &SERVED).await;
     assert!(String::from_utf8_lossy(&refused.stderr).contains("stages.captioners"), "{refused:?}");

@@ -1,4 +1,5 @@
-//! One image's journey through the real chain: put it, and it is found; change or remove it, and it is not.
+//! One image's journey through the real chain: put it, and it is found; change or remove it, and it
+//! is not.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Several models: filled side by side, compared, switched under load, removed; and settings that change while jobs flow.
+//! Several models: filled side by side, compared, switched under load, removed; and settings that
+//! change while jobs flow.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +14,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 const SOON: Duration = Duration::from_secs(120);
 const BOTH: &str = "demo-clip,second";
 
-/// A folder of models with one named `second`: the demo model's graphs, seen through other preprocessing, so that its vectors
-/// are others and its space is its own.
+/// A folder of models with one named `second`: the demo model's graphs, seen through other
+/// preprocessing, so that its vectors are others and its space is its own.
 fn second_model() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let changes = [
@@ -166,7 +167,8 @@ async fn the_active_model_is_switched_under_load_and_back_and_the_other_removed(
         let image_id = world.rows("embeddings_demo-clip").await[0].clone();
         let load = Load::start(&base, &image_id);
 
-        // A second model is set; while its stage rests it lacks everything, and cannot be activated by mistake.
+        // A second model is set; while its stage rests it lacks everything, and cannot be activated
+        // by mistake.
         ingest(&world, &["pause", "--stage", "embed-second"]).await.unwrap();
         let error = ingest(&world, &["models", "activate", "second"]).await.unwrap_err();
         assert!(error.contains("no table"), "{error}");
@@ -230,7 +232,8 @@ async fn the_active_model_is_switched_under_load_and_back_and_the_other_removed(
         );
         println!("{answers} answers, none failed, each of exactly one model");
 
-        // Removed and kept: nothing is lost. Removed for good: its queues and its table go, and new uploads ask nothing of it.
+        // Removed and kept: nothing is lost. Removed for good: its queues and its table go, and new
+        // uploads ask nothing of it.
         ingest(&world, &["models", "remove", "second", "--grace", "1h"]).await.unwrap();
         ingest(&world, &["models", "keep", "second"]).await.unwrap();
         put(&world, COUNT, COUNT + 2).await;

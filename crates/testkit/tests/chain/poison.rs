@@ -1,4 +1,5 @@
-//! Whole worker processes: what kills them, what stops them, and what becomes of the jobs they held.
+//! Whole worker processes: what kills them, what stops them, and what becomes of the jobs they
+//! held.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -43,7 +44,8 @@ async fn done(world: &World) -> BTreeSet<String> {
     names.iter().map(|name| name.strip_prefix("done/").unwrap().to_owned()).collect()
 }
 
-/// Takes everything out of the work queue: image ids, and each message's count of deliveries that ended in a crash.
+/// Takes everything out of the work queue: image ids, and each message's count of deliveries that
+/// ended in a crash.
 async fn take_waiting(world: &World) -> Vec<(String, i64)> {
     let channel = world.broker().await.create_channel().await.unwrap();
     let queue = world.topology().work_queue(&StageName::embed("demo-clip"));

@@ -1,4 +1,5 @@
-//! Pulling plugs: what has begun is finished by someone, nothing is lost and nothing is found twice.
+//! Pulling plugs: what has begun is finished by someone, nothing is lost and nothing is found
+//! twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -38,7 +39,8 @@ async fn metric(world: &World, base: &str, name: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_embedder_loses_nothing_and_doubles_nothing() {
     let mut world = World::start().await;
-    // A batch larger than the prefetch closes only by age: for two seconds at a time everything held is unfinished.
+    // A batch larger than the prefetch closes only by age: for two seconds at a time everything
+    // held is unfinished.
     let slow = [
         ("BATCH__MAX_ROWS", "64"),
         ("BATCH__MAX_WAIT", "2s"),

@@ -1,4 +1,5 @@
-//! The bucket changes while it is being indexed: whatever order things happen in, the end state is the bucket's.
+//! The bucket changes while it is being indexed: whatever order things happen in, the end state is
+//! the bucket's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -126,7 +127,8 @@ async fn whatever_the_order_of_changes_the_end_state_is_the_buckets() {
     .await;
 }
 
-/// More objects than one page of the listing holds appear and vanish on both sides of where the listing is.
+/// More objects than one page of the listing holds appear and vanish on both sides of where the
+/// listing is.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_during_a_listing_is_neither_missed_nor_removed() {
     within(LIMIT, async {
@@ -165,7 +167,8 @@ async fn what_is_written_during_a_listing_is_neither_missed_nor_removed() {
     .await;
 }
 
-/// Removed and put again with equal content: the identity is the same, and so is the memory of its first job.
+/// Removed and put again with equal content: the identity is the same, and so is the memory of its
+/// first job.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_was_gone_when_its_job_ran_is_indexed_when_it_is_back() {
     within(LIMIT, async {

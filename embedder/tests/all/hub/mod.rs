@@ -160,7 +160,8 @@ async fn revision(State(inner): Shared) -> Response {
     axum::Json(json!({ "id": "someone/scenes", "sha": COMMIT })).into_response()
 }
 
-// Large files are known by their SHA-256, small ones by their name in git; and the list comes in two pages.
+// Large files are known by their SHA-256, small ones by their name in git; and the list comes in
+// two pages.
 async fn tree(State(inner): Shared, uri: axum::http::Uri) -> Response {
     let mut inner = inner.lock().unwrap();
     let listed = FILES.iter().filter(|path| **path != inner.without).map(|path| {

@@ -5,7 +5,8 @@ use crate::server;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use server::{BUCKET, TestServer};
 
-/// Lists page by page, up to `max_keys` entries each; objects and common prefixes in the order they came.
+/// Lists page by page, up to `max_keys` entries each; objects and common prefixes in the order they
+/// came.
 async fn pages(
     store: &TestServer,
     prefix: &str,

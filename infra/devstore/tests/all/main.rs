@@ -1,6 +1,7 @@
 //! The development store, asked as any S3 store.
 //!
-//! One program for all of them, because each carries the whole table library: half a gigabyte, and seconds of linking.
+//! One program for all of them, because each carries the whole table library: half a gigabyte, and
+//! seconds of linking.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,5 @@
-//! A store as it looks from behind a proxy: the real one, except for listening, which can be cut and refused.
+//! A store as it looks from behind a proxy: the real one, except for listening, which can be cut
+//! and refused.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

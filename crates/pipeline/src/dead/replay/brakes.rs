@@ -11,7 +11,8 @@ use crate::topology::depth;
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Holds back letters: to keep the rate, while the bulk queue is deep, and for good at the end of a round.
+/// Holds back letters: to keep the rate, while the bulk queue is deep, and for good at the end of a
+/// round.
 pub(super) struct Brakes {
     ticker: Option<Interval>,
     bulk: Option<String>,

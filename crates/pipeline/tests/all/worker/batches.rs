@@ -7,8 +7,8 @@ use pipeline::worker::HALT_HOLD;
 
 use super::bench::{Bench, Memory};
 
-/// A batch of seven good jobs and one that spoils it: the seven are written, the one is dead with this class. Gives the sizes
-/// of the attempts, smallest first.
+/// A batch of seven good jobs and one that spoils it: the seven are written, the one is dead with
+/// this class. Gives the sizes of the attempts, smallest first.
 async fn only_the_culprit_dies(
     order: &str,
     class: &str,

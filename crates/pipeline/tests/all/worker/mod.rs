@@ -1,5 +1,5 @@
-//! The worker loop on a real broker and a real store, with a stage that fails on command: each failure goes where its
-//! action says, and only the guilty one.
+//! The worker loop on a real broker and a real store, with a stage that fails on command: each
+//! failure goes where its action says, and only the guilty one.
 
 mod bench;
 

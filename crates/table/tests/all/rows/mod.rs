@@ -61,7 +61,8 @@ pub(crate) async fn open() -> (Store, Database) {
     (store, database)
 }
 
-/// Unit vectors around some centres, the same at every run: what pictures of a few kinds look like to a model.
+/// Unit vectors around some centres, the same at every run: what pictures of a few kinds look like
+/// to a model.
 pub(crate) struct Clusters {
     random: StdRng,
     centres: Vec<Vec<f32>>,

@@ -67,7 +67,8 @@ async fn a_consumer_timeout_while_a_job_is_held_costs_only_the_channel() {
         let (key, held) = ends.next(MINUTE).await;
         assert_eq!(key, "slow.jpg");
 
-        // Held for too long: the broker closes the channel (406) and delivers again, over whatever connects next.
+        // Held for too long: the broker closes the channel (406) and delivers again, over whatever
+        // connects next.
         let (key, again) = ends.next(MINUTE).await;
         assert_eq!(key, "slow.jpg");
         again.ack().await;

@@ -98,7 +98,8 @@ async fn one_letter_is_dead(world: &World) {
     assert_eq!((letters.len(), letters[0].class.as_str()), (1, "not_a_picture"), "{letters:?}");
 }
 
-/// The store did what was asked and could not say so: whoever asked must not take himself for somebody else.
+/// The store did what was asked and could not say so: whoever asked must not take himself for
+/// somebody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_while_tables_are_made_does_not_lock_everybody_out() {
     within(LIMIT, async {
