@@ -5,20 +5,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use inference::{Budget, Detail, Embedding, PictureLimits, Pixels, TextEncoder};
+use pipeline::caption_prompt::CaptionPrompt;
 use pipeline::job::Redo;
-use pipeline::question::Question;
 use pipeline::stage::{Finished, Stage};
 use pipeline::{Failure, ImageId, ObjectRef};
-use table::TableError;
 use table::captions::{CaptionRow, Captions, Said};
 use table::schema::Facts;
+use worker::{facts, failure};
 
-use crate::describe::{Described, Describer, Seen, model_failure};
-use crate::facts::facts;
+use crate::describe::{Described, Describer, Seen};
 use crate::keywords::Keywords;
 
 /// A decoded picture, reduced to what its row and the provider need.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedCaption {
     facts: Facts,
     seen: Seen,
     // For keywords.
@@ -27,33 +26,23 @@ pub(crate) struct Prepared {
 
 /// What was said, with the vector of its main sentence.
 #[derive(Debug, Clone)]
-pub(crate) struct Captioned {
+pub(crate) struct CaptionWithVector {
     said: Said,
     vector: Vec<f32>,
 }
 
 /// The stage of one captioner.
-pub(crate) struct Caption {
+pub(crate) struct CaptionStage {
     pub(crate) captions: Captions,
-    pub(crate) describer: Describer,
-    pub(crate) question: Question,
+    pub(crate) describer: Arc<Describer>,
+    pub(crate) prompt: CaptionPrompt,
     pub(crate) text: TextEncoder,
     pub(crate) keywords: Option<Arc<Keywords>>,
     pub(crate) limits: PictureLimits,
     pub(crate) in_flight: Budget,
 }
 
-// Rows that cannot be stored would not be stored by trying again; anything else means that the
-// store is in trouble.
-pub(crate) fn table_failure(error: TableError) -> Failure {
-    if error.is_about_rows() {
-        Failure::dead_letter("invalid_rows", error)
-    } else {
-        Failure::halt("store_unavailable", error)
-    }
-}
-
-impl Caption {
+impl CaptionStage {
     fn said(&self, described: Described, picture: Option<&Embedding>) -> Result<Said, Failure> {
         let keywords = self
             .keywords
@@ -65,40 +54,41 @@ impl Caption {
             return Err(Failure::retry("empty_caption", "the provider wrote no caption"));
         }
         let (language, caption) = captions.remove(0);
-        let Question { provider, prompt_hash } = self.question.clone();
+        let CaptionPrompt { provider, prompt_hash } = self.prompt.clone();
         Ok(Said { caption, language, others: captions, keywords, provider, prompt_hash })
     }
 
     /// Blocks until the text tower is through.
-    fn with_vectors(text: &TextEncoder, said: Vec<Said>) -> Result<Vec<Captioned>, Failure> {
+    fn with_vectors(
+        text: &TextEncoder,
+        said: Vec<Said>,
+    ) -> Result<Vec<CaptionWithVector>, Failure> {
         let sentences: Vec<_> = said.iter().map(|said| said.caption.clone()).collect();
-        let vectors = text.encode(&sentences).map_err(model_failure)?;
+        let vectors = text.encode(&sentences).map_err(failure::of_model)?;
         Ok(said
             .into_iter()
             .zip(vectors)
-            .map(|(said, vector)| Captioned { said, vector: vector.into_vec() })
+            .map(|(said, vector)| CaptionWithVector { said, vector: vector.into_vec() })
             .collect())
     }
 }
 
-impl Stage for Caption {
-    type Input = Prepared;
-    type Output = Captioned;
+impl Stage for CaptionStage {
+    type Input = PreparedCaption;
+    type Output = CaptionWithVector;
 
     async fn existing(&self, ids: &[ImageId]) -> Result<HashSet<ImageId>, Failure> {
-        let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
-        let existing = self.captions.ledger().existing(&ids).await.map_err(table_failure)?;
-        Ok(existing.iter().filter_map(|id| id.parse().ok()).collect())
+        worker::existing(self.captions.ledger(), ids).await
     }
 
     async fn redone(&self, asked: &[(ImageId, Redo)]) -> Result<HashSet<ImageId>, Failure> {
         let ids: Vec<_> = asked.iter().map(|(id, _)| id.to_string()).collect();
-        let written = self.captions.written(&ids).await.map_err(table_failure)?;
+        let written = self.captions.written(&ids).await.map_err(failure::of_table)?;
         let is_done = |(id, redo): &&(ImageId, Redo)| {
             written.get(&id.to_string()).is_some_and(|written| match redo {
                 Redo::Outdated => {
-                    written.provider == self.question.provider
-                        && written.prompt_hash == self.question.prompt_hash
+                    written.provider == self.prompt.provider
+                        && written.prompt_hash == self.prompt.prompt_hash
                 }
                 Redo::Since(moment) => written.at >= *moment,
             })
@@ -106,32 +96,34 @@ impl Stage for Caption {
         Ok(asked.iter().filter(is_done).map(|(id, _)| *id).collect())
     }
 
-    fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<Prepared, Failure> {
-        let bad = |error: inference::PictureError| Failure::dead_letter(error.class(), error);
+    fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<PreparedCaption, Failure> {
         let keywords = self.keywords.as_ref();
         let detail = Detail::ShortSide(
             self.describer.side().max(keywords.map_or(0, |keywords| keywords.side())),
         );
-        let picture =
-            inference::decode_within(&self.in_flight, &bytes, &self.limits, detail).map_err(bad)?;
-        let seen = self.describer.prepare(&picture).map_err(bad)?;
+        let picture = inference::decode_within(&self.in_flight, &bytes, &self.limits, detail)
+            .map_err(failure::of_picture)?;
+        let seen = self.describer.prepare(&picture).map_err(failure::of_picture)?;
         let pixels = keywords.map(|keywords| keywords.prepare(&picture));
-        Ok(Prepared { facts: facts(object, &bytes, &picture), seen, pixels })
+        Ok(PreparedCaption { facts: facts(object, &bytes, &picture), seen, pixels })
     }
 
-    fn content<'a>(&self, input: &'a Prepared) -> Option<&'a str> {
+    fn content<'a>(&self, input: &'a PreparedCaption) -> Option<&'a str> {
         Some(&input.facts.content_hash)
     }
 
-    async fn known(&self, batch: &[&Prepared]) -> Result<Vec<Option<Captioned>>, Failure> {
+    async fn known(
+        &self,
+        batch: &[&PreparedCaption],
+    ) -> Result<Vec<Option<CaptionWithVector>>, Failure> {
         let hashes: Vec<_> =
             batch.iter().map(|prepared| prepared.facts.content_hash.clone()).collect();
-        let Question { provider, prompt_hash } = &self.question;
+        let CaptionPrompt { provider, prompt_hash } = &self.prompt;
         let said = self
             .captions
             .said_of_content(&hashes, provider, prompt_hash)
             .await
-            .map_err(table_failure)?;
+            .map_err(failure::of_table)?;
         let (places, found): (Vec<_>, Vec<_>) = hashes
             .iter()
             .enumerate()
@@ -151,7 +143,7 @@ impl Stage for Caption {
         Ok(known)
     }
 
-    fn infer(&self, batch: &[&Prepared]) -> Result<Vec<Captioned>, Failure> {
+    fn infer(&self, batch: &[&PreparedCaption]) -> Result<Vec<CaptionWithVector>, Failure> {
         let seen: Vec<_> = batch
             .iter()
             .map(|prepared| (prepared.facts.image_id.as_str(), &prepared.seen))
@@ -173,9 +165,12 @@ impl Stage for Caption {
         Self::with_vectors(&self.text, said)
     }
 
-    async fn write(&self, rows: &[Finished<Prepared, Captioned>]) -> Result<(), Failure> {
+    async fn write(
+        &self,
+        rows: &[Finished<PreparedCaption, CaptionWithVector>],
+    ) -> Result<(), Failure> {
         let batch_id = uuid::Uuid::new_v4().simple().to_string();
-        let row = |row: &Finished<Prepared, Captioned>| CaptionRow {
+        let row = |row: &Finished<PreparedCaption, CaptionWithVector>| CaptionRow {
             facts: row.input.facts.clone(),
             said: row.output.said.clone(),
             vector: row.output.vector.clone(),
@@ -183,6 +178,6 @@ impl Stage for Caption {
         self.captions
             .append(&rows.iter().map(row).collect::<Vec<_>>(), &batch_id)
             .await
-            .map_err(table_failure)
+            .map_err(failure::of_table)
     }
 }

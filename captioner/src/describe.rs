@@ -2,9 +2,10 @@
 
 use futures::future::join_all;
 use inference::captioner::Captioner;
-use inference::{ModelError, Picture, PictureError, Pixels};
+use inference::{Picture, PictureError, Pixels};
 use pipeline::{Action, Failure};
 use tokio::runtime::Handle;
+use worker::failure;
 
 pub(crate) use crate::openai::Described;
 use crate::openai::OpenAi;
@@ -72,7 +73,7 @@ fn by_model(
     let mut described =
         vec![Described { captions: Vec::new(), keywords: Vec::new() }; pixels.len()];
     for language in languages {
-        let captions = captioner.caption(&pixels, language).map_err(model_failure)?;
+        let captions = captioner.caption(&pixels, language).map_err(failure::of_model)?;
         metrics::gauge!("bucketlens_model_batch", "model" => captioner.model().to_owned())
             .set(captioner.batch() as f64);
         for (described, caption) in described.iter_mut().zip(captions) {
@@ -110,15 +111,6 @@ fn by_endpoint(openai: &OpenAi, batch: &[(&str, &Seen)]) -> Result<Vec<Described
 /// Whether there is a letter or a digit in it, of any script.
 fn says_anything(caption: &str) -> bool {
     caption.chars().any(char::is_alphanumeric)
-}
-
-/// A model that cannot be run halts the process; any other failure may be one picture's.
-pub(crate) fn model_failure(error: ModelError) -> Failure {
-    if error.is_fatal() {
-        Failure::halt("model_unavailable", error)
-    } else {
-        Failure::retry("inference_failed", error)
-    }
 }
 
 #[cfg(test)]

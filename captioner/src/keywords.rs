@@ -15,9 +15,9 @@ use table::{Database, TableError};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use worker::failure;
 
-use crate::caption::table_failure;
-use crate::describe::{Described, model_failure};
+use crate::describe::Described;
 use crate::settings::KeywordSettings;
 
 // Vectors from which is learnt what is usual in a bucket; fewer rows than the least teach nothing.
@@ -88,7 +88,7 @@ impl Keywords {
             return Ok(HashMap::new());
         }
         let hashes: Vec<_> = pictures.iter().map(|(hash, _)| (*hash).to_owned()).collect();
-        let stored = Handle::current().block_on(self.stored(&hashes)).map_err(table_failure)?;
+        let stored = Handle::current().block_on(self.stored(&hashes)).map_err(failure::of_table)?;
         let mut vectors: HashMap<_, _> = stored
             .into_iter()
             .filter_map(|(hash, vector)| Some((hash, Embedding::normalise(vector)?)))
@@ -96,7 +96,7 @@ impl Keywords {
         let missing: Vec<_> =
             pictures.iter().filter(|(hash, _)| !vectors.contains_key(*hash)).collect();
         let pixels: Vec<_> = missing.iter().map(|(_, pixels)| *pixels).collect();
-        let encoded = self.image.encode(&pixels).map_err(model_failure)?;
+        let encoded = self.image.encode(&pixels).map_err(failure::of_model)?;
         vectors.extend(missing.into_iter().map(|(hash, _)| (*hash).to_owned()).zip(encoded));
         Ok(vectors)
     }

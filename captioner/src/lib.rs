@@ -3,74 +3,96 @@
 
 mod caption;
 mod describe;
-// One source for what is known of a picture without any model: the tables of both services begin
-// with the same columns.
-#[path = "../../embedder/src/facts.rs"]
-mod facts;
 mod keywords;
+mod load;
 pub mod openai;
-mod question;
-mod serve;
+mod prompt;
 mod settings;
 mod status;
 
-use pipeline::bucket::Bucket;
-use pipeline::health::Health;
-use pipeline::service;
-use table::location::Location;
-use table::probe::ProbeError;
+use std::sync::Arc;
+
+use pipeline::caption_prompt;
+use pipeline::stage_name::StageName;
+use service::process::until_works;
+use table::captions::Captions;
+use table::location::Access;
 use tokio_util::sync::CancellationToken;
+use worker::{Assignment, WorkerProcess};
 
-pub use crate::settings::{
-    CaptionSettings, KeywordSettings, PictureSettings, ProviderName, Settings,
-};
+pub use crate::settings::{CaptionerSettings, KeywordSettings, ProviderName, Settings};
 
-use crate::status::Running;
+use crate::caption::CaptionStage;
+use crate::keywords::Keywords;
+use crate::load::{LoadedCaptioner, load};
+use crate::status::CaptionerStatus;
 
 /// Runs the captioner until shutdown.
 ///
-/// The order matters: the models are warm and the store is proven before the first job is taken,
-/// because from then on what is delivered counts as begun. What is away is waited for, unready.
+/// The models are warm and the store is proven before the first job is taken, because what is delivered
+/// counts as begun. What is away is waited for, unready.
 ///
 /// # Errors
 /// The socket cannot be used, or a model, the store or the table is not what it must be.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let health = Health::default();
-    health.expect(&["store", "model", "publisher", "consumer"]);
-    let listener = service::bind(&settings.http).await?;
-    let worker = format!("{}@{}", std::process::id(), listener.local_addr()?);
-    // Answers until the last delivery is settled: "not ready" says more than a closed port.
-    let finished = CancellationToken::new();
-    let running = Running::default();
-    let http = tokio::spawn(service::serve(
-        listener,
-        running.clone().router(),
-        health.clone(),
-        finished.clone(),
-    ));
-    let worked = work(settings, worker, health, running, shutdown).await;
-    finished.cancel();
-    http.await??;
-    worked
+    let status = CaptionerStatus::default();
+    let routes = status.clone().router();
+    let work = |process, shutdown| work(settings.clone(), process, status, shutdown);
+    let conditions = ["model", "publisher", "consumer"];
+    worker::run(settings.worker(), &conditions, routes, shutdown, work).await
 }
 
 async fn work(
     settings: Settings,
-    worker: String,
-    health: Health,
-    running: Running,
+    process: Arc<WorkerProcess>,
+    status: CaptionerStatus,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let location =
-        Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
-    let away = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
-    let Some(()) =
-        service::until_works(&health, "store", &shutdown, away, || table::probe::probe(&location))
-            .await?
-    else {
-        return Ok(());
+    let health = &process.health;
+    let warm_up = || {
+        let settings = settings.clone();
+        async move { tokio::task::spawn_blocking(move || load(&settings)).await? }
     };
-    let bucket = Bucket::connect(&settings.bucket).await;
-    serve::serve(serve::Process { settings, bucket, location, health, running, worker }, shutdown)
-        .await
+    let may_pass = worker::is_missing;
+    let loaded = until_works(health, "model", &shutdown, may_pass, warm_up).await?;
+    let Some(loaded) = loaded else { return Ok(()) };
+    let LoadedCaptioner { id, describer, prompt, text, space, tagging } = loaded;
+    status.set(&id, &prompt, &settings.captions.languages, &space.model, &describer);
+    tracing::info!(
+        captioner = id,
+        provider = prompt.provider,
+        prompt_hash = prompt.prompt_hash,
+        "captioner is warm"
+    );
+
+    let languages = &settings.captions.languages;
+    let keywords = match tagging {
+        None => None,
+        Some(tagging) => {
+            let (location, settings) = (&process.location, settings.keywords.clone());
+            let keywords = Keywords::new(tagging, location, space.clone(), settings, languages);
+            let keywords = Arc::new(keywords.await?);
+            tokio::spawn(Arc::clone(&keywords).learn(shutdown.clone()));
+            Some(keywords)
+        }
+    };
+    let open = || async {
+        let database = process.location.connect(Access::writer()).await?;
+        Ok(CaptionStage {
+            captions: Captions::open_or_create(&database, &id, space.clone()).await?,
+            describer: Arc::clone(&describer),
+            prompt: prompt.clone(),
+            text: text.clone(),
+            keywords: keywords.clone(),
+            limits: settings.picture.limits(settings.fetch.max_object_bytes),
+            in_flight: process.in_flight.clone(),
+        })
+    };
+    let note = || caption_prompt::note(&process.state, &id, &prompt);
+    if until_works(health, "store", &shutdown, |_| true, note).await?.is_none() {
+        return Ok(());
+    }
+    let stage = StageName::caption(&id);
+    let assignment = Assignment { stage, sharing: 1, health: health.clone() };
+    process.serve(&assignment, open, &shutdown).await
 }

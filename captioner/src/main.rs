@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use captioner::Settings;
 use clap::{Parser, Subcommand};
-use pipeline::paper::{self, Paper};
-use pipeline::service;
+use service::command_line::{self, Generate};
+use service::process;
 
 /// Turns the pictures of a bucket into sentences and keywords that can be searched.
 #[derive(Parser)]
-#[command(version = paper::VERSION)]
+#[command(version = command_line::VERSION)]
 struct Arguments {
     /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
     #[arg(long, global = true)]
@@ -26,14 +26,14 @@ enum Command {
     /// Print every setting with its default.
     Settings,
     #[command(flatten)]
-    Paper(Paper),
+    Generate(Generate),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Run => service::main(arguments.settings.as_deref(), captioner::run),
-        Command::Settings => service::print_defaults::<Settings>(),
-        Command::Paper(paper) => paper.make::<Arguments>(),
+        Command::Run => process::main(arguments.settings.as_deref(), captioner::run),
+        Command::Settings => process::print_defaults::<Settings>(),
+        Command::Generate(generate) => generate.run::<Arguments>(),
     }
 }

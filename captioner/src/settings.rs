@@ -1,15 +1,18 @@
 //! All settings of the captioner; `settings.toml` documents them.
 
-use inference::{PictureLimits, RuntimeSettings};
+use inference::RuntimeSettings;
 use pipeline::batch::BatchSettings;
 use pipeline::bucket::BucketSettings;
 use pipeline::connection::AmqpSettings;
 use pipeline::models::check_id;
-use pipeline::service::{HttpSettings, Shared};
-use pipeline::settings::{self, SettingsError, list};
-use pipeline::telemetry::LogSettings;
+use pipeline::stage_kind::StageKind;
 use pipeline::worker::FetchSettings;
 use serde::Deserialize;
+use service::http::HttpSettings;
+use service::process::ProcessSettings;
+use service::settings::{self, SettingsError, list};
+use service::telemetry::LogSettings;
+use worker::{PictureSettings, WorkerSettings};
 
 use crate::openai::OpenAiSettings;
 
@@ -28,7 +31,7 @@ pub struct Settings {
     /// Logging.
     pub log: LogSettings,
     /// Who describes pictures, and in what.
-    pub captions: CaptionSettings,
+    pub captions: CaptionerSettings,
     /// Words beside the sentences.
     pub keywords: KeywordSettings,
     /// The endpoint that describes pictures, where one does.
@@ -48,7 +51,7 @@ pub struct Settings {
 /// `[captions]`: who describes pictures, and in what.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CaptionSettings {
+pub struct CaptionerSettings {
     /// Who describes them.
     pub provider: ProviderName,
     /// Built-in captioner, name of a folder below `folder`, or path of a folder.
@@ -121,34 +124,21 @@ impl KeywordSettings {
     }
 }
 
-/// `[picture]`: limits of one picture.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PictureSettings {
-    /// Most pixels, width times height.
-    pub max_pixels: u64,
-    /// Longest side in pixels.
-    pub max_side: u32,
-    /// Memory one decoder may take.
-    pub max_decoded_bytes: u64,
-    /// Memory all decoders and what they gave may take together.
-    pub max_decoded_in_flight: u64,
-}
-
 impl Settings {
-    /// What one picture may cost.
-    pub(crate) fn limits(&self) -> PictureLimits {
-        let PictureSettings { max_pixels, max_side, max_decoded_bytes, .. } = self.picture;
-        PictureLimits {
-            max_bytes: self.fetch.max_object_bytes,
-            max_pixels,
-            max_side,
-            max_decoded_bytes,
+    /// What a worker of any kind needs of them.
+    pub(crate) fn worker(&self) -> WorkerSettings {
+        WorkerSettings {
+            bucket: self.bucket.clone(),
+            amqp: self.amqp.clone(),
+            fetch: self.fetch.clone(),
+            batch: self.batch.clone(),
+            max_decoded_in_flight: self.picture.max_decoded_in_flight,
+            http: self.http.clone(),
         }
     }
 }
 
-impl CaptionSettings {
+impl CaptionerSettings {
     fn validate(&self) -> Result<(), SettingsError> {
         if self.provider == ProviderName::Onnx && self.model.is_empty() {
             return Err(SettingsError::value("captions.model", "must name a captioner"));
@@ -191,10 +181,15 @@ impl CaptionSettings {
 }
 
 impl settings::Settings for Settings {
-    const DEFAULTS: &'static str = include_str!("../settings.toml");
+    const DEFAULTS: &'static [&'static str] = &[
+        pipeline::DEFAULTS,
+        inference::DEFAULTS,
+        worker::DEFAULTS,
+        include_str!("../settings.toml"),
+    ];
 
-    fn shared(&self) -> Shared {
-        Shared { log: self.log.clone(), http: self.http.clone() }
+    fn process(&self) -> ProcessSettings {
+        ProcessSettings { log: self.log.clone(), http: self.http.clone() }
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
@@ -211,12 +206,6 @@ impl settings::Settings for Settings {
         }
         self.fetch.validate()?;
         self.batch.validate()?;
-        if self.picture.max_decoded_in_flight < 1 << 20 {
-            return Err(SettingsError::value(
-                "picture.max_decoded_in_flight",
-                "must be at least 1048576 (1 MiB)",
-            ));
-        }
-        Ok(())
+        self.picture.validate(StageKind::Caption)
     }
 }

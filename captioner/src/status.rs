@@ -2,34 +2,32 @@
 
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Router;
 use inference::captioner::Captioner;
-use pipeline::question::Question;
+use pipeline::caption_prompt::CaptionPrompt;
 use serde_json::{Value, json};
 
 use crate::describe::Describer;
 
 /// The captioner once it is loaded. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Running(Arc<OnceLock<Shown>>);
+pub(crate) struct CaptionerStatus(Arc<OnceLock<WarmCaptioner>>);
 
-struct Shown {
+struct WarmCaptioner {
     id: String,
-    question: Question,
+    prompt: CaptionPrompt,
     languages: Vec<String>,
     text_model: String,
     // `None` where an endpoint describes.
     captioner: Option<Captioner>,
 }
 
-impl Running {
+impl CaptionerStatus {
     /// The captioner is loaded.
     pub(crate) fn set(
         &self,
         id: &str,
-        question: &Question,
+        prompt: &CaptionPrompt,
         languages: &[String],
         text_model: &str,
         describer: &Describer,
@@ -39,15 +37,11 @@ impl Running {
             Describer::OpenAi(_) => None,
         };
         if let Some(captioner) = &captioner {
-            let placement = captioner.placement();
-            for (name, nodes) in [("gpu", placement.gpu_nodes), ("cpu", placement.cpu_nodes)] {
-                let labels = [("model", captioner.model().to_owned()), ("device", name.to_owned())];
-                metrics::gauge!("bucketlens_model_nodes", &labels).set(nodes as f64);
-            }
+            captioner.placement().record(captioner.model());
         }
-        let shown = Shown {
+        let shown = WarmCaptioner {
             id: id.to_owned(),
-            question: question.clone(),
+            prompt: prompt.clone(),
             languages: languages.to_vec(),
             text_model: text_model.to_owned(),
             captioner,
@@ -57,22 +51,22 @@ impl Running {
 
     /// The routes of the process's own.
     pub(crate) fn router(self) -> Router {
-        Router::new().route("/v1/status", get(show)).with_state(self)
+        worker::router("captioner", move || self.tell())
     }
-}
 
-async fn show(State(Running(running)): State<Running>) -> Json<Value> {
-    let captioner =
-        running.get().map(|Shown { id, question, languages, text_model, captioner }| {
-            json!({
-                "id": id,
-                "provider": question.provider,
-                "prompt_hash": question.prompt_hash,
-                "languages": languages,
-                "text_model": text_model,
-                "placement": captioner.as_ref().map(Captioner::placement),
-                "batch": captioner.as_ref().map(Captioner::batch),
-            })
-        });
-    Json(json!({ "version": pipeline::paper::VERSION, "captioner": captioner }))
+    fn tell(&self) -> Value {
+        let Some(WarmCaptioner { id, prompt, languages, text_model, captioner }) = self.0.get()
+        else {
+            return Value::Null;
+        };
+        json!({
+            "id": id,
+            "provider": prompt.provider,
+            "prompt_hash": prompt.prompt_hash,
+            "languages": languages,
+            "text_model": text_model,
+            "placement": captioner.as_ref().map(Captioner::placement),
+            "batch": captioner.as_ref().map(Captioner::batch),
+        })
+    }
 }

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use embedder::{Settings, models};
-use pipeline::paper::{self, Paper};
-use pipeline::service;
+use service::command_line::{self, Generate};
+use service::process;
 
 /// Turns the pictures of a bucket into vectors that can be searched.
 #[derive(Parser)]
-#[command(version = paper::VERSION)]
+#[command(version = command_line::VERSION)]
 struct Arguments {
     /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
     #[arg(long, global = true)]
@@ -29,19 +29,19 @@ enum Command {
     /// Print every setting with its default.
     Settings,
     #[command(flatten)]
-    Paper(Paper),
+    Generate(Generate),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Run => service::main(arguments.settings.as_deref(), embedder::run),
+        Command::Run => process::main(arguments.settings.as_deref(), embedder::run),
         Command::Models(command) => {
-            service::command(arguments.settings.as_deref(), |settings, cancel| {
+            process::command(arguments.settings.as_deref(), |settings, cancel| {
                 models::run(settings, command, cancel)
             })
         }
-        Command::Settings => service::print_defaults::<Settings>(),
-        Command::Paper(paper) => paper.make::<Arguments>(),
+        Command::Settings => process::print_defaults::<Settings>(),
+        Command::Generate(generate) => generate.run::<Arguments>(),
     }
 }

@@ -3,6 +3,8 @@
 import re
 import tomllib
 
+# Crates that document settings of their own, beside those of every program.
+SHARED = {"embedder": ("inference", "worker"), "captioner": ("inference", "worker"), "searcher": ("inference",)}
 PROGRAMS = ("ingest", "embedder", "captioner", "searcher")
 # Read by the programs themselves, beside the settings.
 OTHER_VARIABLES = {"BUCKETLENS_OPENAI_API_KEY", "BUCKETLENS_COMMIT"}
@@ -12,7 +14,9 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 def defaults(root, program):
     """All settings of a program with their defaults, by section."""
-    shared = tomllib.loads((root / "crates/pipeline/settings.toml").read_text())
+    shared = {}
+    for crate in SHARED.get(program, ()) + ("service", "pipeline"):
+        shared |= tomllib.loads((root / f"crates/{crate}/settings.toml").read_text())
     return {**shared, **tomllib.loads((root / program / "settings.toml").read_text())}
 
 

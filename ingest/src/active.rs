@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use pipeline::bucket::{Bucket, Only};
-use pipeline::connection::Backoff;
 use pipeline::filter::KeyFilter;
-use pipeline::health::Health;
-use pipeline::job::{StageKind, StageName};
 use pipeline::models::Models;
 use pipeline::publish::Publisher;
-use pipeline::state::State;
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
+use pipeline::state::StateStore;
 use pipeline::switch;
 use pipeline::topology::Topology;
+use service::backoff::Backoff;
+use service::health::Health;
 use table::Database;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +61,7 @@ pub(crate) struct Parts {
     pub(crate) settings: Arc<Settings>,
     pub(crate) bucket: Bucket,
     pub(crate) database: Database,
-    pub(crate) state: State,
+    pub(crate) state: StateStore,
     pub(crate) health: Health,
 }
 

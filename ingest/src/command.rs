@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use pipeline::depths::Queues;
-use pipeline::health::Health;
+use pipeline::depths::QueueDepths;
 use pipeline::models;
 use serde::Serialize;
 use serde_json::Value;
+use service::health::Health;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -235,7 +235,7 @@ async fn decided(parts: &active::Parts) -> anyhow::Result<Decided> {
 }
 
 async fn show(settings: Settings, options: &Show) -> anyhow::Result<()> {
-    let queues = Queues::new(settings.amqp.clone());
+    let queues = QueueDepths::new(settings.amqp.clone());
     let parts = parts(settings, Health::default()).await?;
     let stages = served::stages(&parts.settings.stages, &models::read(&parts.state).await?);
     let index = Index::new(parts.database.clone(), &stages);

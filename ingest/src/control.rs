@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use pipeline::connection::{self, AmqpSettings};
-use pipeline::job::{StageKind, StageName};
 use pipeline::models::Models;
-use pipeline::state::State;
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
+use pipeline::state::StateStore;
 use pipeline::switch::{self, StageState};
 use pipeline::topology::Topology;
 use serde::Serialize;
@@ -59,7 +60,7 @@ pub(crate) fn check(settings: &Settings, request: &Request) -> Result<(), String
 
 /// Lets the workers of a stage rest, those that are started later too.
 pub(crate) async fn pause(
-    state: &State,
+    state: &StateStore,
     stage: &StageName,
     by: &str,
 ) -> anyhow::Result<StageState> {
@@ -68,7 +69,7 @@ pub(crate) async fn pause(
 
 /// Lets them work again.
 pub(crate) async fn resume(
-    state: &State,
+    state: &StateStore,
     stage: &StageName,
     by: &str,
 ) -> anyhow::Result<StageState> {
@@ -78,7 +79,7 @@ pub(crate) async fn resume(
 /// Empties the bulk queue. Its objects are not published again until a sweep is asked for (`ingest
 /// sweep --release`).
 pub(crate) async fn cancel(
-    state: &State,
+    state: &StateStore,
     amqp: &AmqpSettings,
     stage: &StageName,
 ) -> anyhow::Result<Cancelled> {

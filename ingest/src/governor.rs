@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use pipeline::connection::AmqpSettings;
-use pipeline::depths::Queues;
-use pipeline::job::StageName;
-use pipeline::settings::SettingsError;
+use pipeline::depths::QueueDepths;
+use pipeline::stage_name::StageName;
 use pipeline::topology::Depths;
 use serde::Deserialize;
+use service::settings::SettingsError;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -70,7 +70,7 @@ impl Governor {
         let (sender, seen) =
             watch::channel(vec![Seen { open: true, calm: false, idle_since: None }; stages.len()]);
         tokio::spawn(async move {
-            let queues = Queues::new(amqp);
+            let queues = QueueDepths::new(amqp);
             while !sender.is_closed() {
                 for (place, stage) in stages.iter().enumerate() {
                     match queues.depths(stage).await {

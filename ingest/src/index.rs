@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use pipeline::job::StageName;
-use pipeline::question::Question;
+use pipeline::caption_prompt::CaptionPrompt;
+use pipeline::stage_name::StageName;
 use pipeline::{ImageId, ObjectRef};
 use table::captions::Captions;
 use table::ledger::{Ledger, Stored};
@@ -141,7 +141,7 @@ impl Index {
     pub(crate) async fn outdated(
         &self,
         captioner: &str,
-        question: &Question,
+        question: &CaptionPrompt,
     ) -> Result<HashSet<ImageId>, TableError> {
         let Some(captions) = Captions::open(&self.database, captioner).await? else {
             return Ok(HashSet::new());

@@ -11,8 +11,8 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use pipeline::ImageId;
 use pipeline::bucket::Only;
-use pipeline::job::StageName;
-use pipeline::state::{State, StateError};
+use pipeline::stage_name::StageName;
+use pipeline::state::{StateError, StateStore};
 
 /// Below this every stage has a folder.
 const FOLDER: &str = "published/";
@@ -38,7 +38,7 @@ pub(crate) struct Record {
 /// Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
-    state: State,
+    state: StateStore,
     folder: String,
     inner: Arc<Mutex<Inner>>,
 }
@@ -76,7 +76,7 @@ fn seconds_of(segment: &str) -> Option<u32> {
 }
 
 /// Removes everything that was noted of a stage.
-pub(crate) async fn remove(state: &State, stage: &StageName) -> Result<(), StateError> {
+pub(crate) async fn remove(state: &StateStore, stage: &StageName) -> Result<(), StateError> {
     for name in state.names(&folder(stage)).await? {
         state.delete(&name).await?;
     }
@@ -88,7 +88,7 @@ fn folder(stage: &StageName) -> String {
 }
 
 impl Journal {
-    pub(crate) fn new(state: State, stage: &StageName) -> Self {
+    pub(crate) fn new(state: StateStore, stage: &StageName) -> Self {
         Self { state, folder: folder(stage), inner: Arc::default() }
     }
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pipeline::bucket::Only;
-use pipeline::health::Health;
-use pipeline::state::{State, StateError};
+use pipeline::state::{StateError, StateStore};
 use serde::{Deserialize, Serialize};
+use service::health::Health;
 use tokio_util::sync::CancellationToken;
 
 /// Name of the state object.
@@ -48,7 +48,7 @@ impl Holder {
 /// The right to act, until dropped or lost.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    state: State,
+    state: StateStore,
     holder: Holder,
     etag: String,
 }
@@ -65,14 +65,14 @@ pub(crate) enum Attempt {
 /// Watches a lease that someone else holds, and takes it once it is abandoned.
 #[derive(Debug)]
 pub(crate) struct Candidate {
-    state: State,
+    state: StateStore,
     me: Holder,
     // The ETag as last seen, and since when it has been the same.
     seen: Option<(String, Instant)>,
 }
 
 impl Candidate {
-    pub(crate) fn new(state: State, me: Holder) -> Self {
+    pub(crate) fn new(state: StateStore, me: Holder) -> Self {
         Self { state, me, seen: None }
     }
 
@@ -166,7 +166,7 @@ impl Lease {
 
 /// Waits as a standby until the lease is ours; `None` once shut down.
 pub(crate) async fn win(
-    state: &State,
+    state: &StateStore,
     me: &Holder,
     health: &Health,
     shutdown: &CancellationToken,

@@ -44,10 +44,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use pipeline::bucket::Bucket;
-use pipeline::front;
-use pipeline::health::Health;
-use pipeline::service;
-use pipeline::state::State;
+use pipeline::state::StateStore;
+use service::health::Health;
+use service::http::gate;
+use service::{http, process};
 use table::location::{Access, Location};
 use table::probe::{self, ProbeError};
 use tokio::sync::watch;
@@ -67,13 +67,13 @@ const CLOSED: &str =
 /// The socket cannot be used, or the store must not hold the tables.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
-    health.expect(&["store", "lease", "publisher", "listing"]);
-    let listener = service::bind(&settings.http).await?;
+    health.require(&["store", "lease", "publisher", "listing"]);
+    let listener = http::bind(&settings.http).await?;
     let holder = Holder::new(advertised(&settings, listener.local_addr()?));
     let (front, routes) = watch::channel(None);
-    let http = tokio::spawn(service::serve(
+    let http = tokio::spawn(http::serve(
         listener,
-        front::router(routes, CLOSED),
+        gate::router(routes, CLOSED),
         health.clone(),
         shutdown.clone(),
     ));
@@ -94,7 +94,7 @@ async fn act(
         Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let may_pass = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
     let proven =
-        service::until_works(&health, "store", shutdown, may_pass, || probe::probe(&location))
+        process::until_works(&health, "store", shutdown, may_pass, || probe::probe(&location))
             .await?;
     if proven.is_none() {
         return Ok(());
@@ -137,7 +137,7 @@ async fn parts(settings: Settings, health: Health) -> anyhow::Result<Parts> {
     let location =
         Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::writer()).await?;
-    let state = State::new(bucket.clone(), &settings.bucket);
+    let state = StateStore::new(bucket.clone(), &settings.bucket);
     Ok(Parts { settings: Arc::new(settings), bucket, database, state, health })
 }
 

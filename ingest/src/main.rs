@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ingest::{Settings, command};
-use pipeline::paper::{self, Paper};
-use pipeline::service;
+use service::command_line::{self, Generate};
+use service::process;
 
 /// Watches a bucket and publishes a job for every picture that is not indexed yet.
 #[derive(Parser)]
-#[command(version = paper::VERSION)]
+#[command(version = command_line::VERSION)]
 struct Arguments {
     /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
     #[arg(long, global = true)]
@@ -39,30 +39,30 @@ enum Command {
     /// Print every setting with its default.
     Settings,
     #[command(flatten)]
-    Paper(Paper),
+    Generate(Generate),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Run => service::main(arguments.settings.as_deref(), ingest::run),
+        Command::Run => process::main(arguments.settings.as_deref(), ingest::run),
         Command::Doctor { json } => {
-            service::command(arguments.settings.as_deref(), |settings, _| {
+            process::command(arguments.settings.as_deref(), |settings, _| {
                 ingest::doctor::main(settings, json)
             })
         }
         Command::Operate(command) => {
-            service::command(arguments.settings.as_deref(), |settings, cancel| {
+            process::command(arguments.settings.as_deref(), |settings, cancel| {
                 command::run(settings, command, cancel)
             })
         }
         Command::Models(command) => {
-            service::command(arguments.settings.as_deref(), |settings, cancel| {
+            process::command(arguments.settings.as_deref(), |settings, cancel| {
                 ingest::models::command::run(settings, command, cancel)
             })
         }
         Command::Dead(command) => ingest::dead::main(arguments.settings.as_deref(), *command),
-        Command::Settings => service::print_defaults::<Settings>(),
-        Command::Paper(paper) => paper.make::<Arguments>(),
+        Command::Settings => process::print_defaults::<Settings>(),
+        Command::Generate(generate) => generate.run::<Arguments>(),
     }
 }

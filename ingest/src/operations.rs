@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
-use pipeline::problem::Problem;
 use serde::Serialize;
 use serde_json::{Value, json};
+use service::http::problem::Problem;
 use tokio_util::sync::CancellationToken;
 
 const REMEMBERED: usize = 100;

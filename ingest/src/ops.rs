@@ -10,15 +10,15 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
-use pipeline::access;
 use pipeline::connection::AmqpSettings;
-use pipeline::depths::Queues;
-use pipeline::job::StageName;
-use pipeline::own_site;
-use pipeline::problem::{Problem, read_json};
+use pipeline::depths::QueueDepths;
 use pipeline::publish::Publisher;
+use pipeline::stage_name::StageName;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use service::http::access;
+use service::http::problem::{Problem, read_json};
+use service::http::same_origin;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,7 @@ pub(crate) struct Ops {
     index: Index,
     // Whose tables the index holds.
     stages: Vec<StageName>,
-    queues: Queues,
+    queues: QueueDepths,
     publisher: Publisher,
     rate: Rate,
     sweeps: mpsc::Sender<Asked>,
@@ -65,7 +65,7 @@ impl Ops {
     ) -> Self {
         Self {
             parts: parts.clone(),
-            queues: Queues::new(parts.settings.amqp.clone()),
+            queues: QueueDepths::new(parts.settings.amqp.clone()),
             rate: Rate::start(index.clone(), stop.clone()),
             index,
             stages,
@@ -94,7 +94,7 @@ pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
     );
     let pulse = Pulse {
         parts: ops.parts.clone(),
-        queues: Queues::new(ops.amqp().clone()),
+        queues: QueueDepths::new(ops.amqp().clone()),
         stage: ops.stages.first().cloned(),
     };
     Router::new()
@@ -111,7 +111,7 @@ pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(Arc::new(key), access::check))
-        .layer(middleware::from_fn(own_site::check))
+        .layer(middleware::from_fn(same_origin::check))
 }
 
 async fn unknown() -> Problem {

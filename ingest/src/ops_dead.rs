@@ -14,11 +14,11 @@ use jiff::Timestamp;
 use pipeline::bucket::Bucket;
 use pipeline::connection::AmqpSettings;
 use pipeline::dead::{self, Pace, Selection};
-use pipeline::job::StageName;
-use pipeline::problem::{Problem, read_json};
 use pipeline::publish::Publisher;
+use pipeline::stage_name::StageName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use service::http::problem::{Problem, read_json};
 
 use crate::control;
 use crate::dead::{Gathered, valid_rate, wrong_rate};

@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
-use pipeline::depths::Queues;
-use pipeline::job::StageName;
-use pipeline::problem::Problem;
+use pipeline::depths::QueueDepths;
+use pipeline::stage_name::StageName;
 use serde::Serialize;
+use service::http::problem::Problem;
 
 use crate::active::{Parts, SWEEP_STATE};
 use crate::ops::within;
@@ -21,7 +21,7 @@ const STORE_LIMIT: Duration = Duration::from_secs(5);
 /// What is asked.
 pub(crate) struct Pulse {
     pub(crate) parts: Parts,
-    pub(crate) queues: Queues,
+    pub(crate) queues: QueueDepths,
     pub(crate) stage: Option<StageName>,
 }
 

@@ -9,10 +9,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use pipeline::depths::Queues;
-use pipeline::problem::Problem;
+use pipeline::depths::QueueDepths;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use service::http::problem::Problem;
 
 use crate::active::Parts;
 use crate::models::{self, GRACE, Refused, SAMPLES, Wanted};
@@ -21,7 +21,7 @@ use crate::ops::{accepted, read, within};
 
 struct Desk {
     parts: Parts,
-    queues: Queues,
+    queues: QueueDepths,
     operations: Operations,
 }
 
@@ -57,7 +57,7 @@ struct Overlap {
 
 /// The routes.
 pub(crate) fn router(parts: &Parts, operations: Operations) -> Router {
-    let queues = Queues::new(parts.settings.amqp.clone());
+    let queues = QueueDepths::new(parts.settings.amqp.clone());
     Router::new()
         .route("/v1/ops/models", get(list))
         .route("/v1/ops/models/activate", post(activate))

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use pipeline::depths::Queues;
-use pipeline::job::StageName;
-use pipeline::state::State;
+use pipeline::depths::QueueDepths;
+use pipeline::stage_name::StageName;
+use pipeline::state::StateStore;
 use pipeline::switch::{self, StageState};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -109,9 +109,9 @@ impl Rate {
 
 /// Progress of these stages, which are the index's; `earlier` is a former look, for the rate.
 pub(crate) async fn progress(
-    state: &State,
+    state: &StateStore,
     index: &Index,
-    queues: &Queues,
+    queues: &QueueDepths,
     stages: &[StageName],
     earlier: Option<Look>,
 ) -> anyhow::Result<Vec<Progress>> {
@@ -133,7 +133,7 @@ async fn of_stage(
     rate: Option<f64>,
     sweep: Option<&Report>,
     switches: &BTreeMap<String, StageState>,
-    queues: &Queues,
+    queues: &QueueDepths,
 ) -> Progress {
     let paused = switches.get(stage.as_str()).filter(|stage| stage.paused).map(|stage| {
         let since = stage.changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();

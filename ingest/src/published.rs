@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipeline::job::{Job, Origin, Redo, StageName};
+use pipeline::job::{Job, Origin, Redo};
 use pipeline::publish::{Outgoing, PublishError, Publisher};
+use pipeline::stage_name::StageName;
 use pipeline::state::StateError;
 use pipeline::topology::Topology;
 use pipeline::{ImageId, ObjectRef};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipeline::job::{StageKind, StageName};
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;

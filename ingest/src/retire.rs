@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pipeline::connection;
-use pipeline::job::StageName;
 use pipeline::models::{self, Models, Removal};
+use pipeline::stage_name::StageName;
 use pipeline::topology::Topology;
 use table::ledger;
 
@@ -47,7 +47,12 @@ pub(crate) async fn run_often(parts: &Parts, decided: Decided) {
 fn due(decided: &Models) -> Vec<StageName> {
     let now = Timestamp::now();
     let over = |removal: &Removal| removal.dropped_at.is_none() && removal.drop_at <= now;
-    decided.all_removals().filter(|(_, removal)| over(removal)).map(|(stage, _)| stage).collect()
+    decided
+        .removed
+        .iter()
+        .filter(|(_, removal)| over(removal))
+        .map(|(stage, _)| stage.clone())
+        .collect()
 }
 
 enum Retired {
@@ -73,7 +78,7 @@ async fn retire(parts: &Parts, stage: &StageName) -> anyhow::Result<Retired> {
     journal::remove(&parts.state, stage).await?;
     ledger::drop_table(&parts.database, &table_of(stage)).await?;
     let note = |models: &mut Models| {
-        if let Some(removal) = models.removals_mut(stage.kind()).get_mut(stage.id()) {
+        if let Some(removal) = models.removed.get_mut(stage) {
             removal.dropped_at = Some(Timestamp::now());
         }
         Ok::<_, std::convert::Infallible>(())

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use pipeline::job::{StageKind, StageName};
 use pipeline::models::Models;
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
 use table::{captions, embeddings};
 use tokio::sync::watch;
 
@@ -53,7 +54,7 @@ impl ServedStages {
 
 /// Those of the set models that are not being removed.
 pub(crate) fn kept(set: &[String], decided: &Models) -> Vec<String> {
-    set.iter().filter(|id| !decided.is_removed(id)).cloned().collect()
+    set.iter().filter(|id| !decided.is_removed(&StageName::embed(id))).cloned().collect()
 }
 
 /// The stages of the set models that are not being removed, then those of such captioners.
@@ -62,7 +63,7 @@ pub(crate) fn stages(set: &StageSettings, decided: &Models) -> Vec<StageName> {
     let captioners = set
         .captioners
         .iter()
-        .filter(|id| !decided.removed_captioners.contains_key(*id))
+        .filter(|id| !decided.is_removed(&StageName::caption(id)))
         .map(|id| StageName::caption(id));
     models.iter().map(|id| StageName::embed(id)).chain(captioners).collect()
 }

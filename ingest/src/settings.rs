@@ -7,11 +7,12 @@ use pipeline::connection::AmqpSettings;
 use pipeline::event::EventSource;
 use pipeline::filter::{FilterSettings, KeyFilter};
 use pipeline::models::check_id;
-use pipeline::service::{HttpSettings, Shared};
-use pipeline::settings::{self, SettingsError, list};
-use pipeline::telemetry::LogSettings;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use service::http::HttpSettings;
+use service::process::ProcessSettings;
+use service::settings::{self, SettingsError, list};
+use service::telemetry::LogSettings;
 
 use crate::governor::BackpressureSettings;
 use crate::upkeep::MaintainSettings;
@@ -99,10 +100,11 @@ pub struct OpsSettings {
 }
 
 impl settings::Settings for Settings {
-    const DEFAULTS: &'static str = include_str!("../settings.toml");
+    const DEFAULTS: &'static [&'static str] =
+        &[pipeline::DEFAULTS, include_str!("../settings.toml")];
 
-    fn shared(&self) -> Shared {
-        Shared { log: self.log.clone(), http: self.http.clone() }
+    fn process(&self) -> ProcessSettings {
+        ProcessSettings { log: self.log.clone(), http: self.http.clone() }
     }
 
     fn validate(&self) -> Result<(), SettingsError> {

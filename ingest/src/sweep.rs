@@ -13,10 +13,12 @@ use anyhow::Context;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use pipeline::bucket::{Bucket, Page};
+use pipeline::caption_prompt;
 use pipeline::filter::KeyFilter;
-use pipeline::job::{Origin, Redo, StageKind, StageName};
-use pipeline::question;
-use pipeline::state::State;
+use pipeline::job::{Origin, Redo};
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
+use pipeline::state::StateStore;
 use pipeline::switch::{self, StageState};
 use pipeline::{ImageId, ObjectRef};
 
@@ -45,7 +47,7 @@ pub(crate) struct Sweeper {
     /// Whether any event door is open.
     pub(crate) events_expected: bool,
     /// Where the operator's decisions stand.
-    pub(crate) state: State,
+    pub(crate) state: StateStore,
     memory: Memory,
 }
 
@@ -92,7 +94,7 @@ impl Sweeper {
         prefix: String,
         max_delete_share: f64,
         events_expected: bool,
-        state: State,
+        state: StateStore,
     ) -> Self {
         Self {
             bucket,
@@ -193,7 +195,7 @@ impl Sweeper {
                 && asked(request, served)
             {
                 let captioner = served.stage.id();
-                let question = question::read(&self.state, captioner).await?;
+                let question = caption_prompt::read(&self.state, captioner).await?;
                 let question = question.with_context(|| {
                     format!(
                         "what the captioner '{captioner}' asks for is not known: start one with captions.id = \"{captioner}\""

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pipeline::dead::Tidied;
-use pipeline::settings::SettingsError;
 use serde::{Deserialize, Serialize};
+use service::settings::SettingsError;
 use table::ledger::Ledger;
 use table::maintain;
 use tokio::sync::Mutex;

@@ -12,9 +12,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::any;
-use pipeline::access;
 use pipeline::bucket::Bucket;
 use secrecy::SecretString;
+use service::http::access;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -28,7 +28,7 @@ use crate::problem::{Problem, ProblemBody};
 use crate::query::{Body, Form, Query, Words};
 use crate::ranking;
 use crate::{SearchSettings, UploadSettings, library, pictures, status, upload};
-use pipeline::depths::Queues;
+use pipeline::depths::QueueDepths;
 use table::timeline::Timelines;
 
 // Room for the other fields and the envelope of a form, and for base64's third.
@@ -38,7 +38,7 @@ const ENVELOPE_BYTES: usize = 64 << 10;
 pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) bucket: Bucket,
-    pub(crate) queues: Queues,
+    pub(crate) queues: QueueDepths,
     pub(crate) link_lifetime: Duration,
     pub(crate) following: Following,
     pub(crate) timelines: Timelines,

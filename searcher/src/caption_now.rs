@@ -9,11 +9,12 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use pipeline::ObjectRef;
 use pipeline::connection::AmqpSettings;
-use pipeline::health::Health;
-use pipeline::job::{Job, Origin, Redo, StageName};
+use pipeline::job::{Job, Origin, Redo};
 use pipeline::publish::{Outgoing, Publisher};
+use pipeline::stage_name::StageName;
 use pipeline::topology::Topology;
 use serde::{Deserialize, Serialize};
+use service::health::Health;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::{App, query_string_problem};

@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pipeline::connection::Backoff;
-use pipeline::health::Health;
 use pipeline::models::Models;
+use service::backoff::Backoff;
+use service::health::Health;
 use tokio::sync::watch;
 
 use crate::api::App;

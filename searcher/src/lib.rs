@@ -27,13 +27,13 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use inference::ModelError;
 use pipeline::bucket::Bucket;
-use pipeline::depths::Queues;
-use pipeline::front;
-use pipeline::health::Health;
+use pipeline::depths::QueueDepths;
 use pipeline::models;
-use pipeline::own_site;
-use pipeline::service;
-use pipeline::state::State;
+use pipeline::state::StateStore;
+use service::health::Health;
+use service::http::gate;
+use service::http::same_origin;
+use service::{http, process};
 use table::Database;
 use table::captions::Captions;
 use table::location::{Access, Location};
@@ -65,12 +65,12 @@ const STORE_CHECK: Duration = Duration::from_secs(5);
 /// The socket cannot be used, or the model or the tables are not what they must be.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
-    health.expect(&["choice", "model", "store", "routes"]);
-    let listener = service::bind(&settings.http).await?;
+    health.require(&["choice", "model", "store", "routes"]);
+    let listener = http::bind(&settings.http).await?;
     // Health is answered while the model is loaded, and everything else with "not yet".
     let (front, routes) = watch::channel(None);
-    let closed = front::router(routes, "the searcher is starting; /readyz says what it waits for");
-    let http = tokio::spawn(service::serve(listener, closed, health.clone(), shutdown.clone()));
+    let closed = gate::router(routes, "the searcher is starting; /readyz says what it waits for");
+    let http = tokio::spawn(http::serve(listener, closed, health.clone(), shutdown.clone()));
     match open(settings, health.clone(), &shutdown).await {
         Ok(router) => {
             front.send_replace(router);
@@ -92,10 +92,10 @@ async fn open(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<Router>> {
     let bucket = Bucket::connect(&settings.bucket).await;
-    let state = State::new(bucket.clone(), &settings.bucket);
+    let state = StateStore::new(bucket.clone(), &settings.bucket);
     // Which model answers must be known, not guessed: what settings say may be long out of date.
     let decided =
-        service::until_works(&health, "choice", shutdown, |_| true, || models::read(&state))
+        process::until_works(&health, "choice", shutdown, |_| true, || models::read(&state))
             .await?;
     let Some(decided) = decided else { return Ok(None) };
     let shelf = Shelf::new(settings.models.clone(), settings.runtime.clone());
@@ -124,7 +124,7 @@ async fn open(
             Err(error) => Err(error),
         }
     };
-    let Some(encoders) = service::until_works(&health, "model", shutdown, may_pass, load).await?
+    let Some(encoders) = process::until_works(&health, "model", shutdown, may_pass, load).await?
     else {
         return Ok(None);
     };
@@ -139,7 +139,7 @@ async fn open(
         ),
         bucket,
         captioning: Desk::new(&settings.captions.active, settings.amqp.clone()),
-        queues: Queues::new(settings.amqp),
+        queues: QueueDepths::new(settings.amqp),
         link_lifetime: settings.access.link_lifetime,
         following: Following::default(),
         timelines: Timelines::default(),
@@ -156,7 +156,7 @@ async fn open(
     let page = ui::router(&settings.bucket, settings.upload.enabled);
     let all = api.merge(operations).merge(openapi::pages()).merge(page).fallback(api::unknown);
     let compressed = CompressionLayer::new().quality(CompressionLevel::Fastest);
-    Ok(Some(all.layer(middleware::from_fn(own_site::check)).layer(compressed)))
+    Ok(Some(all.layer(middleware::from_fn(same_origin::check)).layer(compressed)))
 }
 
 /// Whether words can be searched for without a model.

@@ -1,7 +1,7 @@
 //! What the searcher answers when it cannot answer.
 
 use axum::http::StatusCode;
-pub(crate) use pipeline::problem::{Problem, ProblemBody, read_json};
+pub(crate) use service::http::problem::{Problem, ProblemBody, read_json};
 use table::TableError;
 
 /// Nothing is known under this id.

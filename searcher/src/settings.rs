@@ -7,11 +7,12 @@ use ipnet::IpNet;
 use pipeline::bucket::BucketSettings;
 use pipeline::connection::AmqpSettings;
 use pipeline::models;
-use pipeline::service::{HttpSettings, Shared};
-use pipeline::settings::{self, SettingsError, list};
-use pipeline::telemetry::LogSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
+use service::http::HttpSettings;
+use service::process::ProcessSettings;
+use service::settings::{self, SettingsError, list};
+use service::telemetry::LogSettings;
 
 /// All settings of the searcher; `settings.toml` documents them.
 #[derive(Debug, Clone, Deserialize)]
@@ -132,10 +133,11 @@ pub struct AccessSettings {
 }
 
 impl settings::Settings for Settings {
-    const DEFAULTS: &'static str = include_str!("../settings.toml");
+    const DEFAULTS: &'static [&'static str] =
+        &[pipeline::DEFAULTS, inference::DEFAULTS, include_str!("../settings.toml")];
 
-    fn shared(&self) -> Shared {
-        Shared { log: self.log.clone(), http: self.http.clone() }
+    fn process(&self) -> ProcessSettings {
+        ProcessSettings { log: self.log.clone(), http: self.http.clone() }
     }
 
     fn validate(&self) -> Result<(), SettingsError> {

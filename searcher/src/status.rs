@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use pipeline::job::StageName;
+use pipeline::stage_name::StageName;
 use serde_json::{Map, Value, json};
 
 use crate::UploadSettings;
@@ -33,7 +33,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Val
     };
     let (wanted, problem) = app.following.behind().unzip();
     Ok(axum::Json(json!({
-        "version": pipeline::paper::VERSION,
+        "version": service::command_line::VERSION,
         "model": served.encoders().map(model),
         "upload": upload(&app.upload),
         "image_urls": app.engine.fetcher.is_enabled(),

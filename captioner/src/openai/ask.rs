@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pipeline::Failure;
-use pipeline::connection::Backoff;
 use secrecy::ExposeSecret;
+use service::backoff::Backoff;
 
 use super::breaker::Refusal;
 use super::completion::Written;

@@ -24,12 +24,12 @@ mod thinking;
 use std::time::Duration;
 
 use moka::future::Cache;
-use pipeline::settings::SettingsError;
 use pipeline::{Action, Failure};
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
+use service::settings::SettingsError;
 use tokio::sync::Semaphore;
 
 pub use settings::{KEY_VARIABLE, OpenAiSettings, key_from_environment};
@@ -69,7 +69,7 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// Asks nothing yet. The process must have chosen its cryptography before (`service::main`
+    /// Asks nothing yet. The process must have chosen its cryptography before (`process::main`
     /// does).
     ///
     /// # Errors

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use pipeline::settings::SettingsError;
 use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
+use service::settings::SettingsError;
 
 /// The environment variable with the endpoint's key. Deliberately no setting: settings files are
 /// shown and committed.

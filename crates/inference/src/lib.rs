@@ -52,3 +52,6 @@ pub use preprocess::Pixels;
 pub use provider::{Placement, Provider};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use text_encoder::TextEncoder;
+
+/// Documented defaults of `[runtime]`.
+pub const DEFAULTS: &str = include_str!("../settings.toml");

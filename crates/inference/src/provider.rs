@@ -79,6 +79,14 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Sets the gauge `bucketlens_model_nodes` of a model, for the GPU and for the CPU.
+    pub fn record(&self, model: &str) {
+        for (device, nodes) in [("gpu", self.gpu_nodes), ("cpu", self.cpu_nodes)] {
+            let labels = [("model", model.to_owned()), ("device", device.to_owned())];
+            metrics::gauge!("bucketlens_model_nodes", &labels).set(nodes as f64);
+        }
+    }
+
     /// Whether a GPU runs it.
     pub fn is_gpu(&self) -> bool {
         matches!(self.active, Provider::Cuda | Provider::TensorRt)

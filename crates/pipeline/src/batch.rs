@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::settings::SettingsError;
+use service::SettingsError;
 
 /// `[batch]`: what is inferred and committed together.
 #[derive(Debug, Clone, Deserialize)]

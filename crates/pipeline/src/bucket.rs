@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::object::ObjectRef;
-use crate::settings::SettingsError;
+use service::SettingsError;
 
 /// `[bucket]`: where the pictures lie and how to reach them.
 #[derive(Debug, Clone, Deserialize)]

@@ -7,12 +7,13 @@
 use std::future::Future;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use lapin::{Connection, ConnectionProperties};
-use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use service::SettingsError;
+use service::http::problem::Problem;
 
-use crate::settings::SettingsError;
 use crate::topology::TopologyMode;
 
 // lapin's asynchronous connect has no limit of its own.
@@ -99,6 +100,15 @@ impl BrokerError {
     }
 }
 
+impl From<BrokerError> for Problem {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::Busy(_) => Self::new(StatusCode::CONFLICT, error),
+            error => Self::unavailable("the broker cannot be asked", error),
+        }
+    }
+}
+
 /// Makes one attempt to connect. `name` is shown in the broker's list of connections.
 ///
 /// # Errors
@@ -132,38 +142,5 @@ pub async fn close(connection: Connection) {
         tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "finished".into())).await
     {
         tracing::debug!(%error, "the broker did not confirm the close");
-    }
-}
-
-/// Growing, jittered pauses between attempts of anything: doubles from `first` to `limit`.
-#[derive(Debug)]
-pub struct Backoff {
-    first: Duration,
-    limit: Duration,
-    next: Duration,
-}
-
-impl Backoff {
-    /// Pauses from `first` up to `limit`.
-    pub fn new(first: Duration, limit: Duration) -> Self {
-        Self { first, limit, next: first }
-    }
-
-    /// The next pause: the present step ± 25 %, so that many processes do not knock at once.
-    pub fn pause(&mut self) -> Duration {
-        let pause = self.next.mul_f64(rand::rng().random_range(0.75..=1.25));
-        self.next = (self.next * 2).min(self.limit);
-        pause
-    }
-
-    /// Starts over after a success.
-    pub fn reset(&mut self) {
-        self.next = self.first;
-    }
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self::new(Duration::from_millis(250), Duration::from_secs(15))
     }
 }

@@ -13,11 +13,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{self, AmqpSettings, Backoff, BrokerError};
+use crate::connection::{self, AmqpSettings, BrokerError};
 pub use crate::delivery::{Delivery, Lane};
-use crate::health::Health;
-use crate::job::StageName;
+use crate::stage_name::StageName;
 use crate::topology::Topology;
+use service::backoff::Backoff;
+use service::health::Health;
 
 // Every fourth delivery is taken from the bulk queue first, so that a backfill goes on under live
 // load.

@@ -8,7 +8,7 @@ use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::job::StageName;
+use crate::stage_name::StageName;
 use crate::topology::Topology;
 
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use lapin::Connection;
 use tokio::sync::Mutex;
 
 use crate::connection::{self, AmqpSettings, BrokerError};
-use crate::job::StageName;
+use crate::stage_name::StageName;
 use crate::topology::{Depths, Topology};
 
 // Many people may ask every few seconds.
@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 /// Asks the broker over one connection, made when first needed and replaced when it breaks.
 #[derive(Debug)]
-pub struct Queues {
+pub struct QueueDepths {
     settings: AmqpSettings,
     link: Mutex<Link>,
 }
@@ -27,7 +27,7 @@ struct Link {
     seen: HashMap<StageName, (Depths, Instant)>,
 }
 
-impl Queues {
+impl QueueDepths {
     /// Makes no request.
     pub fn new(settings: AmqpSettings) -> Self {
         Self { settings, link: Mutex::default() }

@@ -11,8 +11,9 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer, Event};
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{self, AmqpSettings, Backoff, BrokerError};
+use crate::connection::{self, AmqpSettings, BrokerError};
 use crate::topology::Topology;
+use service::backoff::Backoff;
 
 // Messages acted on at a time.
 const PREFETCH: u16 = 32;

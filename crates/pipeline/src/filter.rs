@@ -3,7 +3,8 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
-use crate::settings::{SettingsError, list};
+use service::SettingsError;
+use service::settings::list;
 
 /// `[filter]`: which keys are watched. All given conditions must hold.
 #[derive(Debug, Clone, Deserialize)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::Backoff;
 use crate::failure::Failure;
-use crate::health::Health;
+use service::backoff::Backoff;
+use service::health::Health;
 
 /// How long a halted worker keeps what it holds. Far below the 30 minutes after which the broker
 /// takes everything from a consumer that settles nothing, and counts that like a crash.

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 
 use crate::bucket::{Bucket, status};
 use crate::connection::{self, AmqpSettings, BrokerError};
-use crate::job::StageName;
+use crate::stage_name::StageName;
 use crate::topology::{Queue, Topology, TopologyMode};
 
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);

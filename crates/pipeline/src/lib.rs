@@ -15,6 +15,8 @@ pub mod delivery;
 pub mod consume;
 pub mod batch;
 pub mod stage;
+pub mod stage_kind;
+pub mod stage_name;
 pub mod failure;
 pub mod switch;
 pub mod worker;
@@ -30,26 +32,10 @@ pub mod depths;
 pub mod inspect;
 pub mod state;
 pub mod models;
-pub mod question;
+pub mod caption_prompt;
 
-// What every process has.
-pub mod access;
-pub mod own_site;
-pub mod health;
-pub mod paper;
-pub mod problem;
-pub mod front;
-mod connections;
-pub mod service;
-mod reload;
-pub mod settings;
-pub mod telemetry;
-
-/// Of all programs. The system's allocator keeps what many threads have given back in parts of its
-/// own, and the memory of a process that decodes pictures of very different sizes grows for hours.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+/// Documented defaults of the sections of bucket and broker.
+pub const DEFAULTS: &str = include_str!("../settings.toml");
 
 pub use failure::{Action, Failure};
 pub use object::{ImageId, ObjectRef};
-pub use settings::SettingsError;

@@ -3,23 +3,18 @@
 //! follow.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::bucket::Only;
-use crate::job::{StageKind, StageName};
-use crate::state::{State, StateError};
+use crate::stage_kind::StageKind;
+use crate::stage_name::StageName;
+use crate::state::{StateError, StateStore, publish_if_new};
 
 /// Name of the state object.
 pub const STATE_NAME: &str = "models";
 
-const POLL: Duration = Duration::from_secs(2);
-// Somebody else changed it meanwhile: so often in a row means that something changes it all the
-// time.
-const ATTEMPTS: usize = 20;
 // As manifests allow; names of queues and tables are made of it.
 const MAX_ID_BYTES: usize = 64;
 
@@ -42,16 +37,24 @@ pub fn check_id(id: &str) -> Result<(), ModelIdError> {
 
 /// What operators have decided about the models.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Models {
     /// The model that answers searches; `None`: nobody has chosen yet, and settings say which.
     pub active: Option<String>,
     /// The one that did before.
     pub previous: Option<String>,
-    /// Models that nothing is published for any more, by id.
-    pub removed: BTreeMap<String, Removal>,
-    /// The same of captioners, whose ids may be those of models.
-    pub removed_captioners: BTreeMap<String, Removal>,
+    /// Stages that nothing is published for any more.
+    pub removed: BTreeMap<StageName, Removal>,
+}
+
+/// The shape of the state object: removals stand below a field for each kind, by id.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Stored {
+    active: Option<String>,
+    previous: Option<String>,
+    #[serde(flatten)]
+    fields: BTreeMap<String, serde_json::Value>,
 }
 
 /// A model on its way out.
@@ -66,34 +69,40 @@ pub struct Removal {
     pub dropped_at: Option<Timestamp>,
 }
 
+impl From<Stored> for Models {
+    fn from(mut stored: Stored) -> Self {
+        let mut removed = BTreeMap::new();
+        for kind in StageKind::ALL {
+            let field = stored.fields.remove(kind.removals_field()).unwrap_or_default();
+            // A field that a newer release wrote differently is as good as none.
+            let by_id: BTreeMap<String, Removal> =
+                serde_json::from_value(field).unwrap_or_default();
+            removed.extend(
+                by_id.into_iter().map(|(id, removal)| (StageName::new(kind, &id), removal)),
+            );
+        }
+        Self { active: stored.active, previous: stored.previous, removed }
+    }
+}
+
+impl From<Models> for Stored {
+    fn from(models: Models) -> Self {
+        let mut fields = BTreeMap::new();
+        for kind in StageKind::ALL {
+            let of_kind = models.removed.iter().filter(|(stage, _)| stage.kind() == kind);
+            let by_id: BTreeMap<_, _> =
+                of_kind.map(|(stage, removal)| (stage.id().to_owned(), removal)).collect();
+            let field = serde_json::to_value(by_id).unwrap_or_default();
+            fields.insert(kind.removals_field().to_owned(), field);
+        }
+        Self { active: models.active, previous: models.previous, fields }
+    }
+}
+
 impl Models {
-    /// Whether nothing is done for this model.
-    pub fn is_removed(&self, id: &str) -> bool {
-        self.removed.contains_key(id)
-    }
-
-    /// Removals of models or of captioners, by id.
-    pub fn removals(&self, kind: StageKind) -> &BTreeMap<String, Removal> {
-        match kind {
-            StageKind::Embed => &self.removed,
-            StageKind::Caption => &self.removed_captioners,
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn removals_mut(&mut self, kind: StageKind) -> &mut BTreeMap<String, Removal> {
-        match kind {
-            StageKind::Embed => &mut self.removed,
-            StageKind::Caption => &mut self.removed_captioners,
-        }
-    }
-
-    /// All removals, by stage.
-    pub fn all_removals(&self) -> impl Iterator<Item = (StageName, &Removal)> {
-        let models = self.removed.iter().map(|(id, removal)| (StageName::embed(id), removal));
-        models.chain(
-            self.removed_captioners.iter().map(|(id, removal)| (StageName::caption(id), removal)),
-        )
+    /// Whether nothing is done for this stage.
+    pub fn is_removed(&self, stage: &StageName) -> bool {
+        self.removed.contains_key(stage)
     }
 
     /// Makes a model the active one.
@@ -105,24 +114,11 @@ impl Models {
     }
 }
 
-/// The decisions could not be changed.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelsError {
-    /// They could not be read or written.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// Others change them all the time.
-    #[error(
-        "the state object '{0}' is changed by others again and again, nothing was changed: try again"
-    )]
-    Contended(String),
-}
-
 /// What is decided now.
 ///
 /// # Errors
 /// The store did not answer or refused, or the object has another shape.
-pub async fn read(state: &State) -> Result<Models, StateError> {
+pub async fn read(state: &StateStore) -> Result<Models, StateError> {
     Ok(state.get(STATE_NAME).await?.map(|(models, _)| models).unwrap_or_default())
 }
 
@@ -132,55 +128,25 @@ pub async fn read(state: &State) -> Result<Models, StateError> {
 /// # Errors
 /// The state object cannot be read or written.
 pub async fn change<T, E>(
-    state: &State,
+    state: &StateStore,
     edit: impl Fn(&mut Models) -> Result<T, E>,
-) -> Result<Result<T, E>, ModelsError> {
-    for _ in 0..ATTEMPTS {
-        let (mut models, only) = match state.get::<Models>(STATE_NAME).await? {
-            Some((models, etag)) => (models, Only::IfStill(etag)),
-            None => (Models::default(), Only::IfAbsent),
-        };
-        let before = models.clone();
-        let done = edit(&mut models);
-        if done.is_err()
-            || models == before
-            || state.put(STATE_NAME, &models, only).await?.is_some()
-        {
-            return Ok(done);
-        }
-    }
-    Err(ModelsError::Contended(state.key(STATE_NAME)))
+) -> Result<Result<T, E>, StateError> {
+    state.change(STATE_NAME, edit).await
 }
 
-/// Reads the decisions every two seconds for as long as a receiver lives; `None` until they could
-/// be read once. While they cannot be read, what was last known holds.
-pub fn follow(state: State) -> watch::Receiver<Option<Models>> {
+/// Follows the decisions for as long as a receiver lives; `None` until they could be read once. While
+/// they cannot be read, the last known ones hold.
+pub fn follow(state: StateStore) -> watch::Receiver<Option<Models>> {
     let (known, followed) = watch::channel(None);
     tokio::spawn(async move {
-        let mut last_problem = None;
-        loop {
-            let problem = match read(&state).await {
-                Ok(models) => {
-                    known.send_if_modified(|known| {
-                        let news = known.as_ref() != Some(&models);
-                        *known = Some(models);
-                        news
-                    });
-                    None
-                }
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(problem) = problem.as_ref().filter(|_| problem != last_problem) {
-                tracing::warn!(
-                    problem,
-                    "cannot tell which model is to be active, what was last known holds"
-                );
+        let publish = |read: Result<Option<Models>, StateError>| {
+            if let Ok(models) = read {
+                publish_if_new(&known, Some(models.unwrap_or_default()));
             }
-            last_problem = problem;
-            tokio::select! {
-                () = tokio::time::sleep(POLL) => {}
-                () = known.closed() => return,
-            }
+        };
+        tokio::select! {
+            () = state.follow(STATE_NAME, publish) => {}
+            () = known.closed() => {}
         }
     });
     followed
@@ -213,5 +179,23 @@ mod tests {
         );
         models.activate("a", "b");
         assert_eq!((models.active.as_deref(), models.previous.as_deref()), (Some("a"), Some("b")));
+    }
+
+    #[test]
+    fn the_state_object_keeps_removals_by_kind_and_id() {
+        let at = "2026-03-01T12:00:00Z";
+        let removal = serde_json::json!({ "at": at, "drop_at": at, "dropped_at": null });
+        let stored = serde_json::json!({
+            "active": "a",
+            "previous": null,
+            "removed": { "b": removal },
+            "removed_captioners": { "b": removal, "c": removal },
+        });
+        let models: Models = serde_json::from_value(stored.clone()).unwrap();
+        let removed: Vec<_> = models.removed.keys().map(StageName::as_str).collect();
+        assert_eq!(removed, ["embed-b", "caption-b", "caption-c"]);
+        assert_eq!(serde_json::to_value(&models).unwrap(), stored);
+        let older: Models = serde_json::from_str("{}").unwrap();
+        assert_eq!(older, Models::default());
     }
 }

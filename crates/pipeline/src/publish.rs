@@ -14,10 +14,12 @@ use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::connection::{self, AmqpSettings, Backoff, BrokerError};
-use crate::health::Health;
-use crate::job::{Job, MESSAGE_TYPE, Origin, StageName};
+use crate::connection::{self, AmqpSettings, BrokerError};
+use crate::job::{Job, MESSAGE_TYPE, Origin};
+use crate::stage_name::StageName;
 use crate::topology::{Topology, TopologyMode};
+use service::backoff::Backoff;
+use service::health::Health;
 
 // More in flight buys nothing: 256 gave the same rate as 5,000 in measurements.
 const WINDOW: usize = 256;

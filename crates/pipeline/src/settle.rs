@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::consume::Delivery;
 use crate::failure::{Action, Failure};
-use crate::job::StageName;
 use crate::publish::{Outgoing, PublishError, Publisher};
+use crate::stage_name::StageName;
 use crate::topology::{RETRY_LADDER, Topology};
 
 // What a broker that takes messages at all needs for a confirm, with a margin.

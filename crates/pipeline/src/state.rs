@@ -1,18 +1,25 @@
 //! The product's own small objects in the bucket: what must hold across restarts and for processes
 //! started later.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use crate::bucket::{Bucket, BucketError, BucketSettings, Only};
 
 // State is a few kilobytes; what is larger was not written by this program.
 const MAX_BYTES: u64 = 16 << 20;
 
+const POLL: Duration = Duration::from_secs(2);
+// So many conflicts in a row mean that something changes the object all the time.
+const ATTEMPTS: usize = 20;
+
 /// The folder `<bucket.own_prefix>state/`. Clones share the client.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct StateStore {
     bucket: Bucket,
     folder: String,
 }
@@ -33,9 +40,12 @@ pub enum StateError {
         /// What is wrong.
         problem: serde_json::Error,
     },
+    /// Others change it all the time.
+    #[error("others keep changing the state object '{0}', nothing was changed: try again")]
+    Contended(String),
 }
 
-impl State {
+impl StateStore {
     /// Below the product's own prefix of this bucket.
     pub fn new(bucket: Bucket, settings: &BucketSettings) -> Self {
         Self { bucket, folder: format!("{}state/", settings.own_prefix) }
@@ -98,6 +108,59 @@ impl State {
         self.write(name, body.into(), only).await
     }
 
+    /// Changes a JSON object, or begins with its default. `edit` is called again if somebody else changed
+    /// the object meanwhile; what it refuses is given back with nothing changed.
+    ///
+    /// # Errors
+    /// The store did not answer or refused, the object has another shape, or others change it all the
+    /// time.
+    pub async fn change<V, T, E>(
+        &self,
+        name: &str,
+        edit: impl Fn(&mut V) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StateError>
+    where
+        V: Serialize + DeserializeOwned + Default + Clone + PartialEq,
+    {
+        for _ in 0..ATTEMPTS {
+            let (mut value, only) = match self.get::<V>(name).await? {
+                Some((value, etag)) => (value, Only::IfStill(etag)),
+                None => (V::default(), Only::IfAbsent),
+            };
+            let before = value.clone();
+            let edited = edit(&mut value);
+            let unchanged = edited.is_err() || value == before;
+            if unchanged || self.put(name, &value, only).await?.is_some() {
+                return Ok(edited);
+            }
+        }
+        Err(StateError::Contended(self.key(name)))
+    }
+
+    /// Reads a JSON object every two seconds and hands it over, or why it could not be read. The log says
+    /// so when that begins. Runs until dropped.
+    pub async fn follow<V: DeserializeOwned>(
+        &self,
+        name: &str,
+        publish: impl Fn(Result<Option<V>, StateError>),
+    ) {
+        let mut last_problem = None;
+        loop {
+            let read = self.get::<V>(name).await.map(|read| read.map(|(value, _)| value));
+            let problem = read.as_ref().err().map(ToString::to_string);
+            if let Some(problem) = problem.as_ref().filter(|_| problem != last_problem) {
+                tracing::warn!(
+                    problem,
+                    object = self.key(name),
+                    "a state object cannot be read, what was last known holds"
+                );
+            }
+            last_problem = problem;
+            publish(read);
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Removes an object; one that does not exist is no error.
     ///
     /// # Errors
@@ -126,4 +189,13 @@ impl State {
             }
         }
     }
+}
+
+/// Wakes those who wait for a value only when it is another one.
+pub(crate) fn publish_if_new<T: PartialEq>(known: &watch::Sender<T>, value: T) {
+    known.send_if_modified(|known| {
+        let is_new = *known != value;
+        *known = value;
+        is_new
+    });
 }

@@ -3,23 +3,18 @@
 //! every process.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::convert::Infallible;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::bucket::Only;
-use crate::job::StageName;
-use crate::state::{State, StateError};
+use crate::stage_name::StageName;
+use crate::state::{StateError, StateStore, publish_if_new};
 
 /// Name of the state object.
 pub const STATE_NAME: &str = "stages";
 
-const POLL: Duration = Duration::from_secs(2);
-// Somebody else changed it meanwhile: so often in a row means that something changes it all the
-// time.
-const ATTEMPTS: usize = 20;
 // Names come from whoever may operate; they are shown on health pages and in logs.
 const MAX_NAME_BYTES: usize = 200;
 
@@ -37,24 +32,11 @@ pub struct StageState {
     pub cancelled_at: Option<Timestamp>,
 }
 
-/// The state of a stage could not be changed.
-#[derive(Debug, thiserror::Error)]
-pub enum SwitchError {
-    /// It could not be read or written.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// Others change it all the time.
-    #[error(
-        "the state object '{0}' is changed by others again and again, nothing was changed: try again"
-    )]
-    Contended(String),
-}
-
 /// What is known of all stages, by name; a stage that is not named was never paused.
 ///
 /// # Errors
 /// The store did not answer or refused, or the object has another shape.
-pub async fn read(state: &State) -> Result<BTreeMap<String, StageState>, StateError> {
+pub async fn read(state: &StateStore) -> Result<BTreeMap<String, StageState>, StateError> {
     Ok(state.get(STATE_NAME).await?.map(|(stages, _)| stages).unwrap_or_default())
 }
 
@@ -62,7 +44,11 @@ pub async fn read(state: &State) -> Result<BTreeMap<String, StageState>, StateEr
 ///
 /// # Errors
 /// The state object cannot be read or written.
-pub async fn pause(state: &State, stage: &StageName, by: &str) -> Result<StageState, SwitchError> {
+pub async fn pause(
+    state: &StateStore,
+    stage: &StageName,
+    by: &str,
+) -> Result<StageState, StateError> {
     set_paused(state, stage, by, true).await
 }
 
@@ -70,7 +56,11 @@ pub async fn pause(state: &State, stage: &StageName, by: &str) -> Result<StageSt
 ///
 /// # Errors
 /// The state object cannot be read or written.
-pub async fn resume(state: &State, stage: &StageName, by: &str) -> Result<StageState, SwitchError> {
+pub async fn resume(
+    state: &StateStore,
+    stage: &StageName,
+    by: &str,
+) -> Result<StageState, StateError> {
     set_paused(state, stage, by, false).await
 }
 
@@ -78,16 +68,19 @@ pub async fn resume(state: &State, stage: &StageName, by: &str) -> Result<StageS
 ///
 /// # Errors
 /// The state object cannot be read or written.
-pub async fn mark_cancelled(state: &State, stage: &StageName) -> Result<StageState, SwitchError> {
+pub async fn mark_cancelled(
+    state: &StateStore,
+    stage: &StageName,
+) -> Result<StageState, StateError> {
     change(state, stage, |stage| stage.cancelled_at = Some(Timestamp::now())).await
 }
 
 async fn set_paused(
-    state: &State,
+    state: &StateStore,
     stage: &StageName,
     by: &str,
     paused: bool,
-) -> Result<StageState, SwitchError> {
+) -> Result<StageState, StateError> {
     let by = &by[..by.floor_char_boundary(MAX_NAME_BYTES)];
     change(state, stage, |stage| {
         // Who paused it first is who knows why.
@@ -104,24 +97,17 @@ async fn set_paused(
 }
 
 async fn change(
-    state: &State,
+    state: &StateStore,
     stage: &StageName,
     edit: impl Fn(&mut StageState),
-) -> Result<StageState, SwitchError> {
-    for _ in 0..ATTEMPTS {
-        let (mut stages, only) = match state.get::<BTreeMap<String, StageState>>(STATE_NAME).await?
-        {
-            Some((stages, etag)) => (stages, Only::IfStill(etag)),
-            None => (BTreeMap::new(), Only::IfAbsent),
-        };
+) -> Result<StageState, StateError> {
+    let edit = |stages: &mut BTreeMap<String, StageState>| {
         let entry = stages.entry(stage.as_str().to_owned()).or_default();
         edit(entry);
-        let changed = entry.clone();
-        if state.put(STATE_NAME, &stages, only).await?.is_some() {
-            return Ok(changed);
-        }
-    }
-    Err(SwitchError::Contended(state.key(STATE_NAME)))
+        Ok::<_, Infallible>(entry.clone())
+    };
+    let Ok(changed) = state.change(STATE_NAME, edit).await?;
+    Ok(changed)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +127,7 @@ pub struct Switch {
 impl Switch {
     /// Reads the switch of a stage every two seconds for as long as the handle lives. Where it
     /// cannot be read the last position holds.
-    pub fn start(state: State, stage: StageName) -> Self {
+    pub fn start(state: StateStore, stage: StageName) -> Self {
         let (known, position) = watch::channel(Position::Unknown(None));
         tokio::spawn(poll(state, stage, known));
         Self { position }
@@ -173,45 +159,29 @@ impl Switch {
     }
 }
 
-async fn poll(state: State, stage: StageName, known: watch::Sender<Position>) {
-    let mut last_problem = None;
-    loop {
-        let problem = match read(&state).await {
-            Ok(mut stages) => {
-                let position = match stages.remove(stage.as_str()) {
-                    Some(StageState { paused: true, changed_at, changed_by, .. }) => {
-                        let since =
-                            changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
-                        Position::Paused(format!(
-                            "paused by {changed_by}{since}: `ingest resume {stage}` ends it"
-                        ))
-                    }
-                    _ => Position::Running,
-                };
-                known.send_if_modified(|known| {
-                    *known != position && {
-                        *known = position;
-                        true
-                    }
-                });
-                None
-            }
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(problem) = problem.clone().filter(|_| problem != last_problem) {
-            tracing::warn!(problem, %stage, "cannot tell whether the stage is paused, what was last known holds");
-            let unknown = Position::Unknown(Some(problem));
-            known.send_if_modified(|known| {
-                matches!(known, Position::Unknown(_)) && {
-                    *known = unknown;
-                    true
-                }
-            });
+async fn poll(state: StateStore, stage: StageName, known: watch::Sender<Position>) {
+    let publish = |read: Result<Option<BTreeMap<String, StageState>>, StateError>| match read {
+        Ok(stages) => {
+            let entry = stages.unwrap_or_default().remove(stage.as_str());
+            publish_if_new(&known, position(&stage, entry.unwrap_or_default()));
         }
-        last_problem = problem;
-        tokio::select! {
-            () = tokio::time::sleep(POLL) => {}
-            () = known.closed() => return,
+        // What was last known holds.
+        Err(error) if matches!(*known.borrow(), Position::Unknown(_)) => {
+            publish_if_new(&known, Position::Unknown(Some(error.to_string())));
         }
+        Err(_) => {}
+    };
+    tokio::select! {
+        () = state.follow(STATE_NAME, publish) => {}
+        () = known.closed() => {}
     }
+}
+
+fn position(stage: &StageName, state: StageState) -> Position {
+    if !state.paused {
+        return Position::Running;
+    }
+    let since = state.changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+    let by = state.changed_by;
+    Position::Paused(format!("paused by {by}{since}: `ingest resume {stage}` ends it"))
 }

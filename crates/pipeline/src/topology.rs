@@ -15,7 +15,7 @@ use lapin::{Connection, ExchangeKind};
 use serde::{Deserialize, Serialize};
 
 use crate::connection::BrokerError;
-use crate::job::StageName;
+use crate::stage_name::StageName;
 
 /// What a process does about exchanges and queues when it connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -60,7 +60,7 @@ pub struct Topology {
 }
 
 /// Ready messages per kind of queue of one stage; `None` where the queue does not exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Default, Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Depths {
     /// Waiting in the work queue.
     pub work: Option<u32>,

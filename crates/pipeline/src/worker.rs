@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchSettings;
 use crate::bucket::Bucket;
-use crate::connection::Backoff;
 use crate::consume::Subscription;
-use crate::health::Health;
 use crate::session::{self, Ended};
-use crate::settings::SettingsError;
 use crate::settle::Settler;
 use crate::stage::Stage;
 use crate::switch::Switch;
+use service::SettingsError;
+use service::backoff::Backoff;
+use service::health::Health;
 
 pub use crate::halt::HALT_HOLD;
 

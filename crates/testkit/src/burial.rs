@@ -4,7 +4,8 @@ use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use pipeline::ObjectRef;
-use pipeline::job::{Job, Origin, StageName};
+use pipeline::job::{Job, Origin};
+use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
 
 use crate::world::World;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use pipeline::bucket::{Bucket, BucketSettings};
 use pipeline::connection::AmqpSettings;
-use pipeline::job::StageName;
-use pipeline::state::State;
+use pipeline::stage_name::StageName;
+use pipeline::state::StateStore;
 use pipeline::topology::{RETRY_LADDER, Topology};
 use serde_json::{Value, json};
 use table::location::Access;
@@ -180,8 +180,8 @@ impl World {
     }
 
     /// This world's state objects.
-    pub async fn state(&self) -> State {
-        State::new(self.open_bucket().await, &self.bucket_settings())
+    pub async fn state(&self) -> StateStore {
+        StateStore::new(self.open_bucket().await, &self.bucket_settings())
     }
 
     /// This world's bucket, for code that runs inside the test.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use pipeline::connection::Backoff;
 use reqwest::{Response, StatusCode, Url, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use service::backoff::Backoff;
 
 /// Asked in this order where `HF_ENDPOINT` says nothing.
 const ENDPOINTS: &str = "https://huggingface.co,https://hf-mirror.com";

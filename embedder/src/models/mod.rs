@@ -13,13 +13,14 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use inference::catalogue::{self, Entry};
 use inference::{Precision, RuntimeSettings};
-use pipeline::service::{HttpSettings, Shared};
-use pipeline::settings::{self, SettingsError};
-use pipeline::telemetry::LogSettings;
 use serde::Deserialize;
+use service::http::HttpSettings;
+use service::process::ProcessSettings;
+use service::settings::{self, SettingsError};
+use service::telemetry::LogSettings;
 use tokio_util::sync::CancellationToken;
 
-use crate::ModelSettings;
+use crate::ServedModelSettings;
 
 /// The part of the embedder's settings that models need: neither bucket nor broker, so that they
 /// can be prepared anywhere.
@@ -27,15 +28,15 @@ use crate::ModelSettings;
 pub struct Settings {
     log: LogSettings,
     http: HttpSettings,
-    models: ModelSettings,
+    models: ServedModelSettings,
     runtime: RuntimeSettings,
 }
 
 impl settings::Settings for Settings {
-    const DEFAULTS: &'static str = <crate::Settings as settings::Settings>::DEFAULTS;
+    const DEFAULTS: &'static [&'static str] = <crate::Settings as settings::Settings>::DEFAULTS;
 
-    fn shared(&self) -> Shared {
-        Shared { log: self.log.clone(), http: self.http.clone() }
+    fn process(&self) -> ProcessSettings {
+        ProcessSettings { log: self.log.clone(), http: self.http.clone() }
     }
 
     fn validate(&self) -> Result<(), SettingsError> {

@@ -17,10 +17,10 @@ use globset::GlobMatcher;
 use jiff::Timestamp;
 use pipeline::bucket::Bucket;
 use pipeline::dead::{self, DeadLetter, MAX_RATE, Pace, Selection, Walked};
-use pipeline::health::Health;
-use pipeline::job::StageName;
 use pipeline::publish::Publisher;
-use pipeline::service;
+use pipeline::stage_name::StageName;
+use service::health::Health;
+use service::process;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -148,7 +148,7 @@ pub(crate) fn wrong_rate() -> String {
 /// Runs one command; the exit code is 0, 1 where something failed, or 2 for settings and arguments
 /// that cannot be used.
 pub fn main(file: Option<&Path>, command: Command) -> ExitCode {
-    service::command(file, |settings: Settings, cancel| async move {
+    process::command(file, |settings: Settings, cancel| async move {
         // A walk stops by itself, between two letters; everything else can be dropped anywhere.
         let stop = cancel.clone();
         let walks = matches!(command, Command::Replay(_) | Command::Drop(_));

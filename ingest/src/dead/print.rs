@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 
 use jiff::Timestamp;
 use pipeline::dead::{MOST, Presence, Walked};
-use pipeline::job::StageName;
+use pipeline::stage_name::StageName;
 use serde::Serialize;
 
 use super::key_of;

@@ -3,7 +3,7 @@
 use pipeline::bucket::Bucket;
 use pipeline::connection::{AmqpSettings, BrokerError};
 use pipeline::dead::{self, DeadLetter, Group, Presence, Selection, Survey};
-use pipeline::job::StageName;
+use pipeline::stage_name::StageName;
 use serde::Serialize;
 
 /// Letters that were looked at, and the selected ones among them.

@@ -1,7 +1,8 @@
 //! The broker: reachable, of a good version, with our exchanges and queues, and someone who works.
 
 use pipeline::inspect::{self, Broker, Part, PartState};
-use pipeline::job::{StageKind, StageName};
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
 
 use super::{Check, Report};

@@ -13,7 +13,7 @@ mod tables;
 use std::io::Write;
 
 use pipeline::bucket::Bucket;
-use pipeline::state::State;
+use pipeline::state::StateStore;
 
 use crate::Settings;
 pub(crate) use report::{Check, Report};
@@ -36,7 +36,7 @@ pub async fn main(settings: Settings, json: bool) -> anyhow::Result<()> {
 /// Runs all checks. What cannot be looked at because something below it failed is left out.
 pub(crate) async fn run(settings: &Settings) -> Report {
     let bucket = Bucket::connect(&settings.bucket).await;
-    let state = State::new(bucket.clone(), &settings.bucket);
+    let state = StateStore::new(bucket.clone(), &settings.bucket);
     let (store, broker) =
         tokio::join!(store::run(&settings.bucket, &bucket, &state), broker::run(settings));
     let usable = store.failed() == 0;

@@ -1,13 +1,13 @@
 //! Whether the model that answers searches is one that anything is indexed for.
 
 use pipeline::models;
-use pipeline::state::State;
+use pipeline::state::StateStore;
 
 use super::{Check, Report};
 use crate::Settings;
 use crate::served::active_of;
 
-pub(crate) async fn run(state: &State, settings: &Settings) -> Report {
+pub(crate) async fn run(state: &StateStore, settings: &Settings) -> Report {
     let set = &settings.stages.models;
     let mut report = Report::default();
     report.push(match models::read(state).await {

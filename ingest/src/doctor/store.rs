@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::bucket::{Bucket, BucketSettings, Only};
 use pipeline::inspect::StoreAnswer;
-use pipeline::state::State;
+use pipeline::state::StateStore;
 use table::location::Location;
 
 use super::{Check, Report};
@@ -15,7 +15,7 @@ const SKEW_FAILS: SignedDuration = SignedDuration::from_mins(15);
 const SKEW_WARNS: SignedDuration = SignedDuration::from_secs(60);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) async fn run(settings: &BucketSettings, bucket: &Bucket, state: &State) -> Report {
+pub(crate) async fn run(settings: &BucketSettings, bucket: &Bucket, state: &StateStore) -> Report {
     let answer = bucket.ask().await;
     let mut report = Report::default();
     report.push(reachable(settings, &answer));
@@ -93,7 +93,7 @@ fn access(settings: &BucketSettings, answer: &StoreAnswer) -> Check {
 }
 
 /// Writes, reads and removes a small object where the product keeps its own.
-async fn writes(settings: &BucketSettings, state: &State) -> Check {
+async fn writes(settings: &BucketSettings, state: &StateStore) -> Check {
     let name = format!("doctor-{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
     let trial = async {
         state.write(&name, "trial".into(), Only::Always).await?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pipeline::state::State;
+use pipeline::state::StateStore;
 use serde::Deserialize;
 
 use super::{Check, Report};
@@ -26,7 +26,7 @@ struct Sweep {
     finished_at: Timestamp,
 }
 
-pub(crate) async fn run(state: &State, settings: &Settings) -> Report {
+pub(crate) async fn run(state: &StateStore, settings: &Settings) -> Report {
     let mut report = Report::default();
     report.push(match state.get::<BTreeMap<String, Stage>>("stages").await {
         Ok(stages) => paused(&stages.map(|(stages, _)| stages).unwrap_or_default()),

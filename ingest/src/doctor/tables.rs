@@ -1,7 +1,8 @@
 //! The tables: there, with the right columns, and not in too many pieces.
 
 use pipeline::bucket::BucketSettings;
-use pipeline::job::{StageKind, StageName};
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
 use table::inspect::{self, Look};
 use table::location::{Access, Location};
 use table::{Database, TableError, images};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use pipeline::connection::Backoff;
 use pipeline::event::{ObjectEvent, Via};
 use pipeline::listen::{ListenError, Listening};
+use service::backoff::Backoff;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, mpsc::Sender};
 use tokio_util::sync::CancellationToken;

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use pipeline::depths::Queues;
-use pipeline::health::Health;
-use pipeline::job::StageKind;
+use pipeline::depths::QueueDepths;
 use pipeline::models::Removal;
+use pipeline::stage_kind::StageKind;
+use service::health::Health;
 use tokio_util::sync::CancellationToken;
 
 use super::{Activated, Row, SAMPLES, Wanted, activate, compare, keep, list, remove};
@@ -75,7 +75,7 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
     let Command { what, json } = command;
-    let queues = Queues::new(settings.amqp.clone());
+    let queues = QueueDepths::new(settings.amqp.clone());
     let parts = parts(settings, Health::default()).await?;
     match what {
         None => {

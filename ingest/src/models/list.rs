@@ -1,8 +1,9 @@
 //! All models and captioners that anything is known of.
 
-use pipeline::depths::Queues;
-use pipeline::job::{StageKind, StageName};
+use pipeline::depths::QueueDepths;
 use pipeline::models::{self, Models, Removal};
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
 use pipeline::topology::Depths;
 use serde::Serialize;
 use table::ledger::{self, Ledger};
@@ -41,7 +42,7 @@ pub(crate) struct Row {
 }
 
 /// Those that settings name, then those that only have a table or are being removed.
-pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn list(parts: &Parts, queues: &QueueDepths) -> anyhow::Result<Vec<Row>> {
     let decided = models::read(&parts.state).await?;
     let objects = parts.state.get::<Report>(SWEEP_STATE).await?.map(|(sweep, _)| sweep.objects);
     let tables = ledger::table_names(&parts.database).await?;
@@ -50,7 +51,7 @@ pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<R
         let model = embeddings::model_of(name).map(StageName::embed);
         model.or_else(|| captions::captioner_of(name).map(StageName::caption))
     });
-    let mut others: Vec<_> = found.chain(decided.all_removals().map(|(stage, _)| stage)).collect();
+    let mut others: Vec<_> = found.chain(decided.removed.keys().cloned()).collect();
     others.sort();
     others.dedup();
     others.retain(|stage| !set.contains(stage));
@@ -80,7 +81,7 @@ pub(crate) async fn list(parts: &Parts, queues: &Queues) -> anyhow::Result<Vec<R
             rows: count,
             coverage: objects.map(covered),
             queues: queues.depths(stage).await.ok(),
-            removed: decided.removals(kind).get(id).cloned(),
+            removed: decided.removed.get(stage).cloned(),
         });
     }
     Ok(rows)

@@ -10,8 +10,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::job::StageKind;
 use pipeline::models::{self, Models, Removal};
+use pipeline::stage_kind::StageKind;
+use pipeline::stage_name::StageName;
 use serde::Serialize;
 use table::captions;
 use table::embeddings::{self, Embeddings};
@@ -91,7 +92,7 @@ pub(crate) async fn activate(
         ));
     }
     let switched = models::change(&parts.state, |models| {
-        if models.is_removed(&id) {
+        if models.is_removed(&StageName::embed(&id)) {
             return refused(format!(
                 "'{id}' is being removed: take that back first with `ingest models keep {id}`"
             ));
@@ -129,6 +130,7 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
             "settings still name the captioner '{id}': take it out of stages.captioners first"
         ));
     }
+    let stage = StageName::new(kind, id);
     let known = is_model || has_captions;
     let (at, grace) = (Timestamp::now(), SignedDuration::try_from(grace)?);
     let removal = Removal { at, drop_at: at.checked_add(grace)?, dropped_at: None };
@@ -136,7 +138,7 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
         if kind == StageKind::Embed && active_of(set, models) == id {
             return refused(format!("'{id}' is the active model: activate another one first"));
         }
-        match models.removals(kind).get(id) {
+        match models.removed.get(&stage) {
             Some(Removal { dropped_at: Some(at), .. }) => {
                 return refused(format!("the table of '{id}' was dropped at {at:.0}"));
             }
@@ -147,7 +149,7 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
             }
             _ => {}
         }
-        models.removals_mut(kind).insert(id.to_owned(), removal.clone());
+        models.removed.insert(stage.clone(), removal.clone());
         if kind == StageKind::Embed {
             models.previous = models.previous.take().filter(|previous| previous != id);
         }
@@ -160,7 +162,7 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
 /// Takes a removal back; returns what it was.
 pub(crate) async fn keep(parts: &Parts, id: &str) -> anyhow::Result<Removal> {
     let take_back = |models: &mut Models| {
-        models.removed.remove(id).or_else(|| models.removed_captioners.remove(id))
+        StageKind::ALL.iter().find_map(|kind| models.removed.remove(&StageName::new(*kind, id)))
     };
     models::change(&parts.state, |models| match take_back(models) {
         Some(removal) => Ok(removal),

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use pipeline::depths::Queues;
-use pipeline::job::StageName;
+use pipeline::depths::QueueDepths;
+use pipeline::stage_name::StageName;
 use serde::Serialize;
 use table::ledger::Ledger;
 use table::{embeddings, images};
@@ -53,7 +53,7 @@ pub(super) async fn of(parts: &Parts, id: &str) -> anyhow::Result<Option<Readine
     let vectors = index::ids(Some(&table), None).await?;
     let objects = parts.state.get::<Report>(SWEEP_STATE).await?.map(|(sweep, _)| sweep.objects);
     // A broker that is away knows no dead letters, and what is missing then counts.
-    let depths = Queues::new(parts.settings.amqp.clone()).depths(&StageName::embed(id)).await;
+    let depths = QueueDepths::new(parts.settings.amqp.clone()).depths(&StageName::embed(id)).await;
     let dead = depths.ok().and_then(|depths| depths.dead).unwrap_or(0) as usize;
     let unlisted = objects.unwrap_or(0).saturating_sub(vectors.len());
     Ok(Some(Readiness {

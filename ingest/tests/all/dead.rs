@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use pipeline::consume::Consumer;
 use pipeline::dead::{self, DeadLetter};
-use pipeline::depths::Queues;
-use pipeline::health::Health;
-use pipeline::job::{Job, StageName};
+use pipeline::depths::QueueDepths;
+use pipeline::job::Job;
+use pipeline::stage_name::StageName;
 use serde_json::{Value, json};
+use service::health::Health;
 use testkit::{Burial, World, eventually};
 
 const NOON: &str = "2026-07-01T12:00:00Z";
@@ -69,8 +70,10 @@ async fn look(world: &World) -> Vec<DeadLetter> {
 }
 
 async fn bulk_depth(world: &World) -> usize {
-    let depths =
-        Queues::new(world.amqp()).depths(&StageName::embed("demo-clip")).await.expect("depths");
+    let depths = QueueDepths::new(world.amqp())
+        .depths(&StageName::embed("demo-clip"))
+        .await
+        .expect("depths");
     depths.bulk.unwrap_or(0) as usize
 }
 

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use pipeline::bucket::Only;
-use pipeline::job::StageName;
-use pipeline::state::State;
+use pipeline::stage_name::StageName;
+use pipeline::state::StateStore;
 use pipeline::topology::Topology;
 use serde_json::{Value, json};
 use testkit::{World, eventually, solid_jpeg};
@@ -57,7 +57,7 @@ async fn a_healthy_installation_is_fine_in_every_respect() {
         "name": world.bucket(), "endpoint": "", "public_endpoint": "", "region": "us-east-1", "access_key_id": "",
         "secret_access_key": "", "path_style": true, "own_prefix": ".bucketlens/", "timeout": "30s"
     }));
-    let state = State::new(world.open_bucket().await, &settings.unwrap());
+    let state = StateStore::new(world.open_bucket().await, &settings.unwrap());
     let now = jiff::Timestamp::now();
     state.put("sweep", &json!({ "finished_at": now, "more": 1 }), Only::Always).await.unwrap();
 

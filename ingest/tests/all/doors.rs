@@ -6,7 +6,8 @@ use crate::front;
 use std::time::Duration;
 
 use front::{Front, Mode};
-use pipeline::job::{Job, Origin, StageName};
+use pipeline::job::{Job, Origin};
+use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
 use serde_json::{Value, json};
 use testkit::{World, eventually, solid_jpeg};

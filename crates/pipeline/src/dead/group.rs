@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::letter::DeadLetter;
-use crate::job::StageName;
+use crate::stage_name::StageName;
 
 /// Letters of one stage and class whose reasons differ only in names and numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -13,7 +13,7 @@ use lapin::{Acker, Channel, Connection, ErrorKind};
 use super::MOST;
 use super::letter::DeadLetter;
 use crate::connection::{self, AmqpSettings, BrokerError};
-use crate::job::StageName;
+use crate::stage_name::StageName;
 use crate::topology::{Topology, TopologyMode, depth};
 
 // Longer than a replay holds the queue between two pauses.

@@ -7,10 +7,11 @@ use lapin::types::{AMQPValue, FieldTable, LongString};
 use serde::{Serialize, Serializer};
 
 use crate::delivery::text;
-use crate::job::{Job, Origin, StageName};
+use crate::job::{Job, Origin};
 use crate::object::{ImageId, ObjectRef};
 use crate::publish::Outgoing;
 use crate::settle::cut;
+use crate::stage_name::StageName;
 use crate::topology::Topology;
 
 /// A dead letter. The broker parks messages by itself too (workers crashed on them again and

@@ -14,8 +14,8 @@ mod selection;
 mod tidy;
 
 use crate::connection::{AmqpSettings, BrokerError};
-use crate::job::StageName;
 use crate::publish::PublishError;
+use crate::stage_name::StageName;
 
 pub use group::{Group, groups};
 pub use letter::DeadLetter;

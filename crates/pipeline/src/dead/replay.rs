@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::DeadError;
 use super::hold::{Held, Hold};
 use super::selection::Selection;
-use crate::connection::{AmqpSettings, Backoff, BrokerError};
-use crate::job::StageName;
+use crate::connection::{AmqpSettings, BrokerError};
 use crate::publish::{PublishError, Publisher};
+use crate::stage_name::StageName;
 use crate::topology::Topology;
+use service::backoff::Backoff;
 
 mod brakes;
 

@@ -7,7 +7,7 @@ use jiff::{Span, Timestamp};
 
 use super::group::group_id;
 use super::letter::DeadLetter;
-use crate::job::StageName;
+use crate::stage_name::StageName;
 
 /// Conditions on dead letters; all given ones must hold.
 #[derive(Debug, Clone, Default)]

@@ -9,7 +9,7 @@ use super::hold::Hold;
 use super::letter::DeadLetter;
 use super::replay::clear;
 use crate::connection::AmqpSettings;
-use crate::job::StageName;
+use crate::stage_name::StageName;
 
 /// What a tidying did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -5,10 +5,11 @@ use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use pipeline::ObjectRef;
 use pipeline::consume::Consumer;
-use pipeline::health::Health;
-use pipeline::job::{Job, Origin, StageName};
+use pipeline::job::{Job, Origin};
 use pipeline::publish::{Outgoing, PublishError, Publisher};
+use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
+use service::health::Health;
 use std::time::Duration;
 use testkit::{World, eventually};
 

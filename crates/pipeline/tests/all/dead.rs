@@ -7,10 +7,11 @@ use std::time::Duration;
 use lapin::options::{BasicGetOptions, BasicNackOptions};
 use pipeline::ObjectRef;
 use pipeline::dead::{self, DeadLetter, Pace, Selection};
-use pipeline::health::Health;
-use pipeline::job::{Job, Origin, StageName};
+use pipeline::job::{Job, Origin};
 use pipeline::publish::{Outgoing, Publisher};
+use pipeline::stage_name::StageName;
 use pipeline::topology::Topology;
+use service::health::Health;
 use testkit::{Burial, World, eventually};
 use tokio_util::sync::CancellationToken;
 

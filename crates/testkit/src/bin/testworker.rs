@@ -11,20 +11,21 @@ use pipeline::batch::BatchSettings;
 use pipeline::bucket::{Bucket, BucketSettings, Only};
 use pipeline::connection::AmqpSettings;
 use pipeline::consume::Subscription;
-use pipeline::health::Health;
-use pipeline::job::StageName;
 use pipeline::publish::Publisher;
-use pipeline::service::{self, HttpSettings, Shared};
-use pipeline::settings::{self, SettingsError};
 use pipeline::settle::Settler;
 use pipeline::stage::{Finished, Stage};
-use pipeline::state::{State, StateError};
+use pipeline::stage_name::StageName;
+use pipeline::state::{StateError, StateStore};
 use pipeline::switch::Switch;
-use pipeline::telemetry::LogSettings;
 use pipeline::topology::Topology;
 use pipeline::worker::{self, FetchSettings, HALT_HOLD, Parts};
 use pipeline::{Failure, ImageId, ObjectRef};
 use serde::Deserialize;
+use service::health::Health;
+use service::http::{self, HttpSettings};
+use service::process::{self, ProcessSettings};
+use service::settings::{self, SettingsError};
+use service::telemetry::LogSettings;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Deserialize)]
@@ -39,7 +40,9 @@ struct Settings {
 }
 
 impl settings::Settings for Settings {
-    const DEFAULTS: &'static str = r#"
+    const DEFAULTS: &'static [&'static str] = &[
+        pipeline::DEFAULTS,
+        r#"
         [http]
         listen = "127.0.0.1:0"
         shutdown_timeout = "30s"
@@ -52,10 +55,11 @@ impl settings::Settings for Settings {
         max_rows = 8
         max_bytes = 1000000
         max_wait = "200ms"
-    "#;
+    "#,
+    ];
 
-    fn shared(&self) -> Shared {
-        Shared { log: self.log.clone(), http: self.http.clone() }
+    fn process(&self) -> ProcessSettings {
+        ProcessSettings { log: self.log.clone(), http: self.http.clone() }
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
@@ -63,7 +67,7 @@ impl settings::Settings for Settings {
     }
 }
 
-struct Obedient(State);
+struct Obedient(StateStore);
 
 fn away(error: StateError) -> Failure {
     Failure::halt("store_unavailable", error)
@@ -103,17 +107,13 @@ impl Stage for Obedient {
 
 async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
-    health.expect(&["publisher", "consumer"]);
-    let listener = service::bind(&settings.http).await?;
+    health.require(&["publisher", "consumer"]);
+    let listener = http::bind(&settings.http).await?;
     let finished = CancellationToken::new();
-    let http = tokio::spawn(service::serve(
-        listener,
-        axum::Router::new(),
-        health.clone(),
-        finished.clone(),
-    ));
+    let http =
+        tokio::spawn(http::serve(listener, axum::Router::new(), health.clone(), finished.clone()));
     let bucket = Bucket::connect(&settings.bucket).await;
-    let state = State::new(bucket.clone(), &settings.bucket);
+    let state = StateStore::new(bucket.clone(), &settings.bucket);
     let (stage, name, topology) = (
         StageName::embed("demo-clip"),
         "testworker".to_owned(),
@@ -142,5 +142,5 @@ async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 fn main() -> ExitCode {
-    service::main(None, run)
+    process::main(None, run)
 }

@@ -1,7 +1,7 @@
 //! What lies in a world's queues.
 
 use lapin::options::BasicGetOptions;
-use pipeline::job::StageName;
+use pipeline::stage_name::StageName;
 use pipeline::topology::{Depths, Topology};
 use serde_json::Value;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pipeline::ObjectRef;
-use pipeline::job::{Job, Origin, Redo, StageName};
+use pipeline::job::{Job, Origin, Redo};
+use pipeline::stage_name::StageName;
 use serde_json::Value;
 use table::captions::Said;
 use testkit::{Process, World, draw_scenes, eventually, solid_jpeg};

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use lapin::options::BasicGetOptions;
 use lapin::types::AMQPValue;
 use pipeline::ObjectRef;
-use pipeline::health::Health;
-use pipeline::job::{Job, Origin, StageName};
+use pipeline::job::{Job, Origin};
 use pipeline::publish::{Outgoing, Publisher};
+use pipeline::stage_name::StageName;
+use service::health::Health;
 use testkit::{World, eventually};
 
 /// Puts objects with these orders and publishes their jobs; answers the image ids.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipeline::job::StageName;
+use pipeline::stage_name::StageName;
 use pipeline::worker::HALT_HOLD;
 
 use super::bench::{Bench, Memory};

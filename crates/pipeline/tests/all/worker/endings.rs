@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use lapin::options::BasicGetOptions;
 use lapin::types::{AMQPValue, LongString};
-use pipeline::job::{Origin, StageName};
+use pipeline::job::Origin;
 use pipeline::publish::Outgoing;
+use pipeline::stage_name::StageName;
 use pipeline::worker::{HALT_HOLD, Parts};
 use testkit::eventually;
 

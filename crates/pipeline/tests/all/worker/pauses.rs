@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use pipeline::health::Health;
-use pipeline::job::StageName;
+use pipeline::stage_name::StageName;
 use pipeline::switch;
 use pipeline::worker::{self, HALT_HOLD};
+use service::health::Health;
 use testkit::{World, eventually};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ async fn a_pause_holds_for_every_worker_until_resumed() {
 
     // One that is started later.
     let (health, shutdown) = (Health::default(), CancellationToken::new());
-    health.expect(&["consumer"]);
+    health.require(&["consumer"]);
     let hold = Duration::from_millis(200);
     let later = tokio::spawn(worker::run(
         parts(&bench.world, &bench.stage, &health, &shutdown, hold, HALT_HOLD).await,

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use pipeline::ObjectRef;
 use pipeline::consume::{Consumer, Delivery};
-use pipeline::health::Health;
-use pipeline::job::{Job, Origin, StageName};
+use pipeline::job::{Job, Origin};
 use pipeline::publish::{Outgoing, Publisher};
+use pipeline::stage_name::StageName;
 use serde_json::Value;
+use service::health::Health;
 use testkit::{Process, World, eventually, solid_jpeg, within};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);

@@ -5,10 +5,11 @@ use std::time::Duration;
 use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use pipeline::ObjectRef;
-use pipeline::health::Health;
-use pipeline::job::{Job, Origin, StageName};
+use pipeline::job::{Job, Origin};
 use pipeline::publish::{Outgoing, Publisher};
+use pipeline::stage_name::StageName;
 use pipeline::topology::TopologyMode;
+use service::health::Health;
 use testkit::{Broker, World, eventually, solid_jpeg, within};
 
 use super::ends::{

@@ -2,7 +2,7 @@
 
 use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions};
 use lapin::types::FieldTable;
-use pipeline::job::StageName;
+use pipeline::stage_name::StageName;
 use testkit::{Fault, Rule, Through, World, eventually, within};
 
 use super::ends::{Ends, LIMIT, MINUTE, in_trouble, put_pictures, rows_become};

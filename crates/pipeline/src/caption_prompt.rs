@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Only;
-use crate::state::{State, StateError};
+use crate::state::{StateError, StateStore};
 
 /// What is asked for, as it stands in every row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
+pub struct CaptionPrompt {
     /// Who is asked: `onnx:demo-captioner`, `openai:qwen-vl-plus`.
     pub provider: String,
     /// Hash of prompt, languages, length and version of the model.
@@ -20,7 +20,7 @@ pub struct Question {
 #[derive(Serialize, Deserialize)]
 struct Noted {
     #[serde(flatten)]
-    question: Question,
+    question: CaptionPrompt,
     since: Timestamp,
 }
 
@@ -32,7 +32,11 @@ fn name(captioner: &str) -> String {
 ///
 /// # Errors
 /// The store did not answer or refused.
-pub async fn note(state: &State, captioner: &str, question: &Question) -> Result<(), StateError> {
+pub async fn note(
+    state: &StateStore,
+    captioner: &str,
+    question: &CaptionPrompt,
+) -> Result<(), StateError> {
     if read(state, captioner).await?.as_ref() != Some(question) {
         let noted = Noted { question: question.clone(), since: Timestamp::now() };
         state.put(&name(captioner), &noted, Only::Always).await?;
@@ -44,6 +48,9 @@ pub async fn note(state: &State, captioner: &str, question: &Question) -> Result
 ///
 /// # Errors
 /// The store did not answer or refused, or the object has another shape.
-pub async fn read(state: &State, captioner: &str) -> Result<Option<Question>, StateError> {
+pub async fn read(
+    state: &StateStore,
+    captioner: &str,
+) -> Result<Option<CaptionPrompt>, StateError> {
     Ok(state.get::<Noted>(&name(captioner)).await?.map(|(noted, _)| noted.question))
 }

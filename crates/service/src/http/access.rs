@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use crate::problem::Problem;
+use super::problem::Problem;
 
 /// Lets a request through if no key is set or it carries the key.
 pub async fn check(State(key): State<Arc<SecretString>>, request: Request, next: Next) -> Response {

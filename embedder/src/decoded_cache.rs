@@ -24,7 +24,7 @@ const MOST_TURNS: u64 = 10_000;
 const OVERHEAD_BYTES: usize = 2048;
 
 /// A picture as all models of the process need it.
-pub(crate) struct Decoded {
+pub(crate) struct DecodedPicture {
     pub(crate) facts: Facts,
     pub(crate) thumbnail: Vec<u8>,
     // By model, without the one that decoded it.
@@ -34,7 +34,7 @@ pub(crate) struct Decoded {
     left: AtomicUsize,
 }
 
-impl Decoded {
+impl DecodedPicture {
     /// For the model that decoded it alone.
     pub(crate) fn alone(facts: Facts, thumbnail: Vec<u8>) -> Self {
         Self { facts, thumbnail, pixels: BTreeMap::new(), bytes: 0, left: AtomicUsize::new(0) }
@@ -42,16 +42,17 @@ impl Decoded {
 }
 
 /// Pictures and turns at fetching them.
-pub(crate) struct Shared {
+pub(crate) struct DecodedCache {
     members: RwLock<BTreeMap<String, ImageEncoder>>,
-    decoded: Cache<ImageId, Arc<Decoded>>,
+    decoded: Cache<ImageId, Arc<DecodedPicture>>,
     turns: Cache<ImageId, Arc<Mutex<()>>>,
 }
 
-impl Default for Shared {
+impl Default for DecodedCache {
     fn default() -> Self {
-        let weigh =
-            |_: &ImageId, decoded: &Arc<Decoded>| u32::try_from(decoded.bytes).unwrap_or(u32::MAX);
+        let weigh = |_: &ImageId, decoded: &Arc<DecodedPicture>| {
+            u32::try_from(decoded.bytes).unwrap_or(u32::MAX)
+        };
         Self {
             members: RwLock::default(),
             decoded: Cache::builder()
@@ -66,28 +67,54 @@ impl Default for Shared {
 
 /// A model that takes part, until this is dropped.
 pub(crate) struct Membership {
-    shared: Arc<Shared>,
+    cache: Arc<DecodedCache>,
     model: String,
+}
+
+impl Membership {
+    /// The largest input of all models, in pixels.
+    pub(crate) fn side(&self) -> u32 {
+        self.cache.side()
+    }
+
+    /// As [`DecodedCache::take`].
+    pub(crate) async fn take(
+        &self,
+        id: ImageId,
+    ) -> Result<(Arc<DecodedPicture>, Arc<Pixels>), Claim> {
+        self.cache.take(id, &self.model).await
+    }
+
+    /// As [`DecodedCache::keep`].
+    pub(crate) fn keep(
+        &self,
+        id: ImageId,
+        picture: &Picture,
+        facts: Facts,
+        thumbnail: Vec<u8>,
+    ) -> Arc<DecodedPicture> {
+        self.cache.keep(id, &self.model, picture, facts, thumbnail)
+    }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.shared.members.write().unwrap_or_else(PoisonError::into_inner).remove(&self.model);
+        self.cache.members.write().unwrap_or_else(PoisonError::into_inner).remove(&self.model);
     }
 }
 
-impl Shared {
+impl DecodedCache {
     /// From now on pictures are prepared for this model too.
     pub(crate) fn join(self: &Arc<Self>, model: &str, encoder: &ImageEncoder) -> Membership {
         self.members
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(model.to_owned(), encoder.clone());
-        Membership { shared: Arc::clone(self), model: model.to_owned() }
+        Membership { cache: Arc::clone(self), model: model.to_owned() }
     }
 
     /// The largest input of all models, in pixels.
-    pub(crate) fn side(&self) -> u32 {
+    fn side(&self) -> u32 {
         self.members
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -103,7 +130,7 @@ impl Shared {
         &self,
         id: ImageId,
         model: &str,
-    ) -> Result<(Arc<Decoded>, Arc<Pixels>), Claim> {
+    ) -> Result<(Arc<DecodedPicture>, Arc<Pixels>), Claim> {
         let turn = self.turns.get_with(id, async { Arc::default() }).await;
         let turn = turn.lock_owned().await;
         let Some(decoded) = self.decoded.get(&id).await else { return Err(turn) };
@@ -123,7 +150,7 @@ impl Shared {
         picture: &Picture,
         facts: Facts,
         thumbnail: Vec<u8>,
-    ) -> Arc<Decoded> {
+    ) -> Arc<DecodedPicture> {
         let mut others = self.members.read().unwrap_or_else(PoisonError::into_inner).clone();
         others.remove(model);
         let prepare =
@@ -133,7 +160,7 @@ impl Shared {
             pixels.values().map(|pixels| size_of_val(pixels.data.as_slice())).sum();
         let (bytes, left) =
             (OVERHEAD_BYTES + thumbnail.len() + of_pixels, AtomicUsize::new(pixels.len()));
-        let decoded = Arc::new(Decoded { facts, thumbnail, pixels, bytes, left });
+        let decoded = Arc::new(DecodedPicture { facts, thumbnail, pixels, bytes, left });
         if !decoded.pixels.is_empty() {
             tokio::runtime::Handle::current()
                 .block_on(self.decoded.insert(id, Arc::clone(&decoded)));

@@ -20,7 +20,7 @@ impl Health {
     }
 
     /// Names conditions that must become fine before the process is ready.
-    pub fn expect(&self, names: &[&str]) {
+    pub fn require(&self, names: &[&str]) {
         for name in names {
             self.set(name, Some("starting".to_owned()));
         }

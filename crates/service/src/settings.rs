@@ -7,10 +7,10 @@ use config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use crate::service::Shared;
+use crate::process::ProcessSettings;
 
-/// Defaults of the sections that every process has; a service adds its own below.
-pub const SHARED_DEFAULTS: &str = include_str!("../settings.toml");
+/// Defaults of the sections that every process has.
+const OWN_DEFAULTS: &str = include_str!("../settings.toml");
 
 /// Exit code of a process whose settings are wrong.
 pub const EXIT_CODE: u8 = 2;
@@ -38,13 +38,14 @@ impl SettingsError {
     }
 }
 
-/// A service's settings: one struct, one documented defaults file.
+/// A service's settings: one struct, and the documented defaults of its sections.
 pub trait Settings: DeserializeOwned {
-    /// The service's `settings.toml`, compiled in.
-    const DEFAULTS: &'static str;
+    /// Each `settings.toml` that documents some of the sections, compiled in: those of the crates that
+    /// the service is made of, then its own.
+    const DEFAULTS: &'static [&'static str];
 
     /// The parts that starting any process needs.
-    fn shared(&self) -> Shared;
+    fn process(&self) -> ProcessSettings;
 
     /// Checks what types cannot express (ranges, combinations).
     ///
@@ -53,7 +54,17 @@ pub trait Settings: DeserializeOwned {
     fn validate(&self) -> Result<(), SettingsError>;
 }
 
-/// Loads settings: shared defaults, the service's defaults, `file` if given, then variables named
+/// All documented defaults of a service, a text per `settings.toml`.
+pub(crate) fn layers<S: Settings>() -> Vec<&'static str> {
+    [&[OWN_DEFAULTS], S::DEFAULTS].concat()
+}
+
+/// Whether this is the default of `log.filter`.
+pub(crate) fn is_default_filter(filter: &str) -> bool {
+    OWN_DEFAULTS.contains(&format!("filter = \"{filter}\""))
+}
+
+/// Loads settings: documented defaults, `file` if given, then variables named
 /// `BUCKETLENS__SECTION__KEY`. Later layers win, key by key.
 ///
 /// # Errors
@@ -66,9 +77,10 @@ fn load_from<S: Settings>(
     file: Option<&Path>,
     environment: Environment,
 ) -> Result<S, SettingsError> {
-    let mut layers = Config::builder()
-        .add_source(File::from_str(SHARED_DEFAULTS, FileFormat::Toml))
-        .add_source(File::from_str(S::DEFAULTS, FileFormat::Toml));
+    let mut layers = Config::builder();
+    for defaults in self::layers::<S>() {
+        layers = layers.add_source(File::from_str(defaults, FileFormat::Toml));
+    }
     if let Some(path) = file {
         layers = layers.add_source(File::from(path).format(FileFormat::Toml).required(true));
     }
@@ -130,11 +142,17 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Sample {
         work: Work,
-        #[serde(rename = "bucket")]
-        _bucket: crate::bucket::BucketSettings,
-        amqp: crate::connection::AmqpSettings,
+        amqp: Amqp,
         log: crate::telemetry::LogSettings,
-        http: crate::service::HttpSettings,
+        http: crate::http::HttpSettings,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Amqp {
+        namespace: String,
+        #[serde(rename = "prefetch")]
+        _prefetch: u16,
     }
 
     #[derive(Debug, Deserialize)]
@@ -148,10 +166,13 @@ mod tests {
     }
 
     impl Settings for Sample {
-        const DEFAULTS: &'static str = "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n[http]\nlisten = \"127.0.0.1:0\"\nshutdown_timeout = \"1s\"\n";
+        const DEFAULTS: &'static [&'static str] = &[
+            "[amqp]\nnamespace = \"bucketlens.v1\"\nprefetch = 256\n",
+            "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n[http]\nlisten = \"127.0.0.1:0\"\nshutdown_timeout = \"1s\"\n",
+        ];
 
-        fn shared(&self) -> Shared {
-            Shared { log: self.log.clone(), http: self.http.clone() }
+        fn process(&self) -> ProcessSettings {
+            ProcessSettings { log: self.log.clone(), http: self.http.clone() }
         }
 
         fn validate(&self) -> Result<(), SettingsError> {

@@ -7,8 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
-use crate::connection::BrokerError;
-
 const MOST_FIELD_CHARACTERS: usize = 100;
 const MOST_DETAIL_CHARACTERS: usize = 1000;
 // What frameworks say of themselves is a line.
@@ -113,15 +111,6 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8], above: &str) -> Result<T, Pr
     })?;
     reader.end().map_err(|error| Problem::field("body", error))?;
     Ok(value)
-}
-
-impl From<BrokerError> for Problem {
-    fn from(error: BrokerError) -> Self {
-        match error {
-            BrokerError::Busy(_) => Self::new(StatusCode::CONFLICT, error),
-            error => Self::unavailable("the broker cannot be asked", error),
-        }
-    }
 }
 
 impl IntoResponse for Problem {

@@ -8,23 +8,23 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use crate::problem::Problem;
+use super::problem::Problem;
 
 #[derive(Clone)]
-struct Front {
+struct Gate {
     routes: watch::Receiver<Option<Router>>,
     closed: &'static str,
 }
 
 /// Routes that follow `routes`; `closed` is what is answered (503) while there are none.
 pub fn router(routes: watch::Receiver<Option<Router>>, closed: &'static str) -> Router {
-    Router::new().fallback(forward).with_state(Front { routes, closed })
+    Router::new().fallback(forward).with_state(Gate { routes, closed })
 }
 
-async fn forward(State(front): State<Front>, request: Request) -> Response {
-    let routes = front.routes.borrow().clone();
+async fn forward(State(gate): State<Gate>, request: Request) -> Response {
+    let routes = gate.routes.borrow().clone();
     match routes {
         Some(routes) => routes.oneshot(request).await.into_response(),
-        None => Problem::new(StatusCode::SERVICE_UNAVAILABLE, front.closed).into_response(),
+        None => Problem::new(StatusCode::SERVICE_UNAVAILABLE, gate.closed).into_response(),
     }
 }

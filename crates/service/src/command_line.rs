@@ -1,4 +1,4 @@
-//! What every program prints about itself for shells and for `man`.
+//! The command line that all programs share: version, shell completions, manual pages.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,9 +10,9 @@ use clap_complete::Shell;
 /// Version, and of which commit where that is known.
 pub const VERSION: &str = env!("BUCKETLENS_VERSION");
 
-/// Commands of every program.
+/// Commands of every program, which print or write something about its command line.
 #[derive(Debug, Subcommand)]
-pub enum Paper {
+pub enum Generate {
     /// Print what makes a shell complete this program's arguments.
     Completions {
         /// The shell.
@@ -25,9 +25,9 @@ pub enum Paper {
     },
 }
 
-impl Paper {
+impl Generate {
     /// Prints or writes it.
-    pub fn make<P: CommandFactory>(self) -> ExitCode {
+    pub fn run<P: CommandFactory>(self) -> ExitCode {
         let mut command = P::command();
         match self {
             Self::Completions { shell } => {

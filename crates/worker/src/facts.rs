@@ -6,7 +6,7 @@ use table::schema::Facts;
 
 /// The columns that every table begins with, from an object, its bytes and the picture decoded from
 /// them.
-pub(crate) fn facts(object: &ObjectRef, bytes: &[u8], picture: &Picture) -> Facts {
+pub fn facts(object: &ObjectRef, bytes: &[u8], picture: &Picture) -> Facts {
     Facts {
         image_id: object.image_id().to_string(),
         bucket: object.bucket.clone(),

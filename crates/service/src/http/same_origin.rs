@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::problem::Problem;
+use super::problem::Problem;
 
 // Sent by every browser since 2023 to addresses that it trusts (https, localhost), and no script
 // can forge it.

@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{SHARED_DEFAULTS, SettingsError};
+use crate::settings::{SettingsError, is_default_filter};
 
 /// `[log]`: what is logged and how.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,8 +22,7 @@ pub struct LogSettings {
 impl LogSettings {
     /// The same with warnings only, unless the filter was set to something else than its default.
     pub fn quiet(&self) -> Self {
-        let default = SHARED_DEFAULTS.contains(&format!("filter = \"{}\"", self.filter));
-        let filter = if default {
+        let filter = if is_default_filter(&self.filter) {
             format!("warn,{}", self.filter.trim_start_matches("info,"))
         } else {
             self.filter.clone()

@@ -1,20 +1,19 @@
-//! What is asked of whoever describes pictures. Another question makes other captions, so its hash
-//! stands in every row.
+//! What the provider is asked. Another prompt makes other captions, so its hash stands in every row.
 
-use pipeline::question::Question;
+use pipeline::caption_prompt::CaptionPrompt;
 
-// Enough to tell questions apart, short enough to be compared by eye.
+// Enough to tell prompts apart, short enough to be compared by eye.
 const DIGITS: usize = 16;
 
-/// The question of these words to this provider: model or its version, prompt, languages, longest
+/// The prompt of these words for this provider: model or its version, prompt, languages, longest
 /// length.
-pub(crate) fn question(
+pub(crate) fn prompt_for(
     provider: String,
     model: &str,
     prompt: &str,
     languages: &[String],
     max_tokens: usize,
-) -> Question {
+) -> CaptionPrompt {
     let mut hasher = blake3::Hasher::new();
     let mut part = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -25,7 +24,7 @@ pub(crate) fn question(
     part(prompt);
     part(&languages.join(","));
     part(&max_tokens.to_string());
-    Question { prompt_hash: hasher.finalize().to_hex()[..DIGITS].to_owned(), provider }
+    CaptionPrompt { prompt_hash: hasher.finalize().to_hex()[..DIGITS].to_owned(), provider }
 }
 
 #[cfg(test)]
@@ -33,10 +32,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_of_the_question_counts() {
+    fn every_part_of_the_prompt_counts() {
         let ask = |provider: &str, model, prompt, languages: &[&str], max_tokens| {
             let languages: Vec<_> = languages.iter().map(ToString::to_string).collect();
-            question(provider.to_owned(), model, prompt, &languages, max_tokens).prompt_hash
+            prompt_for(provider.to_owned(), model, prompt, &languages, max_tokens).prompt_hash
         };
         let asked = ask("onnx:a", "digest", "", &["en", "zh"], 0);
         assert_eq!((asked.len(), &asked), (16, &ask("onnx:a", "digest", "", &["en", "zh"], 0)));

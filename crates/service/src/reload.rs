@@ -10,35 +10,35 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::{self, Settings};
+use crate::signals::{self, Heard, Signals};
 use crate::telemetry;
 
-/// The life that runs now, and what comes after it.
-struct Reins<S> {
+/// The run under way, and the settings of the next one.
+struct Reload<S> {
     shutdown: CancellationToken,
     limit: Duration,
-    // Settings of the next life.
+    // Settings of the next run.
     next: Option<S>,
     stopping: bool,
-    // When the process leaves if the present life has not ended.
+    // When the process leaves if the present run has not ended.
     deadline: Option<Instant>,
 }
 
-type Shared<S> = Arc<Mutex<Reins<S>>>;
+type SharedReload<S> = Arc<Mutex<Reload<S>>>;
 
-fn lock<S>(reins: &Shared<S>) -> MutexGuard<'_, Reins<S>> {
-    reins.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<S>(reload: &SharedReload<S>) -> MutexGuard<'_, Reload<S>> {
+    reload.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs until a stop, with the newest good settings.
 ///
 /// # Errors
 /// What `run` ended with.
-pub(crate) async fn lives<S, F>(
+pub(crate) async fn run_until_stopped<S, F>(
     file: Option<PathBuf>,
     mut settings: S,
     run: impl Fn(S, CancellationToken) -> F,
@@ -47,24 +47,25 @@ where
     S: Settings + Send + 'static,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let limit = settings.shared().http.shutdown_timeout;
-    let first: Reins<S> = Reins {
+    let limit = settings.process().http.shutdown_timeout;
+    let first: Reload<S> = Reload {
         shutdown: CancellationToken::new(),
         limit,
         next: None,
         stopping: false,
         deadline: None,
     };
-    let reins = Arc::new(Mutex::new(first));
-    let watching = tokio::spawn(watch::<S>(Signals::new()?, file, Arc::clone(&reins)));
+    let reload = Arc::new(Mutex::new(first));
+    let watching =
+        tokio::spawn(watch::<S>(Signals::to_stop_or_reload()?, file, Arc::clone(&reload)));
     let ended = loop {
-        let shutdown = lock(&reins).shutdown.clone();
+        let shutdown = lock(&reload).shutdown.clone();
         let ended = run(settings, shutdown).await;
-        let mut now = lock(&reins);
+        let mut now = lock(&reload);
         let next = if now.stopping || ended.is_err() { None } else { now.next.take() };
         let Some(next) = next else { break ended };
         (now.shutdown, now.limit, now.deadline) =
-            (CancellationToken::new(), next.shared().http.shutdown_timeout, None);
+            (CancellationToken::new(), next.process().http.shutdown_timeout, None);
         tracing::info!("begins anew with the new settings");
         settings = next;
     };
@@ -72,50 +73,14 @@ where
     ended
 }
 
-enum Heard {
-    Stop,
-    Reload,
-    TooLate,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        let [terminate, interrupt, hangup] =
-            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-        Ok(Self { terminate: terminate?, interrupt: interrupt?, hangup: hangup? })
-    }
-
-    async fn next(&mut self, deadline: Option<Instant>) -> Heard {
-        let late = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.terminate.recv() => Heard::Stop,
-            _ = self.interrupt.recv() => Heard::Stop,
-            _ = self.hangup.recv() => Heard::Reload,
-            () = late => Heard::TooLate,
-        }
-    }
-}
-
-async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reins: Shared<S>) {
+async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reload: SharedReload<S>) {
     loop {
-        let deadline = lock(&reins).deadline;
+        let deadline = lock(&reload).deadline;
         match signals.next(deadline).await {
             Heard::Stop => {
-                let mut now = lock(&reins);
+                let mut now = lock(&reload);
                 if now.stopping {
-                    tracing::warn!("second signal, leaving at once");
-                    std::process::exit(1);
+                    signals::leave_at_once();
                 }
                 tracing::info!("stopping");
                 (now.stopping, now.next) = (true, None);
@@ -125,9 +90,9 @@ async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reins: 
                 let loaded = settings::load::<S>(file.as_deref());
                 // A second installation only checks.
                 let checked = loaded.and_then(|settings| {
-                    telemetry::install(&settings.shared().log).map(|()| settings)
+                    telemetry::install(&settings.process().log).map(|()| settings)
                 });
-                let mut now = lock(&reins);
+                let mut now = lock(&reload);
                 match checked {
                     _ if now.stopping => {}
                     Ok(settings) => {
@@ -143,18 +108,17 @@ async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reins: 
                 }
             }
             Heard::TooLate => {
-                let now = lock(&reins);
-                // It may have ended, and another life begun, in this moment.
+                let now = lock(&reload);
+                // It may have ended, and another run begun, in this moment.
                 if now.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    tracing::warn!(limit = ?now.limit, "not finished in time, leaving; what was held is delivered again");
-                    std::process::exit(1);
+                    signals::leave_late(now.limit);
                 }
             }
         }
     }
 }
 
-impl<S> Reins<S> {
+impl<S> Reload<S> {
     fn end(&mut self) {
         self.deadline.get_or_insert_with(|| Instant::now() + self.limit);
         self.shutdown.cancel();

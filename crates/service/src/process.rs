@@ -1,43 +1,23 @@
 //! How a process starts, answers for itself and stops.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::map_response;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use serde::Deserialize;
-use serde_json::json;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::Backoff;
-use crate::connections;
+use crate::backoff::Backoff;
 use crate::health::Health;
-use crate::problem;
-use crate::reload;
+use crate::http::HttpSettings;
 use crate::settings::{self, Settings, SettingsError};
+use crate::signals::{Heard, Signals};
 use crate::telemetry::{self, LogSettings};
-
-/// `[http]`: where the process listens.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpSettings {
-    /// Address and port; port 0 takes a free one and logs it.
-    pub listen: SocketAddr,
-    /// Time a stopping process has to finish what has begun.
-    #[serde(with = "humantime_serde")]
-    pub shutdown_timeout: Duration,
-}
+use crate::{reload, signals};
 
 /// What starting a process needs of a service's settings.
 #[derive(Debug, Clone)]
-pub struct Shared {
+pub struct ProcessSettings {
     /// Logging.
     pub log: LogSettings,
     /// Listening and stopping.
@@ -54,8 +34,8 @@ where
     S: Settings + Send + 'static,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let lives = |settings| reload::lives(file.map(Path::to_owned), settings, run);
-    execute(file, LogSettings::clone, lives, |error| tracing::error!("{error:#}"))
+    let serve = |settings| reload::run_until_stopped(file.map(Path::to_owned), settings, run);
+    execute(file, LogSettings::clone, serve, |error| tracing::error!("{error:#}"))
 }
 
 /// The `main` of an operator's command: as [`main`], but its result is what it writes to stdout, so
@@ -68,7 +48,8 @@ where
 {
     let once = |settings: S| async move {
         let shutdown = CancellationToken::new();
-        tokio::spawn(watch_signals(shutdown.clone(), settings.shared().http.shutdown_timeout));
+        let limit = settings.process().http.shutdown_timeout;
+        tokio::spawn(stop_on_signal(Signals::to_stop()?, shutdown.clone(), limit));
         run(settings, shutdown).await
     };
     execute(file, LogSettings::quiet, once, |error| {
@@ -93,7 +74,7 @@ where
     // would panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let loaded = settings::load::<S>(file).and_then(|settings| {
-        telemetry::install(&log_as(&settings.shared().log)).map(|()| settings)
+        telemetry::install(&log_as(&settings.process().log)).map(|()| settings)
     });
     let settings = match loaded {
         Ok(loaded) => loaded,
@@ -125,7 +106,7 @@ where
 pub fn print_defaults<S: Settings>() -> ExitCode {
     #[allow(clippy::print_stdout, reason = "it is what the command is for")]
     {
-        println!("{}\n{}", settings::SHARED_DEFAULTS, S::DEFAULTS);
+        println!("{}", settings::layers::<S>().join("\n"));
     }
     ExitCode::SUCCESS
 }
@@ -138,27 +119,14 @@ fn refused(error: &SettingsError) -> ExitCode {
     ExitCode::from(settings::EXIT_CODE)
 }
 
-async fn watch_signals(shutdown: CancellationToken, limit: Duration) {
-    signal().await;
+/// Cancels `shutdown` at the first signal; a second one, or `limit`, ends the process.
+async fn stop_on_signal(mut signals: Signals, shutdown: CancellationToken, limit: Duration) {
+    signals.next(None).await;
     tracing::info!("stopping");
     shutdown.cancel();
-    tokio::select! {
-        () = signal() => tracing::warn!("second signal, leaving at once"),
-        () = tokio::time::sleep(limit) => tracing::warn!(?limit, "not finished in time, leaving; what was held is delivered again"),
-    }
-    std::process::exit(1);
-}
-
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        _ => std::future::pending().await,
+    match signals.next(Some(tokio::time::Instant::now() + limit)).await {
+        Heard::TooLate => signals::leave_late(limit),
+        Heard::Stop | Heard::Reload => signals::leave_at_once(),
     }
 }
 
@@ -201,70 +169,4 @@ where
             () = shutdown.cancelled() => return Ok(None),
         }
     }
-}
-
-/// Binds the listening socket.
-///
-/// # Errors
-/// The address is taken or not ours; the message names the setting.
-pub async fn bind(settings: &HttpSettings) -> Result<TcpListener, SettingsError> {
-    let listener = TcpListener::bind(settings.listen).await;
-    listener.map_err(|error| {
-        SettingsError::value(
-            "http.listen",
-            format!("cannot listen on {}: {error}", settings.listen),
-        )
-    })
-}
-
-/// Serves `router` together with `/healthz` (the process lives), `/readyz` (it can work, or 503 and
-/// what is wrong) and `/metrics`, until shutdown.
-///
-/// # Errors
-/// The socket failed.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    health: Health,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    let ready = { move || std::future::ready(readiness(&health)) };
-    let router = router
-        .route("/healthz", get(|| std::future::ready("ok")))
-        .route("/readyz", get(ready))
-        .route(
-            "/metrics",
-            get(|| {
-                std::future::ready((
-                    [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-                    telemetry::render(),
-                ))
-            }),
-        );
-    let router = router.layer(map_response(problem::instead_of_plain)).layer(map_response(nosniff));
-    let upkeep = shutdown.clone();
-    tokio::spawn(async move {
-        while tokio::time::timeout(Duration::from_secs(5), upkeep.cancelled()).await.is_err() {
-            telemetry::upkeep();
-        }
-    });
-    connections::serve(listener, router, connections::HEADERS_WITHIN, shutdown).await;
-    Ok(())
-}
-
-/// No browser may take an answer for something else than it says it is.
-async fn nosniff(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-fn readiness(health: &Health) -> Response {
-    let troubles = health.troubles();
-    let status = if troubles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body =
-        json!({ "ready": troubles.is_empty(), "troubles": troubles, "notes": health.notes() });
-    (status, axum::Json(body)).into_response()
 }

@@ -1,0 +1,70 @@
+//! The signals that a process obeys, for services and for operators' commands alike.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+/// What a process was told.
+pub(crate) enum Heard {
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGHUP.
+    Reload,
+    /// Nothing until the deadline.
+    TooLate,
+}
+
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    // `None`: SIGHUP ends the process, as it does by default.
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// SIGTERM and SIGINT.
+    pub(crate) fn to_stop() -> std::io::Result<Self> {
+        let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hangup: None })
+    }
+
+    /// The same and SIGHUP.
+    pub(crate) fn to_stop_or_reload() -> std::io::Result<Self> {
+        Ok(Self { hangup: Some(signal(SignalKind::hangup())?), ..Self::to_stop()? })
+    }
+
+    /// Waits for the next signal, until the deadline if there is one.
+    pub(crate) async fn next(&mut self, deadline: Option<Instant>) -> Heard {
+        let late = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => Heard::Stop,
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = hangup => Heard::Reload,
+            () = late => Heard::TooLate,
+        }
+    }
+}
+
+/// Ends the process because it was told to a second time.
+pub(crate) fn leave_at_once() -> ! {
+    tracing::warn!("second signal, leaving at once");
+    std::process::exit(1);
+}
+
+/// Ends the process because it did not finish in time.
+pub(crate) fn leave_late(limit: Duration) -> ! {
+    tracing::warn!(?limit, "not finished in time, leaving; jobs in hand are delivered again");
+    std::process::exit(1);
+}
