@@ -73,7 +73,7 @@ fn onnx(
     runtime: &Runtime,
 ) -> anyhow::Result<(String, Describer, CaptionPrompt)> {
     let CaptionerSettings { model, languages, max_batch, max_tokens, .. } = captions;
-    let model = captioner::Model::find(model, folder)?;
+    let model = captioner::CaptionerModel::find(model, folder)?;
     let id = model.manifest.id.clone();
     let written: Vec<_> =
         model.manifest.decoder.languages.iter().map(|entry| entry.language.as_str()).collect();

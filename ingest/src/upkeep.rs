@@ -63,7 +63,7 @@ impl MaintainSettings {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Round {
     /// Per table and step.
-    pub(crate) tables: maintain::Report,
+    pub(crate) tables: maintain::MaintenanceReport,
     /// Dead letters merged with another of the same job.
     pub(crate) dead_merged: usize,
     /// Dead letters dropped because their picture is indexed by now.
@@ -111,7 +111,7 @@ impl Upkeep {
     /// One round. A step that fails leaves the others to do theirs; the round says which.
     pub(crate) async fn run(&self, which: Which) -> Round {
         let mut after = self.turn.lock().await;
-        let plan = maintain::MaintainSettings {
+        let plan = maintain::MaintenancePlan {
             target_rows_per_fragment: self.settings.rows_per_fragment,
             index_from_rows: self.settings.index_from_rows,
             keep_versions: self.settings.keep_versions,

@@ -40,8 +40,8 @@ pub use embedding::Embedding;
 pub use error::ModelError;
 pub use image_encoder::ImageEncoder;
 pub use manifest::{
-    ExtraInput, FileRole, Filter, Golden, ImageTower, Manifest, ModelFile, Order, Precision,
-    ResizeMode, Score, ScoreKind, TextTower,
+    ExtraInput, FileRole, Golden, ImageTower, Manifest, ModelFile, PixelOrder, Precision,
+    ResampleFilter, ResizeMode, Score, ScoreKind, TextTower,
 };
 pub use model::{Model, installed};
 pub use picture::{

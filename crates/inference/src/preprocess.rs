@@ -3,7 +3,7 @@
 use image::RgbImage;
 
 use crate::Picture;
-use crate::manifest::{ImageTower, Order, ResizeMode};
+use crate::manifest::{ImageTower, PixelOrder, ResizeMode};
 use crate::resize::{Area, resize, resize_unrounded};
 
 /// One picture as an image tower takes it: 3 x height x width values, channel by channel (R, G, B),
@@ -46,7 +46,7 @@ impl Preprocess {
         let (area, width, height) = self.place(&picture.rgb);
         let (picture, area) = (&picture.rgb, picture.shown(area));
         match self.tower.order {
-            Order::ResizeThenRescale => {
+            PixelOrder::ResizeThenRescale => {
                 let small = resize(picture, area, width, height, self.tower.filter)?;
                 let look_up = |channel: usize, byte: u8| {
                     self.values.get(channel)?.get(usize::from(byte)).copied()
@@ -55,7 +55,7 @@ impl Preprocess {
                     look_up(channel, byte).unwrap_or_default()
                 }))
             }
-            Order::RescaleThenResize => {
+            PixelOrder::RescaleThenResize => {
                 let small = resize_unrounded(picture, area, width, height, self.tower.filter)?;
                 let ImageTower { scale, mean, std, .. } = &self.tower;
                 let scaled = |channel: usize, value: f32| {
@@ -146,7 +146,7 @@ fn middle_square(width: u32, height: u32, shortest: u32, side: u32) -> Area {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Filter;
+    use crate::manifest::ResampleFilter;
     use crate::{Metadata, PictureFormat};
 
     fn tower(resize: ResizeMode) -> ImageTower {
@@ -158,9 +158,9 @@ mod tests {
             height: 2,
             resize,
             resize_to: 0,
-            order: Order::ResizeThenRescale,
+            order: PixelOrder::ResizeThenRescale,
             extra_inputs: Vec::new(),
-            filter: Filter::Bicubic,
+            filter: ResampleFilter::Bicubic,
             scale: 1.0 / 255.0,
             mean: [0.5, 0.25, 0.0],
             std: [0.5, 0.25, 1.0],
@@ -230,7 +230,7 @@ mod tests {
         for (width, height) in [(30_000, 1), (1, 30_000), (1, 1)] {
             for mode in [ResizeMode::Squash, ResizeMode::ShortestCrop, ResizeMode::LetterboxTopleft]
             {
-                for order in [Order::ResizeThenRescale, Order::RescaleThenResize] {
+                for order in [PixelOrder::ResizeThenRescale, PixelOrder::RescaleThenResize] {
                     let tower = ImageTower { order, ..tower(mode) };
                     let pixels =
                         Preprocess::new(&tower).prepare(&picture(RgbImage::new(width, height)));
@@ -265,7 +265,8 @@ mod tests {
                 .prepare(&picture(rgb.clone()))
                 .data
         };
-        let (rounded, exact) = (of(Order::ResizeThenRescale), of(Order::RescaleThenResize));
+        let (rounded, exact) =
+            (of(PixelOrder::ResizeThenRescale), of(PixelOrder::RescaleThenResize));
         let level = |index: usize| 1.0 / 255.0 / [0.5, 0.25, 1.0][index / 4];
         // Half a level for each of the two roundings, one per direction.
         let apart = |(index, (a, b)): (usize, (&f32, &f32))| (a - b).abs() / level(index);

@@ -4,7 +4,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
-use crate::manifest::Filter;
+use crate::manifest::ResampleFilter;
 
 /// The part of a picture to take, in pixels of the picture; edges may lie between pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,7 +33,7 @@ pub(crate) fn resize(
     area: Area,
     width: u32,
     height: u32,
-    filter: Filter,
+    filter: ResampleFilter,
 ) -> Option<RgbImage> {
     let passes = Passes::new(picture, area, width, height, filter)?;
     let source =
@@ -53,7 +53,7 @@ pub(crate) fn resize_unrounded(
     area: Area,
     width: u32,
     height: u32,
-    filter: Filter,
+    filter: ResampleFilter,
 ) -> Option<Vec<f32>> {
     let passes = Passes::new(picture, area, width, height, filter)?;
     let mut resizer = Resizer::new();
@@ -98,16 +98,16 @@ impl Passes {
         area: Area,
         width: u32,
         height: u32,
-        filter: Filter,
+        filter: ResampleFilter,
     ) -> Option<Passes> {
         let (full_width, full_height) = picture.dimensions();
         if full_width == 0 || full_height == 0 || width == 0 || height == 0 {
             return None;
         }
         let algorithm = ResizeAlg::Convolution(match filter {
-            Filter::Bilinear => FilterType::Bilinear,
-            Filter::Bicubic => FilterType::CatmullRom,
-            Filter::Lanczos => FilterType::Lanczos3,
+            ResampleFilter::Bilinear => FilterType::Bilinear,
+            ResampleFilter::Bicubic => FilterType::CatmullRom,
+            ResampleFilter::Lanczos => FilterType::Lanczos3,
         });
         let left = area.left.clamp(0.0, full_width.into());
         let top = area.top.clamp(0.0, full_height.into());
@@ -151,7 +151,7 @@ mod tests {
     fn the_same_size_is_a_copy() {
         let picture = ramp(9, 7);
         assert_eq!(
-            resize(&picture, Area::whole(&picture), 9, 7, Filter::Bicubic).unwrap(),
+            resize(&picture, Area::whole(&picture), 9, 7, ResampleFilter::Bicubic).unwrap(),
             picture
         );
     }
@@ -161,7 +161,8 @@ mod tests {
         let picture = RgbImage::from_pixel(31, 17, image::Rgb([10, 200, 77]));
         for (width, height) in [(1, 1), (64, 64), (224, 3)] {
             let small =
-                resize(&picture, Area::whole(&picture), width, height, Filter::Bicubic).unwrap();
+                resize(&picture, Area::whole(&picture), width, height, ResampleFilter::Bicubic)
+                    .unwrap();
             assert!(small.pixels().all(|pixel| pixel.0 == [10, 200, 77]), "{width} x {height}");
         }
     }
@@ -183,7 +184,7 @@ mod tests {
         // Pillow: .resize((3, 3), BICUBIC, box=(1.5, 2.25, 9.5, 10.25)).
         let picture = ramp(13, 11);
         let area = Area { left: 1.5, top: 2.25, width: 8.0, height: 8.0 };
-        let small = resize(&picture, area, 3, 3, Filter::Bicubic).unwrap();
+        let small = resize(&picture, area, 3, 3, ResampleFilter::Bicubic).unwrap();
         for (ours, theirs) in small.as_raw().iter().zip(PILLOW_BOX) {
             assert!(ours.abs_diff(theirs) <= 1, "{:?}", small.as_raw());
         }
@@ -197,12 +198,12 @@ mod tests {
                 Area { left: 0.0, top: 0.0, width: 0.0, height: 0.0 },
                 4,
                 4,
-                Filter::Bicubic
+                ResampleFilter::Bicubic
             )
             .is_none()
         );
         let picture = ramp(4, 4);
-        assert!(resize(&picture, Area::whole(&picture), 0, 4, Filter::Bicubic).is_none());
+        assert!(resize(&picture, Area::whole(&picture), 0, 4, ResampleFilter::Bicubic).is_none());
     }
 
     include!("resize_pillow.rs");

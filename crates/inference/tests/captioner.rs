@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use inference::captioner::{Captioner, Model};
+use inference::captioner::{Captioner, CaptionerModel};
 use inference::{Detail, ModelError, PictureLimits, Pixels, decode};
 use runtime::runtime;
 use serde::Deserialize;
@@ -43,7 +43,7 @@ fn golden() -> Vec<GoldenPicture> {
 }
 
 fn captioner(max_batch: usize, max_tokens: usize) -> Captioner {
-    Model::find("demo-captioner", Path::new("models"))
+    CaptionerModel::find("demo-captioner", Path::new("models"))
         .unwrap()
         .load(&runtime(), max_batch, max_tokens)
         .unwrap()
@@ -122,8 +122,9 @@ fn what_cannot_be_captioned_is_named() {
     let refused =
         inference::Model::find("demo-captioner", Path::new("models")).unwrap_err().to_string();
     assert!(refused.contains("captioner"), "{refused}");
-    let refused = Model::find("demo-clip", Path::new("models")).unwrap_err().to_string();
+    let refused = CaptionerModel::find("demo-clip", Path::new("models")).unwrap_err().to_string();
     assert!(refused.contains("decoder") || refused.contains("unknown field"), "{refused}");
-    let refused = Model::find("nothing", Path::new("no-such-folder")).unwrap_err().to_string();
+    let refused =
+        CaptionerModel::find("nothing", Path::new("no-such-folder")).unwrap_err().to_string();
     assert!(refused.contains("demo-captioner"), "{refused}");
 }

@@ -37,7 +37,7 @@ pub fn check_id(id: &str) -> Result<(), ModelIdError> {
 
 /// What operators have decided about the models.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
+#[serde(from = "StoredModels", into = "StoredModels")]
 pub struct Models {
     /// The model that answers searches; `None`: nobody has chosen yet, and settings say which.
     pub active: Option<String>,
@@ -50,7 +50,7 @@ pub struct Models {
 /// The shape of the state object: removals stand below a field for each kind, by id.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Stored {
+struct StoredModels {
     active: Option<String>,
     previous: Option<String>,
     #[serde(flatten)]
@@ -69,8 +69,8 @@ pub struct Removal {
     pub dropped_at: Option<Timestamp>,
 }
 
-impl From<Stored> for Models {
-    fn from(mut stored: Stored) -> Self {
+impl From<StoredModels> for Models {
+    fn from(mut stored: StoredModels) -> Self {
         let mut removed = BTreeMap::new();
         for kind in StageKind::ALL {
             let field = stored.fields.remove(kind.removals_field()).unwrap_or_default();
@@ -85,7 +85,7 @@ impl From<Stored> for Models {
     }
 }
 
-impl From<Models> for Stored {
+impl From<Models> for StoredModels {
     fn from(models: Models) -> Self {
         let mut fields = BTreeMap::new();
         for kind in StageKind::ALL {

@@ -21,7 +21,7 @@ use crate::job::{Job, Redo};
 use crate::object::{ImageId, ObjectRef};
 use crate::settle::{Outcome, Patience};
 use crate::stage::Stage;
-use crate::worker::Parts;
+use crate::worker::WorkerParts;
 
 // What crashed that many workers is worked on alone; one crash is often somebody else's.
 const SUSPECT_AFTER: u32 = 2;
@@ -42,7 +42,7 @@ pub(crate) enum Ended {
 
 /// What the parts of one session share.
 pub(crate) struct Session<S> {
-    pub(crate) parts: Arc<Parts<S>>,
+    pub(crate) parts: Arc<WorkerParts<S>>,
     /// Ends the intake and every wait; what has begun is finished.
     pub(crate) ended: CancellationToken,
     pub(crate) halts: Halts,
@@ -77,7 +77,7 @@ pub(crate) struct Decoded<I> {
 ///
 /// # Errors
 /// A part of the loop hit a defect. What was held is handed back.
-pub(crate) async fn run<S: Stage>(parts: &Arc<Parts<S>>) -> anyhow::Result<Ended> {
+pub(crate) async fn run<S: Stage>(parts: &Arc<WorkerParts<S>>) -> anyhow::Result<Ended> {
     let ended = parts.shutdown.child_token();
     let session = Arc::new(Session {
         halts: Halts::new(parts.health.clone(), ended.clone(), parts.halt_hold),

@@ -14,7 +14,7 @@ pub enum StageKind {
 }
 
 /// What sets one kind apart from the others.
-struct Row {
+struct KindTraits {
     prefix: &'static str,
     does: &'static str,
     noun: &'static str,
@@ -27,7 +27,7 @@ struct Row {
     can_be_outdated: bool,
 }
 
-const EMBED: Row = Row {
+const EMBED: KindTraits = KindTraits {
     prefix: "embed-",
     does: "embeds",
     noun: "model",
@@ -40,7 +40,7 @@ const EMBED: Row = Row {
     can_be_outdated: false,
 };
 
-const CAPTION: Row = Row {
+const CAPTION: KindTraits = KindTraits {
     prefix: "caption-",
     does: "captions",
     noun: "captioner",
@@ -57,7 +57,7 @@ impl StageKind {
     /// Every kind, in the order in which operators see them.
     pub const ALL: [Self; 2] = [Self::Embed, Self::Caption];
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static KindTraits {
         match self {
             Self::Embed => &EMBED,
             Self::Caption => &CAPTION,
@@ -91,7 +91,7 @@ impl StageKind {
 
     /// How to start a worker of this kind: `embedder whose models.serve names 'demo-clip'`.
     pub fn worker_of(self, id: &str) -> String {
-        let Row { worker, worker_setting, .. } = self.row();
+        let KindTraits { worker, worker_setting, .. } = self.row();
         format!("{worker} whose {worker_setting} names '{id}'")
     }
 

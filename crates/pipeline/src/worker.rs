@@ -74,7 +74,7 @@ impl FetchSettings {
 
 /// What a worker is made of.
 #[derive(Debug)]
-pub struct Parts<S> {
+pub struct WorkerParts<S> {
     /// The meaning of the work.
     pub stage: S,
     /// Where the originals lie.
@@ -103,7 +103,7 @@ pub struct Parts<S> {
 ///
 /// # Errors
 /// A part of the loop hit a defect. Nothing is lost: what was held is handed back.
-pub async fn run<S: Stage>(parts: Parts<S>) -> anyhow::Result<()> {
+pub async fn run<S: Stage>(parts: WorkerParts<S>) -> anyhow::Result<()> {
     let parts = Arc::new(parts);
     // Whoever could not work for a whole hold looks again after a small part of one.
     let mut rest = Backoff::new(parts.halt_hold / 20, parts.halt_hold / 2);
@@ -127,8 +127,8 @@ pub async fn run<S: Stage>(parts: Parts<S>) -> anyhow::Result<()> {
 }
 
 /// Waits while the stage is paused. `false`: the process is stopping.
-async fn until_it_runs<S>(parts: &Parts<S>) -> bool {
-    let Parts { health, switch, shutdown, .. } = parts;
+async fn until_it_runs<S>(parts: &WorkerParts<S>) -> bool {
+    let WorkerParts { health, switch, shutdown, .. } = parts;
     let running = switch.running(|waiting| match waiting {
         Ok(paused) => {
             tracing::info!(paused, "resting");

@@ -25,7 +25,7 @@ use table::captions::{CaptionRow, Captions, Said};
 use table::embeddings::{self, Embeddings};
 use table::images::Images;
 use table::location::{Access, Location};
-use table::maintain::{MaintainSettings, compact, index};
+use table::maintain::{MaintenancePlan, compact, index};
 use table::schema::{EmbeddingRow, Facts, ImageRow, Space};
 
 /// Rows of one commit.
@@ -103,7 +103,7 @@ async fn fill(
             facts.into_iter().map(|facts| ImageRow { facts, thumbnail: thumbnail.clone() });
         images.append(&thumbnails.collect::<Vec<_>>(), "generated").await?;
     }
-    let settings = MaintainSettings::default();
+    let settings = MaintenancePlan::default();
     for ledger in [embeddings.ledger(), captions.ledger(), images.ledger()] {
         compact(ledger, &settings).await?;
         index(ledger, &settings).await?;

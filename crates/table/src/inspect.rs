@@ -11,7 +11,7 @@ use crate::{captions, images};
 
 /// What a table looks like.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct TableInspection {
     /// Rows, spares included.
     pub rows: usize,
     /// The newest version.
@@ -29,7 +29,7 @@ pub struct Look {
 ///
 /// # Errors
 /// The store did not answer or refused.
-pub async fn look(database: &Database, name: &str) -> Result<Option<Look>, TableError> {
+pub async fn look(database: &Database, name: &str) -> Result<Option<TableInspection>, TableError> {
     let Some(ledger) = Ledger::open(database, name).await? else { return Ok(None) };
     let failed = TableError::of(name);
     let found = ledger.table.schema().await.map_err(&failed)?;
@@ -49,7 +49,7 @@ pub async fn look(database: &Database, name: &str) -> Result<Option<Look>, Table
     };
     let stats = ledger.stats().await?;
     let versions = versions(database, name).await?;
-    Ok(Some(Look {
+    Ok(Some(TableInspection {
         rows: stats.rows,
         version: stats.version,
         versions,

@@ -9,7 +9,7 @@ use pipeline::stage::Stage;
 use pipeline::stage_name::StageName;
 use pipeline::switch::Switch;
 use pipeline::topology::Topology;
-use pipeline::worker::{self, FetchSettings, HALT_HOLD, Parts};
+use pipeline::worker::{self, FetchSettings, HALT_HOLD, WorkerParts};
 use service::health::Health;
 use service::process;
 use table::TableError;
@@ -68,14 +68,14 @@ impl WorkerProcess {
         assignment: &Assignment,
         meaning: S,
         shutdown: CancellationToken,
-    ) -> Parts<S> {
+    ) -> WorkerParts<S> {
         let Assignment { stage, sharing, health } = assignment;
         let (amqp, fetch) = (&self.settings.amqp, &self.settings.fetch);
         let name = format!("{} {} {stage}", stage.kind().worker(), self.name);
         let publisher =
             Publisher::start(amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
         let (topology, model) = (Topology::new(&amqp.namespace), stage.id().to_owned());
-        Parts {
+        WorkerParts {
             stage: meaning,
             bucket: self.bucket.clone(),
             subscription: Subscription { amqp: amqp.clone(), name, stage: stage.clone() },

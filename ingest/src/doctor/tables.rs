@@ -3,7 +3,7 @@
 use pipeline::bucket::BucketSettings;
 use pipeline::stage_kind::StageKind;
 use pipeline::stage_name::StageName;
-use table::inspect::{self, Look};
+use table::inspect::{self, TableInspection};
 use table::location::{Access, Location};
 use table::{Database, TableError, images};
 
@@ -62,8 +62,8 @@ async fn open(settings: &BucketSettings) -> Result<Database, TableError> {
     location.connect(Access::writer()).await
 }
 
-fn looked(name: &str, look: &Look) -> Check {
-    let Look { rows, version, versions, fragments, .. } = look;
+fn looked(name: &str, look: &TableInspection) -> Check {
+    let TableInspection { rows, version, versions, fragments, .. } = look;
     let seen = format!(
         "{rows} rows in {fragments} fragments, version {version}, {versions} versions kept"
     );

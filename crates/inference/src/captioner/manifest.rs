@@ -10,7 +10,7 @@ const MAX_TOKENS: usize = 256;
 /// A captioner as its `model.toml` describes it. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
+pub struct CaptionerManifest {
     /// Name of the captioner: lower-case letters, digits and `-`, since it becomes part of table
     /// names.
     pub id: String,
@@ -62,13 +62,13 @@ pub struct Language {
     pub prompt: Vec<u32>,
 }
 
-impl Manifest {
+impl CaptionerManifest {
     /// Reads and checks the text of a `model.toml`.
     ///
     /// # Errors
     /// The reason as one sentence, with the line where there is one.
-    pub fn parse(text: &str) -> Result<Manifest, String> {
-        let manifest: Manifest = from_toml(text)?;
+    pub fn parse(text: &str) -> Result<CaptionerManifest, String> {
+        let manifest: CaptionerManifest = from_toml(text)?;
         check_id(&manifest.id)?;
         check_files(
             &manifest.files,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ort::value::{DynValue, TensorElementType};
 use tokenizers::Tokenizer;
 
-pub use manifest::{Decoder, Language, Manifest};
+pub use manifest::{CaptionerManifest, Decoder, Language};
 
 use crate::batch_size::BatchSize;
 use crate::files::{self, Files};
@@ -31,9 +31,9 @@ const GPU_BATCH: usize = 32;
 
 /// A captioner whose files were verified; nothing of it is loaded yet.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub struct CaptionerModel {
     /// What `model.toml` says.
-    pub manifest: Manifest,
+    pub manifest: CaptionerManifest,
     /// SHA-256 of `model.toml` as hex.
     pub digest: String,
     files: Files,
@@ -50,7 +50,7 @@ pub struct Caption {
     pub ended: bool,
 }
 
-impl Model {
+impl CaptionerModel {
     /// Finds a captioner and verifies size and SHA-256 of all its files.
     ///
     /// `demo-captioner` is compiled in. A name that holds a path separator is a folder with a
@@ -58,12 +58,12 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError::UnknownModel`], [`ModelError::Manifest`] or [`ModelError::File`], all fatal.
-    pub fn find(name: &str, folder: &Path) -> Result<Model, ModelError> {
+    pub fn find(name: &str, folder: &Path) -> Result<CaptionerModel, ModelError> {
         let (manifest, digest, files) =
-            files::find(name, folder, DEMO_CAPTIONER, Manifest::parse, |manifest| {
+            files::find(name, folder, DEMO_CAPTIONER, CaptionerManifest::parse, |manifest| {
                 (&manifest.id, &manifest.files)
             })?;
-        Ok(Model { manifest, digest, files })
+        Ok(CaptionerModel { manifest, digest, files })
     }
 
     /// Loads both graphs and the tokenizer, and captions a black picture once. `max_batch` is the
@@ -80,7 +80,7 @@ impl Model {
         max_batch: usize,
         max_tokens: usize,
     ) -> Result<Captioner, ModelError> {
-        let Manifest { id, image, decoder, .. } = &self.manifest;
+        let CaptionerManifest { id, image, decoder, .. } = &self.manifest;
         let wrong = |reason| ModelError::Manifest { model: id.clone(), reason };
         let path = self.files.path_of(FileRole::Tokenizer)?;
         let unusable = |error| {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::configs::Configs;
 use crate::catalogue::Layout;
-use crate::manifest::{Filter, ImageTower, ResizeMode};
+use crate::manifest::{ImageTower, ResampleFilter, ResizeMode};
 
 /// Puts what the configuration says over the pattern's tower.
 pub(super) fn adopt(
@@ -78,9 +78,9 @@ fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
     if let Some(resample) = config.get("resample").and_then(Value::as_u64) {
         // Numbers of Pillow's Image.Resampling.
         tower.filter = match resample {
-            1 => Filter::Lanczos,
-            2 => Filter::Bilinear,
-            3 => Filter::Bicubic,
+            1 => ResampleFilter::Lanczos,
+            2 => ResampleFilter::Bilinear,
+            3 => ResampleFilter::Bicubic,
             other => {
                 return Err(format!(
                     "preprocessor_config.json asks for the resampling {other}, which is not supported"
@@ -114,8 +114,8 @@ fn open_clip(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
         }
     };
     tower.filter = match text("interpolation") {
-        Some("bilinear") => Filter::Bilinear,
-        Some("bicubic") | None => Filter::Bicubic,
+        Some("bilinear") => ResampleFilter::Bilinear,
+        Some("bicubic") | None => ResampleFilter::Bicubic,
         Some(other) => {
             return Err(format!(
                 "visual/preprocess_cfg.json has the interpolation `{other}`, which is not supported"

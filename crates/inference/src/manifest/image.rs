@@ -34,10 +34,10 @@ pub struct ImageTower {
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub resize_to: u32,
     /// How pixels are interpolated, always with antialiasing.
-    pub filter: Filter,
+    pub filter: ResampleFilter,
     /// Whether pixels are rounded to whole values between resizing and scaling.
     #[serde(default, skip_serializing_if = "super::is_default")]
-    pub order: Order,
+    pub order: PixelOrder,
     /// Pixel value for 255 after scaling is 255 x `scale`.
     #[serde(default = "one_over_255")]
     pub scale: f32,
@@ -69,7 +69,7 @@ pub enum ResizeMode {
 /// Interpolation, named as in Pillow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Filter {
+pub enum ResampleFilter {
     /// Linear.
     Bilinear,
     /// Cubic with a = -0.5.
@@ -81,7 +81,7 @@ pub enum Filter {
 /// What comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum PixelOrder {
     /// Resized pixels are rounded to whole values, as an image library does (nearly all models).
     #[default]
     ResizeThenRescale,

@@ -12,7 +12,7 @@ mod text;
 
 pub use extra_input::ExtraInput;
 pub use golden::Golden;
-pub use image::{Filter, ImageTower, Order, ResizeMode};
+pub use image::{ImageTower, PixelOrder, ResampleFilter, ResizeMode};
 pub use precision::Precision;
 pub use score::{Score, ScoreKind};
 pub use text::TextTower;

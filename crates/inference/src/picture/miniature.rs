@@ -4,7 +4,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image_hasher::{HashAlg, HasherConfig};
 
 use super::{Picture, PictureError};
-use crate::manifest::Filter;
+use crate::manifest::ResampleFilter;
 use crate::resize::{Area, resize};
 
 /// JPEG quality of thumbnails, of 100: visibly the same at that size, at a fraction of the bytes.
@@ -33,7 +33,7 @@ impl Picture {
             self.shown(Area::whole(&self.rgb)),
             scaled(width),
             scaled(height),
-            Filter::Bicubic,
+            ResampleFilter::Bicubic,
         )
         .ok_or_else(|| failed(String::from("the picture has no pixels")))?;
         let mut jpeg = Vec::new();
@@ -52,7 +52,7 @@ impl Picture {
             self.shown(Area::whole(&self.rgb)),
             FINGERPRINT_SIDE,
             FINGERPRINT_SIDE,
-            Filter::Bilinear,
+            ResampleFilter::Bilinear,
         ) else {
             return 0;
         };

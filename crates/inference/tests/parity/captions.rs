@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use inference::Pixels;
-use inference::captioner::{Captioner, Model};
+use inference::captioner::{Captioner, CaptionerModel};
 use serde::Deserialize;
 
 use crate::fixture::{copy, home, open};
@@ -37,12 +37,13 @@ fn golden() -> Vec<GoldenPicture> {
     golden.pictures
 }
 
-fn model() -> Model {
-    Model::find(&format!("{}/", home().join("blip").display()), Path::new("models")).unwrap()
+fn model() -> CaptionerModel {
+    CaptionerModel::find(&format!("{}/", home().join("blip").display()), Path::new("models"))
+        .unwrap()
 }
 
 /// Pixels that the reference's processor made.
-fn golden_pixels(model: &Model, picture: &GoldenPicture) -> Pixels {
+fn golden_pixels(model: &CaptionerModel, picture: &GoldenPicture) -> Pixels {
     let stem = picture.file.split('.').next().unwrap();
     let levels =
         image::open(home().join("blip/golden").join(format!("{stem}.png"))).unwrap().to_rgb8();
@@ -110,7 +111,8 @@ fn mistakes_change_captions() {
         }
         fs::write(folder.path().join("model.toml"), text).unwrap();
         let changed =
-            Model::find(&format!("{}/", folder.path().display()), Path::new("models")).unwrap();
+            CaptionerModel::find(&format!("{}/", folder.path().display()), Path::new("models"))
+                .unwrap();
         let pixels: Vec<Pixels> =
             golden.iter().map(|picture| change(golden_pixels(&model, picture))).collect();
         let written = changed.load(&runtime(), 6, 0).unwrap().caption(&pixels, &language).unwrap();

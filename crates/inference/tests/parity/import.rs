@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use inference::{Manifest, Order, Precision, ResizeMode, import};
+use inference::{Manifest, PixelOrder, Precision, ResizeMode, import};
 
 use crate::fixture::{FAMILIES, copy, imported};
 
@@ -41,7 +41,7 @@ fn what_differs_between_models_is_read_from_the_folder() {
     let dinov3 = imported("dinov3").model.manifest;
     assert_eq!(
         (dinov3.dim, dinov3.image.unwrap().order, dinov3.text.is_none()),
-        (24, Order::RescaleThenResize, true)
+        (24, PixelOrder::RescaleThenResize, true)
     );
     let immich = imported("immich").model.manifest;
     assert_eq!((immich.image.unwrap().output_index, immich.text.unwrap().pad_to), (Some(0), 77));

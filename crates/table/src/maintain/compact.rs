@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::conflict::retried;
 use crate::error::TableError;
 use crate::ledger::Ledger;
-use crate::maintain::MaintainSettings;
+use crate::maintain::MaintenancePlan;
 use crate::stats::FragmentSize;
 
 /// Parts of the full size up to which fragments are merged, one after the other. Merging straight
@@ -42,7 +42,7 @@ pub struct Compaction {
 /// The store did not answer or refused, or other changes were faster again and again.
 pub async fn compact(
     ledger: &Ledger,
-    settings: &MaintainSettings,
+    settings: &MaintenancePlan,
 ) -> Result<Compaction, TableError> {
     let mut compaction = Compaction::default();
     for stage in STAGES {

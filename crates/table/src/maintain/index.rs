@@ -13,7 +13,7 @@ use crate::captions::{self, WORDS};
 use crate::conflict::retried;
 use crate::error::TableError;
 use crate::ledger::Ledger;
-use crate::maintain::MaintainSettings;
+use crate::maintain::MaintenancePlan;
 
 /// What is looked up by equality or range: is it indexed, which rows has this object, who has the
 /// same content.
@@ -46,7 +46,7 @@ pub struct Indexing {
 ///
 /// # Errors
 /// The store did not answer or refused, or other changes were faster again and again.
-pub async fn index(ledger: &Ledger, settings: &MaintainSettings) -> Result<Indexing, TableError> {
+pub async fn index(ledger: &Ledger, settings: &MaintenancePlan) -> Result<Indexing, TableError> {
     let failed = TableError::of(&ledger.name);
     let mut indexing = Indexing::default();
     let pinned = ledger.pinned().await?;

@@ -29,7 +29,7 @@ pub const LEAST_KEPT: Duration = Duration::from_secs(3600);
 
 /// When what is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MaintainSettings {
+pub struct MaintenancePlan {
     /// Rows of a fragment that is not merged any further. Less where rows are large.
     pub target_rows_per_fragment: usize,
     /// Rows from which a table gets indices. Below, looking at all rows is quick and exact.
@@ -38,7 +38,7 @@ pub struct MaintainSettings {
     pub keep_versions: Duration,
 }
 
-impl Default for MaintainSettings {
+impl Default for MaintenancePlan {
     fn default() -> Self {
         Self {
             target_rows_per_fragment: 131_072,
@@ -108,12 +108,12 @@ impl TableReport {
 
 /// One maintenance of some tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct MaintenanceReport {
     /// One entry per table that exists.
     pub tables: Vec<TableReport>,
 }
 
-impl Report {
+impl MaintenanceReport {
     /// Every step that failed, as one sentence each.
     pub fn failures(&self) -> Vec<String> {
         let sentences = |report: &TableReport| {
@@ -133,9 +133,9 @@ impl Report {
 pub async fn maintain(
     database: &Database,
     tables: &[String],
-    settings: &MaintainSettings,
-) -> Report {
-    let mut report = Report::default();
+    settings: &MaintenancePlan,
+) -> MaintenanceReport {
+    let mut report = MaintenanceReport::default();
     for name in tables {
         let begun = Instant::now();
         let ledger = match Ledger::open(database, name).await {

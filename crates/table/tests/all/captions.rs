@@ -9,7 +9,7 @@ use table::candidates::Candidate;
 use table::captions::{CaptionRow, Captions, Said};
 use table::embeddings::Embeddings;
 use table::filter::{Filter, Place, Shape};
-use table::maintain::{MaintainSettings, index};
+use table::maintain::{MaintenancePlan, index};
 
 fn said(caption: &str, chinese: &str, keywords: &[&str]) -> Said {
     Said {
@@ -103,7 +103,7 @@ async fn what_was_said_is_found_by_words_of_both_languages_and_of_keys() {
     );
 
     // Extended or made again, the index finds the same.
-    let settings = MaintainSettings::default();
+    let settings = MaintenancePlan::default();
     index(captions.ledger(), &settings).await.unwrap();
     assert_eq!(words(&captions, "红色").await, ["IMG_0042.jpg"]);
     let error =

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use rows::{Clusters, dot, open, query, row, space};
 use table::embeddings::{Embeddings, Found, VectorQuery};
 use table::filter::Filter;
-use table::maintain::{MaintainSettings, compact, index};
+use table::maintain::{MaintenancePlan, compact, index};
 
 const DIM: usize = 64;
 const ROWS: u128 = 20_000;
@@ -57,7 +57,7 @@ async fn the_index_finds_nearly_all_with_exact_scores() {
         vectors.extend(rows.iter().map(|row| (row.facts.image_id.clone(), row.vector.clone())));
         table.append(&rows, &format!("batch-{start}")).await.unwrap();
     }
-    let settings = MaintainSettings::default();
+    let settings = MaintenancePlan::default();
     compact(table.ledger(), &settings).await.unwrap();
     let indexing = index(table.ledger(), &settings).await.unwrap();
     assert_eq!(indexing.made, ["image_id", "key", "content_hash", "vector"]);
@@ -128,7 +128,7 @@ async fn a_dimension_that_packs_into_no_bytes_is_indexed_all_the_same() {
     let rows: Vec<_> =
         (0..3000).map(|id| row(id, &format!("{id}.png"), 1, clusters.vector())).collect();
     table.append(&rows, "batch").await.unwrap();
-    let settings = MaintainSettings { index_from_rows: 1000, ..MaintainSettings::default() };
+    let settings = MaintenancePlan { index_from_rows: 1000, ..MaintenancePlan::default() };
     index(table.ledger(), &settings).await.unwrap();
     let queries: Vec<_> = (0..10).map(|_| clusters.vector()).collect();
     assert!(recall(&table, &queries, &Filter::default()).await >= 0.95);

@@ -14,7 +14,9 @@ use table::embeddings::{self, Embeddings};
 use table::images::Images;
 use table::ledger::Ledger;
 use table::location::Access;
-use table::maintain::{MaintainSettings, Report, compact, index, maintain, prune, remove_spares};
+use table::maintain::{
+    MaintenancePlan, MaintenanceReport, compact, index, maintain, prune, remove_spares,
+};
 use table::schema::{EmbeddingRow, ImageRow};
 use testkit::Store;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +30,8 @@ fn names() -> Vec<String> {
     vec!["images".to_owned(), embeddings::name("tiny")]
 }
 
-fn small() -> MaintainSettings {
-    MaintainSettings { index_from_rows: 300, ..MaintainSettings::default() }
+fn small() -> MaintenancePlan {
+    MaintenancePlan { index_from_rows: 300, ..MaintenancePlan::default() }
 }
 
 async fn connect(store: &Store) -> Database {
@@ -43,7 +45,7 @@ async fn all_ids(ledger: &Ledger) -> Vec<String> {
     ids
 }
 
-fn no_failures(report: &Report) {
+fn no_failures(report: &MaintenanceReport) {
     assert!(report.failures().is_empty(), "{:?}", report.failures());
 }
 
@@ -165,7 +167,7 @@ async fn hundreds_of_small_commits_stay_few_fragments_and_versions() {
             .unwrap();
         if id % 60 == 59 {
             let before = table.ledger().stats().await.unwrap();
-            no_failures(&maintain(&database, &names(), &MaintainSettings::default()).await);
+            no_failures(&maintain(&database, &names(), &MaintenancePlan::default()).await);
             let after = table.ledger().stats().await.unwrap();
             assert!(
                 before.fragments >= 60 && after.fragments < 8,
@@ -206,7 +208,7 @@ async fn an_index_is_made_once_and_extended_when_it_has_fallen_behind() {
             ids.map(|id| row(id, &format!("{id}.png"), 1, clusters.vector())).collect();
         table.append(&rows, &name).await.unwrap();
     };
-    let settings = MaintainSettings { index_from_rows: 2000, ..MaintainSettings::default() };
+    let settings = MaintenancePlan { index_from_rows: 2000, ..MaintenancePlan::default() };
     append(0..1999).await;
     assert!(index(table.ledger(), &settings).await.unwrap().made.is_empty(), "too few rows");
     append(1999..2000).await;
@@ -269,7 +271,7 @@ async fn searches_find_the_same_before_and_after() {
         answers
     };
     let before = search().await;
-    let settings = MaintainSettings { index_from_rows: 1000, ..MaintainSettings::default() };
+    let settings = MaintenancePlan { index_from_rows: 1000, ..MaintenancePlan::default() };
     let report = maintain(&database, &names(), &settings).await;
     no_failures(&report);
     let done = &report.tables[0];

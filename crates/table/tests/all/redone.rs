@@ -8,7 +8,7 @@ use rows::{facts, open, space, unit};
 use table::candidates::Candidates;
 use table::captions::{self, CaptionRow, Captions, Said};
 use table::filter::Filter;
-use table::maintain::{MaintainSettings, maintain};
+use table::maintain::{MaintenancePlan, maintain};
 
 fn caption(id: u128, caption: &str, prompt_hash: &str) -> CaptionRow {
     let said = Said {
@@ -46,8 +46,7 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
     for maintained in [false, true] {
         if maintained {
             let report =
-                maintain(&database, std::slice::from_ref(&name), &MaintainSettings::default())
-                    .await;
+                maintain(&database, std::slice::from_ref(&name), &MaintenancePlan::default()).await;
             assert_eq!(
                 (report.failures(), report.tables[0].spares.done().unwrap().removed),
                 (Vec::new(), 2)

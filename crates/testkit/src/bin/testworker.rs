@@ -18,7 +18,7 @@ use pipeline::stage_name::StageName;
 use pipeline::state::{StateError, StateStore};
 use pipeline::switch::Switch;
 use pipeline::topology::Topology;
-use pipeline::worker::{self, FetchSettings, HALT_HOLD, Parts};
+use pipeline::worker::{self, FetchSettings, HALT_HOLD, WorkerParts};
 use pipeline::{Failure, ImageId, ObjectRef};
 use serde::Deserialize;
 use service::health::Health;
@@ -122,7 +122,7 @@ async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<
     let publisher =
         Publisher::start(settings.amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
     let settler = Settler::new(publisher, topology, stage.clone(), name.clone(), "none".to_owned());
-    let parts = Parts {
+    let parts = WorkerParts {
         bucket,
         subscription: Subscription { amqp: settings.amqp, name, stage: stage.clone() },
         settler,

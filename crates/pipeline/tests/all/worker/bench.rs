@@ -17,7 +17,7 @@ use pipeline::stage::{Finished, Stage};
 use pipeline::stage_name::StageName;
 use pipeline::switch::Switch;
 use pipeline::topology::{Depths, Topology};
-use pipeline::worker::{self, FetchSettings, HALT_HOLD, Parts};
+use pipeline::worker::{self, FetchSettings, HALT_HOLD, WorkerParts};
 use pipeline::{Failure, ImageId, ObjectRef};
 use service::health::Health;
 use testkit::{World, eventually};
@@ -146,7 +146,7 @@ impl Bench {
     pub(crate) async fn set(
         max_wait: Duration,
         halt_hold: Duration,
-        change: impl FnOnce(&mut Parts<Obedient>),
+        change: impl FnOnce(&mut WorkerParts<Obedient>),
     ) -> Self {
         let world = World::start().await;
         let settings = world.amqp();
@@ -237,7 +237,7 @@ pub(crate) async fn parts(
     shutdown: &CancellationToken,
     max_wait: Duration,
     halt_hold: Duration,
-) -> Parts<Obedient> {
+) -> WorkerParts<Obedient> {
     let (settings, name, embed) = (world.amqp(), "test".to_owned(), StageName::embed("demo-clip"));
     let topology = Topology::new(&settings.namespace);
     let publisher =
@@ -248,7 +248,7 @@ pub(crate) async fn parts(
         max_object_bytes: 100,
         decode_timeout: Duration::from_secs(60),
     };
-    Parts {
+    WorkerParts {
         stage: stage.clone(),
         bucket: world.open_bucket().await,
         settler: Settler::new(

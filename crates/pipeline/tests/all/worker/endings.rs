@@ -9,7 +9,7 @@ use lapin::types::{AMQPValue, LongString};
 use pipeline::job::Origin;
 use pipeline::publish::Outgoing;
 use pipeline::stage_name::StageName;
-use pipeline::worker::{HALT_HOLD, Parts};
+use pipeline::worker::{HALT_HOLD, WorkerParts};
 use testkit::eventually;
 
 use super::bench::{Bench, Obedient};
@@ -89,7 +89,7 @@ async fn each_failure_goes_where_its_action_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_too_long_to_decode_is_a_dead_letter_and_keeps_its_thread() {
-    let short = |parts: &mut Parts<Obedient>| {
+    let short = |parts: &mut WorkerParts<Obedient>| {
         parts.fetch.decoders = 1;
         parts.decoders = parts.fetch.turns();
         parts.fetch.decode_timeout = Duration::from_millis(500);
