@@ -113,7 +113,8 @@ where
         match process::until_works(&health, "store", &shutdown, away, probe).await? {
             Some(()) => {
                 let process = WorkerProcess::new(settings, location, health.clone(), name).await;
-                work(Arc::new(process), shutdown).await
+                // Boxed: the compiler gives up on futures that are nested deeper.
+                Box::pin(work(Arc::new(process), shutdown)).await
             }
             None => Ok(()),
         }

@@ -56,7 +56,7 @@ impl WorkerProcess {
             let ending =
                 removal::end_when_removed(self.decided.clone(), stage.clone(), working.clone());
             let ending = tokio::spawn(ending);
-            let worked = worker::run(self.parts(assignment, meaning, working)).await;
+            let worked = Box::pin(worker::run(self.parts(assignment, meaning, working))).await;
             ending.abort();
             worked?;
         }
