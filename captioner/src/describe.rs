@@ -47,8 +47,8 @@ impl Describer {
         })
     }
 
-    /// Describes pictures, given with their image ids, in their order. Blocks: call it on a blocking
-    /// thread of the runtime.
+    /// Describes pictures, given with their image ids, in their order. Blocks: call it on a
+    /// blocking thread of the runtime.
     ///
     /// # Errors
     /// One of the pictures or the provider failed the whole batch.

@@ -21,14 +21,15 @@ use crate::description::Description;
 use crate::keyword_list::KeywordList;
 use crate::settings::KeywordSettings;
 
-/// Vectors of the sample from which the keywords' background of a bucket is learnt.
+/// Vectors of the sample from which the background is learnt.
 const SAMPLE: usize = 500;
 /// Fewer rows are no background.
 const LEAST_ROWS: usize = 50;
 /// How often the number of rows is looked up.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
-/// Finds keywords, and learns in the background how much pictures of this bucket resemble each term.
+/// Finds keywords. Meanwhile it learns the background: how much pictures of this bucket usually
+/// resemble each term.
 pub(crate) struct Keywords {
     image: ImageEncoder,
     database: Database,
@@ -42,8 +43,8 @@ pub(crate) struct Keywords {
 }
 
 impl Keywords {
-    /// `space` is the space of the encoder's vectors, which the embedders store. `languages` are the
-    /// languages of the captions.
+    /// `space` is the space of the encoder's vectors, which the embedders store. `languages` are
+    /// the languages of the captions.
     ///
     /// # Errors
     /// The address of the tables is unusable.
@@ -80,9 +81,9 @@ impl Keywords {
         self.image.prepare(picture)
     }
 
-    /// The vectors of pictures by content hash: stored ones, and computed ones for the others. Empty
-    /// until the background is learnt, because vectors give no keywords before. Blocks: call it on
-    /// a blocking thread of the runtime.
+    /// The vectors of pictures by content hash: stored ones, and computed ones for the others.
+    /// Empty until the background is learnt, because vectors give no keywords before. Blocks: call
+    /// it on a blocking thread of the runtime.
     pub(crate) fn vectors(
         &self,
         pictures: &[(&str, &Pixels)],

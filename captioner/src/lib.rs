@@ -31,8 +31,8 @@ use crate::status::CaptionerStatus;
 
 /// Runs the captioner until shutdown.
 ///
-/// It takes its first job after the models are warm and the store is proven, because a delivered job
-/// counts as begun. While the store or a model is missing, the process waits and is not ready.
+/// It takes its first job after the models are warm and the store is proven, because a delivered
+/// job counts as begun. While the store or a model is missing, the process waits and is not ready.
 ///
 /// # Errors
 /// The socket cannot be used, or a model, the store or the table is unusable.

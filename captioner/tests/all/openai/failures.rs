@@ -79,9 +79,9 @@ async fn a_picture_that_is_not_taken_is_parked() {
 
 #[tokio::test]
 async fn what_somebody_has_to_change_halts() {
-    let wrong_key = format!(
-        r#"{{"error": {{"message": "Incorrect API key provided: {KEY}", "code": "invalid_api_key"}}}}"#
-    );
+    let message = format!("Incorrect API key provided: {KEY}");
+    let wrong_key =
+        format!(r#"{{"error": {{"message": "{message}", "code": "invalid_api_key"}}}}"#);
     for (reply, part) in [
         (Reply::new(401, wrong_key), "BUCKETLENS_OPENAI_API_KEY"),
         (Reply::new(403, ""), "BUCKETLENS_OPENAI_API_KEY"),
