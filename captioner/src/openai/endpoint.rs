@@ -1,5 +1,5 @@
-//! The connection to the endpoint: address, key, rate limit, and reasons that name whom they are
-//! about.
+//! The connection to the endpoint: address, key and rate limit. Reasons of failures name the model
+//! and the address here.
 
 use std::time::{Duration, Instant};
 
