@@ -1,4 +1,4 @@
-//! The stage itself: what a picture's bytes become, and in which rows.
+//! The stage: from the bytes of a picture to its row in the table of captions.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,18 +13,19 @@ use table::captions::{CaptionRow, Captions, Said};
 use table::schema::Facts;
 use worker::{facts, failure};
 
-use crate::describe::{Described, Describer, Seen};
+use crate::describe::{Describer, ProviderInput};
+use crate::description::Description;
 use crate::keywords::Keywords;
 
-/// A decoded picture, reduced to what its row and the provider need.
+/// A decoded picture, reduced to what its row, its provider and its keywords need.
 pub(crate) struct PreparedCaption {
     facts: Facts,
-    seen: Seen,
-    // For keywords.
+    input: ProviderInput,
+    // Set if keywords are asked for.
     pixels: Option<Pixels>,
 }
 
-/// What was said, with the vector of its main sentence.
+/// Captions and keywords with the vector of the main caption.
 #[derive(Debug, Clone)]
 pub(crate) struct CaptionWithVector {
     said: Said,
@@ -43,13 +44,13 @@ pub(crate) struct CaptionStage {
 }
 
 impl CaptionStage {
-    fn said(&self, described: Described, picture: Option<&Embedding>) -> Result<Said, Failure> {
+    fn said(&self, description: Description, picture: Option<&Embedding>) -> Result<Said, Failure> {
         let keywords = self
             .keywords
             .as_ref()
-            .map(|keywords| keywords.of(&described, picture))
+            .map(|keywords| keywords.of(&description, picture))
             .unwrap_or_default();
-        let mut captions = described.captions;
+        let mut captions = description.captions;
         if captions.is_empty() {
             return Err(Failure::retry("empty_caption", "the provider wrote no caption"));
         }
@@ -58,7 +59,7 @@ impl CaptionStage {
         Ok(Said { caption, language, others: captions, keywords, provider, prompt_hash })
     }
 
-    /// Blocks until the text tower is through.
+    /// Encodes the main captions. Blocks until the text tower is done.
     fn with_vectors(
         text: &TextEncoder,
         said: Vec<Said>,
@@ -103,9 +104,9 @@ impl Stage for CaptionStage {
         );
         let picture = inference::decode_within(&self.in_flight, &bytes, &self.limits, detail)
             .map_err(failure::of_picture)?;
-        let seen = self.describer.prepare(&picture).map_err(failure::of_picture)?;
+        let input = self.describer.prepare(&picture).map_err(failure::of_picture)?;
         let pixels = keywords.map(|keywords| keywords.prepare(&picture));
-        Ok(PreparedCaption { facts: facts(object, &bytes, &picture), seen, pixels })
+        Ok(PreparedCaption { facts: facts(object, &bytes, &picture), input, pixels })
     }
 
     fn content<'a>(&self, input: &'a PreparedCaption) -> Option<&'a str> {
@@ -144,11 +145,11 @@ impl Stage for CaptionStage {
     }
 
     fn infer(&self, batch: &[&PreparedCaption]) -> Result<Vec<CaptionWithVector>, Failure> {
-        let seen: Vec<_> = batch
+        let inputs: Vec<_> = batch
             .iter()
-            .map(|prepared| (prepared.facts.image_id.as_str(), &prepared.seen))
+            .map(|prepared| (prepared.facts.image_id.as_str(), &prepared.input))
             .collect();
-        let described = self.describer.describe(&seen)?;
+        let descriptions = self.describer.describe(&inputs)?;
         let pictures = batch.iter().filter_map(|prepared| {
             Some((prepared.facts.content_hash.as_str(), prepared.pixels.as_ref()?))
         });
@@ -157,10 +158,10 @@ impl Stage for CaptionStage {
             None => HashMap::new(),
         };
         let vectors = batch.iter().map(|prepared| vectors.get(&prepared.facts.content_hash));
-        let said = described
+        let said = descriptions
             .into_iter()
             .zip(vectors)
-            .map(|(described, vector)| self.said(described, vector));
+            .map(|(description, vector)| self.said(description, vector));
         let said = said.collect::<Result<Vec<_>, _>>()?;
         Self::with_vectors(&self.text, said)
     }

@@ -1,4 +1,4 @@
-//! Who looks at the pictures and says what is on them.
+//! The providers: a model in this process, or an endpoint.
 
 use futures::future::join_all;
 use inference::captioner::Captioner;
@@ -7,22 +7,22 @@ use pipeline::{Action, Failure};
 use tokio::runtime::Handle;
 use worker::failure;
 
-pub(crate) use crate::openai::Described;
+use crate::description::Description;
 use crate::openai::OpenAi;
 
-/// Longest side of what an endpoint gets: more detail costs time and tokens there and hardly
-/// changes a caption.
+/// Longest side of the picture that an endpoint gets, in pixels. More detail costs time and tokens
+/// there and hardly changes a caption.
 const SENT_SIDE: u32 = 1024;
 
-/// A picture as the provider takes it.
-pub(crate) enum Seen {
+/// A picture as its provider takes it.
+pub(crate) enum ProviderInput {
     /// For a model in this process.
     Pixels(Pixels),
     /// For an endpoint: a small JPEG without metadata.
     Jpeg(Vec<u8>),
 }
 
-/// One provider and the languages it is asked for.
+/// The provider, with the languages it writes.
 pub(crate) enum Describer {
     /// A model in this process.
     Onnx { captioner: Captioner, languages: Vec<String> },
@@ -31,7 +31,7 @@ pub(crate) enum Describer {
 }
 
 impl Describer {
-    /// Pixels of the short side that a picture is needed with.
+    /// The short side that a decoded picture must have at least, in pixels.
     pub(crate) fn side(&self) -> u32 {
         match self {
             Self::Onnx { captioner, .. } => captioner.side(),
@@ -39,20 +39,23 @@ impl Describer {
         }
     }
 
-    /// A picture as the provider takes it. CPU only.
-    pub(crate) fn prepare(&self, picture: &Picture) -> Result<Seen, PictureError> {
+    /// Prepares a picture for the provider. CPU only.
+    pub(crate) fn prepare(&self, picture: &Picture) -> Result<ProviderInput, PictureError> {
         Ok(match self {
-            Self::Onnx { captioner, .. } => Seen::Pixels(captioner.prepare(picture)),
-            Self::OpenAi(_) => Seen::Jpeg(picture.thumbnail_jpeg(SENT_SIDE)?),
+            Self::Onnx { captioner, .. } => ProviderInput::Pixels(captioner.prepare(picture)),
+            Self::OpenAi(_) => ProviderInput::Jpeg(picture.thumbnail_jpeg(SENT_SIDE)?),
         })
     }
 
-    /// What is on these pictures, named by image id, in their order. Blocks until all is said, on a
+    /// Describes pictures, given with their image ids, in their order. Blocks: call it on a
     /// blocking thread of the runtime.
     ///
     /// # Errors
-    /// The batch failed, by one of its pictures or by the provider.
-    pub(crate) fn describe(&self, batch: &[(&str, &Seen)]) -> Result<Vec<Described>, Failure> {
+    /// One of the pictures or the provider failed the whole batch.
+    pub(crate) fn describe(
+        &self,
+        batch: &[(&str, &ProviderInput)],
+    ) -> Result<Vec<Description>, Failure> {
         match self {
             Self::Onnx { captioner, languages } => by_model(captioner, languages, batch),
             Self::OpenAi(openai) => by_endpoint(openai, batch),
@@ -63,15 +66,15 @@ impl Describer {
 fn by_model(
     captioner: &Captioner,
     languages: &[String],
-    batch: &[(&str, &Seen)],
-) -> Result<Vec<Described>, Failure> {
-    let pixels = batch.iter().filter_map(|(_, seen)| match seen {
-        Seen::Pixels(pixels) => Some(pixels),
-        Seen::Jpeg(_) => None,
+    batch: &[(&str, &ProviderInput)],
+) -> Result<Vec<Description>, Failure> {
+    let pixels = batch.iter().filter_map(|(_, input)| match input {
+        ProviderInput::Pixels(pixels) => Some(pixels),
+        ProviderInput::Jpeg(_) => None,
     });
     let pixels: Vec<_> = pixels.collect();
     let mut described =
-        vec![Described { captions: Vec::new(), keywords: Vec::new() }; pixels.len()];
+        vec![Description { captions: Vec::new(), keywords: Vec::new() }; pixels.len()];
     for language in languages {
         let captions = captioner.caption(&pixels, language).map_err(failure::of_model)?;
         metrics::gauge!("bucketlens_model_batch", "model" => captioner.model().to_owned())
@@ -83,22 +86,26 @@ fn by_model(
                 return Err(Failure::retry("empty_caption", reason));
             }
             let end = if caption.ended { "end" } else { "cut" };
-            metrics::counter!("bucketlens_captions_total", "language" => language.clone(), "end" => end).increment(1);
+            let labels = [("language", language.clone()), ("end", end.to_owned())];
+            metrics::counter!("bucketlens_captions_total", &labels).increment(1);
             described.captions.push((language.clone(), caption.text));
         }
     }
     Ok(described)
 }
 
-/// All at once, as far as the endpoint's settings allow. What was said is remembered there for a
-/// while, so that the halves of a failed batch ask only for what failed.
-fn by_endpoint(openai: &OpenAi, batch: &[(&str, &Seen)]) -> Result<Vec<Described>, Failure> {
-    let asking = batch.iter().filter_map(|(id, seen)| match seen {
-        Seen::Jpeg(jpeg) => Some(openai.describe(id, jpeg.clone())),
-        Seen::Pixels(_) => None,
+/// Asks about all pictures at once, as far as the endpoint's settings allow. [`OpenAi`] remembers
+/// descriptions for a while, so the halves of a failed batch ask only about the failed pictures.
+fn by_endpoint(
+    openai: &OpenAi,
+    batch: &[(&str, &ProviderInput)],
+) -> Result<Vec<Description>, Failure> {
+    let asking = batch.iter().filter_map(|(id, input)| match input {
+        ProviderInput::Jpeg(jpeg) => Some(openai.describe(id, jpeg.clone())),
+        ProviderInput::Pixels(_) => None,
     });
     let answers = Handle::current().block_on(join_all(asking));
-    // An endpoint that is away says nothing about the pictures.
+    // If the endpoint is unavailable, no picture is at fault.
     if let Some(Err(halt)) = answers
         .iter()
         .find(|answer| answer.as_ref().is_err_and(|failure| failure.action == Action::Halt))
@@ -108,7 +115,7 @@ fn by_endpoint(openai: &OpenAi, batch: &[(&str, &Seen)]) -> Result<Vec<Described
     answers.into_iter().collect()
 }
 
-/// Whether there is a letter or a digit in it, of any script.
+/// Whether a caption has a letter or a digit, of any script.
 fn says_anything(caption: &str) -> bool {
     caption.chars().any(char::is_alphanumeric)
 }

@@ -1,5 +1,5 @@
-//! Keywords of a picture: the provider's own, the terms that its captions name, and the terms that
-//! its vector stands out for.
+//! Keywords of a picture, from three sources: the vocabulary's terms that its captions name, the
+//! provider's own words, and the terms for which its vector stands out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,20 +17,24 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use worker::failure;
 
-use crate::describe::Described;
+use crate::description::Description;
+use crate::keyword_list::KeywordList;
 use crate::settings::KeywordSettings;
 
-// Vectors from which is learnt what is usual in a bucket; fewer rows than the least teach nothing.
+/// Vectors of the sample from which the background is learnt.
 const SAMPLE: usize = 500;
+/// Fewer rows are no background.
 const LEAST_ROWS: usize = 50;
+/// How often the number of rows is looked up.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
-/// Finds keywords.
+/// Finds keywords. Meanwhile it learns the background: how much pictures of this bucket usually
+/// resemble each term.
 pub(crate) struct Keywords {
     image: ImageEncoder,
     database: Database,
     space: Space,
-    // The embedders make it, so it may not exist yet.
+    // The embedders create this table, so it may not exist yet.
     embeddings: OnceCell<Embeddings>,
     tagger: RwLock<Tagger>,
     settings: KeywordSettings,
@@ -39,11 +43,11 @@ pub(crate) struct Keywords {
 }
 
 impl Keywords {
-    /// `space` is that of `image`, whose vectors the embedders store; `languages` are those of the
-    /// captions.
+    /// `space` is the space of the encoder's vectors, which the embedders store. `languages` are
+    /// the languages of the captions.
     ///
     /// # Errors
-    /// The address of the tables cannot be used.
+    /// The address of the tables is unusable.
     pub(crate) async fn new(
         (image, tagger): (ImageEncoder, Tagger),
         location: &Location,
@@ -67,19 +71,19 @@ impl Keywords {
         })
     }
 
-    /// Pixels of the short side that a picture is needed with.
+    /// The short side that a decoded picture must have at least, in pixels.
     pub(crate) fn side(&self) -> u32 {
         self.image.side()
     }
 
-    /// A picture as the model takes it whose vectors tell keywords. CPU only.
+    /// Prepares a picture for the encoder. CPU only.
     pub(crate) fn prepare(&self, picture: &Picture) -> Pixels {
         self.image.prepare(picture)
     }
 
-    /// The vectors of pictures, by their content: those that are stored, and for the others what
-    /// the model says. None while it is not known what is usual, because nothing is learnt from
-    /// them then. Blocks, on a blocking thread of the runtime.
+    /// The vectors of pictures by content hash: stored ones, and computed ones for the others.
+    /// Empty until the background is learnt, because vectors give no keywords before. Blocks: call
+    /// it on a blocking thread of the runtime.
     pub(crate) fn vectors(
         &self,
         pictures: &[(&str, &Pixels)],
@@ -119,41 +123,35 @@ impl Keywords {
         Ok(self.embeddings.get())
     }
 
-    /// Keywords of a picture, lower case, each once, in the languages of the captions: the surest
+    /// Keywords of a picture in lower case, each once, in the languages of the captions, the surest
     /// first.
-    pub(crate) fn of(&self, described: &Described, picture: Option<&Embedding>) -> Vec<String> {
+    pub(crate) fn of(&self, description: &Description, picture: Option<&Embedding>) -> Vec<String> {
         let most = self.settings.most;
-        let mut found = Found {
-            most,
-            english: self.english,
-            chinese: self.chinese,
-            terms: 0,
-            words: Vec::new(),
-        };
-        for (_, caption) in &described.captions {
-            terms_in(caption).into_iter().for_each(|term| found.term(term));
+        let mut found = KeywordList::new(most, self.english, self.chinese);
+        for (_, caption) in &description.captions {
+            terms_in(caption).into_iter().for_each(|term| found.add_term(term));
         }
-        for word in &described.keywords {
-            found.word(word);
+        for word in &description.keywords {
+            found.add_word(word);
         }
         let tags = picture.map(|picture| self.tagger().tags(picture, most)).unwrap_or_default();
-        tags.into_iter().for_each(|Tag { en, zh, .. }| found.term(Term { en, zh }));
-        found.words
+        tags.into_iter().for_each(|Tag { en, zh, .. }| found.add_term(Term { en, zh }));
+        found.into_words()
     }
 
     fn tagger(&self) -> Tagger {
         self.tagger.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Learns what is usual once there are vectors, and again whenever there are four times as
-    /// many. Runs until shutdown.
+    /// Learns the background when there are enough vectors, and again whenever there are four times
+    /// as many. Runs until shutdown.
     pub(crate) async fn learn(self: Arc<Self>, shutdown: CancellationToken) {
         let mut learnt_from = 0;
         loop {
-            match self.look(learnt_from).await {
+            match self.learn_once(learnt_from).await {
                 Ok(rows) => learnt_from = rows,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot learn what is usual in this bucket, trying again")
+                    tracing::warn!(%error, "cannot learn the background of keywords, trying again")
                 }
             }
             tokio::select! {
@@ -163,8 +161,8 @@ impl Keywords {
         }
     }
 
-    /// Returns the number of rows that was learnt from last.
-    async fn look(&self, learnt_from: usize) -> Result<usize, TableError> {
+    /// Learns if there are enough rows. Returns the number of rows of the last lesson.
+    async fn learn_once(&self, learnt_from: usize) -> Result<usize, TableError> {
         let Some(embeddings) = self.embeddings().await? else { return Ok(learnt_from) };
         let rows = embeddings.ledger().count_rows().await?;
         if rows < LEAST_ROWS.max(4 * learnt_from) {
@@ -176,63 +174,8 @@ impl Keywords {
         else {
             return Ok(learnt_from);
         };
-        tracing::info!(rows, ready = tagger.is_ready(), "learnt what is usual in this bucket");
+        tracing::info!(rows, ready = tagger.is_ready(), "learnt the background of keywords");
         *self.tagger.write().unwrap_or_else(PoisonError::into_inner) = tagger;
         Ok(rows)
-    }
-}
-
-/// Keywords so far.
-struct Found {
-    most: usize,
-    english: bool,
-    chinese: bool,
-    terms: usize,
-    words: Vec<String>,
-}
-
-impl Found {
-    /// A term in all languages counts as one.
-    fn term(&mut self, Term { en, zh }: Term) {
-        let names = [(self.english, en), (self.chinese, zh)]
-            .into_iter()
-            .filter(|(asked, _)| *asked)
-            .map(|(_, name)| name);
-        self.add(names.map(str::to_owned).collect());
-    }
-
-    fn word(&mut self, word: &str) {
-        let word = word.trim().to_lowercase();
-        if !word.is_empty() {
-            self.add(vec![word]);
-        }
-    }
-
-    fn add(&mut self, names: Vec<String>) {
-        let new: Vec<_> = names.into_iter().filter(|name| !self.words.contains(name)).collect();
-        if self.terms < self.most && !new.is_empty() {
-            self.terms += 1;
-            self.words.extend(new);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_keyword_is_there_once_and_no_more_terms_than_asked() {
-        let mut found =
-            Found { most: 3, english: true, chinese: true, terms: 0, words: Vec::new() };
-        let (cat, car) = (Term { en: "cat", zh: "猫" }, Term { en: "car", zh: "汽车" });
-        found.term(cat);
-        found.word(" Cat ");
-        found.word("");
-        found.word("whiskers");
-        found.term(cat);
-        found.term(car);
-        found.word("too many");
-        assert_eq!(found.words, ["cat", "猫", "whiskers", "car", "汽车"]);
     }
 }

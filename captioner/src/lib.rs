@@ -1,8 +1,9 @@
-//! The captioner: pixels → sentences and keywords. Consumes the jobs of its stage and appends to
-//! `captions_<id>`.
+#![doc = include_str!("../README.md")]
 
 mod caption;
 mod describe;
+mod description;
+mod keyword_list;
 mod keywords;
 mod load;
 pub mod openai;
@@ -20,6 +21,7 @@ use table::location::Access;
 use tokio_util::sync::CancellationToken;
 use worker::{Assignment, WorkerProcess};
 
+pub use crate::description::Description;
 pub use crate::settings::{CaptionerSettings, KeywordSettings, ProviderName, Settings};
 
 use crate::caption::CaptionStage;
@@ -29,11 +31,11 @@ use crate::status::CaptionerStatus;
 
 /// Runs the captioner until shutdown.
 ///
-/// The models are warm and the store is proven before the first job is taken, because what is delivered
-/// counts as begun. What is away is waited for, unready.
+/// It takes its first job after the models are warm and the store is proven, because a delivered
+/// job counts as begun. While the store or a model is missing, the process waits and is not ready.
 ///
 /// # Errors
-/// The socket cannot be used, or a model, the store or the table is not what it must be.
+/// The socket cannot be used, or a model, the store or the table is unusable.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let status = CaptionerStatus::default();
     let routes = status.clone().router();

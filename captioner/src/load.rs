@@ -15,14 +15,14 @@ use crate::openai::{OpenAi, key_from_environment};
 use crate::prompt::prompt_for;
 use crate::settings::{CaptionerSettings, KeywordSettings, ProviderName, Settings};
 
-/// A captioner with everything that it needs to be warm.
+/// A captioner with everything that is loaded before its first job.
 pub(crate) struct LoadedCaptioner {
     pub(crate) id: String,
     pub(crate) describer: Arc<Describer>,
     pub(crate) prompt: CaptionPrompt,
     pub(crate) text: TextEncoder,
     pub(crate) space: Space,
-    // What finds keywords, where they are asked for.
+    // Set if keywords are asked for.
     pub(crate) tagging: Option<(ImageEncoder, Tagger)>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedCaptioner> {
     Ok(LoadedCaptioner { id, describer: Arc::new(describer), prompt, text, space, tagging })
 }
 
-/// Knows the terms, and not yet what is usual.
+/// A tagger that knows the terms, but has no background yet.
 fn tagger(text: &TextEncoder, settings: &KeywordSettings) -> Result<Tagger, ModelError> {
     let tagger = Tagger::new(text, &settings.understood, &[])?.with_threshold(settings.threshold);
     let known: Vec<_> = settings.known.iter().filter_map(|name| term(name)).collect();
@@ -85,8 +85,8 @@ fn onnx(
         return Err(SettingsError::value("captions.languages", problem).into());
     }
     let captioner = model.load(runtime, *max_batch, *max_tokens)?;
-    // How a caption begins in each language stands in the manifest, whose digest is part of the
-    // question.
+    // The manifest says how a caption begins in each language, so its digest stands for the
+    // prompt.
     let prompt = prompt_for(format!("onnx:{id}"), &model.digest, "", languages, *max_tokens);
     Ok((id, Describer::Onnx { captioner, languages: languages.clone() }, prompt))
 }

@@ -1,12 +1,13 @@
-//! What the provider is asked. Another prompt makes other captions, so its hash stands in every row.
+//! The hash of everything that captions depend on. It stands in every row, so that captions of an
+//! earlier prompt can be found and written again.
 
 use pipeline::caption_prompt::CaptionPrompt;
 
-// Enough to tell prompts apart, short enough to be compared by eye.
+/// Hexadecimal digits of the hash: enough to tell prompts apart, short enough to compare by eye.
 const DIGITS: usize = 16;
 
-/// The prompt of these words for this provider: model or its version, prompt, languages, longest
-/// length.
+/// The prompt of a provider. `model` is the model's name or digest, `prompt` the whole text, and
+/// `max_tokens` the longest caption.
 pub(crate) fn prompt_for(
     provider: String,
     model: &str,

@@ -1,4 +1,4 @@
-//! All settings of the captioner; `settings.toml` documents them.
+//! All settings of the captioner. `settings.toml` documents them.
 
 use inference::RuntimeSettings;
 use pipeline::batch::BatchSettings;
@@ -16,7 +16,7 @@ use worker::{PictureSettings, WorkerSettings};
 
 use crate::openai::OpenAiSettings;
 
-// Each is written for every picture.
+/// Every picture gets a caption in each language, so their number is a cost.
 const MOST_LANGUAGES: usize = 8;
 const MOST_TOKENS: usize = 1024;
 
@@ -24,17 +24,17 @@ const MOST_TOKENS: usize = 1024;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where the pictures lie.
+    /// The bucket with the pictures.
     pub bucket: BucketSettings,
     /// The broker.
     pub amqp: AmqpSettings,
     /// Logging.
     pub log: LogSettings,
-    /// Who describes pictures, and in what.
+    /// The provider of captions, and their languages.
     pub captions: CaptionerSettings,
-    /// Words beside the sentences.
+    /// Keywords beside the captions.
     pub keywords: KeywordSettings,
-    /// The endpoint that describes pictures, where one does.
+    /// The endpoint, used if `captions.provider` is `openai`.
     pub openai: OpenAiSettings,
     /// How models are run.
     pub runtime: RuntimeSettings,
@@ -42,36 +42,36 @@ pub struct Settings {
     pub fetch: FetchSettings,
     /// Limits of one picture.
     pub picture: PictureSettings,
-    /// What is committed together.
+    /// Which rows are committed together.
     pub batch: BatchSettings,
-    /// Where health and metrics are served.
+    /// The address of health and metrics.
     pub http: HttpSettings,
 }
 
-/// `[captions]`: who describes pictures, and in what.
+/// `[captions]`: the provider of captions, and their languages.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaptionerSettings {
-    /// Who describes them.
+    /// Who writes the captions.
     pub provider: ProviderName,
-    /// Built-in captioner, name of a folder below `folder`, or path of a folder.
+    /// A built-in captioner, the name of a folder below `folder`, or the path of a folder.
     pub model: String,
-    /// Names the stage and the table; empty: the model's id.
+    /// Part of the names of stage and table; empty: the model's id.
     pub id: String,
-    /// What captions are written in, the main one first.
+    /// Languages of the captions, the main one first.
     #[serde(deserialize_with = "list")]
     pub languages: Vec<String>,
     /// Longest caption in tokens; 0: as the model says.
     pub max_tokens: usize,
     /// The model whose text tower makes the captions' vectors.
     pub text_model: String,
-    /// Where the folders of models lie.
+    /// The folder that holds the folders of models.
     pub folder: String,
-    /// Pictures per run; 0: by what runs the model.
+    /// Pictures per run of the model; 0: chosen by processor.
     pub max_batch: usize,
 }
 
-/// Who describes pictures.
+/// Who writes the captions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderName {
@@ -81,20 +81,20 @@ pub enum ProviderName {
     OpenAi,
 }
 
-/// `[keywords]`: words beside the sentences.
+/// `[keywords]`: keywords beside the captions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeywordSettings {
-    /// Whether there are any.
+    /// Whether pictures get keywords.
     pub enabled: bool,
-    /// Most terms per picture; each is there in all languages of the captions.
+    /// Most terms per picture. Each is stored in all languages of the captions and counts once.
     pub most: usize,
-    /// How far a picture must stand out for a term.
+    /// How far a picture must stand out for a term, in spreads.
     pub threshold: f32,
     /// Languages that the text tower understands, of `en` and `zh`.
     #[serde(deserialize_with = "list")]
     pub understood: Vec<String>,
-    /// Terms that the text tower knows; none means the whole vocabulary.
+    /// Terms that the text tower knows; empty: the whole vocabulary.
     #[serde(deserialize_with = "list")]
     pub known: Vec<String>,
 }
@@ -125,7 +125,7 @@ impl KeywordSettings {
 }
 
 impl Settings {
-    /// What a worker of any kind needs of them.
+    /// The settings that every kind of worker needs.
     pub(crate) fn worker(&self) -> WorkerSettings {
         WorkerSettings {
             bucket: self.bucket.clone(),
@@ -200,7 +200,8 @@ impl settings::Settings for Settings {
         if self.captions.provider == ProviderName::OpenAi {
             self.openai.validate()?;
             if self.captions.id.is_empty() {
-                let problem = "must be set where an endpoint describes pictures: it names the stage and the table";
+                let problem = "must be set if captions.provider is openai: \
+                               it names the stage and the table";
                 return Err(SettingsError::value("captions.id", problem));
             }
         }

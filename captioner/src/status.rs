@@ -1,4 +1,4 @@
-//! `/v1/status`: who describes pictures in this process, on what, and what it is asked for.
+//! `/v1/status`: the provider of captions in this process, its prompt, and what runs its model.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,12 +18,12 @@ struct WarmCaptioner {
     prompt: CaptionPrompt,
     languages: Vec<String>,
     text_model: String,
-    // `None` where an endpoint describes.
+    // `None` if an endpoint describes the pictures.
     captioner: Option<Captioner>,
 }
 
 impl CaptionerStatus {
-    /// The captioner is loaded.
+    /// Call it once, when the captioner is loaded.
     pub(crate) fn set(
         &self,
         id: &str,
@@ -49,7 +49,7 @@ impl CaptionerStatus {
         let _ = self.0.set(shown);
     }
 
-    /// The routes of the process's own.
+    /// The routes of this process alone.
     pub(crate) fn router(self) -> Router {
         worker::router("captioner", move || self.tell())
     }

@@ -1,15 +1,16 @@
-//! The envelope: a chat completion around what the model wrote, or around an error.
+//! The envelope of an answer: a chat completion around the model's text, or an error.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What the model wrote and why it stopped.
+/// The text of the model and why it ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct ModelAnswer {
     pub(super) text: String,
-    /// The model says no, in the field made for it.
+    /// The API says that the model refused: by the field `refusal`, or by the `finish_reason`
+    /// `content_filter`.
     pub(super) refused: bool,
-    /// It came to the most tokens it may write.
+    /// The model reached the limit of tokens: the `finish_reason` is `length`.
     pub(super) cut: bool,
 }
 
@@ -31,10 +32,13 @@ struct Message {
     refusal: Option<String>,
 }
 
-/// Reads the body of an answer. The error says what it is instead.
-pub(super) fn written(body: &[u8]) -> Result<Written, String> {
+/// Reads the body of an answer.
+///
+/// # Errors
+/// The body is no chat completion: what it is instead.
+pub(super) fn parse(body: &[u8]) -> Result<ModelAnswer, String> {
     let value: Value = serde_json::from_slice(body).map_err(|_| String::from("it is not JSON"))?;
-    if let Some(message) = message(&value) {
+    if let Some(message) = error_message(&value) {
         return Err(format!("it says: {message}"));
     }
     let mut completion: Completion =
@@ -45,13 +49,13 @@ pub(super) fn written(body: &[u8]) -> Result<Written, String> {
     let Choice { message, finish_reason } = completion.choices.swap_remove(0);
     let finish = finish_reason.unwrap_or_default();
     if let Some(refusal) = message.refusal.filter(|text| !text.trim().is_empty()) {
-        return Ok(Written { text: refusal, refused: true, cut: false });
+        return Ok(ModelAnswer { text: refusal, refused: true, cut: false });
     }
     let text = text_of(message.content)?;
-    Ok(Written { text, refused: finish == "content_filter", cut: finish == "length" })
+    Ok(ModelAnswer { text, refused: finish == "content_filter", cut: finish == "length" })
 }
 
-/// A text, or a list of parts with texts.
+/// The content is a text, or a list of parts with texts.
 fn text_of(content: Value) -> Result<String, String> {
     match content {
         Value::Null => Ok(String::new()),
@@ -63,9 +67,9 @@ fn text_of(content: Value) -> Result<String, String> {
     }
 }
 
-/// What an error body says, in any of the shapes in use: `{"error": {"message", "code"}}`,
-/// `{"error": ""}`, `{"message"}`, `{"detail"}`.
-pub(super) fn message(body: &Value) -> Option<String> {
+/// The message of an error body, in any of the shapes in use: `{"error": {"message", "code"}}`,
+/// `{"error": ""}`, `{"message"}`, `{"detail"}`. `None` if the body is no error.
+pub(super) fn error_message(body: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match body.get("error").filter(|error| !error.is_null()) {
         Some(error) => {
@@ -92,18 +96,19 @@ mod tests {
 
     use super::*;
 
-    fn read(body: &Value) -> Result<Written, String> {
-        written(body.to_string().as_bytes())
+    fn read(body: &Value) -> Result<ModelAnswer, String> {
+        parse(body.to_string().as_bytes())
     }
 
     fn choice(message: Value, finish: &str) -> Value {
-        json!({"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": {}})
+        let choice = json!({"index": 0, "message": message, "finish_reason": finish});
+        json!({"id": "x", "choices": [choice], "usage": {}})
     }
 
     #[test]
     fn the_text_and_why_it_ends() {
         let written =
-            |text: &str, refused, cut| Ok(Written { text: text.to_owned(), refused, cut });
+            |text: &str, refused, cut| Ok(ModelAnswer { text: text.to_owned(), refused, cut });
         for (message, finish, wanted) in [
             (
                 json!({"role": "assistant", "content": "a cat"}),
@@ -111,7 +116,10 @@ mod tests {
                 written("a cat", false, false),
             ),
             (
-                json!({"content": [{"type": "text", "text": "a "}, {"type": "text", "text": "cat"}]}),
+                json!({"content": [
+                    {"type": "text", "text": "a "},
+                    {"type": "text", "text": "cat"},
+                ]}),
                 "stop",
                 written("a cat", false, false),
             ),
@@ -142,6 +150,6 @@ mod tests {
             let error = read(&body).unwrap_err();
             assert!(error.contains(part), "{body}: {error}");
         }
-        assert_eq!(written(b"<html>").unwrap_err(), "it is not JSON");
+        assert_eq!(parse(b"<html>").unwrap_err(), "it is not JSON");
     }
 }

@@ -1,57 +1,85 @@
-//! What is asked about a picture, and in which shape the answer has to come.
+//! What is asked about a picture: the words of the prompt, and the shape of the answer as a JSON
+//! schema.
 
 use std::fmt::Write;
 
-/// Languages by code, in English and in themselves; what models call the keys of their answers by.
-const LANGUAGES: &[(&str, &str, &str)] = &[
-    ("ar", "Arabic", "العربية"),
-    ("de", "German", "Deutsch"),
-    ("en", "English", "English"),
-    ("es", "Spanish", "Español"),
-    ("fr", "French", "Français"),
-    ("it", "Italian", "Italiano"),
-    ("ja", "Japanese", "日本語"),
-    ("ko", "Korean", "한국어"),
-    ("pt", "Portuguese", "Português"),
-    ("ru", "Russian", "Русский"),
-    ("zh", "Simplified Chinese", "中文"),
+use serde_json::{Map, Value, json};
+
+/// Languages by code, in English.
+const LANGUAGES: &[(&str, &str)] = &[
+    ("ar", "Arabic"),
+    ("de", "German"),
+    ("en", "English"),
+    ("es", "Spanish"),
+    ("fr", "French"),
+    ("it", "Italian"),
+    ("ja", "Japanese"),
+    ("ko", "Korean"),
+    ("pt", "Portuguese"),
+    ("ru", "Russian"),
+    ("zh", "Simplified Chinese"),
 ];
 
-const TASK: &str = "Describe this picture for people who will search for it. Say only what can be seen: the main things and \
-                    what they do, where, and their colours. Do not guess names, dates or intentions, and do not begin with \
-                    \"The image shows\".";
+const TASK: &str = "Describe this picture for people who will search for it. Say only what can be \
+                    seen: the main things and what they do, where, and their colours. Do not guess \
+                    names, dates or intentions, and do not begin with \"The image shows\".";
 
-/// The English name of a language; its code where it has none here.
-pub(super) fn english_name(code: &str) -> &str {
-    LANGUAGES.iter().find(|(known, ..)| *known == code).map_or(code, |(_, name, _)| name)
+/// The field of the answer with the caption in this language.
+pub(super) fn caption_field(language: &str) -> String {
+    format!("caption_{language}")
 }
 
-/// Other words for a language that an answer may use for it, in lower case.
-pub(super) fn names(code: &str) -> Vec<String> {
-    let Some((_, english, own)) = LANGUAGES.iter().find(|(known, ..)| *known == code) else {
-        return Vec::new();
-    };
-    let short = english.rsplit(' ').next().unwrap_or(english);
-    vec![short.to_lowercase(), own.to_lowercase()]
+/// What the prompt shows as the value of that field.
+pub(super) fn caption_placeholder(language: &str) -> String {
+    format!("one sentence in {}", english_name(language))
 }
 
-/// The whole text: `task`, or the built-in one where it is empty, and the shape of the answer.
+/// The English name of a language; its code if the name is unknown.
+fn english_name(code: &str) -> &str {
+    LANGUAGES.iter().find(|(known, _)| *known == code).map_or(code, |(_, name)| name)
+}
+
+/// The whole prompt: `task`, or the built-in one if it is empty, and the shape of the answer. The
+/// shape is in words too, because some endpoints do not know `response_format` or ignore it.
 pub(super) fn prompt(task: &str, languages: &[String]) -> String {
     let task = if task.trim().is_empty() { TASK } else { task.trim() };
     let mut text = format!("{task}\n\nAnswer with one JSON object and nothing else:\n{{");
-    let mut named = Vec::new();
     for language in languages {
-        let name = english_name(language);
+        let (field, value) = (caption_field(language), caption_placeholder(language));
         // Writing to a String cannot fail.
-        let _ = write!(text, "\"caption_{language}\": \"one sentence in {name}\", ");
-        named.push(name);
+        let _ = write!(text, "\"{field}\": \"{value}\", ");
     }
+    let names: Vec<_> = languages.iter().map(|language| english_name(language)).collect();
     let _ = write!(
         text,
         "\"keywords\": [\"5 to 15 single words or short names, each in {}\"]}}",
-        named.join(" and in ")
+        names.join(" and in ")
     );
     text
+}
+
+/// `response_format` of a request. The schema uses only what strict mode allows everywhere: every
+/// field required, no further fields, no limits.
+pub(super) fn response_format(languages: &[String]) -> Value {
+    let captions = languages.iter().map(|language| caption_field(language));
+    let mut properties: Map<String, Value> =
+        captions.map(|field| (field, json!({"type": "string"}))).collect();
+    let keywords = json!({"type": "array", "items": {"type": "string"}});
+    properties.insert(String::from("keywords"), keywords);
+    let required: Vec<_> = properties.keys().cloned().collect();
+    json!({
+        "type": "json_schema",
+        "json_schema": {
+            "name": "picture_description",
+            "strict": true,
+            "schema": {
+                "type": "object",
+                "properties": properties,
+                "required": required,
+                "additionalProperties": false,
+            },
+        },
+    })
 }
 
 #[cfg(test)]
@@ -87,9 +115,32 @@ mod tests {
         );
     }
 
+    /// The prompt's hash stands in every row: another text makes all captions outdated.
     #[test]
-    fn names_are_lower_case() {
-        assert_eq!(names("zh"), ["chinese", "中文"]);
-        assert!(names("xx").is_empty());
+    fn the_built_in_text_stays_as_it_is() {
+        let wanted = "Answer with one JSON object and nothing else:\n\
+            {\"caption_en\": \"one sentence in English\", \
+            \"caption_zh\": \"one sentence in Simplified Chinese\", \
+            \"keywords\": [\"5 to 15 single words or short names, each in English and in \
+            Simplified Chinese\"]}";
+        assert_eq!(prompt("", &languages(&["en", "zh"])), format!("{TASK}\n\n{wanted}"));
+    }
+
+    #[test]
+    fn the_schema_requires_every_field_and_no_other() {
+        let format = response_format(&languages(&["zh", "en"]));
+        assert_eq!(format["type"], "json_schema");
+        let json_schema = &format["json_schema"];
+        assert_eq!((&json_schema["strict"], json_schema["name"].is_string()), (&true.into(), true));
+        let schema = &json_schema["schema"];
+        assert_eq!(schema["additionalProperties"], false);
+        let fields = schema["properties"].as_object().unwrap();
+        let mut required: Vec<_> =
+            schema["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        required.sort_unstable();
+        assert_eq!(required, ["caption_en", "caption_zh", "keywords"]);
+        assert_eq!(fields.len(), required.len());
+        assert_eq!(fields["caption_zh"]["type"], "string");
+        assert_eq!(fields["keywords"]["items"]["type"], "string");
     }
 }

@@ -1,4 +1,4 @@
-//! `[openai]`: which endpoint captions, and how hard it may be asked.
+//! `[openai]`: which endpoint writes captions, and its limits.
 
 use std::time::Duration;
 
@@ -7,39 +7,38 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use service::settings::SettingsError;
 
-/// The environment variable with the endpoint's key. Deliberately no setting: settings files are
-/// shown and committed.
+/// The environment variable with the endpoint's key. It is not a setting, because settings files
+/// are shown and committed.
 pub const KEY_VARIABLE: &str = "BUCKETLENS_OPENAI_API_KEY";
 
-/// `[openai]`: an endpoint that speaks OpenAI's chat completions and sees pictures.
+/// `[openai]`: an endpoint that speaks OpenAI's chat completions, with a model that sees pictures.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenAiSettings {
-    /// Address before `/chat/completions`.
+    /// Address without `/chat/completions`.
     pub base_url: String,
     /// Name of the model, as the endpoint knows it.
     pub model: String,
-    /// What is asked about a picture; empty: the built-in text. The shape of the answer is always
-    /// added.
+    /// The prompt; empty: the built-in one. The shape of the answer is always appended.
     pub prompt: String,
-    /// One request, answer included.
+    /// Time limit of one request, answer included.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-    /// Requests for one picture before it is given up for now.
+    /// Most requests for one picture before its job is retried later.
     pub tries: u32,
     /// Requests per minute, evenly spread; 0: no limit.
     pub requests_per_minute: u32,
-    /// Pictures described at once.
+    /// Most pictures described at the same time.
     pub concurrency: usize,
-    /// Longest answer that is read.
+    /// Largest answer that is read, in bytes.
     pub max_answer_bytes: usize,
-    /// Tokens the model may answer with; 0: the endpoint decides.
+    /// Most tokens of an answer; 0: the endpoint decides.
     pub max_tokens: u32,
-    /// Whether the endpoint is told to answer with a JSON object; some do not know that option.
+    /// Whether requests carry `response_format` with a JSON schema. Some endpoints do not know it.
     pub json: bool,
-    /// Pictures in a row that the endpoint fails before it is left alone.
+    /// Failed pictures in a row that open the circuit breaker.
     pub open_after: u32,
-    /// How long it is left alone.
+    /// How long the circuit breaker stays open.
     #[serde(with = "humantime_serde")]
     pub cool_down: Duration,
 }
@@ -64,7 +63,8 @@ impl OpenAiSettings {
         if !Url::parse(&self.base_url).is_ok_and(usable) {
             return wrong(
                 "base_url",
-                "must be an http or https address without user, password, query and fragment, such as http://127.0.0.1:11434/v1",
+                "must be an http or https address without user, password, query and fragment, \
+                 such as http://127.0.0.1:11434/v1",
             );
         }
         if self.model.trim().is_empty() {
@@ -101,7 +101,7 @@ impl OpenAiSettings {
     }
 }
 
-/// The key in the environment. `None`: not set or empty, as for a server of one's own.
+/// The key in the environment. `None` if it is not set or empty: local servers need none.
 pub fn key_from_environment() -> Option<SecretString> {
     std::env::var(KEY_VARIABLE)
         .ok()

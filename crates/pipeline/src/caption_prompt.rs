@@ -1,6 +1,5 @@
 //! What a captioner asks for now: one small object per captioner in the bucket, written by its
-//! workers when they begin and read by whoever wants to know which captions answer an earlier
-//! question.
+//! workers when they begin, and read to find the captions of an earlier prompt.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,7 @@ pub struct CaptionPrompt {
 #[derive(Serialize, Deserialize)]
 struct Noted {
     #[serde(flatten)]
-    question: CaptionPrompt,
+    prompt: CaptionPrompt,
     since: Timestamp,
 }
 
@@ -35,10 +34,10 @@ fn name(captioner: &str) -> String {
 pub async fn note(
     state: &StateStore,
     captioner: &str,
-    question: &CaptionPrompt,
+    prompt: &CaptionPrompt,
 ) -> Result<(), StateError> {
-    if read(state, captioner).await?.as_ref() != Some(question) {
-        let noted = Noted { question: question.clone(), since: Timestamp::now() };
+    if read(state, captioner).await?.as_ref() != Some(prompt) {
+        let noted = Noted { prompt: prompt.clone(), since: Timestamp::now() };
         state.put(&name(captioner), &noted, Only::Always).await?;
     }
     Ok(())
@@ -52,5 +51,5 @@ pub async fn read(
     state: &StateStore,
     captioner: &str,
 ) -> Result<Option<CaptionPrompt>, StateError> {
-    Ok(state.get::<Noted>(&name(captioner)).await?.map(|(noted, _)| noted.question))
+    Ok(state.get::<Noted>(&name(captioner)).await?.map(|(noted, _)| noted.prompt))
 }

@@ -19,7 +19,7 @@ async fn an_answer_that_is_none_is_asked_for_again_later() {
     let json = r#"{"caption_en": "A black cat.", "caption_zh"#;
     for (reply, class, part) in [
         (Reply::says(""), "empty_caption", "nothing"),
-        (Reply::says("Sure! Here is the description:"), "empty_caption", "nothing"),
+        (Reply::says("Sure! Here is the description:"), "malformed_answer", "not the JSON object"),
         (Reply::says("<think>a cat?"), "empty_caption", "nothing"),
         (Reply::finished("<think>a cat?", "length"), "cut_answer", "openai.max_tokens"),
         (Reply::finished(json, "length"), "cut_answer", "openai.max_tokens"),
@@ -29,11 +29,13 @@ async fn an_answer_that_is_none_is_asked_for_again_later() {
             "malformed_answer",
             "no caption in `zh`",
         ),
-        (Reply::says("A black cat."), "malformed_answer", "no JSON object"),
+        (Reply::says("A black cat."), "malformed_answer", "not the JSON object"),
+        (Reply::says("I'm sorry, I can't describe people."), "malformed_answer", "describe people"),
+        (Reply::says("抱歉，我无法描述这张图片。"), "malformed_answer", "抱歉"),
         (
             Reply::says("<html><body>Log in first</body></html>"),
             "malformed_answer",
-            "no JSON object",
+            "not the JSON object",
         ),
         (Reply::new(200, "<html>Log in first</html>"), "malformed_answer", "not JSON"),
         (
@@ -53,8 +55,8 @@ async fn an_answer_that_is_none_is_asked_for_again_later() {
 async fn a_picture_that_is_not_taken_is_parked() {
     let echo = format!("cannot read data:image/jpeg;base64,{}", "A".repeat(2000));
     for (reply, class, part) in [
-        (Reply::says("I'm sorry, I can't describe people."), "refused", "describe people"),
-        (Reply::says("抱歉，我无法描述这张图片。"), "refused", "抱歉"),
+        (Reply::refuses("I'm sorry, I can't describe people."), "refused", "describe people"),
+        (Reply::refuses("抱歉，我无法描述这张图片。"), "refused", "抱歉"),
         (Reply::finished("", "content_filter"), "refused", "does not describe"),
         (
             Reply::new(400, r#"{"error": {"message": "cannot identify image file"}}"#),
@@ -77,9 +79,9 @@ async fn a_picture_that_is_not_taken_is_parked() {
 
 #[tokio::test]
 async fn what_somebody_has_to_change_halts() {
-    let wrong_key = format!(
-        r#"{{"error": {{"message": "Incorrect API key provided: {KEY}", "code": "invalid_api_key"}}}}"#
-    );
+    let message = format!("Incorrect API key provided: {KEY}");
+    let wrong_key =
+        format!(r#"{{"error": {{"message": "{message}", "code": "invalid_api_key"}}}}"#);
     for (reply, part) in [
         (Reply::new(401, wrong_key), "BUCKETLENS_OPENAI_API_KEY"),
         (Reply::new(403, ""), "BUCKETLENS_OPENAI_API_KEY"),
@@ -96,7 +98,11 @@ async fn what_somebody_has_to_change_halts() {
         ),
         (
             Reply::new(400, r#"{"error": {"message": "response_format is not supported"}}"#),
-            "openai.json",
+            "set openai.json = false",
+        ),
+        (
+            Reply::new(422, r#"{"error": {"message": "`json_schema` is unavailable now"}}"#),
+            "set openai.json = false",
         ),
     ] {
         let server = Server::start([reply]).await;

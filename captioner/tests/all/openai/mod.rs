@@ -7,7 +7,8 @@ mod worker;
 
 use std::time::Duration;
 
-use captioner::openai::{Described, OpenAi, OpenAiSettings};
+use captioner::Description;
+use captioner::openai::{OpenAi, OpenAiSettings};
 use pipeline::{Action, Failure};
 use secrecy::SecretString;
 use server::{Reply, Server};
@@ -43,18 +44,18 @@ fn openai(settings: &OpenAiSettings) -> OpenAi {
     OpenAi::new(settings, &languages(), Some(SecretString::from(KEY))).unwrap()
 }
 
-async fn describe(openai: &OpenAi, image_id: &str) -> Result<Described, Failure> {
+async fn describe(openai: &OpenAi, image_id: &str) -> Result<Description, Failure> {
     openai.describe(image_id, b"\xff\xd8 a picture \xff\xd9".to_vec()).await
 }
 
-fn assert_true(described: &Described) {
+fn assert_true(described: &Description) {
     let captions: Vec<(&str, &str)> =
         described.captions.iter().map(|(language, text)| (&**language, &**text)).collect();
     assert_eq!(captions, [("en", "A black cat."), ("zh", "一只黑猫。")]);
 }
 
 /// The failure is this one and says whom it is about, and nothing secret.
-fn assert_failure(result: Result<Described, Failure>, action: Action, class: &str, part: &str) {
+fn assert_failure(result: Result<Description, Failure>, action: Action, class: &str, part: &str) {
     let failure = result.unwrap_err();
     assert_eq!((failure.action, failure.class), (action, class), "{failure}");
     let reason = &failure.reason;
@@ -66,7 +67,7 @@ fn assert_failure(result: Result<Described, Failure>, action: Action, class: &st
 }
 
 #[tokio::test]
-async fn the_picture_and_the_question_are_sent() {
+async fn the_picture_and_the_prompt_are_sent() {
     let server = Server::start([Reply::says(ANSWER)]).await;
     let openai = openai(&settings(&server.base_url));
     let described = describe(&openai, "a").await.unwrap();
@@ -75,7 +76,14 @@ async fn the_picture_and_the_question_are_sent() {
     let asked = server.last();
     assert_eq!(asked.headers["authorization"], format!("Bearer {KEY}"));
     assert_eq!((&asked.body["model"], &asked.body["max_tokens"]), (&"qwen-vl".into(), &300.into()));
-    assert_eq!(asked.body["response_format"]["type"], "json_object");
+    let format = &asked.body["response_format"];
+    assert_eq!(
+        (&format["type"], &format["json_schema"]["strict"]),
+        (&"json_schema".into(), &true.into())
+    );
+    let schema = &format["json_schema"]["schema"];
+    assert_eq!(schema["required"], serde_json::json!(["caption_en", "caption_zh", "keywords"]));
+    assert_eq!(schema["additionalProperties"], false);
     let [picture, text] = asked.body["messages"][0]["content"].as_array().unwrap().as_slice()
     else {
         panic!("{}", asked.body)
@@ -99,13 +107,26 @@ async fn what_an_endpoint_does_not_know_is_left_out() {
 }
 
 #[tokio::test]
-async fn answers_are_read_leniently() {
+async fn thinking_and_a_fence_around_an_answer_are_removed() {
     let fenced = format!("```json\n{ANSWER}\n```");
     let thought = format!("<think>A dog? {{no}}</think>{ANSWER}");
-    let preambles = r#"Sure! Here it is: {"caption_en": "The image shows a black cat.", "caption_zh": "图中是一只黑猫。",}"#;
-    for text in [&fenced, &thought, preambles] {
+    for text in [&fenced, &thought] {
         let server = Server::start([Reply::says(text)]).await;
         assert_true(&describe(&openai(&settings(&server.base_url)), "a").await.unwrap());
+    }
+}
+
+/// Endpoints that ignore the schema answer so. Asking again is cheaper than guessing.
+#[tokio::test]
+async fn an_answer_between_other_words_is_asked_for_again() {
+    let preamble = format!("Sure! Here it is: {ANSWER}");
+    let comma = ANSWER.replace("]}", "],}");
+    for text in [&preamble, &comma] {
+        let server = Server::start([Reply::says(text), Reply::says(ANSWER)]).await;
+        let openai = openai(&settings(&server.base_url));
+        let first = describe(&openai, "a").await;
+        assert_failure(first, Action::Retry, "malformed_answer", "not the JSON object");
+        assert_true(&describe(&openai, "a").await.unwrap());
     }
 }
 
@@ -113,7 +134,7 @@ async fn answers_are_read_leniently() {
 async fn what_is_known_is_not_asked_again() {
     let server = Server::start([
         Reply::says(ANSWER),
-        Reply::says("I'm sorry, I can't."),
+        Reply::refuses("I'm sorry, I can't."),
         Reply::says(""),
         Reply::says(ANSWER),
     ])

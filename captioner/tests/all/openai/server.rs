@@ -40,11 +40,18 @@ impl Reply {
     }
 
     pub(crate) fn finished(text: &str, reason: &str) -> Self {
-        let choice = json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": reason});
-        Self::new(
-            200,
-            json!({"id": "1", "object": "chat.completion", "choices": [choice]}).to_string(),
-        )
+        Self::completion(json!({"role": "assistant", "content": text}), reason)
+    }
+
+    /// A chat completion in which the model refuses, in the field for it.
+    pub(crate) fn refuses(text: &str) -> Self {
+        Self::completion(json!({"role": "assistant", "content": null, "refusal": text}), "stop")
+    }
+
+    fn completion(message: Value, reason: &str) -> Self {
+        let choice = json!({"index": 0, "message": message, "finish_reason": reason});
+        let completion = json!({"id": "1", "object": "chat.completion", "choices": [choice]});
+        Self::new(200, completion.to_string())
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {

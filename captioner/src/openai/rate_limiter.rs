@@ -1,28 +1,28 @@
-//! A budget of requests per minute: a bucket of one token, so that requests are spread evenly over
-//! the minute.
+//! A limit of requests per minute: a token bucket of one token, which spreads the requests evenly
+//! over the minute.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Gives turns, in the order in which they are asked for.
+/// Gives turns in the order in which they are asked for.
 #[derive(Debug)]
-pub(super) struct Pace {
-    /// Zero: no limit.
+pub(super) struct RateLimiter {
+    /// Time between two turns. Zero: no limit.
     gap: Duration,
     /// When the next turn may begin.
     next: Mutex<Option<Instant>>,
 }
 
-impl Pace {
-    /// 0: no limit.
+impl RateLimiter {
+    /// `per_minute` 0: no limit.
     pub(super) fn new(per_minute: u32) -> Self {
         let gap = Duration::from_secs(60).checked_div(per_minute).unwrap_or_default();
         Self { gap, next: Mutex::default() }
     }
 
-    /// Waits for a turn. A turn that is given up while it waits is lost.
+    /// Waits for a turn. If the caller gives up while it waits, the turn is lost.
     pub(super) async fn turn(&self) {
         if self.gap.is_zero() {
             return;
@@ -44,19 +44,19 @@ mod tests {
 
     #[tokio::test]
     async fn turns_are_spread_evenly() {
-        let pace = Pace::new(1200);
+        let limiter = RateLimiter::new(1200);
         let begun = Instant::now();
         for _ in 0..4 {
-            pace.turn().await;
+            limiter.turn().await;
         }
         assert!(begun.elapsed() >= Duration::from_millis(150), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]
     async fn without_a_limit_nobody_waits() {
-        let pace = Pace::new(0);
+        let limiter = RateLimiter::new(0);
         for _ in 0..10_000 {
-            pace.turn().await;
+            limiter.turn().await;
         }
     }
 }
