@@ -9,7 +9,7 @@ use pipeline::caption_prompt::CaptionPrompt;
 use pipeline::job::Redo;
 use pipeline::stage::{Finished, Stage};
 use pipeline::{Failure, ImageId, ObjectRef};
-use table::captions::{CaptionRow, Captions, Said};
+use table::captions::{CaptionRow, CaptionText, Captions};
 use table::schema::Facts;
 use worker::{facts, failure};
 
@@ -27,7 +27,7 @@ pub(crate) struct PreparedCaption {
 /// What was said, with the vector of its main sentence.
 #[derive(Debug, Clone)]
 pub(crate) struct CaptionWithVector {
-    said: Said,
+    said: CaptionText,
     vector: Vec<f32>,
 }
 
@@ -43,7 +43,11 @@ pub(crate) struct CaptionStage {
 }
 
 impl CaptionStage {
-    fn said(&self, described: Described, picture: Option<&Embedding>) -> Result<Said, Failure> {
+    fn said(
+        &self,
+        described: Described,
+        picture: Option<&Embedding>,
+    ) -> Result<CaptionText, Failure> {
         let keywords = self
             .keywords
             .as_ref()
@@ -55,13 +59,13 @@ impl CaptionStage {
         }
         let (language, caption) = captions.remove(0);
         let CaptionPrompt { provider, prompt_hash } = self.prompt.clone();
-        Ok(Said { caption, language, others: captions, keywords, provider, prompt_hash })
+        Ok(CaptionText { caption, language, others: captions, keywords, provider, prompt_hash })
     }
 
     /// Blocks until the text tower is through.
     fn with_vectors(
         text: &TextEncoder,
-        said: Vec<Said>,
+        said: Vec<CaptionText>,
     ) -> Result<Vec<CaptionWithVector>, Failure> {
         let sentences: Vec<_> = said.iter().map(|said| said.caption.clone()).collect();
         let vectors = text.encode(&sentences).map_err(failure::of_model)?;
