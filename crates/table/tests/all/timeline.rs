@@ -38,7 +38,7 @@ async fn every_object_stands_once_at_its_date_whatever_happens_to_the_table() {
     ];
     images.append(&rows, "first").await.unwrap();
     assert_eq!(ids().await, [3, 1, 2]);
-    // Of an overwritten object only its newest version, and what is delivered twice once.
+    // An overwritten object counts with its newest version, and a row delivered twice counts once.
     images
         .append(
             &[picture(4, "a", begin + 2 * DAY, None), picture(3, "c", begin + DAY, None)],
