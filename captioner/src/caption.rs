@@ -9,7 +9,7 @@ use pipeline::caption_prompt::CaptionPrompt;
 use pipeline::job::Redo;
 use pipeline::stage::{Finished, Stage};
 use pipeline::{Failure, ImageId, ObjectRef};
-use table::captions::{CaptionRow, Captions, Said};
+use table::captions::{CaptionRow, CaptionText, Captions};
 use table::schema::Facts;
 use worker::{facts, failure};
 
@@ -28,7 +28,7 @@ pub(crate) struct PreparedCaption {
 /// Captions and keywords with the vector of the main caption.
 #[derive(Debug, Clone)]
 pub(crate) struct CaptionWithVector {
-    said: Said,
+    said: CaptionText,
     vector: Vec<f32>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct CaptionStage {
 }
 
 impl CaptionStage {
-    fn said(&self, description: Description, picture: Option<&Embedding>) -> Result<Said, Failure> {
+    fn said(&self, description: Description, picture: Option<&Embedding>) -> Result<CaptionText, Failure> {
         let keywords = self
             .keywords
             .as_ref()
@@ -56,13 +56,13 @@ impl CaptionStage {
         }
         let (language, caption) = captions.remove(0);
         let CaptionPrompt { provider, prompt_hash } = self.prompt.clone();
-        Ok(Said { caption, language, others: captions, keywords, provider, prompt_hash })
+        Ok(CaptionText { caption, language, others: captions, keywords, provider, prompt_hash })
     }
 
     /// Encodes the main captions. Blocks until the text tower is done.
     fn with_vectors(
         text: &TextEncoder,
-        said: Vec<Said>,
+        said: Vec<CaptionText>,
     ) -> Result<Vec<CaptionWithVector>, Failure> {
         let sentences: Vec<_> = said.iter().map(|said| said.caption.clone()).collect();
         let vectors = text.encode(&sentences).map_err(failure::of_model)?;

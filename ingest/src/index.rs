@@ -10,7 +10,7 @@ use pipeline::caption_prompt::CaptionPrompt;
 use pipeline::stage_name::StageName;
 use pipeline::{ImageId, ObjectRef};
 use table::captions::Captions;
-use table::ledger::{Ledger, Stored};
+use table::ledger::{Ledger, StoredVersion};
 use table::{Database, TableError, images};
 use tokio::sync::OnceCell;
 
@@ -177,7 +177,7 @@ impl Index {
     pub(crate) async fn locate(
         &self,
         ids: &[ImageId],
-    ) -> Result<HashMap<ImageId, Stored>, TableError> {
+    ) -> Result<HashMap<ImageId, StoredVersion>, TableError> {
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
         let mut located = HashMap::new();
         for which in 0..self.names.len() {

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use pipeline::ImageId;
 use pipeline::bucket::Bucket;
 use pipeline::filter::KeyFilter;
-use table::ledger::Stored;
+use table::ledger::StoredVersion;
 
 use crate::ids::Ids;
 use crate::index::Index;
@@ -65,7 +65,7 @@ pub(crate) async fn ask(
                 bucket.name(),
             );
         }
-        let asking = suspects.into_iter().map(|(id, Stored { key, .. })| async move {
+        let asking = suspects.into_iter().map(|(id, StoredVersion { key, .. })| async move {
             let fate = match bucket.head(&key).await?.map(|object| object.image_id()) {
                 Some(present) if present == id => Fate::Present,
                 Some(present) if indexed.contains(&present) => Fate::Overwritten(id),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use table::captions::Said;
+use table::captions::CaptionText;
 use table::duplicates::Duplicate;
 use utoipa::ToSchema;
 
@@ -93,8 +93,8 @@ pub(crate) struct Captioned {
 }
 
 impl Captioned {
-    pub(crate) fn of(said: Option<Said>) -> Self {
-        let Some(Said { caption, language, others, keywords, provider, .. }) = said else {
+    pub(crate) fn of(said: Option<CaptionText>) -> Self {
+        let Some(CaptionText { caption, language, others, keywords, provider, .. }) = said else {
             return Self::default();
         };
         let captions = std::iter::once((language, caption.clone())).chain(others).collect();

@@ -1,12 +1,11 @@
-//! Fills tables with generated rows and asks the table library alone: what `just
-//! bench-search-latency` compares searches with.
+//! Fills tables with generated rows, or times searches by the table library alone. The measurement
+//! of search latency runs it and compares bucketlens with the library.
 //!
 //!     rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER fill ROWS
 //!     rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER ask QUERIES
 //!
-//! Options of the store come from the environment variable TABLE_OPTIONS, as a JSON object; all
-//! pictures get the file that TABLE_THUMBNAIL names as their thumbnail, or some bytes that are
-//! none.
+//! The environment variable TABLE_OPTIONS holds the options of the store, as a JSON object. Every
+//! picture gets the file named by TABLE_THUMBNAIL as its thumbnail, or else some zero bytes.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -21,7 +20,7 @@ use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use table::captions::{CaptionRow, Captions, Said};
+use table::captions::{CaptionRow, CaptionText, Captions};
 use table::embeddings::{self, Embeddings};
 use table::images::Images;
 use table::location::{Access, Location};
@@ -30,10 +29,10 @@ use table::schema::{EmbeddingRow, Facts, ImageRow, Space};
 
 /// Rows of one commit.
 const BATCH: usize = 10_000;
-/// Directions around which vectors lie, as pictures of some kinds do.
+/// Directions around which vectors lie, like vectors of a few kinds of pictures.
 const KINDS: usize = 500;
 const THUMBNAIL_BYTES: usize = 4000;
-/// Pictures are taken over so many seconds since 1970, in no order.
+/// Pictures are taken within this many seconds since 1970, in no order.
 const TAKEN_WITHIN: i64 = 50 * 365 * 24 * 3600;
 
 const COLOURS: [&str; 8] = ["red", "orange", "yellow", "green", "blue", "purple", "white", "black"];
@@ -93,12 +92,12 @@ async fn fill(
             .zip(&vectors)
             .map(|(facts, vector)| EmbeddingRow { facts: facts.clone(), vector: vector.clone() });
         embeddings.append(&pictures.collect::<Vec<_>>(), "generated").await?;
-        let said = facts.iter().zip(&vectors).map(|(facts, vector)| {
+        let captioned = facts.iter().zip(&vectors).map(|(facts, vector)| {
             let (said, vector) =
-                (said(&mut random), near(&mut random, std::slice::from_ref(vector)));
+                (caption(&mut random), near(&mut random, std::slice::from_ref(vector)));
             CaptionRow { facts: facts.clone(), said, vector }
         });
-        captions.append(&said.collect::<Vec<_>>(), "generated").await?;
+        captions.append(&captioned.collect::<Vec<_>>(), "generated").await?;
         let thumbnails =
             facts.into_iter().map(|facts| ImageRow { facts, thumbnail: thumbnail.clone() });
         images.append(&thumbnails.collect::<Vec<_>>(), "generated").await?;
@@ -111,7 +110,7 @@ async fn fill(
     Ok(())
 }
 
-/// The nearest ten, as the table library finds them by default through the index.
+/// Times the table library's default search for the nearest ten rows, through the index.
 async fn ask(location: &Location, space: &Space, queries: usize) -> anyhow::Result<()> {
     let database = lancedb::connect(&location.uri)
         .storage_options(location.options.iter().cloned())
@@ -183,11 +182,11 @@ fn facts(random: &mut StdRng, number: usize) -> Facts {
     }
 }
 
-fn said(random: &mut StdRng) -> Said {
+fn caption(random: &mut StdRng) -> CaptionText {
     let mut one_of = |words: &[&'static str]| words.choose(random).copied().unwrap_or_default();
     let (colour, thing, place, time) =
         (one_of(&COLOURS), one_of(&THINGS), one_of(&PLACES), one_of(&TIMES));
-    Said {
+    CaptionText {
         caption: format!("a {colour} {thing} {place} {time}"),
         language: "en".into(),
         others: Vec::new(),

@@ -1,4 +1,4 @@
-//! Trying again what lost the race for the next version of a table.
+//! Repeating a change that lost the race for the next version of a table.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,41 +6,35 @@ use std::time::Duration;
 use lancedb::Table;
 use rand::Rng;
 
-use crate::error::TableError;
-use crate::ledger::Ledger;
-
 const TRIES: u32 = 10;
 const LONGEST_FIRST_PAUSE_MS: u64 = 200;
 
-/// Runs a change until it is committed. The table library repeats an append or a delete by itself,
-/// for half a minute, which many writers on a slow store can exceed; a compaction or an index it
-/// does not repeat, and those fail whenever rows that they have read were deleted meanwhile. What a
-/// lost attempt wrote stays on the store until it is pruned.
+/// Runs a change until it is committed. The table library itself repeats an append or a delete for
+/// half a minute, which many writers on a slow store can exceed. It never repeats a compaction or
+/// an index, and those fail whenever rows that they have read are deleted meanwhile. The files of a
+/// lost attempt stay on the store until they are pruned.
 ///
-/// An append that is repeated may stand in the table twice, if the answer to the first commit was
-/// lost: a spare row, as after a second delivery.
+/// If the answer to a successful commit was lost, a repeated append stores its rows twice: spare
+/// rows, as after a second delivery.
 ///
 /// # Errors
-/// Anything else than a conflict, or conflicts again and again.
-pub(crate) async fn retried<T, F>(
-    ledger: &Ledger,
-    attempt: impl Fn(Table) -> F,
-) -> Result<T, TableError>
+/// The tenth conflict, or any other error.
+pub(crate) async fn retried<T, F>(table: &Table, change: impl Fn(Table) -> F) -> lancedb::Result<T>
 where
     F: Future<Output = lancedb::Result<T>>,
 {
-    let failed = TableError::of(&ledger.name);
     let mut tries = 1;
     loop {
-        match attempt(ledger.table.clone()).await {
+        match change(table.clone()).await {
             Err(error) if tries < TRIES && is_conflict(&error) => {
-                tracing::debug!(table = ledger.name, tries, %error, "another change was faster, trying again");
+                let table = table.name();
+                tracing::debug!(table, tries, %error, "another change was faster, trying again");
             }
-            result => return result.map_err(failed),
+            result => return result,
         }
         let pause = rand::rng().random_range(0..LONGEST_FIRST_PAUSE_MS * u64::from(tries));
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        ledger.table.checkout_latest().await.map_err(&failed)?;
+        table.checkout_latest().await?;
         tries += 1;
     }
 }

@@ -1,9 +1,9 @@
-//! Making a table exactly once, however many processes start together.
+//! Creating a table exactly once, however many processes start together.
 //!
-//! The table library does not guard it: a second process that creates a table at the wrong moment
-//! commits an overwrite on top of the first one's version, and the rows appended in between are
-//! gone. So the right to create is taken with the one operation the store is proven to do
-//! atomically (see the probe): creating a key.
+//! The table library does not guard creation: a second process that creates a table at the wrong
+//! moment commits an overwrite on top of the first process's version, and the rows appended in
+//! between are gone. So a process first takes a lock on the bucket. Taking it is creating a key,
+//! the one operation that the store is proven to do atomically (see the probe).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,26 @@ use crate::error::TableError;
 use crate::ledger::Ledger;
 use crate::location::Database;
 
-// A creation takes well under a second; a right this old belongs to a process that died with it.
+// A creation takes well under a second; the holder of a lock this old has died.
 const ABANDONED: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Opens the table, and makes it first where it is missing.
+/// Opens a table, creating it if it is missing; refuses one with other columns.
+///
+/// # Errors
+/// The store refused, the table has other columns, or another process keeps the lock.
 pub(crate) async fn open_or_create(
+    database: &Database,
+    name: &str,
+    schema: SchemaRef,
+) -> Result<Ledger, TableError> {
+    let ledger = opened_or_created(database, name, &schema).await?;
+    ledger.has_columns(&schema).await?;
+    Ok(ledger)
+}
+
+async fn opened_or_created(
     database: &Database,
     name: &str,
     schema: &SchemaRef,
@@ -34,25 +47,25 @@ pub(crate) async fn open_or_create(
     };
     let (store, folder) = database.location.store().map_err(unusable)?;
     let token = format!("process {} {}", std::process::id(), uuid::Uuid::new_v4().simple());
-    let right = Right { store, key: folder.join(format!("{name}.creating")), token };
+    let lock = CreationLock { store, key: folder.join(format!("{name}.creating")), token };
     let begun = std::time::Instant::now();
     loop {
         if let Some(ledger) = Ledger::open(database, name).await? {
             return Ok(ledger);
         }
-        if right.take().await.map_err(unusable)? {
-            // Whoever had the right before may have finished in between.
+        if lock.take().await.map_err(unusable)? {
+            // The former holder may have created the table in between.
             let made = match Ledger::open(database, name).await? {
                 Some(ledger) => Ok(ledger),
                 None => create(database, name, schema).await,
             };
-            right.give_back().await;
+            lock.release().await;
             return made;
         }
         if begun.elapsed() > PATIENCE {
             let problem = format!(
-                "another process holds the right to create it; if none does, remove the object {}",
-                right.key
+                "another process holds the lock on creating it; if none does, remove the object {}",
+                lock.key
             );
             return Err(TableError::Creation { table: name.to_owned(), problem });
         }
@@ -70,27 +83,26 @@ async fn create(database: &Database, name: &str, schema: &SchemaRef) -> Result<L
     Ok(Ledger { table, name: name.to_owned() })
 }
 
-struct Right {
+struct CreationLock {
     store: Arc<dyn ObjectStore>,
     key: Path,
-    // Tells this holder from any other.
+    // The content of the key; names its holder.
     token: String,
 }
 
-impl Right {
-    /// Takes the right if nobody has it, or takes it over from a process that is long dead.
+impl CreationLock {
+    /// Takes the lock if it is free, or takes it over from a process that is long dead.
     async fn take(&self) -> object_store::Result<bool> {
         if self.put(PutMode::Create).await? {
             return Ok(true);
         }
-        // Where the answer to a successful attempt is lost, its repetition finds what the first one
-        // wrote.
+        // If the answer to a successful attempt was lost, its repetition finds our own token.
         if self.is_ours().await? {
             return Ok(true);
         }
         let held = match self.store.head(&self.key).await {
             Ok(held) => held,
-            // Given back just now.
+            // Released just now.
             Err(object_store::Error::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error),
         };
@@ -98,7 +110,7 @@ impl Right {
         if age < ABANDONED.as_secs() as i64 {
             return Ok(false);
         }
-        // Of several that see it abandoned, the one that replaces exactly this content wins.
+        // Of several that find it abandoned, the one that replaces exactly this content wins.
         Ok(self
             .put(PutMode::Update(UpdateVersion { e_tag: held.e_tag, version: held.version }))
             .await?
@@ -125,9 +137,10 @@ impl Right {
         }
     }
 
-    async fn give_back(&self) {
+    async fn release(&self) {
         if let Err(error) = self.store.delete(&self.key).await {
-            tracing::warn!(%error, key = %self.key, "the right to create a table could not be given back; it does no harm");
+            tracing::warn!(%error, key = %self.key,
+                "the lock on creating a table could not be released; it does no harm");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The one error of this crate.
+//! The error of tables.
 
 /// Reading or writing a table failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum TableError {
     Creation {
         /// Which table.
         table: String,
-        /// What stands in the way.
+        /// What prevents it.
         problem: String,
     },
     /// A row that cannot be stored.
@@ -40,12 +40,13 @@ pub enum TableError {
     Rows {
         /// Which table.
         table: String,
-        /// What is wrong with them.
+        /// What is wrong with it.
         problem: String,
     },
 }
 
 impl TableError {
+    /// Turns an error of the table library into an error of this table.
     pub(crate) fn of(table: &str) -> impl Fn(lancedb::Error) -> Self + Clone + use<> {
         let table = table.to_owned();
         move |source| Self::Failed { table: table.clone(), source }
@@ -55,14 +56,12 @@ impl TableError {
         Self::Rows { table: table.to_owned(), problem: problem.to_string() }
     }
 
-    /// Whether the same might succeed later without anybody changing a setting, a table or the
-    /// program.
+    /// Whether the same call might succeed later without a change of settings, table or program.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Failed { .. } | Self::Store { .. } | Self::Creation { .. })
     }
 
-    /// Whether other rows might succeed where these failed; otherwise the store as a whole is in
-    /// trouble.
+    /// Whether other rows might succeed. Otherwise the store as a whole is in trouble.
     pub fn is_about_rows(&self) -> bool {
         matches!(self, Self::Rows { .. })
     }

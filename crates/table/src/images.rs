@@ -1,11 +1,12 @@
-//! `images`: one row per object version, with everything known without a model and a small picture.
+//! `images`: one row per object version, with everything known without a model and a thumbnail.
 
+use arrow::array::BinaryArray;
+
+use crate::creation;
 use crate::error::TableError;
-use crate::filter::one_of;
 use crate::ledger::Ledger;
 use crate::location::Database;
-use crate::schema::{self, Facts, ImageRow};
-use arrow::array::BinaryArray;
+use crate::schema::{Facts, ImageRow, column, images_batch, images_schema};
 
 /// Name of the table.
 pub const NAME: &str = "images";
@@ -17,15 +18,15 @@ pub struct Images {
 }
 
 impl Images {
-    /// Opens the table, creating it where it is missing. For processes that append.
+    /// Opens the table, creating it if it is missing. For processes that append.
     ///
     /// # Errors
     /// The store refused, or the table has other columns.
     pub async fn open_or_create(database: &Database) -> Result<Self, TableError> {
-        Ok(Self { ledger: Ledger::open_or_create(database, NAME, schema::images_schema()).await? })
+        Ok(Self { ledger: creation::open_or_create(database, NAME, images_schema()).await? })
     }
 
-    /// Opens the table; `None` where it does not exist yet.
+    /// Opens the table; `None` if it does not exist yet.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -43,8 +44,7 @@ impl Images {
     /// # Errors
     /// The store refused.
     pub async fn append(&self, rows: &[ImageRow], batch_id: &str) -> Result<(), TableError> {
-        let batch =
-            schema::images_batch(rows, batch_id).map_err(|error| TableError::rows(NAME, error))?;
+        let batch = images_batch(rows, batch_id).map_err(|error| self.ledger.unusable(error))?;
         self.ledger.append(batch).await
     }
 
@@ -53,21 +53,17 @@ impl Images {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn facts(&self, image_id: &str) -> Result<Option<Facts>, TableError> {
-        Ok(self.ledger.facts(&[image_id.to_owned()]).await?.remove(image_id))
+        Ok(self.ledger.facts(&[image_id]).await?.remove(image_id))
     }
 
-    /// The small JPEG of one object version.
+    /// The thumbnail of one object version, a JPEG.
     ///
     /// # Errors
     /// The store did not answer or refused.
     pub async fn thumbnail(&self, image_id: &str) -> Result<Option<Vec<u8>>, TableError> {
-        for batch in self
-            .ledger
-            .rows(Some(one_of("image_id", [image_id.to_owned()])), &["thumbnail"])
-            .await?
-        {
-            let bytes: &BinaryArray = schema::column(&batch, "thumbnail")
-                .map_err(|error| TableError::rows(NAME, error))?;
+        for batch in self.ledger.rows_of(&[image_id], &["thumbnail"]).await? {
+            let bytes: &BinaryArray =
+                column(&batch, "thumbnail").map_err(|error| self.ledger.unusable(error))?;
             if batch.num_rows() > 0 {
                 return Ok(Some(bytes.value(0).to_vec()));
             }

@@ -1,31 +1,30 @@
-//! Looking at a table from outside, for whoever wants to know what is wrong. Changes nothing.
+//! A look at a table from outside, for diagnosis. Changes nothing.
 
-use arrow::datatypes::DataType;
 use futures::TryStreamExt;
 
 use crate::error::TableError;
 use crate::ledger::Ledger;
 use crate::location::Database;
-use crate::schema;
+use crate::schema::{captions_schema, dimension, embeddings_schema, images_schema};
 use crate::{captions, images};
 
-/// What a table looks like.
+/// The result of a look at a table.
 #[derive(Debug, Clone)]
 pub struct TableInspection {
-    /// Rows, spares included.
+    /// Rows, spare rows included.
     pub rows: usize,
     /// The newest version.
     pub version: u64,
     /// Versions that can still be read.
     pub versions: usize,
-    /// Files of rows; every commit adds one.
+    /// Fragments; every commit of rows adds one.
     pub fragments: usize,
     /// Why this program cannot use it; `None` if its columns are right.
     pub problem: Option<String>,
 }
 
-/// Looks at `images`, an `embeddings_<model>` or a `captions_<captioner>` table; `None` where it
-/// does not exist.
+/// Looks at `images`, an `embeddings_<model>` or a `captions_<captioner>` table; `None` if it does
+/// not exist.
 ///
 /// # Errors
 /// The store did not answer or refused.
@@ -33,14 +32,11 @@ pub async fn look(database: &Database, name: &str) -> Result<Option<TableInspect
     let Some(ledger) = Ledger::open(database, name).await? else { return Ok(None) };
     let failed = TableError::of(name);
     let found = ledger.table.schema().await.map_err(&failed)?;
-    let dim = match found.field_with_name("vector").map(|field| field.data_type()) {
-        Ok(DataType::FixedSizeList(_, dim)) => usize::try_from(*dim).unwrap_or(0),
-        _ => 0,
-    };
+    let dim = dimension(&found).unwrap_or(0);
     let expected = match name {
-        images::NAME => schema::images_schema(),
-        name if captions::captioner_of(name).is_some() => captions::captions_schema(dim),
-        _ => schema::embeddings_schema(dim),
+        images::NAME => images_schema(),
+        name if captions::captioner_of(name).is_some() => captions_schema(dim),
+        _ => embeddings_schema(dim),
     };
     let problem = match ledger.has_columns(&expected).await {
         Ok(()) => None,
@@ -58,7 +54,7 @@ pub async fn look(database: &Database, name: &str) -> Result<Option<TableInspect
     }))
 }
 
-// Counted by their keys: the table library would read every one of them.
+// Counted by their keys, because the table library would read every version.
 async fn versions(database: &Database, name: &str) -> Result<usize, TableError> {
     let failed = |source: object_store::Error| TableError::Store { table: name.to_owned(), source };
     let (store, folder) = database.location.store().map_err(failed)?;

@@ -17,12 +17,13 @@ pub mod stats;
 pub mod timeline;
 
 mod conflict;
-mod content;
 mod creation;
 mod error;
+mod expression;
 mod newest;
-mod plan;
+mod search_plan;
 mod space;
+mod vector_search;
 
 pub use error::TableError;
 pub use location::Database;

@@ -1,4 +1,4 @@
-//! Where the tables lie and how a process opens them.
+//! Where the tables are, and how a process opens them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +26,11 @@ impl std::fmt::Debug for Location {
     }
 }
 
-/// How fresh reads must be and how much they may cache.
+/// How fresh reads are and how much they may cache.
 #[derive(Debug, Clone, Copy)]
 pub struct Access {
-    /// Age up to which a version of a table may be reused without asking the store. Zero asks at
-    /// every read.
+    /// Up to this age a version of a table is reused without asking the store. Zero asks at every
+    /// read.
     pub freshness: Duration,
     /// Capacity of the index cache in bytes.
     pub index_cache_bytes: usize,
@@ -39,8 +39,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// For processes that write: every read sees the newest version, caches are small because
-    /// writers keep reading versions they will never read again.
+    /// For processes that write. Every read sees the newest version. Caches are small, because a
+    /// writer moves on to the next version all the time.
     pub fn writer() -> Self {
         Self {
             freshness: Duration::ZERO,
@@ -63,11 +63,10 @@ pub struct Database {
 }
 
 impl Location {
-    /// The store itself, reached as the table library reaches it, and the folder of the tables in
-    /// it.
+    /// The store, reached in the same way as by the table library, and the folder of the tables.
     pub(crate) fn store(&self) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
-        // What is not set here comes from where the table library takes it too: environment, pod,
-        // container or instance role.
+        // Options that are not set come from the same sources as in the table library: environment,
+        // pod, container or instance role.
         let mut builder = AmazonS3Builder::from_env().with_url(&self.uri);
         for (name, value) in &self.options {
             if let Ok(key) = name.parse() {
@@ -78,7 +77,7 @@ impl Location {
         Ok((Arc::new(builder.build()?), folder))
     }
 
-    /// Opens the database. Makes hardly any request: tables are opened one by one.
+    /// Opens the database. Makes hardly any request, because tables are opened one by one.
     ///
     /// # Errors
     /// The address or the options cannot be used.

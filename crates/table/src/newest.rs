@@ -1,5 +1,5 @@
-//! Which version of each object is the newest in a table. An object that was overwritten, or whose
-//! job was delivered twice, has several rows until `ingest` removes the former ones.
+//! The newest version of each object in a table. An object that was overwritten, or whose job was
+//! delivered twice, has several rows until `ingest` removes the former ones.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,44 +7,82 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use arrow::array::{Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
-use crate::schema::{Facts, column};
+use crate::error::TableError;
+use crate::expression::{MOST_VALUES, one_of};
+use crate::ledger::Ledger;
+use crate::schema::column;
 
 // Some 200 bytes each.
 const MOST_OBJECTS: usize = 100_000;
 
-/// Bucket and key.
-pub(crate) type Object = (String, String);
+/// Bucket and key of an object.
+pub(crate) type BucketKey = (String, String);
 
-/// The newest image id of each object.
-pub type NewestIds = HashMap<Object, String>;
+/// The newest image id of each object, by bucket and key.
+pub type NewestIds = HashMap<BucketKey, String>;
 
-/// What was looked up in one version of the table. Rows never change within a version, so it need
-/// not be looked up again until the next commit. Only a memory: a search works on its own copy, so
-/// that searches of different versions cannot take from each other.
+impl Ledger {
+    /// The newest object version of each of these keys, by bucket and key. Keys without a row are
+    /// left out.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn newest(&self, keys: &HashSet<String>) -> Result<NewestIds, TableError> {
+        let keys: Vec<_> = keys.iter().collect();
+        let mut ids = NewestIds::new();
+        for some in keys.chunks(MOST_VALUES) {
+            let columns = ["image_id", "bucket", "key", "last_modified", "written_at"];
+            let rows = self.rows(Some(one_of("key", some)), &columns).await?;
+            ids.extend(newest_of(&rows).map_err(|error| self.unusable(error))?);
+        }
+        Ok(ids)
+    }
+}
+
+/// The newest ids that were looked up in one version of a table. Rows never change within a
+/// version, so they hold until the next commit. A search works on its own copy, so searches in
+/// different versions do not disturb each other.
 #[derive(Debug, Default)]
-pub(crate) struct NewestVersions {
+pub(crate) struct NewestCache {
     known: Mutex<(u64, NewestIds)>,
 }
 
-fn object(facts: &Facts) -> Object {
-    (facts.bucket.clone(), facts.key.clone())
-}
+impl NewestCache {
+    /// The newest ids of at least these objects in a snapshot, looked up only if they are not known
+    /// yet.
+    pub(crate) async fn of(
+        &self,
+        snapshot: &Ledger,
+        objects: Vec<BucketKey>,
+    ) -> Result<NewestIds, TableError> {
+        let version = snapshot.version().await?;
+        let mut newest = self.recall(version, &objects);
+        let unknown: HashSet<_> = objects
+            .into_iter()
+            .filter(|object| !newest.contains_key(object))
+            .map(|(_, key)| key)
+            .collect();
+        if !unknown.is_empty() {
+            let looked_up = snapshot.newest(&unknown).await?;
+            self.remember(version, &looked_up);
+            newest.extend(looked_up);
+        }
+        Ok(newest)
+    }
 
-impl NewestVersions {
-    /// What is known about these objects.
-    pub(crate) fn recall(&self, version: u64, objects: impl Iterator<Item = Object>) -> NewestIds {
+    fn recall(&self, version: u64, objects: &[BucketKey]) -> NewestIds {
         let known = self.lock();
         if known.0 != version {
             return NewestIds::new();
         }
         objects
-            .filter_map(|object| known.1.get_key_value(&object))
+            .iter()
+            .filter_map(|object| known.1.get_key_value(object))
             .map(|(object, id)| (object.clone(), id.clone()))
             .collect()
     }
 
-    /// Remembers what was looked up.
-    pub(crate) fn remember(&self, version: u64, newest: &NewestIds) {
+    fn remember(&self, version: u64, newest: &NewestIds) {
         if newest.len() > MOST_OBJECTS {
             return;
         }
@@ -60,10 +98,10 @@ impl NewestVersions {
     }
 }
 
-/// The newest row of each object among all rows of some keys: latest write of the object, then
-/// latest commit of the row. Needs `image_id`, `bucket`, `key`, `last_modified`, `written_at`.
-pub(crate) fn newest_of(rows: &[RecordBatch]) -> Result<NewestIds, ArrowError> {
-    let mut newest: HashMap<Object, (Option<i64>, i64, String)> = HashMap::new();
+/// The newest row of each object among all rows of some keys: first by the latest write of the
+/// object, then by the latest commit of the row.
+fn newest_of(rows: &[RecordBatch]) -> Result<NewestIds, ArrowError> {
+    let mut newest: HashMap<BucketKey, (Option<i64>, i64, String)> = HashMap::new();
     for batch in rows {
         let text = |name| column::<StringArray>(batch, name);
         let (ids, buckets, keys) = (text("image_id")?, text("bucket")?, text("key")?);
@@ -80,21 +118,4 @@ pub(crate) fn newest_of(rows: &[RecordBatch]) -> Result<NewestIds, ArrowError> {
         }
     }
     Ok(newest.into_iter().map(|(object, (_, _, id))| (object, id)).collect())
-}
-
-/// The keys of the rows that `newest` says nothing about, each once.
-pub(crate) fn unknown<T: AsRef<Facts>>(rows: &[T], newest: &NewestIds) -> HashSet<String> {
-    let unknown =
-        rows.iter().map(AsRef::as_ref).filter(|facts| !newest.contains_key(&object(facts)));
-    unknown.map(|facts| facts.key.clone()).collect()
-}
-
-/// The rows that are the newest of their object, each object once; their order stays.
-pub(crate) fn keep<T: AsRef<Facts>>(rows: Vec<T>, newest: &NewestIds) -> Vec<T> {
-    let mut seen = HashSet::new();
-    let is_newest =
-        |facts: &Facts| newest.get(&object(facts)).is_some_and(|id| *id == facts.image_id);
-    rows.into_iter()
-        .filter(|row| is_newest(row.as_ref()) && seen.insert(object(row.as_ref())))
-        .collect()
 }

@@ -1,6 +1,5 @@
-//! How alike two models answer: of the nearest pictures of a picture, how many both name. Each
-//! table is searched with its own vectors, so nothing of one space is ever compared with anything
-//! of the other.
+//! How alike two models answer: how many of a picture's nearest pictures both models name. Each
+//! table is searched with its own vectors, so vectors of two spaces are never compared.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -8,7 +7,8 @@ use std::collections::HashSet;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::embeddings::{Embeddings, VectorQuery};
+use crate::candidates::{Candidates, first_limit};
+use crate::embeddings::Embeddings;
 use crate::error::TableError;
 use crate::filter::Filter;
 use crate::ledger::Ledger;
@@ -21,16 +21,16 @@ pub const NEIGHBOURS: usize = 10;
 pub struct Overlap {
     /// Samples compared so far.
     pub samples: usize,
-    /// Object versions that both tables hold; samples are taken from these.
+    /// Object versions that both tables hold. Samples are taken from these.
     pub common: usize,
     /// Mean share, from 0 to 1, of the ten nearest pictures in one table that are among the ten
-    /// nearest in the other; of fewer where there are fewer. `None` before the first sample.
+    /// nearest in the other; of fewer if a table holds fewer. `None` before the first sample.
     pub mean: Option<f64>,
 }
 
-/// Compares the neighbours of at most `samples` pictures that both tables hold, spread evenly over
-/// their identities, so that the same tables give the same samples. `told` sees the result so far
-/// after every sample.
+/// Compares the neighbours of at most `samples` pictures that both tables hold. The samples are
+/// spread evenly over the ids, so the same tables give the same samples. `told` gets the result so
+/// far after every sample.
 ///
 /// # Errors
 /// The store did not answer or refused.
@@ -66,19 +66,25 @@ async fn neighbours(
     id: &str,
 ) -> Result<Option<HashSet<(String, String)>>, TableError> {
     let Some(vector) = table.vector(id).await? else { return Ok(None) };
-    let (filter, top_k) = (Filter::default(), NEIGHBOURS + 1);
-    let query = VectorQuery {
-        vector,
-        offset: 0,
-        top_k,
-        min_score: None,
-        filter,
-        collapse: false,
-        exact: false,
-    };
-    let hits = table.search(&query).await?.hits.into_iter().map(|hit| hit.facts);
-    let others = hits.filter(|facts| facts.image_id != id).take(NEIGHBOURS);
-    Ok(Some(others.map(|facts| (facts.bucket, facts.key)).collect()))
+    let snapshot = table.pinned().await?;
+    let mut limit = first_limit(NEIGHBOURS + 1);
+    loop {
+        let (Candidates { mut best, is_full }, _) =
+            snapshot.candidates(&vector, &Filter::default(), false, limit).await?;
+        let last = best.last().map(|candidate| candidate.score);
+        let newest = snapshot.newest(&best).await?;
+        best.retain(|found| {
+            newest.get(&(found.bucket.clone(), found.key.clone())) == Some(&found.image_id)
+        });
+        // Rows that score the same as the last candidate may have been cut off.
+        let is_settled = best.get(NEIGHBOURS).is_some_and(|found| Some(found.score) > last);
+        if is_settled || !is_full {
+            best.truncate(NEIGHBOURS + 1);
+            let others = best.into_iter().filter(|found| found.image_id != id).take(NEIGHBOURS);
+            return Ok(Some(others.map(|found| (found.bucket, found.key)).collect()));
+        }
+        limit = limit.saturating_mul(4);
+    }
 }
 
 /// All ids as numbers, in order: 16 bytes each.
@@ -93,7 +99,7 @@ async fn ids(ledger: &Ledger) -> Result<Vec<u128>, TableError> {
     Ok(ids)
 }
 
-/// What stands in both of two sorted lists.
+/// The numbers that are in both of two sorted lists.
 fn common(mut a: Vec<u128>, b: &[u128]) -> Vec<u128> {
     let mut at = 0;
     a.retain(|id| {

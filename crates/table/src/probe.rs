@@ -1,8 +1,8 @@
 //! The store probe: refuses a store on which concurrent commits would lose rows.
 //!
-//! A commit is a PUT with `If-None-Match: *`. A store that ignores the header, or checks it and
-//! writes in two steps, answers "created" to two writers: the last one wins and the other's rows
-//! vanish without any error.
+//! A commit is a PUT with `If-None-Match: *`. A store that ignores the header, or that checks it
+//! and writes in two steps, answers "created" to two writers. The last one wins, and the other's
+//! rows are lost without any error.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -17,13 +17,13 @@ use crate::location::Location;
 
 const ROUNDS: usize = 20;
 const WRITERS: usize = 16;
-// Two parts above the protocol's least part size, and a rest.
+// Two parts above the protocol's least part size, and a remainder.
 const MULTIPART_BYTES: usize = 12 << 20;
 
 /// Why a store cannot hold the tables.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// A request failed altogether.
+    /// A request failed.
     #[error("the store probe cannot {what} below {uri}: {source}")]
     Request {
         /// What was attempted.
@@ -33,9 +33,10 @@ pub enum ProbeError {
         /// What the store said.
         source: object_store::Error,
     },
-    /// The store answers, but wrongly.
+    /// The store answered wrongly.
     #[error(
-        "the store at {uri} must not hold the tables: {problem}. See the list of stores in the README"
+        "the store at {uri} must not hold the tables: {problem}. See the list of stores in the \
+         README"
     )]
     Unsafe {
         /// Where.
@@ -51,12 +52,12 @@ struct Probe {
     uri: String,
 }
 
-/// Checks that the store creates keys atomically, also under concurrency, lists consistently and in
-/// byte order with ETags, and handles multipart uploads and ranged reads. Takes about a second,
-/// works in a folder of its own below the tables and removes it.
+/// Checks that the store creates keys atomically, also under concurrency; that it lists
+/// consistently, in byte order and with ETags; and that multipart uploads and ranged reads work.
+/// Takes about a second. Works in a folder of its own below the tables and removes it.
 ///
 /// # Errors
-/// The store failed a check or could not be asked.
+/// The store failed a check or did not answer.
 pub async fn probe(location: &Location) -> Result<(), ProbeError> {
     let uri = location.uri.clone();
     let request = |what| {
@@ -67,8 +68,8 @@ pub async fn probe(location: &Location) -> Result<(), ProbeError> {
     let folder = folder.join("probe").join(uuid::Uuid::new_v4().simple().to_string());
     let probe = Probe { store, folder, uri };
     let result = probe.run().await;
-    let swept = probe.sweep().await;
-    result.and(swept)
+    let cleaned = probe.clean_up().await;
+    result.and(cleaned)
 }
 
 impl Probe {
@@ -173,7 +174,7 @@ impl Probe {
         Ok(())
     }
 
-    async fn sweep(&self) -> Result<(), ProbeError> {
+    async fn clean_up(&self) -> Result<(), ProbeError> {
         let keys = self.store.list(Some(&self.folder)).map_ok(|object| object.location).boxed();
         let removed = self.store.delete_stream(keys).try_collect::<Vec<_>>().await;
         removed.map(|_| ()).map_err(|source| self.failed("delete its keys", source))

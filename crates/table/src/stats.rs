@@ -1,4 +1,4 @@
-//! What a table is made of: for the operator, and for maintenance to decide what is worth doing.
+//! Statistics of a table, for operators and for maintenance to decide what is worth doing.
 
 use lancedb::index::IndexConfig;
 use serde::Serialize;
@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::error::TableError;
 use crate::ledger::Ledger;
 
-/// A fragment with fewer rows counts as small: each of them slows every read a little until it is
-/// merged.
+/// A fragment with fewer rows counts as small. Each small fragment slows every read a little until
+/// it is merged.
 const SMALL_ROWS: usize = 2048;
 
 /// The state of one version of a table.
@@ -17,15 +17,15 @@ pub struct TableStats {
     pub table: String,
     /// The version this is about.
     pub version: u64,
-    /// Rows, spares included.
+    /// Rows, spare rows included.
     pub rows: usize,
-    /// Rows that are deleted but still lie in their files.
+    /// Rows that are deleted but still in their files.
     pub deleted_rows: usize,
     /// Fragments; every commit of rows adds one.
     pub fragments: usize,
     /// Fragments of fewer than 2,048 rows.
     pub small_fragments: usize,
-    /// Size of the rows' files of this version.
+    /// Size of this version's data files.
     pub bytes: u64,
     /// Indices, and how far they have fallen behind.
     pub indices: Vec<IndexStats>,
@@ -40,13 +40,13 @@ pub struct IndexStats {
     pub columns: Vec<String>,
     /// Kind, as the table library names it.
     pub kind: String,
-    /// Rows it does not cover; they are found by looking at each.
+    /// Rows it does not cover. They are found by looking at each of them.
     pub unindexed_rows: u64,
-    /// Parts that are searched one by one.
+    /// Segments, which are searched one by one.
     pub segments: u32,
 }
 
-/// Rows, deleted ones among them, and bytes of one fragment.
+/// The size of one fragment; `rows` includes the deleted ones.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FragmentSize {
     pub(crate) rows: usize,
@@ -55,7 +55,7 @@ pub(crate) struct FragmentSize {
 }
 
 impl Ledger {
-    /// The table as it is now. Reads what its newest version says about itself, no rows.
+    /// Statistics of the newest version. Reads its manifest, no rows.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -76,8 +76,7 @@ impl Ledger {
     }
 
     pub(crate) async fn fragment_sizes(&self) -> Result<Vec<FragmentSize>, TableError> {
-        let elsewhere =
-            || TableError::rows(&self.name, "the table is not on the bucket but behind a service");
+        let elsewhere = || self.unusable("the table is not on the bucket but behind a service");
         let dataset = self
             .table
             .dataset()

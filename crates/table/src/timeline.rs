@@ -1,5 +1,5 @@
-//! All pictures by date. Kept in memory by who shows them, some 100 bytes for each object, because
-//! a page of what lies far back must not cost reading everything before it.
+//! All pictures by date. A process that shows them keeps them in memory, some 100 bytes for each
+//! object, so that a page far back does not cost reading everything before it.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,16 +15,16 @@ use lancedb::expr::col;
 use tokio::sync::Mutex;
 
 use crate::error::TableError;
-use crate::filter::micros;
+use crate::expression::timestamp_micros;
 use crate::ledger::Ledger;
 use crate::schema::column;
 
 const COLUMNS: [&str; 6] = ["image_id", "bucket", "key", "taken_at", "last_modified", "written_at"];
 
-/// Place of a picture in the timeline: the newest have the greatest.
+/// Place of a picture in the timeline. Newer pictures have greater moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
-    /// When it was taken, or else last written, in microseconds since 1970.
+    /// When it was taken, or else when it was last written, in microseconds since 1970.
     pub at: i64,
     /// Its identity as a number.
     pub image_id: u128,
@@ -49,7 +49,7 @@ impl Timeline {
         begin..end.max(begin)
     }
 
-    /// The place after a moment, whether that is still there or not.
+    /// The place after a moment, whether its picture is still there or not.
     pub fn after(&self, moment: Moment) -> usize {
         self.moments.partition_point(|other| *other >= moment)
     }
@@ -77,27 +77,28 @@ impl Timeline {
     }
 }
 
-/// What is known of an object: the newest of its rows.
+/// The newest row of an object.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-struct Newest {
+struct NewestRow {
     modified: Option<i64>,
     written: i64,
     moment: Moment,
 }
 
+/// The rows read so far.
 #[derive(Debug, Default)]
-struct Known {
+struct TimelineState {
     rows: usize,
     last_written: i64,
-    // By a hash of bucket and key: keys themselves would take most of the memory.
-    objects: HashMap<u64, Newest>,
+    // By a hash of bucket and key, because the keys themselves would take most of the memory.
+    objects: HashMap<u64, NewestRow>,
     timeline: Arc<Timeline>,
 }
 
-/// The timeline of a table, as it was last read. Rows that were appended since are added; when some
-/// were deleted, all is read again.
+/// Follows the timeline of a table. Appended rows are added to what was read before; after a
+/// deletion, all rows are read again.
 #[derive(Debug, Default)]
-pub struct Timelines(Mutex<Known>);
+pub struct Timelines(Mutex<TimelineState>);
 
 impl Timelines {
     /// The timeline of the newest version.
@@ -105,7 +106,7 @@ impl Timelines {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn newest(&self, ledger: &Ledger) -> Result<Arc<Timeline>, TableError> {
-        // Whoever comes second waits for the first and finds everything read.
+        // A second caller waits for the first and finds everything read.
         let mut known = self.0.lock().await;
         let pinned = ledger.pinned().await?;
         let version = pinned.version().await?;
@@ -117,7 +118,10 @@ impl Timelines {
             0 => None,
             _ => Some(
                 pinned
-                    .rows(Some(col("written_at").gt(micros(known.last_written))), &COLUMNS)
+                    .rows(
+                        Some(col("written_at").gt(timestamp_micros(known.last_written))),
+                        &COLUMNS,
+                    )
                     .await?,
             ),
         };
@@ -127,7 +131,7 @@ impl Timelines {
         let batches = match appended.filter(is_all) {
             Some(more) => more,
             None => {
-                *known = Known::default();
+                *known = TimelineState::default();
                 pinned.rows(None, &COLUMNS).await?
             }
         };
@@ -139,7 +143,7 @@ impl Timelines {
     }
 }
 
-impl Known {
+impl TimelineState {
     fn add(&mut self, batches: &[RecordBatch]) -> Result<(), ArrowError> {
         for batch in batches {
             let text = |name| column::<StringArray>(batch, name);
@@ -156,7 +160,7 @@ impl Known {
                 })?;
                 let modified = at(modified);
                 let at = at(taken).or(modified).unwrap_or_else(|| written.value(row));
-                let newest = Newest {
+                let newest = NewestRow {
                     modified,
                     written: written.value(row),
                     moment: Moment { at, image_id },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use table::candidates::Candidate;
 use table::captions::words::words_of;
-use table::captions::{Captions, Said};
+use table::captions::{CaptionText, Captions};
 use table::embeddings::Embeddings;
 use table::schema::Facts;
 use table::{NewestIds, TableError};
@@ -164,7 +164,10 @@ impl Held {
     }
 
     /// What was said about these object versions.
-    pub(crate) async fn said(&self, ids: &[String]) -> Result<HashMap<String, Said>, Problem> {
+    pub(crate) async fn said(
+        &self,
+        ids: &[String],
+    ) -> Result<HashMap<String, CaptionText>, Problem> {
         match &self.captions {
             Some(captions) => captions.said(ids).await.map_err(problem::tables),
             None => Ok(HashMap::new()),
@@ -173,7 +176,7 @@ impl Held {
 }
 
 /// Which of these words are among what was said of a picture, as they were written in the question.
-pub(crate) fn matched(asked: &[(String, String)], said: &Said, key: &str) -> Vec<String> {
+pub(crate) fn matched(asked: &[(String, String)], said: &CaptionText, key: &str) -> Vec<String> {
     let there: HashSet<String> =
         words_of(&said.words(key)).into_iter().map(|(word, _)| word).collect();
     asked

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use table::candidates::Candidate;
-use table::captions::Said;
+use table::captions::CaptionText;
 use table::captions::words::words_of;
 use table::duplicates::Duplicates;
 use table::schema::Facts;
@@ -25,7 +25,7 @@ pub(crate) struct Hit {
     pub(crate) says: Vec<(Signal, Say)>,
     /// Words of the question that were found, as they were written.
     pub(crate) matched: Vec<String>,
-    pub(crate) said: Option<Said>,
+    pub(crate) said: Option<CaptionText>,
     pub(crate) duplicates: Option<Duplicates>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use table::captions::{CaptionRow, Captions, Said};
+use table::captions::{CaptionRow, CaptionText, Captions};
 use table::embeddings::Embeddings;
 use table::location::Access;
 use table::schema::{EmbeddingRow, Facts, Space};
@@ -78,7 +78,7 @@ impl Library {
                     let number = pictures.len();
                     let facts = facts(&format!("{album}/{number:02}-{thing}.jpg"), number);
                     let vector = self.numbers.near(&self.things[place], 0.05);
-                    let words = Said {
+                    let words = CaptionText {
                         caption: format!("a {colour} {thing} {time}"),
                         language: "en".into(),
                         others: vec![("zh".into(), format!("{time_zh}的{colour_zh}{thing_zh}"))],

@@ -1,31 +1,32 @@
-//! `captions_<model>`: one row per object version that was looked at, with what was said about it.
+//! `captions_<captioner>`: captions of object versions. A further caption of an object version is a
+//! further row; the latest one counts.
 
-mod age;
-mod rows;
+mod latest;
 mod search;
 pub mod words;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use age::Written;
-pub use rows::{CaptionRow, Said};
-pub(crate) use rows::{WORDS, captions_schema};
-pub(crate) use words::make_index;
-
-use crate::error::TableError;
-use crate::filter::one_of;
-use crate::ledger::{Ledger, PER_QUERY};
-use crate::location::Database;
-use crate::plan::IndexedRows;
-use crate::schema::Space;
 use arrow::array::StringArray;
-use lancedb::expr::{col, lit};
+use lancedb::expr::{DfExpr, col, lit};
 
-/// The `captions_<model>` table.
+pub use crate::schema::{CaptionOrigin, CaptionRow, CaptionText};
+
+use crate::creation;
+use crate::error::TableError;
+use crate::expression::{MOST_VALUES, one_of};
+use crate::ledger::Ledger;
+use crate::location::Database;
+use crate::schema::{
+    CAPTION_COLUMNS, Space, captions_batch, captions_schema, column, read_captions,
+};
+use crate::search_plan::IndexedRows;
+
+/// The `captions_<captioner>` table.
 #[derive(Debug, Clone)]
 pub struct Captions {
-    pub(crate) ledger: Ledger,
+    ledger: Ledger,
     space: Space,
     indexed: Arc<IndexedRows>,
 }
@@ -41,8 +42,8 @@ pub fn captioner_of(table: &str) -> Option<&str> {
 }
 
 impl Captions {
-    /// Opens the table of a captioner, creating it where it is missing. `space` is that of the text
-    /// tower whose vectors the captions get. For processes that append.
+    /// Opens the table of a captioner, creating it if it is missing. `space` is the space of the
+    /// text encoder that makes the captions' vectors. For processes that append.
     ///
     /// # Errors
     /// The store refused, or the table has other columns, or vectors of another space.
@@ -52,13 +53,13 @@ impl Captions {
         space: Space,
     ) -> Result<Self, TableError> {
         let schema = space.noted_in(captions_schema(space.dim));
-        let ledger = Ledger::open_or_create(database, &name(captioner), schema).await?;
+        let ledger = creation::open_or_create(database, &name(captioner), schema).await?;
         ledger.holds_only(&space).await?;
-        make_index(&ledger).await?;
+        words::make_index(&ledger).await?;
         Ok(Self { ledger, space, indexed: Arc::default() })
     }
 
-    /// Opens the table as whatever it holds; `None` where it does not exist yet.
+    /// Opens the table whatever its space is; `None` if it does not exist yet.
     ///
     /// # Errors
     /// The store did not answer or refused, or the table has other columns.
@@ -69,8 +70,7 @@ impl Captions {
         Ok(Some(Self { ledger, space, indexed: Arc::default() }))
     }
 
-    /// What the vectors of its captions are. Its model is empty where the table was opened for
-    /// reading.
+    /// The space of the captions' vectors. Its model is empty if the table was opened for reading.
     pub fn space(&self) -> &Space {
         &self.space
     }
@@ -78,6 +78,22 @@ impl Captions {
     /// The table as a record of object versions.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// A snapshot of the newest version.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn pinned(&self) -> Result<Self, TableError> {
+        Ok(Self { ledger: self.ledger.pinned().await?, ..self.clone() })
+    }
+
+    /// A snapshot of a former version; `None` if that version is gone.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn at(&self, database: &Database, version: u64) -> Result<Option<Self>, TableError> {
+        Ok(self.ledger.at(database, version).await?.map(|ledger| Self { ledger, ..self.clone() }))
     }
 
     /// Appends rows in one commit.
@@ -89,37 +105,13 @@ impl Captions {
         if let Some(row) = rows.iter().find(|row| row.said.caption.trim().is_empty()) {
             return Err(self.unusable(format!("the caption of {} is empty", row.facts.key)));
         }
-        let batch = rows::captions_batch(rows, &self.space, batch_id)
-            .map_err(|error| self.unusable(error))?;
+        let batch =
+            captions_batch(rows, &self.space, batch_id).map_err(|error| self.unusable(error))?;
         self.ledger.append(batch).await
     }
 
-    /// What was said last about these object versions, by image id; what is not there is left out.
-    ///
-    /// # Errors
-    /// The store did not answer or refused.
-    pub async fn said(&self, ids: &[String]) -> Result<HashMap<String, Said>, TableError> {
-        let mut columns = vec!["image_id", "written_at"];
-        columns.extend(rows::SAID_COLUMNS);
-        let mut said: HashMap<String, (i64, Said)> = HashMap::new();
-        for some in ids.chunks(PER_QUERY) {
-            for batch in
-                self.ledger.rows(Some(one_of("image_id", some.iter().cloned())), &columns).await?
-            {
-                let written = age::written(&batch).map_err(|error| self.unusable(error))?;
-                let read = rows::read_said(&batch).map_err(|error| self.unusable(error))?;
-                for ((id, at), row) in written.into_iter().zip(read) {
-                    if said.get(id).is_none_or(|(last, _)| *last <= at) {
-                        said.insert(id.to_owned(), (at, row));
-                    }
-                }
-            }
-        }
-        Ok(said.into_iter().map(|(id, (_, said))| (id, said)).collect())
-    }
-
-    /// What was said about these contents (`content_hash`) in answer to this very question; what is
-    /// not there is left out.
+    /// The captions of these contents (`content_hash`) by this captioner for this very prompt.
+    /// Contents without one are left out.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -128,25 +120,27 @@ impl Captions {
         hashes: &[String],
         provider: &str,
         prompt_hash: &str,
-    ) -> Result<HashMap<String, Said>, TableError> {
-        let mut columns = vec!["content_hash"];
-        columns.extend(rows::SAID_COLUMNS);
-        let mut said = HashMap::new();
-        for some in hashes.chunks(PER_QUERY) {
-            let asked =
-                col("provider").eq(lit(provider)).and(col("prompt_hash").eq(lit(prompt_hash)));
-            let condition = one_of("content_hash", some.iter().cloned()).and(asked);
+    ) -> Result<HashMap<String, CaptionText>, TableError> {
+        let columns = [["content_hash"].as_slice(), &CAPTION_COLUMNS].concat();
+        let mut captions = HashMap::new();
+        for some in hashes.chunks(MOST_VALUES) {
+            let condition = one_of("content_hash", some).and(answers_prompt(provider, prompt_hash));
             for batch in self.ledger.rows(Some(condition), &columns).await? {
-                let hashes: &StringArray = crate::schema::column(&batch, "content_hash")
-                    .map_err(|error| self.unusable(error))?;
-                let read = rows::read_said(&batch).map_err(|error| self.unusable(error))?;
-                said.extend(hashes.iter().flatten().map(str::to_owned).zip(read));
+                let hashes: &StringArray =
+                    column(&batch, "content_hash").map_err(|error| self.unusable(error))?;
+                let read = read_captions(&batch).map_err(|error| self.unusable(error))?;
+                captions.extend(hashes.iter().flatten().map(str::to_owned).zip(read));
             }
         }
-        Ok(said)
+        Ok(captions)
     }
 
-    pub(crate) fn unusable(&self, problem: impl ToString) -> TableError {
-        TableError::rows(&self.ledger.name, problem)
+    fn unusable(&self, problem: impl ToString) -> TableError {
+        self.ledger.unusable(problem)
     }
+}
+
+/// A caption is by this captioner and for this prompt.
+fn answers_prompt(provider: &str, prompt_hash: &str) -> DfExpr {
+    col("provider").eq(lit(provider)).and(col("prompt_hash").eq(lit(prompt_hash)))
 }

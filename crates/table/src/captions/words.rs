@@ -1,8 +1,8 @@
-//! Searching by words: an inverted index with BM25 scores over everything that was said, and over
-//! the keys.
+//! The inverted index for searches by words, with BM25 scores, over captions, keywords and object
+//! keys.
 //!
-//! Words are cut by the rules of Unicode and its dictionary for Chinese, both compiled in; English
-//! endings and the words that stand in every sentence are left out.
+//! Text is cut into words by the rules of Unicode and its dictionary for Chinese, both compiled in.
+//! English words are stemmed, and stop words are left out.
 
 use std::sync::LazyLock;
 
@@ -10,18 +10,19 @@ use lance_index::scalar::inverted::document_tokenizer::LanceTokenizer;
 use lancedb::index::Index;
 use lancedb::index::scalar::FtsIndexBuilder;
 
-use crate::captions::rows::WORDS;
-use crate::conflict::retried;
 use crate::error::TableError;
 use crate::ledger::Ledger;
+use crate::schema::WORDS_COLUMN;
 
-/// Words that say nothing about a picture. The library's own list is of thirty languages at once,
-/// among whose words are `hat`, `van`, `man` and `bin`.
-const STOP_WORDS: &str = "a an and are as at be by for from has have in into is it its of on or that the their there these this \
-                          to was were which while will with photo picture image 的 了 在 是 和 与 有 一 个 一个 一张 上 下 里 中 照片 图片";
+/// Words that say nothing about a picture. The library's own list mixes thirty languages and so
+/// contains `hat`, `van`, `man` and `bin`.
+const STOP_WORDS: &str = "a an and are as at be by for from has have in into is it its of on or \
+                          that the their there these this to was were which while will with photo \
+                          picture image 的 了 在 是 和 与 有 一 个 一个 一张 上 下 里 中 照片 图片";
 
-/// Makes the index where it is missing. A table has it from the beginning, because no word is found
-/// without it; what is appended later is found by looking at each row until the index is extended.
+/// Makes the index if it is missing, and says whether it did. A table has it from the beginning,
+/// because no word is found without it. Rows appended later are found by looking at each of them
+/// until the index is extended.
 ///
 /// # Errors
 /// The store did not answer or refused.
@@ -29,10 +30,12 @@ pub(crate) async fn make_index(ledger: &Ledger) -> Result<bool, TableError> {
     if is_indexed(ledger).await? {
         return Ok(false);
     }
-    let made = retried(ledger, |table| async move {
-        table.create_index(&[WORDS], Index::FTS(analysis())).replace(false).execute().await
-    })
-    .await;
+    let made = ledger
+        .change(|table| async move {
+            let index = Index::FTS(analysis());
+            table.create_index(&[WORDS_COLUMN], index).replace(false).execute().await
+        })
+        .await;
     match made {
         Ok(_) => Ok(true),
         // Another process may have been faster.
@@ -46,11 +49,10 @@ pub(crate) async fn make_index(ledger: &Ledger) -> Result<bool, TableError> {
 async fn is_indexed(ledger: &Ledger) -> Result<bool, TableError> {
     ledger.table.checkout_latest().await.map_err(TableError::of(&ledger.name))?;
     let indices = ledger.table.list_indices().await.map_err(TableError::of(&ledger.name))?;
-    Ok(indices.iter().any(|index| index.columns == [WORDS]))
+    Ok(indices.iter().any(|index| index.columns == [WORDS_COLUMN]))
 }
 
-/// How texts become words. Part of the index: rows written with one analysis are not found with
-/// another.
+/// How texts become words. The index keeps its analysis: words cut by another one are not found.
 fn analysis() -> FtsIndexBuilder {
     let stop_words = STOP_WORDS.split_whitespace().map(str::to_owned).collect();
     FtsIndexBuilder::default()
@@ -67,7 +69,7 @@ fn analysis() -> FtsIndexBuilder {
 static ANALYZER: LazyLock<Option<Box<dyn LanceTokenizer>>> =
     LazyLock::new(|| analysis().build().ok());
 
-/// The words of a text as the index knows them, each once, in order, each with how it stands in the
+/// The words of a text, each once and in order: as the index knows it, and as it is written in the
 /// text.
 pub fn words_of(text: &str) -> Vec<(String, String)> {
     let Some(analyzer) = ANALYZER.as_ref() else { return Vec::new() };

@@ -1,33 +1,32 @@
-//! Merging small fragments. Every commit adds one, and every read opens all of them.
+//! Compaction: small fragments are merged. Every commit adds one, and every read opens all of them.
 
 use lancedb::table::{CompactionOptions, OptimizeAction};
 use serde::Serialize;
 
-use crate::conflict::retried;
+use super::plan::MaintenancePlan;
 use crate::error::TableError;
 use crate::ledger::Ledger;
-use crate::maintain::MaintenancePlan;
 use crate::stats::FragmentSize;
 
-/// Parts of the full size up to which fragments are merged, one after the other. Merging straight
-/// up to the full size would rewrite a nearly full fragment for every handful of new rows.
+/// Fragments are merged up to these fractions of the full size, one after the other: 1/64, 1/8, 1.
+/// Merging straight up to the full size would rewrite a nearly full fragment for every few rows.
 const STAGES: [usize; 3] = [64, 8, 1];
 /// Fewer small fragments than this are not worth a rewrite.
-pub(crate) const MERGE_FROM: usize = 8;
-/// Most bytes of a full fragment: thumbnails would make one of some gigabytes otherwise.
+const MERGE_FROM: usize = 8;
+/// Most bytes of a full fragment. With thumbnails it would otherwise have some gigabytes.
 const FULL_BYTES: u64 = 512 << 20;
-/// Least rows of a full fragment, however large they are.
+/// Least rows of a full fragment, however large the rows are.
 const LEAST_FULL_ROWS: usize = 1024;
-/// Most bytes read in one pass, which bounds how much a lost race can waste. More than one full
-/// fragment and its last addition, or a pass would find itself too large for ever.
+/// Most bytes read in one pass, which bounds what a lost race can waste. It must exceed one full
+/// fragment and its last addition, or every pass would be too large.
 const PASS_BYTES: u64 = 8 * FULL_BYTES;
-/// Rows and bytes in flight while rewriting; the library's own default is two gigabytes.
+/// Rows and bytes in flight while rewriting. The library's own default is two gigabytes.
 const ROWS_IN_FLIGHT: usize = 1024;
 const BYTES_IN_FLIGHT: u64 = 128 << 20;
 /// A fragment with a greater share of deleted rows is rewritten without them.
 const DELETED_SHARE: f32 = 0.1;
 
-/// What compaction did.
+/// The result of a compaction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Compaction {
     /// Fragments that were merged or rewritten.
@@ -36,30 +35,27 @@ pub struct Compaction {
     pub into: usize,
 }
 
-/// Merges small fragments and drops deleted rows, where there is enough of either.
+/// Merges small fragments and drops deleted rows, if there are enough of either.
 ///
 /// # Errors
-/// The store did not answer or refused, or other changes were faster again and again.
-pub async fn compact(
-    ledger: &Ledger,
-    settings: &MaintenancePlan,
-) -> Result<Compaction, TableError> {
+/// The store did not answer or refused, or lost too many races.
+pub async fn compact(ledger: &Ledger, plan: &MaintenancePlan) -> Result<Compaction, TableError> {
     let mut compaction = Compaction::default();
     for stage in STAGES {
         let fragments = ledger.fragment_sizes().await?;
-        let target = (full_rows(&fragments, settings.target_rows_per_fragment) / stage).max(1);
+        let target = (full_rows(&fragments, plan.target_rows_per_fragment) / stage).max(1);
         let small = fragments.iter().filter(|fragment| fragment.rows < target).count();
         // Once is enough: deleted rows are dropped from fragments of any size.
         let holed = stage == STAGES[0] && fragments.iter().any(FragmentSize::is_holed);
         if small < MERGE_FROM && !holed {
             continue;
         }
-        let stats = retried(ledger, |table| async move {
-            table
-                .optimize(OptimizeAction::Compact { options: options(target), remap_options: None })
-                .await
-        })
-        .await?;
+        let stats = ledger
+            .change(|table| async move {
+                let options = options(target);
+                table.optimize(OptimizeAction::Compact { options, remap_options: None }).await
+            })
+            .await?;
         if let Some(metrics) = stats.compaction {
             compaction.merged += metrics.fragments_removed;
             compaction.into += metrics.fragments_added;
@@ -68,6 +64,7 @@ pub async fn compact(
     Ok(compaction)
 }
 
+/// Rows of a full fragment, given the size of the present rows.
 fn full_rows(fragments: &[FragmentSize], most: usize) -> usize {
     let rows: usize = fragments.iter().map(|fragment| fragment.rows).sum();
     let bytes: u64 = fragments.iter().map(|fragment| fragment.bytes).sum();
@@ -85,7 +82,7 @@ fn options(target_rows_per_fragment: usize) -> CompactionOptions {
         batch_size: Some(ROWS_IN_FLIGHT),
         io_buffer_size: Some(BYTES_IN_FLIGHT),
         max_source_bytes: Some(PASS_BYTES),
-        // Indices must always point at rows that exist; the deferred way has open defects.
+        // Indices must always point at existing rows. The deferred way has open defects.
         defer_index_remap: false,
         ..CompactionOptions::default()
     }

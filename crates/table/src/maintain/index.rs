@@ -1,5 +1,5 @@
-//! Making indices once a table is large, and extending them over the rows appended since. Rows that
-//! no index covers yet are found as well, by looking at each of them; an index only makes it quick.
+//! Indices are created once a table is large, and extended over the rows appended since. Rows that
+//! no index covers yet are found too, by looking at each of them; an index only makes it quick.
 
 use arrow::datatypes::DataType;
 use lancedb::DistanceType;
@@ -9,44 +9,43 @@ use lancedb::index::{Index, IndexConfig, IndexType};
 use lancedb::table::{OptimizeAction, OptimizeOptions};
 use serde::Serialize;
 
-use crate::captions::{self, WORDS};
-use crate::conflict::retried;
+use super::plan::MaintenancePlan;
+use crate::captions::words;
 use crate::error::TableError;
 use crate::ledger::Ledger;
-use crate::maintain::MaintenancePlan;
+use crate::schema::{VECTOR_COLUMN, WORDS_COLUMN};
 
-/// What is looked up by equality or range: is it indexed, which rows has this object, who has the
-/// same content.
+/// Columns that are looked up by equality or range: is an object version indexed, which rows has an
+/// object, which objects have the same content.
 const LOOKED_UP: [&str; 3] = ["image_id", "key", "content_hash"];
-const VECTOR: &str = "vector";
-/// Rows that no index covers: more than this many and more than this share of the table are worth
-/// an extension.
+/// An index is extended if more rows than this, and more than one in `UNINDEXED_SHARE`, are not
+/// covered.
 const LEAST_UNINDEXED: u64 = 4096;
-/// Words of rows that no index covers are cut and counted at every search, which takes longer than
-/// comparing vectors.
+/// The same for the index of words. Every search cuts the text of rows that are not covered into
+/// words, which takes longer than comparing vectors.
 const LEAST_UNINDEXED_WORDS: u64 = 512;
 const UNINDEXED_SHARE: u64 = 20;
-/// Parts of one index that are searched one by one; from here on they are merged.
+/// Segments of one index are searched one by one. From this many on they are merged.
 const MOST_SEGMENTS: u32 = 4;
-/// Bits per dimension of a vector in the index. With the exact vectors of the best candidates
-/// compared afterwards, one bit already finds most; five find nearly all.
+/// Bits per dimension of a vector in the index. Because the exact vectors of the best candidates
+/// are compared afterwards, one bit already finds most, and five find nearly all.
 const BITS: u32 = 5;
 
-/// What was done about indices.
+/// The result of indexing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Indexing {
-    /// Columns that got one.
+    /// Columns that got an index.
     pub made: Vec<String>,
-    /// Names of those that now cover more rows.
+    /// Names of the indices that now cover more rows.
     pub extended: Vec<String>,
 }
 
-/// Makes the indices that are missing in a large table, and extends those that have fallen behind.
-/// One that exists is never made anew.
+/// Creates the indices that a large table lacks, and extends those that have fallen behind. An
+/// existing index is never created anew.
 ///
 /// # Errors
-/// The store did not answer or refused, or other changes were faster again and again.
-pub async fn index(ledger: &Ledger, settings: &MaintenancePlan) -> Result<Indexing, TableError> {
+/// The store did not answer or refused, or lost too many races.
+pub async fn index(ledger: &Ledger, plan: &MaintenancePlan) -> Result<Indexing, TableError> {
     let failed = TableError::of(&ledger.name);
     let mut indexing = Indexing::default();
     let pinned = ledger.pinned().await?;
@@ -54,37 +53,39 @@ pub async fn index(ledger: &Ledger, settings: &MaintenancePlan) -> Result<Indexi
     let present = pinned.table.list_indices().await.map_err(&failed)?;
     let schema = pinned.table.schema().await.map_err(&failed)?;
 
-    if rows >= settings.index_from_rows {
-        for column in LOOKED_UP.into_iter().chain([VECTOR]) {
+    if rows >= plan.index_from_rows {
+        for column in LOOKED_UP.into_iter().chain([VECTOR_COLUMN]) {
             let Ok(field) = schema.field_with_name(column) else { continue };
             if present.iter().any(|index| index.columns == [column]) {
                 continue;
             }
-            let kind = if column == VECTOR {
+            let kind = if column == VECTOR_COLUMN {
                 over_vectors(field.data_type())
             } else {
                 Index::BTree(BTreeIndexBuilder::default())
             };
-            retried(ledger, |table| {
-                let kind = kind.clone();
-                async move { table.create_index(&[column], kind).replace(false).execute().await }
-            })
-            .await?;
+            ledger
+                .change(|table| {
+                    let creating = table.create_index(&[column], kind.clone()).replace(false);
+                    async move { creating.execute().await }
+                })
+                .await?;
             indexing.made.push(column.to_owned());
         }
     }
-    if schema.field_with_name(WORDS).is_ok() && captions::make_index(ledger).await? {
-        indexing.made.push(WORDS.to_owned());
+    if schema.field_with_name(WORDS_COLUMN).is_ok() && words::make_index(ledger).await? {
+        indexing.made.push(WORDS_COLUMN.to_owned());
     }
     for index in present {
         if !has_fallen_behind(&index, rows as u64) {
             continue;
         }
-        retried(ledger, |table| {
-            let options = extension(&index);
-            async move { table.optimize(OptimizeAction::Index(options)).await }
-        })
-        .await?;
+        ledger
+            .change(|table| {
+                let options = extension(&index);
+                async move { table.optimize(OptimizeAction::Index(options)).await }
+            })
+            .await?;
         indexing.extended.push(index.name);
     }
     Ok(indexing)
@@ -115,8 +116,8 @@ fn extension(index: &IndexConfig) -> OptimizeOptions {
     } else if segments >= MOST_SEGMENTS {
         OptimizeOptions::merge(segments as usize).with_partition_rebalancing()
     } else {
-        // A further segment; or, where a partition has outgrown its size, all in one with that
-        // partition split.
+        // Adds a segment. If a partition has outgrown its size, merges all segments and splits that
+        // partition.
         OptimizeOptions::default()
     };
     options.index_names(vec![index.name.clone()])

@@ -1,15 +1,14 @@
-//! Forgetting old versions, and with them the files that only they need.
+//! Pruning: old versions are removed, with the files that only they need.
 
 use std::time::Duration;
 
 use lancedb::table::{Duration as Age, OptimizeAction};
 use serde::Serialize;
 
-use crate::conflict::retried;
 use crate::error::TableError;
 use crate::ledger::Ledger;
 
-/// What was pruned.
+/// The result of pruning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Pruning {
     /// Versions removed.
@@ -18,26 +17,25 @@ pub struct Pruning {
     pub bytes: u64,
 }
 
-/// Removes versions older than this. The newest always stays. Whoever still reads a removed version
-/// gets an error, and so may a writer that began with it: below
-/// [`LEAST_KEPT`](crate::maintain::LEAST_KEPT) only where nothing runs.
+/// Removes versions older than this; the newest always stays. Reading a removed version fails, and
+/// so may a commit that began with it. Less than [`LEAST_KEPT`](crate::maintain::LEAST_KEPT) is
+/// safe only if no other process uses the table.
 ///
 /// # Errors
 /// The store did not answer or refused.
 pub async fn prune(ledger: &Ledger, keep_versions: Duration) -> Result<Pruning, TableError> {
-    let older_than =
-        Age::from_std(keep_versions).map_err(|error| TableError::rows(&ledger.name, error))?;
-    let stats = retried(ledger, |table| async move {
-        table
-            .optimize(OptimizeAction::Prune {
+    let older_than = Age::from_std(keep_versions).map_err(|error| ledger.unusable(error))?;
+    let stats = ledger
+        .change(|table| async move {
+            let action = OptimizeAction::Prune {
                 older_than: Some(older_than),
-                // Files that belong to no version may belong to a commit that is just being made.
+                // A file that belongs to no version may belong to a commit in progress.
                 delete_unverified: Some(false),
                 error_if_tagged_old_versions: Some(false),
-            })
-            .await
-    })
-    .await?;
+            };
+            table.optimize(action).await
+        })
+        .await?;
     Ok(stats.prune.map_or_else(Pruning::default, |removed| Pruning {
         versions: removed.old_versions,
         bytes: removed.bytes_removed,

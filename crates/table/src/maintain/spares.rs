@@ -1,5 +1,6 @@
-//! Spare rows: two deliveries of one job may both have appended, and a caption may have been asked
-//! for again. Readers count one of them; the others are removed here.
+//! Spare rows: several rows of one object version and view. Two deliveries of one job may both have
+//! appended, and a picture may have been captioned again. Readers count one of them; the others are
+//! removed here.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,34 +9,33 @@ use futures::TryStreamExt;
 use lancedb::expr::{DfExpr, col, lit};
 use serde::Serialize;
 
-use crate::conflict::retried;
 use crate::error::TableError;
-use crate::filter::one_of;
-use crate::ledger::{Ledger, PER_QUERY};
+use crate::expression::{MOST_VALUES, one_of};
+use crate::ledger::Ledger;
 use crate::schema::column;
 
 /// Batches in one condition, which bounds its depth.
 const BATCHES_PER_DELETE: usize = 32;
 
-/// What was done about spare rows.
+/// The result of removing spare rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Spares {
     /// Rows removed.
     pub removed: usize,
 }
 
-/// Rows to remove: image ids by (batch, view). The same object version stands in a batch at most
-/// once, so the two name one row.
+/// Rows to remove: image ids by (batch, view). An object version is in a batch at most once, so
+/// batch, view and id name one row.
 type SpareRows = BTreeMap<(String, Option<String>), Vec<String>>;
 
-/// Keeps of every object version and view one row, and removes the others: in a table of captions
-/// the row that was written last, which answers the latest question; elsewhere the one that was
-/// written first, because rows of one object version hold the same there. That the order in which
-/// rows give way is always the same means that two maintainers, or a row committed meanwhile, never
-/// lead to all being removed.
+/// Keeps one row of every object version and view, and removes the others. In a table of captions
+/// that is the row written last, because it answers the latest prompt. In other tables it is the
+/// row written first, because there all rows of an object version hold the same. The order in which
+/// rows give way is always the same, so two maintainers at once, or a row committed meanwhile, never
+/// lead to the removal of all rows.
 ///
 /// # Errors
-/// An image id that is none, or the store did not answer or refused.
+/// A malformed image id, or the store did not answer or refused.
 pub async fn remove_spares(ledger: &Ledger) -> Result<Spares, TableError> {
     let spares = spare_rows(ledger).await?;
     let mut removed = 0;
@@ -43,47 +43,44 @@ pub async fn remove_spares(ledger: &Ledger) -> Result<Spares, TableError> {
     for some in batches.chunks(BATCHES_PER_DELETE) {
         let condition = some.iter().map(rows_of_batch).reduce(DfExpr::or);
         if let Some(condition) = condition {
-            retried(ledger, |table| {
-                let condition = condition.clone();
-                async move { table.delete(&condition).await }
-            })
-            .await?;
+            ledger.delete_where(condition).await?;
         }
         removed += some.iter().map(|(_, ids)| ids.len()).sum::<usize>();
     }
     Ok(Spares { removed })
 }
 
-/// Batch and view, and ids of rows of them.
+/// Batch and view, and image ids of some of their rows.
 type RowsOfBatch = ((String, Option<String>), Vec<String>);
 
 fn split((batch, ids): RowsOfBatch) -> Vec<RowsOfBatch> {
-    ids.chunks(PER_QUERY / BATCHES_PER_DELETE).map(|ids| (batch.clone(), ids.to_vec())).collect()
+    ids.chunks(MOST_VALUES / BATCHES_PER_DELETE).map(|ids| (batch.clone(), ids.to_vec())).collect()
 }
 
 fn rows_of_batch(((batch_id, view), ids): &RowsOfBatch) -> DfExpr {
-    let condition =
-        col("batch_id").eq(lit(batch_id.as_str())).and(one_of("image_id", ids.iter().cloned()));
+    let condition = col("batch_id").eq(lit(batch_id.as_str())).and(one_of("image_id", ids));
     match view {
         Some(view) => condition.and(col("view").eq(lit(view.as_str()))),
         None => condition,
     }
 }
 
-/// All spare rows of one version of the table. Takes 16 bytes of memory per row, and more only for
-/// doubled ones.
+/// All spare rows of the newest version. Takes 16 bytes of memory per row, and more only for rows
+/// that have spares.
 async fn spare_rows(ledger: &Ledger) -> Result<SpareRows, TableError> {
     let pinned = ledger.pinned().await?;
-    let (has_views, is_last_kept) = (pinned.has_views().await?, pinned.holds_captions().await?);
+    let has_views = pinned.has_column("view").await?;
+    // Captions have a prompt.
+    let is_last_kept = pinned.has_column("prompt_hash").await?;
     let mut spares = SpareRows::new();
-    for some in doubled_ids(&pinned).await?.chunks(PER_QUERY) {
+    for some in doubled_ids(&pinned).await?.chunks(MOST_VALUES) {
         let mut columns = vec!["image_id", "batch_id", "written_at"];
         columns.extend(has_views.then_some("view"));
         // (image id, view) -> (written at, batch) of each row.
         let mut rows: HashMap<_, Vec<(i64, String)>> = HashMap::new();
         let ids = some.iter().map(|id| format!("{id:032x}"));
         for batch in pinned.rows(Some(one_of("image_id", ids)), &columns).await? {
-            let unusable = |error| TableError::rows(&pinned.name, error);
+            let unusable = |error| pinned.unusable(error);
             let text = |name| column::<StringArray>(&batch, name).map_err(unusable);
             let (ids, batches) = (text("image_id")?, text("batch_id")?);
             let views = if has_views { Some(text("view")?) } else { None };
@@ -111,7 +108,7 @@ async fn spare_rows(ledger: &Ledger) -> Result<SpareRows, TableError> {
     Ok(spares)
 }
 
-/// The ids that stand in more than one row, each once.
+/// The ids that are in more than one row, each once.
 async fn doubled_ids(ledger: &Ledger) -> Result<Vec<u128>, TableError> {
     let mut all = Vec::with_capacity(ledger.count_rows().await?);
     let mut batches = ledger.all_ids().await?;
@@ -119,9 +116,7 @@ async fn doubled_ids(ledger: &Ledger) -> Result<Vec<u128>, TableError> {
         for id in ids {
             let parsed =
                 u128::from_str_radix(&id, 16).ok().filter(|parsed| format!("{parsed:032x}") == id);
-            all.push(parsed.ok_or_else(|| {
-                TableError::rows(&ledger.name, format!("'{id}' is not an image id"))
-            })?);
+            all.push(parsed.ok_or_else(|| ledger.unusable(format!("'{id}' is not an image id")))?);
         }
     }
     all.sort_unstable();
@@ -132,10 +127,11 @@ async fn doubled_ids(ledger: &Ledger) -> Result<Vec<u128>, TableError> {
 }
 
 impl Ledger {
-    /// Number of rows beyond one of each object version and view. Reads the ids of all rows.
+    /// Number of spare rows: rows beyond one of each object version and view. Reads the ids of all
+    /// rows.
     ///
     /// # Errors
-    /// An image id that is none, or the store did not answer or refused.
+    /// A malformed image id, or the store did not answer or refused.
     pub async fn spare_rows(&self) -> Result<usize, TableError> {
         Ok(spare_rows(self).await?.values().map(Vec::len).sum())
     }

@@ -1,4 +1,4 @@
-//! Captions on a real S3 endpoint: found by words and by vectors, at a version, whatever is
+//! Captions on a real S3 endpoint: found by words and by vectors, in one version, whatever is
 //! appended meanwhile.
 
 use crate::rows;
@@ -6,13 +6,13 @@ use crate::rows;
 use rows::{facts, open, row, space, unit};
 use table::TableError;
 use table::candidates::Candidate;
-use table::captions::{CaptionRow, Captions, Said};
+use table::captions::{CaptionRow, CaptionText, Captions};
 use table::embeddings::Embeddings;
-use table::filter::{Filter, Place, Shape};
+use table::filter::{Filter, PictureShape, Place};
 use table::maintain::{MaintenancePlan, index};
 
-fn said(caption: &str, chinese: &str, keywords: &[&str]) -> Said {
-    Said {
+fn said(caption: &str, chinese: &str, keywords: &[&str]) -> CaptionText {
+    CaptionText {
         caption: caption.into(),
         language: "en".into(),
         others: vec![("zh".into(), chinese.into())],
@@ -22,7 +22,7 @@ fn said(caption: &str, chinese: &str, keywords: &[&str]) -> Said {
     }
 }
 
-fn caption(id: u128, key: &str, said: Said) -> CaptionRow {
+fn caption(id: u128, key: &str, said: CaptionText) -> CaptionRow {
     CaptionRow {
         facts: facts(id, key, 1000 + id as i64),
         said,
@@ -152,8 +152,14 @@ async fn filters_hold_for_words_and_vectors() {
         0
     );
     assert_eq!(found(Filter { prefix: Some("trips/".into()), ..Filter::default() }).await, 2);
-    assert_eq!(found(Filter { orientation: Some(Shape::Landscape), ..Filter::default() }).await, 4);
-    assert_eq!(found(Filter { orientation: Some(Shape::Portrait), ..Filter::default() }).await, 0);
+    assert_eq!(
+        found(Filter { orientation: Some(PictureShape::Landscape), ..Filter::default() }).await,
+        4
+    );
+    assert_eq!(
+        found(Filter { orientation: Some(PictureShape::Portrait), ..Filter::default() }).await,
+        0
+    );
     let somewhere = Place { north: 90.0, south: 40.0, west: -180.0, east: 180.0 };
     assert_eq!(
         found(Filter { place: Some(somewhere), ..Filter::default() }).await,

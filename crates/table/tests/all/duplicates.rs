@@ -1,10 +1,10 @@
-//! Objects with the same bytes as one hit.
+//! Objects with the same bytes: found by their content, each by its newest version.
 
 use crate::rows;
 
-use rows::{open, query, row, space};
-use table::duplicates::MOST_NAMED;
-use table::embeddings::{Embeddings, Hit, VectorQuery};
+use rows::{nearest_objects, open, row, space};
+use table::duplicates::{Duplicates, MOST_NAMED};
+use table::embeddings::Embeddings;
 use table::filter::Filter;
 use table::schema::EmbeddingRow;
 
@@ -14,18 +14,8 @@ fn copy(id: u128, key: &str, content: &str, vector: [f32; 2]) -> EmbeddingRow {
     row
 }
 
-fn collapsed(vector: [f32; 2], top_k: usize) -> VectorQuery {
-    VectorQuery { collapse: true, ..query(vector, top_k) }
-}
-
-fn keys(hits: &[Hit]) -> Vec<&str> {
-    hits.iter().map(|hit| hit.facts.key.as_str()).collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_content_is_shown_once_with_its_other_places() {
-    let (_store, database) = open().await;
-    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+/// The table of these tests: 250 blank pictures, two cats, a dog, and a cat that became a cow.
+async fn filled(table: &Embeddings) {
     let near = [1.0, 0.0];
     let mut rows: Vec<_> =
         (1..=250).map(|id| copy(id, &format!("blank/{id:03}.png"), "blank", near)).collect();
@@ -41,11 +31,23 @@ async fn a_content_is_shown_once_with_its_other_places() {
         .await
         .unwrap();
     table.append(&rows[250..251], "third").await.unwrap();
+}
 
-    let found = table.search(&collapsed(near, 10)).await.unwrap();
-    assert_eq!(keys(&found.hits), ["blank/001.png", "b/cat.png", "b/dog.png", "c/cat.png"]);
-    let duplicates: Vec<_> = found.hits.iter().map(|hit| hit.duplicates.clone().unwrap()).collect();
-    assert_eq!(duplicates.iter().map(|all| all.total).collect::<Vec<_>>(), [249, 1, 0, 0]);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_content_is_shown_once_with_its_other_places() {
+    let (_store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    filled(&table).await;
+    let snapshot = table.pinned().await.unwrap();
+    let contents = ["blank", "cat", "dog", "cow", "none"].map(String::from).to_vec();
+    let mut copies = snapshot.duplicates(contents, &Filter::default()).await.unwrap();
+    assert_eq!(copies.len(), 4, "a content that no object has is left out");
+
+    let of = [(1, "blank"), (1001, "cat"), (1003, "dog"), (1005, "cow")];
+    let duplicates = of.map(|(id, content)| {
+        Duplicates::of(&format!("{id:032x}"), copies.remove(content).unwrap())
+    });
+    assert_eq!(duplicates.each_ref().map(|all| all.total), [249, 1, 0, 0]);
     assert_eq!(duplicates[0].named.len(), MOST_NAMED);
     assert_eq!(duplicates[0].named[0].key, "blank/002.png");
     let other = &duplicates[1].named[0];
@@ -53,28 +55,30 @@ async fn a_content_is_shown_once_with_its_other_places() {
         (other.key.as_str(), other.etag.as_str(), other.image_id.len()),
         ("a/cat.png", "etag-1002", 32)
     );
+}
 
-    // Pages count what is shown: none twice, none left out.
-    for top_k in [1, 2, 3] {
-        let mut paged = Vec::new();
-        for offset in (0..6).step_by(top_k) {
-            let page = VectorQuery { offset, ..collapsed(near, top_k) };
-            paged.extend(
-                table.search(&page).await.unwrap().hits.into_iter().map(|hit| hit.facts.key),
-            );
-        }
-        assert_eq!(paged, keys(&found.hits));
-    }
-
-    // Only what the filter keeps is shown and counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_duplicates_that_meet_the_filter_are_counted() {
+    let (_store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    filled(&table).await;
     let filter = Filter { prefix: Some("b".into()), ..Filter::default() };
-    let narrowed = table
-        .search(&VectorQuery { filter, min_score: Some(0.7), ..collapsed(near, 10) })
-        .await
-        .unwrap();
-    assert_eq!(keys(&narrowed.hits), ["blank/001.png", "b/cat.png"]);
-    assert_eq!(narrowed.hits[1].duplicates.clone().unwrap().total, 0);
+    let snapshot = table.pinned().await.unwrap();
+    let contents = ["blank", "cat", "cow"].map(String::from).to_vec();
+    let copies = snapshot.duplicates(contents, &filter).await.unwrap();
+    assert_eq!(copies["blank"].len(), 250);
+    assert_eq!(copies["cat"].iter().map(|cat| cat.key.as_str()).collect::<Vec<_>>(), ["b/cat.png"]);
+    assert!(!copies.contains_key("cow"), "its key has another prefix");
+}
 
-    let all = table.search(&query(near, 1000)).await.unwrap();
-    assert!(all.hits.len() == 254 && all.hits.iter().all(|hit| hit.duplicates.is_none()));
+#[tokio::test(flavor = "multi_thread")]
+async fn candidates_tell_their_content_and_each_object_comes_once() {
+    let (_store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    filled(&table).await;
+    let found = nearest_objects(&table, &[1.0, 0.0], &Filter::default(), 1000).await;
+    assert_eq!(found.len(), 254);
+    let contents: Vec<_> = found.iter().map(|found| found.content_hash.as_str()).collect();
+    assert!(contents[..250].iter().all(|content| *content == "blank"));
+    assert_eq!(contents[250..], ["cat", "cat", "dog", "cow"]);
 }

@@ -1,7 +1,7 @@
 //! Tables on a real store.
 //!
-//! One program for all of them, because each carries the whole table library: half a gigabyte, and
-//! seconds of linking.
+//! One test program for all of them, because each one links the whole table library: half a
+//! gigabyte, and seconds of linking.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use rows::{Clusters, open, query, row, space};
+use rows::{Clusters, nearest, nearest_objects, newest_only, open, row, space};
 use table::Database;
 use table::embeddings::{self, Embeddings};
+use table::filter::Filter;
 use table::images::Images;
 use table::ledger::Ledger;
 use table::location::Access;
@@ -49,7 +50,7 @@ fn no_failures(report: &MaintenanceReport) {
     assert!(report.failures().is_empty(), "{:?}", report.failures());
 }
 
-/// Which rows must be found: those committed and not yet asked to be deleted.
+/// The rows that must be found: committed, and not yet being deleted.
 #[derive(Default)]
 struct Expected {
     committed: BTreeSet<String>,
@@ -62,8 +63,8 @@ impl Expected {
     }
 }
 
-/// What an embedder does, every third batch as if its job were delivered twice; and then ingest's
-/// removal of one row.
+/// Appends as an embedder does, every third batch as if its job were delivered twice, and then
+/// removes one row as ingest does.
 async fn write(database: Database, writer: u128, expected: Arc<Mutex<Expected>>) {
     let table = Embeddings::open_or_create(&database, space(DIM)).await.unwrap();
     let mut clusters = Clusters::new(4, DIM);
@@ -89,7 +90,7 @@ async fn write(database: Database, writer: u128, expected: Arc<Mutex<Expected>>)
     }
 }
 
-/// What a searcher does, until it is told to stop. Returns how often it looked.
+/// Searches as a searcher does, until it is told to stop. Returns how often it searched.
 async fn read(
     database: Database,
     expected: Arc<Mutex<Expected>>,
@@ -99,13 +100,16 @@ async fn read(
     let mut looked = 0;
     while !stop.is_cancelled() {
         let before = expected.lock().unwrap().now();
-        let found = table.search(&query([0.5; DIM], 5000)).await.unwrap();
-        let ids: Vec<_> = found.hits.iter().map(|hit| hit.facts.image_id.clone()).collect();
+        let snapshot = table.pinned().await.unwrap();
+        let version = snapshot.ledger().version().await.unwrap();
+        let found = nearest(&snapshot, &[0.5; DIM], 5000).await.best;
+        let found = newest_only(&snapshot, found).await;
+        let ids: Vec<_> = found.into_iter().map(|found| found.image_id).collect();
         let once: BTreeSet<_> = ids.iter().cloned().collect();
         assert_eq!(once.len(), ids.len(), "an object is found twice");
         let after = expected.lock().unwrap().now();
         let lost: Vec<_> = before.intersection(&after).filter(|id| !once.contains(*id)).collect();
-        assert!(lost.is_empty(), "version {} lost {lost:?}", found.table_version);
+        assert!(lost.is_empty(), "version {version} lost {lost:?}");
         looked += 1;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -194,7 +198,7 @@ async fn hundreds_of_small_commits_stay_few_fragments_and_versions() {
     assert!(pruning.versions > 300 && pruning.bytes > 0, "{pruning:?}");
     assert!(versions().await < 3, "{} versions are left", versions().await);
     let reopened = Embeddings::open(&database, space(DIM)).await.unwrap().unwrap();
-    assert_eq!(reopened.search(&query([0.5; DIM], 1000)).await.unwrap().hits.len(), 300);
+    assert_eq!(nearest(&reopened, &[0.5; DIM], 1000).await.best.len(), 300);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,8 +242,10 @@ async fn an_index_is_made_once_and_extended_when_it_has_fallen_behind() {
     for index in &caught_up.indices {
         assert!(index.unindexed_rows <= 4096 && index.segments <= 4, "{index:?}");
     }
-    let found = table.search(&query(clusters.vector(), 10)).await.unwrap();
-    assert!(!found.exact && found.hits.len() == 10);
+    let snapshot = table.pinned().await.unwrap();
+    let (found, compared_all) =
+        snapshot.candidates(&clusters.vector(), &Filter::default(), false, 10).await.unwrap();
+    assert!(!compared_all && found.best.len() == 10);
     let ids: Vec<_> = (0..30_000u128).map(|id| format!("{id:032x}")).collect();
     assert_eq!(table.ledger().existing(&ids).await.unwrap().len(), ids.len());
 }
@@ -263,9 +269,10 @@ async fn searches_find_the_same_before_and_after() {
     let search = async || {
         let mut answers = Vec::new();
         for vector in &queries {
-            let hits = table.search(&query(vector.clone(), 20)).await.unwrap().hits;
+            let mut found = nearest_objects(&table, vector, &Filter::default(), 32).await;
+            found.truncate(20);
             answers.push(
-                hits.into_iter().map(|hit| (hit.facts.image_id, hit.score)).collect::<Vec<_>>(),
+                found.into_iter().map(|found| (found.image_id, found.score)).collect::<Vec<_>>(),
             );
         }
         answers

@@ -1,4 +1,5 @@
-//! A caption that is asked for again: the latest one counts, and only it stays.
+//! A picture that is captioned again: the latest caption counts, and maintenance removes the
+//! others.
 
 use crate::rows;
 
@@ -6,12 +7,12 @@ use std::collections::HashSet;
 
 use rows::{facts, open, space, unit};
 use table::candidates::Candidates;
-use table::captions::{self, CaptionRow, Captions, Said};
+use table::captions::{self, CaptionRow, CaptionText, Captions};
 use table::filter::Filter;
 use table::maintain::{MaintenancePlan, maintain};
 
 fn caption(id: u128, caption: &str, prompt_hash: &str) -> CaptionRow {
-    let said = Said {
+    let said = CaptionText {
         caption: caption.into(),
         language: "en".into(),
         others: vec![("zh".into(), "一只猫".into())],
@@ -39,7 +40,7 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
     let outdated = captions.outdated("onnx:tiny", "new").await.unwrap();
     assert_eq!(outdated, HashSet::from([one.clone(), two.clone()]));
 
-    // Said again; and a delivery that comes twice says it a third time.
+    // CaptionText again; and a delivery that comes twice says it a third time.
     for batch in ["second", "third"] {
         captions.append(&[caption(1, "a black cat", "new")], batch).await.unwrap();
     }
@@ -59,7 +60,7 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
             ("a black cat", "an animal, a dog")
         );
         assert_eq!(said[&one].others, [("zh".to_owned(), "一只猫".to_owned())]);
-        // What is no longer said finds nothing any more, and what is said finds it once.
+        // Words of the former caption find nothing any more, and words of the latest find it once.
         let held = captions.pinned().await.unwrap();
         let ids = |found: Candidates| {
             found.best.into_iter().map(|candidate| candidate.image_id).collect::<Vec<_>>()
@@ -72,8 +73,7 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
             ids(held.matching("black", &Filter::default(), 10).await.unwrap()),
             std::slice::from_ref(&one)
         );
-        // Whoever finds less than he asked for, because of what is no longer said, knows that there
-        // may be more.
+        // A search that finds too little because of former captions is told that there may be more.
         let few = held.matching("animal", &Filter::default(), 2).await.unwrap();
         assert_eq!((few.best.len(), few.is_full), (1, !maintained));
         let near =

@@ -1,12 +1,13 @@
-//! Tables on a real S3 endpoint: what is written is found, newest content only, whatever is
-//! appended twice.
+//! Tables on a real S3 endpoint: rows come back as they were written, and the newest content of
+//! each object is known, whatever is appended twice.
 
 use crate::rows;
 
 use futures::TryStreamExt;
-use rows::{facts, open, query, row, space};
+use rows::{facts, keys, nearest, nearest_objects, newest_only, open, row, space};
 use table::TableError;
-use table::embeddings::{Embeddings, VectorQuery};
+use table::candidates::first_limit;
+use table::embeddings::Embeddings;
 use table::filter::Filter;
 use table::images::Images;
 use table::ledger::drop_table;
@@ -14,10 +15,6 @@ use table::location::Access;
 use table::overlap::overlap;
 use table::schema::{EmbeddingRow, ImageRow, Space};
 use testkit::Store;
-
-async fn keys(table: &Embeddings, query: &VectorQuery) -> Vec<String> {
-    table.search(query).await.unwrap().hits.into_iter().map(|hit| hit.facts.key).collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_come_back_as_they_were_written() {
@@ -85,19 +82,21 @@ async fn a_search_shows_each_object_once_by_its_newest_content() {
     // The same delivery a second time.
     table.append(&rows[2..3], "second").await.unwrap();
 
-    assert_eq!(keys(&table, &query(near, 10)).await, ["spare.png", "plain.png", "old-and-new.png"]);
-    let scores: Vec<_> =
-        table.search(&query(near, 2)).await.unwrap().hits.iter().map(|hit| hit.score).collect();
+    // Candidates are object versions, each once.
+    let candidates = nearest(&table, &near, 10).await;
+    assert_eq!(
+        keys(&candidates.best),
+        ["old-and-new.png", "spare.png", "plain.png", "old-and-new.png"]
+    );
+    assert!(!candidates.is_full, "all five rows were found, ten were asked for");
+    assert!(nearest(&table, &near, 5).await.is_full);
+    let shown = nearest_objects(&table, &near, &Filter::default(), 10).await;
+    assert_eq!(keys(&shown), ["spare.png", "plain.png", "old-and-new.png"]);
+    let scores: Vec<_> = shown.iter().map(|found| found.score).collect();
     assert!((scores[0] - 0.8).abs() < 1e-5 && (scores[1] - 0.6).abs() < 1e-5, "{scores:?}");
-    let page = VectorQuery { offset: 1, ..query(near, 1) };
-    assert_eq!(keys(&table, &page).await, ["plain.png"]);
-    let good = VectorQuery { min_score: Some(0.7), ..query(near, 10) };
-    assert_eq!(keys(&table, &good).await, ["spare.png"]);
-    let even = VectorQuery {
-        filter: Filter { max_size_bytes: Some(13), ..Filter::default() },
-        ..query(near, 10)
-    };
-    assert_eq!(keys(&table, &even).await, ["spare.png", "old-and-new.png"]);
+    let small = Filter { max_size_bytes: Some(13), ..Filter::default() };
+    let shown = nearest_objects(&table, &near, &small, 10).await;
+    assert_eq!(keys(&shown), ["spare.png", "old-and-new.png"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,24 +109,54 @@ async fn many_old_versions_do_not_crowd_out_what_is_there() {
     rows.push(row(1000, "often.png", 5000, [0.0, 1.0]));
     rows.extend((2000..2005).map(|id| row(id, &format!("other-{id}.png"), 1, [0.9, 0.435_889_9])));
     table.append(&rows, "all").await.unwrap();
-    let found = keys(&table, &query([1.0, 0.0], 3)).await;
-    assert_eq!(found, ["other-2000.png", "other-2001.png", "other-2002.png"]);
+    // Few candidates are all of former contents, but they tell that there is more to ask for.
+    let snapshot = table.pinned().await.unwrap();
+    let few = nearest(&snapshot, &[1.0, 0.0], first_limit(3)).await;
+    assert!(few.is_full && newest_only(&snapshot, few.best).await.is_empty());
+    let all = nearest(&snapshot, &[1.0, 0.0], first_limit(200)).await;
+    assert!(!all.is_full);
+    let shown = newest_only(&snapshot, all.best).await;
+    assert_eq!(keys(&shown)[..3], ["other-2000.png", "other-2001.png", "other-2002.png"]);
+    assert_eq!((keys(&shown)[5], shown.len()), ("often.png", 6));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_equal_scores_neither_repeat_nor_skip() {
+async fn equal_scores_have_one_order_whatever_the_order_of_rows() {
     let (_store, database) = open().await;
     let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
     // The order of ids is the reverse of the order of rows.
     let rows: Vec<_> =
         (1..=40).rev().map(|id| row(id, &format!("copy-{id:02}.png"), 1, [1.0, 0.0])).collect();
     table.append(&rows, "all").await.unwrap();
-    let whole = keys(&table, &query([1.0, 0.0], 40)).await;
-    let mut paged = Vec::new();
-    for offset in (0..40).step_by(3) {
-        paged.extend(keys(&table, &VectorQuery { offset, ..query([1.0, 0.0], 3) }).await);
+    let expected: Vec<_> = (1..=40).map(|id| format!("copy-{id:02}.png")).collect();
+    for limit in [40, 64, 1000] {
+        let found = nearest(&table, &[1.0, 0.0], limit).await;
+        assert_eq!(keys(&found.best), expected, "among {limit}");
     }
-    assert_eq!((whole.len(), paged), (40, whole));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_stays_what_it_was() {
+    let (_store, database) = open().await;
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    let near = [1.0, 0.0];
+    table.append(&[row(1, "a.png", 1, near)], "first").await.unwrap();
+    let before = table.pinned().await.unwrap();
+    let version = before.ledger().version().await.unwrap();
+    // The object is overwritten, and another one comes.
+    table.append(&[row(2, "a.png", 2, near), row(3, "b.png", 1, near)], "second").await.unwrap();
+    let shown = nearest_objects(&table, &near, &Filter::default(), 10).await;
+    assert_eq!(
+        shown.iter().map(|found| found.image_id.as_str()).collect::<Vec<_>>(),
+        [format!("{:032x}", 2), format!("{:032x}", 3)]
+    );
+    for held in [before, table.at(&database, version).await.unwrap().unwrap()] {
+        let found = held.candidates(&near, &Filter::default(), false, 10).await.unwrap().0;
+        let shown = newest_only(&held, found.best).await;
+        assert_eq!((shown.len(), shown[0].image_id.as_str()), (1, &*format!("{:032x}", 1)));
+        assert_eq!(held.ledger().version().await.unwrap(), version);
+    }
+    assert!(table.at(&database, 999).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,8 +188,8 @@ async fn a_table_of_another_model_is_refused() {
     let stored = Embeddings::open_stored(&database, "tiny").await.unwrap().unwrap();
     assert_eq!(*stored.space(), space(2));
     assert!(Embeddings::open_stored(&database, "other").await.unwrap().is_none());
-    let wrong = VectorQuery { vector: vec![1.0; 3], ..query([1.0, 0.0], 1) };
-    assert!(table.search(&wrong).await.is_err());
+    let wrong = table.candidates(&[1.0; 3], &Filter::default(), false, 1).await.unwrap_err();
+    assert!(wrong.to_string().contains("2 are expected"), "{wrong}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

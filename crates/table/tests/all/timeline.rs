@@ -1,4 +1,4 @@
-//! All pictures by date: read once, added to, and read again when something was deleted.
+//! All pictures by date: read once, added to, and read again after a deletion.
 
 use crate::rows;
 
@@ -38,7 +38,7 @@ async fn every_object_stands_once_at_its_date_whatever_happens_to_the_table() {
     ];
     images.append(&rows, "first").await.unwrap();
     assert_eq!(ids().await, [3, 1, 2]);
-    // Overwritten: only its newest version; delivered twice: once.
+    // An overwritten object counts with its newest version, and a row delivered twice counts once.
     images
         .append(
             &[picture(4, "a", begin + 2 * DAY, None), picture(3, "c", begin + DAY, None)],
@@ -54,7 +54,7 @@ async fn every_object_stands_once_at_its_date_whatever_happens_to_the_table() {
     assert_eq!(timeline.between(Some(micros(begin + DAY)), None), 0..2);
     assert_eq!(timeline.between(Some(micros(begin - DAY)), Some(micros(begin + DAY))), 2..3);
     assert_eq!(timeline.between(None, Some(micros(begin))), 2..4);
-    // What was shown last may be gone by now.
+    // The picture that was shown last may be gone by now.
     let third = timeline.slice(1..2)[0];
     images.ledger().delete(&[format!("{:032x}", 3)]).await.unwrap();
     assert_eq!(ids().await, [4, 5, 2]);

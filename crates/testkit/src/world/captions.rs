@@ -7,14 +7,14 @@ use lapin::{BasicProperties, Confirmation};
 use pipeline::job::Job;
 use pipeline::publish::Outgoing;
 use pipeline::topology::TopologyMode;
-use table::captions::{Captions, Said, name};
+use table::captions::{CaptionText, Captions, name};
 use table::location::Access;
 
 use super::World;
 
 impl World {
     /// What was said last about every picture, by image id.
-    pub async fn said(&self, captioner: &str) -> HashMap<String, Said> {
+    pub async fn said(&self, captioner: &str) -> HashMap<String, CaptionText> {
         let database = self.store.tables().connect(Access::writer()).await.expect("tables open");
         let Some(captions) = Captions::open(&database, captioner).await.expect("table opens")
         else {

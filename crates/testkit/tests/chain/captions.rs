@@ -9,7 +9,7 @@ use pipeline::ObjectRef;
 use pipeline::job::{Job, Origin, Redo};
 use pipeline::stage_name::StageName;
 use serde_json::Value;
-use table::captions::Said;
+use table::captions::CaptionText;
 use testkit::{Process, World, draw_scenes, eventually, solid_jpeg};
 
 const SOON: Duration = Duration::from_secs(120);
@@ -99,7 +99,7 @@ async fn scenes_get_their_sentence_in_both_languages() {
     let said = world.said(CAPTIONER).await;
     let (mut right, mut zh_right) = (0, 0);
     for (id, scene) in ids.iter().zip(scenes) {
-        let Said { caption, language, others, keywords, provider, .. } = &said[id];
+        let CaptionText { caption, language, others, keywords, provider, .. } = &said[id];
         let named = certain_words(caption);
         assert!(
             named.iter().all(|word| keywords.contains(word)),

@@ -1,4 +1,4 @@
-//! Rows and tables made on the spot. Not every test uses all of it.
+//! Rows and tables for tests, and searches as a reader does them. Not every test uses all of it.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use table::Database;
-use table::embeddings::VectorQuery;
+use table::candidates::{Candidate, Candidates};
+use table::embeddings::Embeddings;
 use table::filter::Filter;
 use table::location::Access;
 use table::schema::{EmbeddingRow, Facts, Space};
@@ -42,17 +43,37 @@ pub(crate) fn row(id: u128, key: &str, modified: i64, vector: impl Into<Vec<f32>
     EmbeddingRow { facts: facts(id, key, modified), vector: vector.into() }
 }
 
-pub(crate) fn query(vector: impl Into<Vec<f32>>, top_k: usize) -> VectorQuery {
-    let filter = Filter::default();
-    VectorQuery {
-        vector: vector.into(),
-        offset: 0,
-        top_k,
-        min_score: None,
-        filter,
-        collapse: false,
-        exact: false,
-    }
+/// The candidates nearest to a vector in the newest version.
+pub(crate) async fn nearest(table: &Embeddings, vector: &[f32], limit: usize) -> Candidates {
+    let snapshot = table.pinned().await.unwrap();
+    snapshot.candidates(vector, &Filter::default(), false, limit).await.unwrap().0
+}
+
+/// The candidates that are the newest version of their object, in their order.
+pub(crate) async fn newest_only(
+    snapshot: &Embeddings,
+    candidates: Vec<Candidate>,
+) -> Vec<Candidate> {
+    let newest = snapshot.newest(&candidates).await.unwrap();
+    let is_newest =
+        |found: &Candidate| newest[&(found.bucket.clone(), found.key.clone())] == found.image_id;
+    candidates.into_iter().filter(is_newest).collect()
+}
+
+/// The objects nearest to a vector in the newest version, among this many candidates.
+pub(crate) async fn nearest_objects(
+    table: &Embeddings,
+    vector: &[f32],
+    filter: &Filter,
+    limit: usize,
+) -> Vec<Candidate> {
+    let snapshot = table.pinned().await.unwrap();
+    let found = snapshot.candidates(vector, filter, false, limit).await.unwrap().0;
+    newest_only(&snapshot, found.best).await
+}
+
+pub(crate) fn keys(found: &[Candidate]) -> Vec<&str> {
+    found.iter().map(|candidate| candidate.key.as_str()).collect()
 }
 
 pub(crate) async fn open() -> (Store, Database) {
@@ -61,8 +82,8 @@ pub(crate) async fn open() -> (Store, Database) {
     (store, database)
 }
 
-/// Unit vectors around some centres, the same at every run: what pictures of a few kinds look like
-/// to a model.
+/// Unit vectors around some centres, as a model makes them of a few kinds of pictures. The same at
+/// every run.
 pub(crate) struct Clusters {
     random: StdRng,
     centres: Vec<Vec<f32>>,

@@ -1,4 +1,4 @@
-//! Columns of `captions_<model>`, and rows ↔ Arrow batches.
+//! Columns and rows of `captions_<captioner>`.
 
 use std::sync::Arc;
 
@@ -7,31 +7,34 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::schema::{self, Facts, Space, column};
+use super::column::{column, repeated, text_field};
+use super::facts::{Facts, facts_columns, facts_fields};
+use super::vectors::{Space, vector_column, vector_field};
 
-/// What was said about one object version.
+/// The caption of one object version, in all its languages.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Said {
+pub struct CaptionText {
     /// The sentence in the main language. Not empty.
     pub caption: String,
     /// Language of `caption`: `en`, `zh`.
     pub language: String,
-    /// The sentence in other languages: language, sentence.
+    /// The sentence in other languages, as (language, sentence).
     pub others: Vec<(String, String)>,
     /// Keywords, each once, in all languages.
     pub keywords: Vec<String>,
-    /// Who said it: `onnx:demo-captioner`, `openai:qwen-vl-plus`.
+    /// Which captioner wrote it: `onnx:demo-captioner`, `openai:qwen-vl-plus`.
     pub provider: String,
-    /// Hash of what was asked for: prompt, languages, length, version of the model. Another hash is
-    /// another question.
+    /// Hash of the prompt, the languages, the length and the version of the model. A caption with
+    /// another hash is outdated.
     pub prompt_hash: String,
 }
 
-impl Said {
-    /// All that can be searched for as words: captions, keywords, and the key, whose folders and
-    /// file name are often words.
+impl CaptionText {
+    /// The text that a search by words looks at: captions, keywords, and the key, because folders
+    /// and file names are often words.
     pub fn words(&self, key: &str) -> String {
         let others = self.others.iter().map(|(_, caption)| caption.as_str());
         let keywords = self.keywords.iter().map(String::as_str);
@@ -44,21 +47,33 @@ impl Said {
     }
 }
 
-/// A row of `captions_<model>`.
+/// When a caption was written, by which captioner, and for which prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaptionOrigin {
+    /// When its row was written.
+    pub at: Timestamp,
+    /// As [`CaptionText::provider`].
+    pub provider: String,
+    /// As [`CaptionText::prompt_hash`].
+    pub prompt_hash: String,
+}
+
+/// A row of `captions_<captioner>`.
 #[derive(Debug, Clone)]
 pub struct CaptionRow {
     /// Common columns.
     pub facts: Facts,
-    /// What was said.
-    pub said: Said,
+    /// The caption.
+    pub said: CaptionText,
     /// Unit vector of the caption in the main language.
     pub vector: Vec<f32>,
 }
 
-/// Name of the column with [`Said::words`].
-pub(crate) const WORDS: &str = "words";
+/// Name of the column with [`CaptionText::words`].
+pub(crate) const WORDS_COLUMN: &str = "words";
 
-pub(crate) const SAID_COLUMNS: [&str; 7] = [
+/// Names of the columns that make up [`CaptionText`].
+pub(crate) const CAPTION_COLUMNS: [&str; 7] = [
     "caption",
     "language",
     "other_languages",
@@ -68,29 +83,29 @@ pub(crate) const SAID_COLUMNS: [&str; 7] = [
     "prompt_hash",
 ];
 
-fn list(name: &str) -> Field {
+fn list_field(name: &str) -> Field {
     Field::new(name, DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), false)
 }
 
-/// Columns of a table whose caption vectors are of this length.
+/// Columns of a table whose caption vectors have this length.
 pub(crate) fn captions_schema(dim: usize) -> SchemaRef {
-    let text = |name: &str| Field::new(name, DataType::Utf8, false);
-    let mut fields = schema::facts_fields();
+    let text = text_field;
+    let mut fields = facts_fields();
     fields.extend([
         text("caption"),
         text("language"),
-        list("other_languages"),
-        list("other_captions"),
-        list("keywords"),
+        list_field("other_languages"),
+        list_field("other_captions"),
+        list_field("keywords"),
     ]);
-    fields.extend([text("provider"), text("prompt_hash"), text(WORDS)]);
-    // The model whose text tower made the vector, its space and manifest.
+    fields.extend([text("provider"), text("prompt_hash"), text(WORDS_COLUMN)]);
+    // The model whose text encoder made the vector, its space and manifest.
     fields.extend([text("text_model"), text("space"), text("manifest_hash")]);
-    fields.push(schema::vector_field(dim));
+    fields.push(vector_field(dim));
     Arc::new(Schema::new(fields))
 }
 
-fn lists<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> ArrayRef {
+fn list_column<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> ArrayRef {
     let mut builder = ListBuilder::new(StringBuilder::new());
     for row in rows {
         for value in row {
@@ -106,22 +121,22 @@ pub(crate) fn captions_batch(
     space: &Space,
     batch_id: &str,
 ) -> Result<RecordBatch, ArrowError> {
-    let text = |get: fn(&Said) -> &str| -> ArrayRef {
+    let text = |get: fn(&CaptionText) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| get(&row.said))))
     };
-    let same = |value: &str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows.len())))
-    };
+    let same = |value| repeated(value, rows.len());
     let said = || rows.iter().map(|row| &row.said);
-    let mut columns = schema::facts_columns(rows.iter().map(|row| &row.facts), batch_id);
+    let mut columns = facts_columns(rows.iter().map(|row| &row.facts), batch_id);
     columns.extend([
         text(|said| &said.caption),
         text(|said| &said.language),
-        lists(
+        list_column(
             said().map(|said| said.others.iter().map(|(language, _)| language.as_str()).collect()),
         ),
-        lists(said().map(|said| said.others.iter().map(|(_, caption)| caption.as_str()).collect())),
-        lists(said().map(|said| said.keywords.iter().map(String::as_str).collect())),
+        list_column(
+            said().map(|said| said.others.iter().map(|(_, caption)| caption.as_str()).collect()),
+        ),
+        list_column(said().map(|said| said.keywords.iter().map(String::as_str).collect())),
         text(|said| &said.provider),
         text(|said| &said.prompt_hash),
         Arc::new(StringArray::from_iter_values(
@@ -130,12 +145,12 @@ pub(crate) fn captions_batch(
     ]);
     columns.extend([same(&space.model), same(&space.space), same(&space.manifest_hash)]);
     let vectors = rows.iter().map(|row| (row.facts.key.as_str(), row.vector.as_slice()));
-    columns.push(schema::vector_column(vectors, space.dim)?);
+    columns.push(vector_column(vectors, space.dim)?);
     RecordBatch::try_new(captions_schema(space.dim), columns)
 }
 
-/// Reads [`SAID_COLUMNS`] of every row.
-pub(crate) fn read_said(batch: &RecordBatch) -> Result<Vec<Said>, ArrowError> {
+/// Reads [`CAPTION_COLUMNS`] of every row.
+pub(crate) fn read_captions(batch: &RecordBatch) -> Result<Vec<CaptionText>, ArrowError> {
     let text = |name| column::<StringArray>(batch, name);
     let lists = |name| column::<ListArray>(batch, name);
     let (captions, languages, providers, hashes) =
@@ -148,7 +163,7 @@ pub(crate) fn read_said(batch: &RecordBatch) -> Result<Vec<Said>, ArrowError> {
         values.into_iter().flat_map(|values| values.iter().flatten().map(str::to_owned)).collect()
     };
     Ok((0..batch.num_rows())
-        .map(|row| Said {
+        .map(|row| CaptionText {
             caption: captions.value(row).to_owned(),
             language: languages.value(row).to_owned(),
             others: texts(other_languages, row)

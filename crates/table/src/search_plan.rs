@@ -1,41 +1,44 @@
-//! How a search is answered: by comparing every row, or through the vector index. The index is
-//! quick and misses a little; comparing every row misses nothing and takes time by the row. So what
-//! keeps few rows is compared row by row, and so is what asks for a large part of the table.
+//! How a vector search is answered: through the vector index, or by comparing every row (flat
+//! search). The index is quick and misses a little. A flat search misses nothing, and its time
+//! grows with the rows. So a filter that keeps few rows gets a flat search, and so does a search
+//! that asks for a large part of the table.
 
 use std::sync::{Mutex, PoisonError};
 
 use futures::TryStreamExt;
-use lancedb::query::{ExecutableQuery, QueryBase, Select, VectorQuery as Search};
+use lancedb::query::{ExecutableQuery, QueryBase, Select, VectorQuery};
 
 use crate::error::TableError;
 use crate::filter::Filter;
 use crate::ledger::Ledger;
+use crate::schema::VECTOR_COLUMN;
 
-/// A filter that keeps no more rows than this is answered exactly. Through the index it would find
-/// few rows in each partition, and miss most.
+/// A filter that keeps at most this many rows gets a flat search. Through the index, the search
+/// would find few of them in each partition and miss most.
 const FEW_ROWS: usize = 10_000;
 /// Rows of one partition, as the table library chooses them.
 const PARTITION_ROWS: usize = 4096;
-/// Of so many partitions one is looked at, within these bounds.
+/// One partition in this many is looked at, within the bounds below.
 const PARTITIONS_PER_PROBE: usize = 8;
 const LEAST_PROBES: usize = 16;
 const MOST_PROBES: usize = 256;
-/// With a filter the nearest matching rows are spread over more partitions.
+/// With a filter, the nearest matching rows are spread over more partitions: so many times as many
+/// are looked at.
 const PROBES_WITH_FILTER: usize = 4;
-/// Candidates per wanted row whose exact vectors are compared, and how many are compared however
-/// few are wanted.
+/// Candidates per wanted row whose exact vectors are compared (the refine factor), and the least
+/// number of candidates.
 const COMPARED_PER_ROW: usize = 4;
 const LEAST_COMPARED: usize = 256;
-/// Where one row in so many would be compared exactly anyway, all are.
+/// If one row in this many would be compared exactly anyway, all are.
 const COMPARED_SHARE: usize = 4;
 
 /// How one search is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Plan {
+pub(crate) enum SearchPlan {
     /// Every row that the filter keeps is compared.
     Exact,
-    /// The index names candidates, whose exact vectors are compared. Rows that the index does not
-    /// cover are compared all.
+    /// The index names candidates, whose exact vectors are compared. All rows that the index does
+    /// not cover are compared too.
     Indexed {
         /// Rows of the table.
         rows: usize,
@@ -44,28 +47,28 @@ pub(crate) enum Plan {
     },
 }
 
-/// Number of rows of the last version looked at, if its vectors are indexed.
+/// Number of rows of the last version that was asked for, if its vectors are indexed.
 #[derive(Debug, Default)]
 pub(crate) struct IndexedRows {
     last: Mutex<Option<(u64, Option<usize>)>>,
 }
 
 impl IndexedRows {
-    /// The number of rows of this version of the table; `None` where its vectors have no index.
+    /// The number of rows of this version of the table; `None` if its vectors have no index.
     async fn of(&self, pinned: &Ledger, version: u64) -> Result<Option<usize>, TableError> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, rows)) = last.filter(|(known, _)| *known == version) {
             return Ok(rows);
         }
         let indices = pinned.table.list_indices().await.map_err(TableError::of(&pinned.name))?;
-        let indexed = indices.iter().any(|index| index.columns == ["vector"]);
+        let indexed = indices.iter().any(|index| index.columns == [VECTOR_COLUMN]);
         let rows = if indexed { Some(pinned.count_rows().await?) } else { None };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, rows));
         Ok(rows)
     }
 }
 
-impl Plan {
+impl SearchPlan {
     /// Chooses for one version of the table.
     ///
     /// # Errors
@@ -84,11 +87,11 @@ impl Plan {
         Ok(Self::Indexed { rows, probes: probes(rows, filtered) })
     }
 
-    /// Whether finding `limit` rows compares all rows that the filter keeps.
+    /// Whether a search for `limit` rows compares all rows that the filter keeps.
     pub(crate) fn is_exact(self, limit: usize) -> bool {
         match self {
             Self::Exact => true,
-            Self::Indexed { rows, .. } => candidates(limit) >= rows / COMPARED_SHARE,
+            Self::Indexed { rows, .. } => compared(limit) >= rows / COMPARED_SHARE,
         }
     }
 
@@ -96,16 +99,15 @@ impl Plan {
     ///
     /// # Errors
     /// The library refused the number of probes.
-    pub(crate) fn apply(self, search: Search, limit: usize) -> lancedb::Result<Search> {
+    pub(crate) fn apply(self, query: VectorQuery, limit: usize) -> lancedb::Result<VectorQuery> {
         match self {
             Self::Indexed { probes, .. } if !self.is_exact(limit) => {
                 let factor =
-                    u32::try_from(candidates(limit).div_ceil(limit.max(1))).unwrap_or(u32::MAX);
-                // No upper bound: while too few rows are found, the library looks at more
-                // partitions.
-                Ok(search.minimum_nprobes(probes)?.refine_factor(factor))
+                    u32::try_from(compared(limit).div_ceil(limit.max(1))).unwrap_or(u32::MAX);
+                // No upper bound: the library looks at more partitions while it finds too few rows.
+                Ok(query.minimum_nprobes(probes)?.refine_factor(factor))
             }
-            _ => Ok(search.bypass_vector_index()),
+            _ => Ok(query.bypass_vector_index()),
         }
     }
 }
@@ -113,7 +115,7 @@ impl Plan {
 async fn keeps_few(pinned: &Ledger, filter: &Filter) -> Result<bool, TableError> {
     let failed = TableError::of(&pinned.name);
     let Some(condition) = filter.expression() else { return Ok(false) };
-    // The smallest column; the rows are only counted.
+    // The smallest column, because the rows are only counted.
     let query = pinned
         .table
         .query()
@@ -133,7 +135,8 @@ fn probes(rows: usize, filtered: bool) -> usize {
     if filtered { probes * PROBES_WITH_FILTER } else { probes }
 }
 
-fn candidates(limit: usize) -> usize {
+/// How many candidates are compared exactly to find `limit` rows through the index.
+fn compared(limit: usize) -> usize {
     limit.saturating_mul(COMPARED_PER_ROW).max(LEAST_COMPARED)
 }
 

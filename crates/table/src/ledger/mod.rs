@@ -1,0 +1,178 @@
+//! One table as a record of object versions, whatever else its rows hold.
+
+mod lookup;
+mod version;
+
+use std::fmt::Display;
+use std::future::Future;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use futures::TryStreamExt;
+use lancedb::Table;
+use lancedb::expr::DfExpr;
+use lancedb::query::{ExecutableQuery, QueryBase, Select};
+
+use crate::conflict::retried;
+use crate::error::TableError;
+use crate::expression::{MOST_VALUES, one_of};
+use crate::location::Database;
+
+pub use lookup::StoredVersion;
+
+/// Removes a table with all its rows and versions, for good. A missing table is no error. Only
+/// `ingest` may call this, and only when no process writes to the table any more.
+///
+/// # Errors
+/// The store did not answer or refused.
+pub async fn drop_table(database: &Database, name: &str) -> Result<(), TableError> {
+    match database.connection.drop_table(name, &[]).await {
+        Ok(()) | Err(lancedb::Error::TableNotFound { .. }) => Ok(()),
+        Err(error) => Err(TableError::of(name)(error)),
+    }
+}
+
+/// Names of all tables.
+///
+/// # Errors
+/// The store did not answer or refused.
+pub async fn table_names(database: &Database) -> Result<Vec<String>, TableError> {
+    database.connection.table_names().execute().await.map_err(TableError::of("database"))
+}
+
+/// One table as a record of object versions. Every kind of table has one.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pub(crate) table: Table,
+    pub(crate) name: String,
+}
+
+impl Ledger {
+    /// Opens a table; `None` if it does not exist yet.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn open(database: &Database, name: &str) -> Result<Option<Self>, TableError> {
+        match database.connection.open_table(name).execute().await {
+            Ok(table) => Ok(Some(Self { table, name: name.to_owned() })),
+            Err(lancedb::Error::TableNotFound { .. }) => Ok(None),
+            Err(error) => Err(TableError::of(name)(error)),
+        }
+    }
+
+    /// Refuses a table with other columns than these.
+    pub(crate) async fn has_columns(&self, schema: &Schema) -> Result<(), TableError> {
+        let found = self.table.schema().await.map_err(TableError::of(&self.name))?;
+        let columns = |schema: &Schema| -> Vec<_> {
+            schema
+                .fields()
+                .iter()
+                .map(|field| (field.name().clone(), field.data_type().clone()))
+                .collect()
+        };
+        if columns(&found) == columns(schema) {
+            return Ok(());
+        }
+        let problem = "has other columns than this program writes: it was made by another version \
+                       or by a model of another dimension; move it away or use another model id";
+        Err(TableError::Mismatch { table: self.name.clone(), problem: problem.to_owned() })
+    }
+
+    /// Whether the table has a column of this name.
+    pub(crate) async fn has_column(&self, name: &str) -> Result<bool, TableError> {
+        let schema = self.table.schema().await.map_err(TableError::of(&self.name))?;
+        Ok(schema.column_with_name(name).is_some())
+    }
+
+    /// Name of the table.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of rows, spare rows included.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn count_rows(&self) -> Result<usize, TableError> {
+        self.table.count_rows(None).await.map_err(TableError::of(&self.name))
+    }
+
+    /// Removes the rows of these object versions. Only `ingest` may call this. Appends never
+    /// conflict with each other; deletes and compactions do, and are then repeated.
+    ///
+    /// # Errors
+    /// An id that is not 32 lower-case hex digits, or the store did not answer or refused.
+    pub async fn delete(&self, ids: &[impl Display]) -> Result<(), TableError> {
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let is_id = |id: &String| {
+            id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        if let Some(bad) = ids.iter().find(|id| !is_id(id)) {
+            return Err(TableError::rows(&self.name, format!("'{bad}' is not an image id")));
+        }
+        for some in ids.chunks(MOST_VALUES) {
+            self.delete_where(one_of("image_id", some)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the rows that meet a condition.
+    pub(crate) async fn delete_where(&self, condition: DfExpr) -> Result<(), TableError> {
+        self.change(|table| {
+            let condition = condition.clone();
+            async move { table.delete(&condition).await }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Appends rows in one commit.
+    pub(crate) async fn append(&self, batch: RecordBatch) -> Result<(), TableError> {
+        self.change(|table| {
+            let batch = batch.clone();
+            async move { table.add(batch).write_parallelism(1).execute().await }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Runs a change of the table, again and again while other changes are faster.
+    pub(crate) async fn change<T, F>(&self, change: impl Fn(Table) -> F) -> Result<T, TableError>
+    where
+        F: Future<Output = lancedb::Result<T>>,
+    {
+        retried(&self.table, change).await.map_err(TableError::of(&self.name))
+    }
+
+    /// Some columns of the rows that meet a condition; of all rows without one.
+    pub(crate) async fn rows(
+        &self,
+        condition: Option<DfExpr>,
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>, TableError> {
+        let failed = TableError::of(&self.name);
+        let mut query = self.table.query().select(Select::columns(columns));
+        if let Some(condition) = condition {
+            query = query.only_if_expr(condition);
+        }
+        query.execute().await.map_err(&failed)?.try_collect().await.map_err(failed)
+    }
+
+    /// Some columns of the rows of these object versions.
+    pub(crate) async fn rows_of(
+        &self,
+        ids: &[impl Display],
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>, TableError> {
+        let mut batches = Vec::new();
+        for some in ids.chunks(MOST_VALUES) {
+            batches.extend(self.rows(Some(one_of("image_id", some)), columns).await?);
+        }
+        Ok(batches)
+    }
+
+    /// An error about the rows of this table.
+    pub(crate) fn unusable(&self, problem: impl ToString) -> TableError {
+        TableError::rows(&self.name, problem)
+    }
+}
