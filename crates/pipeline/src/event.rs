@@ -1,8 +1,8 @@
 //! S3 notifications → object events. An event is only a hint: "look at this key".
 //!
-//! All stores write almost the same JSON, but they encode the key differently, and the text does not
-//! show how. When a store pushes, AWS, MinIO and RustFS form-encode the key (`+` is a space, `%2B` a
-//! plus) and Ceph sends it as stored. When we listen, MinIO sends it as stored and RustFS
+//! All stores write almost the same JSON, but they encode the key differently, and the text does
+//! not show how. When a store pushes, AWS, MinIO and RustFS form-encode the key (`+` is a space,
+//! `%2B` a plus) and Ceph sends it as stored. When we listen, MinIO sends it as stored and RustFS
 //! form-encodes it. So every event carries the likely key, and the other reading of the same text
 //! in case there is no object under the likely one.
 
@@ -152,14 +152,17 @@ mod tests {
     fn body(event: &str, source: &str, object: &str) -> Vec<u8> {
         format!(
             r#"{{"Records":[{{"eventVersion":"2.1","eventSource":"{source}","eventName":"{event}",
-               "s3":{{"s3SchemaVersion":"1.0","bucket":{{"name":"pics","arn":"arn"}},"object":{object}}}}}]}}"#
+               "s3":{{"s3SchemaVersion":"1.0","bucket":{{"name":"pics","arn":"arn"}},
+               "object":{object}}}}}]}}"#
         )
         .into_bytes()
     }
 
     /// Both readings of a key sent by `source`.
     fn read(key: &str, source: &str, set: EventSource, via: Via) -> (String, Option<String>) {
-        let object = serde_json::json!({ "key": key, "size": "12", "eTag": "x", "versionId": "", "sequencer": "0A" });
+        let object = serde_json::json!({
+            "key": key, "size": "12", "eTag": "x", "versionId": "", "sequencer": "0A"
+        });
         let mut events = parse_notification(
             &body("s3:ObjectCreated:Put", source, &object.to_string()),
             set,

@@ -10,8 +10,8 @@ pub enum Action {
     /// Put it into the dead queue with its reason: trying again cannot help, because the picture
     /// itself is bad.
     DeadLetter,
-    /// The process cannot work, because the model or the store is away: keep the deliveries, take no
-    /// more, and try again until it can.
+    /// The process cannot work, because the model or the store is away: keep the deliveries, take
+    /// no more, and try again until it can.
     Halt,
 }
 

@@ -47,8 +47,8 @@ impl Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Redo {
-    /// Unless the worker would make the same rows again: the rows record the request that made them,
-    /// and the worker compares it with today's.
+    /// Unless the worker would make the same rows again: the rows record the request that made
+    /// them, and the worker compares it with today's.
     Outdated,
     /// Unless the rows were written at or after this moment. Delivered twice, it is done once.
     Since(Timestamp),

@@ -102,9 +102,8 @@ pub trait Stage: Send + Sync + 'static {
     /// Makes a batch durable and visible to the next reader, in one commit per table. May be called
     /// twice for the same object.
     ///
-    /// # Errors
-    /// Not all of it is durable. Unless the failure is a halt, the worker writes its halves, down to
-    /// single rows, so that only the culprits fail.
+    /// # Errors Not all of it is durable. Unless the failure is a halt, the worker writes its
+    /// halves, down to single rows, so that only the culprits fail.
     fn write(
         &self,
         rows: &[Finished<Self::Input, Self::Output>],

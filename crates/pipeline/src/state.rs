@@ -139,8 +139,8 @@ impl StateStore {
         Err(StateError::Contended(self.key(name)))
     }
 
-    /// Reads a JSON object every two seconds and calls `publish` with it, with `None` if it does not
-    /// exist, or with the error. The first error of a kind is logged. Runs until dropped.
+    /// Reads a JSON object every two seconds and calls `publish` with it, with `None` if it does
+    /// not exist, or with the error. The first error of a kind is logged. Runs until dropped.
     pub async fn follow<V: DeserializeOwned>(
         &self,
         name: &str,

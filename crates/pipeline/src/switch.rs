@@ -1,5 +1,5 @@
-//! The state object `stages`: which stages are paused. Every worker reads it every two seconds, so a
-//! pause holds for all workers of a stage, those started later included.
+//! The state object `stages`: which stages are paused. Every worker reads it every two seconds, so
+//! a pause holds for all workers of a stage, those started later included.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -125,16 +125,16 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Reads the state of a stage every two seconds for as long as the handle lives. While it cannot
-    /// be read, the last known one holds.
+    /// Reads the state of a stage every two seconds for as long as the handle lives. While it
+    /// cannot be read, the last known one holds.
     pub fn start(state: StateStore, stage: StageName) -> Self {
         let (known, position) = watch::channel(SwitchPosition::Unknown(None));
         tokio::spawn(poll(state, stage, known));
         Self { position }
     }
 
-    /// Waits until the stage runs. While it waits it calls `waiting` with every new reason: `Ok` when
-    /// the stage is paused, `Err` when its state cannot be read.
+    /// Waits until the stage runs. While it waits it calls `waiting` with every new reason: `Ok`
+    /// when the stage is paused, `Err` when its state cannot be read.
     pub(crate) async fn running(&self, mut waiting: impl FnMut(Result<&str, &str>)) {
         let mut position = self.position.clone();
         loop {

@@ -40,7 +40,7 @@ pub struct Page {
 }
 
 /// The body of an answer.
-enum Body {
+enum DownloadedBody {
     Whole(Bytes),
     /// More bytes than allowed; the size is that of the part that was read.
     TooLarge {
@@ -101,8 +101,8 @@ impl Bucket {
         let capacity = usize::try_from(size_bytes).unwrap_or(0);
         let body = self.download(&object.key, &mut answer.body, capacity, max_bytes).await?;
         let bytes = match body {
-            Body::Whole(bytes) => bytes,
-            Body::TooLarge { size_bytes } => return Ok(Fetched::TooLarge { size_bytes }),
+            DownloadedBody::Whole(bytes) => bytes,
+            DownloadedBody::TooLarge { size_bytes } => return Ok(Fetched::TooLarge { size_bytes }),
         };
         let last_modified = answer.last_modified.as_ref().and_then(timestamp);
         Ok(Fetched::Object { bytes, last_modified })
@@ -164,8 +164,8 @@ impl Bucket {
         };
         let etag = unquoted(answer.e_tag().unwrap_or_default());
         match self.download(key, &mut answer.body, 0, max_bytes).await? {
-            Body::Whole(bytes) => Ok(Some((bytes, etag))),
-            Body::TooLarge { .. } => {
+            DownloadedBody::Whole(bytes) => Ok(Some((bytes, etag))),
+            DownloadedBody::TooLarge { .. } => {
                 Err(self.broken("GET", key, &format!("has more than {max_bytes} bytes")))
             }
         }
@@ -177,17 +177,17 @@ impl Bucket {
         body: &mut ByteStream,
         capacity: usize,
         max_bytes: u64,
-    ) -> Result<Body, BucketError> {
+    ) -> Result<DownloadedBody, BucketError> {
         let mut bytes = BytesMut::with_capacity(capacity);
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| self.broken("GET", key, &error.to_string()))?;
             let size_bytes = (bytes.len() + chunk.len()) as u64;
             if size_bytes > max_bytes {
-                return Ok(Body::TooLarge { size_bytes });
+                return Ok(DownloadedBody::TooLarge { size_bytes });
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Body::Whole(bytes.freeze()))
+        Ok(DownloadedBody::Whole(bytes.freeze()))
     }
 }
 

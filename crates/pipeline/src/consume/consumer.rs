@@ -4,24 +4,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::subscription::Subscription;
 use super::suspects::{self, Suspects};
 use super::task::ConsumerTask;
-use crate::connection::AmqpSettings;
 use crate::delivery::Delivery;
-use crate::stage_name::StageName;
 use crate::topology::Topology;
 use service::health::Health;
-
-/// Whose queues a process consumes, and how.
-#[derive(Debug, Clone)]
-pub struct Subscription {
-    /// The broker.
-    pub amqp: AmqpSettings,
-    /// Shown in the broker's list of connections.
-    pub name: String,
-    /// Which stage's queues.
-    pub stage: StageName,
-}
 
 /// The consuming side of one stage. A task owns the connection and connects again whenever it must.
 /// Deliveries of a lost connection are delivered again by the broker.

@@ -3,9 +3,11 @@
 
 mod consumer;
 mod job_consumers;
+mod subscription;
 mod suspects;
 mod task;
 
 pub use crate::delivery::{Delivery, JobQueue};
-pub use consumer::{Consumer, Subscription};
+pub use consumer::Consumer;
+pub use subscription::Subscription;
 pub(crate) use suspects::{SUSPECT_ROUND, Suspects};

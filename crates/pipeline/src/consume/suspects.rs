@@ -1,6 +1,6 @@
 //! The suspect queue: jobs that crashed workers held. Unlike the others it is not consumed but
-//! asked, so that a suspect is on loan only while the worker holds nothing else. A crash then counts
-//! against that suspect alone.
+//! asked, so that a suspect is on loan only while the worker holds nothing else. A crash then
+//! counts against that suspect alone.
 
 use std::time::Duration;
 

@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::consumer::Subscription;
 use super::job_consumers::JobConsumers;
+use super::subscription::Subscription;
 use super::suspects::{SUSPECT_CHECK, SUSPECT_ROUND, SuspectReply, SuspectSource};
 use crate::connection::{self, BrokerError};
 use crate::delivery::{Delivery, JobQueue, LoanCounter};

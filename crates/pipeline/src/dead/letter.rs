@@ -14,8 +14,9 @@ use crate::publish::Outgoing;
 use crate::stage_name::StageName;
 use crate::topology::Topology;
 
-/// A dead letter. The broker dead-letters messages by itself too, when workers crashed on them again
-/// and again. Those carry no record of ours, so class and reason come from the broker's headers.
+/// A dead letter. The broker dead-letters messages by itself too, when workers crashed on them
+/// again and again. Those carry no record of ours, so class and reason come from the broker's
+/// headers.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeadLetter {
     /// Identity of the job; of the body, where the message came without one.

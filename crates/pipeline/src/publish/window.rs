@@ -43,8 +43,8 @@ pub(super) struct WindowResult {
     pub(super) returned: bool,
 }
 
-/// Publishes everything pending, and answers the requests whose messages were confirmed or returned.
-/// Refused messages stay in `pending`.
+/// Publishes everything pending, and answers the requests whose messages were confirmed or
+/// returned. Refused messages stay in `pending`.
 pub(super) async fn publish(
     channel: &Channel,
     pending: &mut Vec<PublishRequest>,

@@ -1,5 +1,5 @@
-//! Inference: one batch at a time on a blocking thread. When a batch fails, its halves are tried, so
-//! that only the culprits fail.
+//! Inference: one batch at a time on a blocking thread. When a batch fails, its halves are tried,
+//! so that only the culprits fail.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -27,7 +27,8 @@ pub use halt::HALT_HOLD;
 pub use parts::WorkerParts;
 pub use settings::FetchSettings;
 
-/// Works until shutdown, then finishes and commits what has begun, republishes the rest and returns.
+/// Works until shutdown, then finishes and commits what has begun, republishes the rest and
+/// returns.
 ///
 /// # Errors
 /// A part of the loop hit a defect. Nothing is lost: all unfinished jobs are republished.
