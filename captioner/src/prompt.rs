@@ -1,4 +1,5 @@
-//! What the provider is asked. Another prompt makes other captions, so its hash stands in every row.
+//! What the provider is asked. Another prompt makes other captions, so its hash stands in every
+//! row.
 
 use pipeline::caption_prompt::CaptionPrompt;
 

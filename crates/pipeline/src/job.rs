@@ -166,7 +166,7 @@ mod tests {
         }
         assert!(
             !String::from_utf8(job().encode()).unwrap().contains("redo"),
-            "readers of an earlier release see what they know"
+            "readers of an earlier release find no unknown field"
         );
     }
 

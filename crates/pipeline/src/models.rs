@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(
             models.previous.as_deref(),
             Some("a"),
-            "activating what is active changes nothing"
+            "activating the active model changes nothing"
         );
         models.activate("a", "b");
         assert_eq!((models.active.as_deref(), models.previous.as_deref()), (Some("a"), Some("b")));

@@ -70,8 +70,8 @@ impl QueueConsumer {
         if !matches!(tokio::time::timeout(CLOSE_TIMEOUT, cancel).await, Ok(Ok(()))) {
             tracing::debug!("the broker did not confirm the cancel");
         }
-        // A confirmed cancel ends the stream behind the last message. Without it, nothing more than
-        // what is here will come.
+        // A confirmed cancel ends the stream behind the last message. Without one, only the
+        // messages that are here already will come.
         let mut rest = Vec::new();
         while let Ok(Some(Ok(message))) =
             tokio::time::timeout(LAST_MESSAGES, self.consumer.next()).await

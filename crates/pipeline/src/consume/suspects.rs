@@ -26,7 +26,7 @@ pub(crate) struct Suspects {
     not_before: Instant,
 }
 
-/// The broker's side: what the consuming task answers.
+/// The consuming task's side of the suspect queue.
 pub(super) struct SuspectSource {
     /// Whether suspects wait, as last counted.
     pub(super) waiting: watch::Sender<bool>,

@@ -22,7 +22,7 @@ pub(super) struct ConsumerTask {
     pub(super) health: Health,
     pub(super) suspects: SuspectSource,
     pub(super) outbox: mpsc::UnboundedSender<Delivery>,
-    // Ends the consuming; the connection stays for those that are settled.
+    // Ends the consuming; the connection stays open, so that deliveries can be settled.
     pub(super) stop: CancellationToken,
     // Ends the connection.
     pub(super) close: CancellationToken,

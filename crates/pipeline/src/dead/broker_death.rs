@@ -37,7 +37,7 @@ impl BrokerDeath {
             "delivery_limit" => {
                 "worker after worker crashed or lost its connection while it held this job"
             }
-            "rejected" => "a consumer that is none of ours rejected it",
+            "rejected" => "a consumer of another program rejected it",
             "expired" => "it waited longer than the queue allows",
             "maxlen" => "the queue was full",
             _ => "the broker parked it",

@@ -115,7 +115,7 @@ impl Hold {
     pub(super) async fn release(self, settled: usize) -> (Vec<HeldLetter>, usize) {
         let back = self.held.len().saturating_sub(settled);
         let returning = async {
-            self.channel.close(200, "handed back".into()).await.map_err(BrokerError::lost)?;
+            self.channel.close(200, "returned".into()).await.map_err(BrokerError::lost)?;
             while (depth(&self.connection, &self.queue).await?.unwrap_or(0) as usize) < back {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

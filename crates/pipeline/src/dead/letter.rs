@@ -72,7 +72,7 @@ impl DeadLetter {
             (None, Some(class)) => (class, header(headers::ERROR).unwrap_or_default()),
             (None, None) => (
                 "unknown".to_owned(),
-                "nobody noted a reason: another program put it here".to_owned(),
+                "no reason was recorded: another program put it here".to_owned(),
             ),
         };
         let died = death.as_ref().and_then(|death| death.at);

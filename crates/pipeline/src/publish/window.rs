@@ -18,7 +18,7 @@ const PERSISTENT: u8 = 2;
 /// A message was not taken by the broker.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// No queue is bound: the topology is not what it should be.
+    /// No queue is bound for the message: the topology is incomplete.
     #[error(
         "no queue takes messages for '{0}': \
          a process with amqp.topology = \"declare\" makes the queues"

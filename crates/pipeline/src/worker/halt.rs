@@ -25,9 +25,15 @@ pub(super) struct Halts {
     health: Health,
     ended: CancellationToken,
     hold: Duration,
-    // Reasons of the present halts, by number.
-    waiting: Mutex<(u64, BTreeMap<u64, String>)>,
+    waiting: Mutex<WaitingHalts>,
     held_too_long: OnceLock<String>,
+}
+
+/// Reasons of the present halts, by number.
+#[derive(Debug, Default)]
+struct WaitingHalts {
+    begun: u64,
+    reasons: BTreeMap<u64, String>,
 }
 
 impl Halts {
@@ -39,15 +45,15 @@ impl Halts {
     /// For one operation that is tried again until it works. The halt is over when this is dropped.
     pub(super) fn halt(&self) -> Halt<'_> {
         let mut waiting = self.lock();
-        waiting.0 += 1;
+        waiting.begun += 1;
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-        Halt { halts: self, number: waiting.0, since: None, backoff }
+        Halt { halts: self, number: waiting.begun, since: None, backoff }
     }
 
     /// Something worked: the process can work, unless another operation still waits.
     pub(super) fn working(&self) {
         let waiting = self.lock();
-        if waiting.1.is_empty() && !self.ended.is_cancelled() {
+        if waiting.reasons.is_empty() && !self.ended.is_cancelled() {
             self.health.ok(CONDITION);
         }
     }
@@ -57,7 +63,7 @@ impl Halts {
         self.held_too_long.get().map(String::as_str)
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, String>)> {
+    fn lock(&self) -> MutexGuard<'_, WaitingHalts> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,7 +91,7 @@ impl Halt<'_> {
             reason = failure.reason,
             "halted, nothing is taken until this works again"
         );
-        self.halts.lock().1.insert(self.number, failure.to_string());
+        self.halts.lock().reasons.insert(self.number, failure.to_string());
         health.trouble(CONDITION, format!("halted: {failure}"));
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() >= *hold {
@@ -106,11 +112,11 @@ impl Drop for Halt<'_> {
     fn drop(&mut self) {
         let Halts { health, ended, .. } = self.halts;
         let mut waiting = self.halts.lock();
-        let was_halted = waiting.1.remove(&self.number).is_some();
+        let was_halted = waiting.reasons.remove(&self.number).is_some();
         if !was_halted || ended.is_cancelled() {
             return;
         }
-        match waiting.1.values().next() {
+        match waiting.reasons.values().next() {
             Some(other) => health.trouble(CONDITION, format!("halted: {other}")),
             None => health.ok(CONDITION),
         }
