@@ -75,7 +75,7 @@ def reference_findings(root, content, deployments, names):
 
 def worked_queues(root, deployment):
     """The queues that a worker of this stage takes jobs from, by the names the programs give them."""
-    text = (root / "crates/pipeline/src/topology.rs").read_text()
+    text = (root / "crates/pipeline/src/topology/names.rs").read_text()
     [pod] = deployment["spec"]["template"]["spec"]["containers"]
     namespace = next(variable["value"] for variable in pod["env"] if variable["name"] == "BUCKETLENS__AMQP__NAMESPACE")
     stage = deployment["spec"]["template"]["metadata"]["labels"]["bucketlens/stage"]

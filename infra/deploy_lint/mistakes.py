@@ -34,7 +34,7 @@ PLANTED = (
     ("observe", "infra/observe/rules/recording.yml", "by (stage, outcome)", "by (stage, outcomes)", "has a label outcomes"),
     ("observe", "infra/observe/grafana/dashboards/bucketlens.json", "bucketlens_write_seconds_bucket", "bucketlens_write_seconds", "no metric"),
     ("observe", "infra/observe/grafana/dashboards/bucketlens.json", "sum by (job) (rate(", "sum by (job) rate((", "parse error"),
-    ("observe", "crates/pipeline/src/write.rs", "bucketlens_write_seconds", "bucketlens_append_seconds", "no metric is named bucketlens_write"),
+    ("observe", "crates/pipeline/src/worker/write.rs", "bucketlens_write_seconds", "bucketlens_append_seconds", "no metric is named bucketlens_write"),
     ("chart", CHART + "templates/ingest.yaml", "BUCKETLENS__STAGES__MODELS", "BUCKETLENS__STAGES__MODEL", "not a setting of ingest"),
     ("chart", CHART + "templates/ingest.yaml", '"maxUnavailable" "100%"', '"maxUnavailable" 1', "would wait for the standby"),
     ("chart", CHART + "templates/_deployment.tpl", "automountServiceAccountToken", "automountServiceAccountTokens", "automountServiceAccountTokens"),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use service::SettingsError;
 
-/// `[batch]`: what is inferred and committed together.
+/// `[batch]`: how many objects are inferred and committed together.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchSettings {
@@ -16,7 +16,7 @@ pub struct BatchSettings {
     pub max_rows: usize,
     /// Bytes of originals that close a batch.
     pub max_bytes: u64,
-    /// Age of its first row that closes a batch: bounds the time from upload to searchable when
+    /// Age of its first row that closes a batch. Bounds the time from upload to searchable when
     /// little arrives.
     #[serde(with = "humantime_serde")]
     pub max_wait: Duration,
@@ -45,8 +45,8 @@ impl BatchSettings {
 }
 
 /// Takes the next batch from `inbox`; `None` once the channel is closed and empty. `size_bytes`
-/// gives an item's share of `max_bytes`. While the caller is busy with one batch the next gathers
-/// in the channel and is taken at once.
+/// gives an item's share of `max_bytes`. While the caller is busy with one batch, the items of the
+/// next wait in the channel and are then taken at once.
 pub async fn next<T>(
     inbox: &mut mpsc::Receiver<T>,
     limits: &BatchSettings,

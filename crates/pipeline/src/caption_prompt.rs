@@ -1,5 +1,5 @@
-//! What a captioner asks for now: one small object per captioner in the bucket, written by its
-//! workers when they begin, and read to find the captions of an earlier prompt.
+//! The state objects `question-<captioner id>`: the prompt that a captioner uses now. Its workers
+//! write it when they start. Ingest reads it to find captions that an earlier prompt made.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::bucket::Only;
 use crate::state::{StateError, StateStore};
 
-/// What is asked for, as it stands in every row.
+/// A prompt, as it stands in every row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptionPrompt {
-    /// Who is asked: `onnx:demo-captioner`, `openai:qwen-vl-plus`.
+    /// The model that answers: `onnx:demo-captioner`, `openai:qwen-vl-plus`.
     pub provider: String,
     /// Hash of prompt, languages, length and version of the model.
     pub prompt_hash: String,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Noted {
+struct StoredPrompt {
     #[serde(flatten)]
     prompt: CaptionPrompt,
     since: Timestamp,
@@ -27,7 +27,7 @@ fn name(captioner: &str) -> String {
     format!("question-{captioner}")
 }
 
-/// Notes what the workers of a captioner ask for from now on.
+/// Notes the prompt that the workers of a captioner use from now on.
 ///
 /// # Errors
 /// The store did not answer or refused.
@@ -37,13 +37,13 @@ pub async fn note(
     prompt: &CaptionPrompt,
 ) -> Result<(), StateError> {
     if read(state, captioner).await?.as_ref() != Some(prompt) {
-        let noted = Noted { prompt: prompt.clone(), since: Timestamp::now() };
+        let noted = StoredPrompt { prompt: prompt.clone(), since: Timestamp::now() };
         state.put(&name(captioner), &noted, Only::Always).await?;
     }
     Ok(())
 }
 
-/// What they ask for; `None` until a worker of this captioner has begun once.
+/// The prompt that they use; `None` until a worker of this captioner has started once.
 ///
 /// # Errors
 /// The store did not answer or refused, or the object has another shape.
@@ -51,5 +51,5 @@ pub async fn read(
     state: &StateStore,
     captioner: &str,
 ) -> Result<Option<CaptionPrompt>, StateError> {
-    Ok(state.get::<Noted>(&name(captioner)).await?.map(|(noted, _)| noted.prompt))
+    Ok(state.get::<StoredPrompt>(&name(captioner)).await?.map(|(noted, _)| noted.prompt))
 }

@@ -1,4 +1,4 @@
-//! How much waits in the queues, for those who only want to know.
+//! How much waits in the queues, for status pages.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -18,11 +18,11 @@ const LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct QueueDepths {
     settings: AmqpSettings,
-    link: Mutex<Link>,
+    cache: Mutex<DepthCache>,
 }
 
 #[derive(Debug, Default)]
-struct Link {
+struct DepthCache {
     connection: Option<Connection>,
     seen: HashMap<StageName, (Depths, Instant)>,
 }
@@ -30,26 +30,26 @@ struct Link {
 impl QueueDepths {
     /// Makes no request.
     pub fn new(settings: AmqpSettings) -> Self {
-        Self { settings, link: Mutex::default() }
+        Self { settings, cache: Mutex::default() }
     }
 
-    /// What waits in the queues of a stage, at most a second old.
+    /// Number of messages in the queues of a stage, at most a second old.
     ///
     /// # Errors
     /// The broker did not answer within three seconds.
     pub async fn depths(&self, stage: &StageName) -> Result<Depths, BrokerError> {
-        let mut link = self.link.lock().await;
-        if let Some((depths, at)) = link.seen.get(stage)
+        let mut cache = self.cache.lock().await;
+        if let Some((depths, at)) = cache.seen.get(stage)
             && at.elapsed() < REUSE
         {
             return Ok(*depths);
         }
-        let asked = tokio::time::timeout(LIMIT, self.ask(&mut link.connection, stage)).await;
+        let asked = tokio::time::timeout(LIMIT, self.ask(&mut cache.connection, stage)).await;
         let asked =
             asked.unwrap_or_else(|_| Err(BrokerError::Lost(format!("no answer within {LIMIT:?}"))));
         match &asked {
-            Ok(depths) => drop(link.seen.insert(stage.clone(), (*depths, Instant::now()))),
-            Err(_) => link.connection = None,
+            Ok(depths) => drop(cache.seen.insert(stage.clone(), (*depths, Instant::now()))),
+            Err(_) => cache.connection = None,
         }
         asked
     }

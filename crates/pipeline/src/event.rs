@@ -1,15 +1,15 @@
 //! S3 notifications → object events. An event is only a hint: "look at this key".
 //!
-//! The JSON is almost the same everywhere; what differs is how the key is encoded, and that cannot
-//! be guessed from the text. What a store pushes is form-encoded (`+` is a space, `%2B` a plus) by
-//! AWS, MinIO and RustFS, and as stored by Ceph; what is listened to is as stored by MinIO and
-//! form-encoded by RustFS. So every event carries the likely key and the other reading of the same
-//! text, for the case that nothing lies under the likely one.
+//! All stores write almost the same JSON, but they encode the key differently, and the text does
+//! not show how. When a store pushes, AWS, MinIO and RustFS form-encode the key (`+` is a space,
+//! `%2B` a plus) and Ceph sends it as stored. When we listen, MinIO sends it as stored and RustFS
+//! form-encodes it. So every event carries the likely key, and the other reading of the same text
+//! in case there is no object under the likely one.
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-/// Which program sent the notification, because each encodes keys its own way.
+/// Which store sent the notification, because each encodes keys its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventSource {
@@ -35,25 +35,25 @@ pub enum Via {
     Listen,
 }
 
-/// What is said to have happened to the key.
+/// What happened to the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum ObjectChange {
     /// Content was written under it.
     Created,
-    /// It was removed, or a delete marker was put over it.
+    /// It was removed, or hidden by a delete marker.
     Removed,
 }
 
-/// What a notification says happened to one key.
+/// What a notification says about one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectEvent {
     /// What happened.
-    pub change: Change,
+    pub change: ObjectChange,
     /// Bucket name.
     pub bucket: String,
-    /// Object key, decoded as this source is known to encode it.
+    /// Object key, decoded the way this store encodes it.
     pub key: String,
-    /// The key by the other reading, where that differs.
+    /// The key in the other reading, where that differs.
     pub other_key: Option<String>,
 }
 
@@ -63,42 +63,42 @@ pub struct ObjectEvent {
 pub struct EventError(#[from] serde_json::Error);
 
 #[derive(Deserialize)]
-struct Notification {
+struct S3Notification {
     // MinIO's and RustFS's keep-alive pings carry `null` or an empty list; AWS's test event carries
     // no list at all.
     #[serde(rename = "Records", default)]
-    records: Option<Vec<Record>>,
+    records: Option<Vec<S3Record>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Record {
+struct S3Record {
     event_name: String,
     #[serde(default)]
     event_source: String,
-    s3: S3,
+    s3: S3Entity,
 }
 
 #[derive(Deserialize)]
-struct S3 {
-    bucket: Bucket,
-    object: Object,
+struct S3Entity {
+    bucket: S3Bucket,
+    object: S3Object,
 }
 
 #[derive(Deserialize)]
-struct Bucket {
+struct S3Bucket {
     name: String,
 }
 
-// Size, ETag and version are deliberately not read: sources send the size as number, as text or not
-// at all, and the object's present state is asked of the store anyway.
+// Size, ETag and version are deliberately not read: stores send the size as number, as text or not
+// at all, and the store is asked for the object's present state anyway.
 #[derive(Deserialize)]
-struct Object {
+struct S3Object {
     key: String,
 }
 
-/// Parses one notification body into its events, in order. `s3:TestEvent`, pings and event kinds
-/// that concern no content (tagging, replication, ILM transitions) give no event.
+/// Parses one notification body into its events, in order. `s3:TestEvent`, pings and events that do
+/// not concern content (tagging, replication, ILM transitions) give none.
 ///
 /// # Errors
 /// The body is not JSON, or has records of another shape.
@@ -107,7 +107,7 @@ pub fn parse_notification(
     source: EventSource,
     via: Via,
 ) -> Result<Vec<ObjectEvent>, EventError> {
-    let notification: Notification = serde_json::from_slice(body)?;
+    let notification: S3Notification = serde_json::from_slice(body)?;
     Ok(notification
         .records
         .unwrap_or_default()
@@ -116,11 +116,11 @@ pub fn parse_notification(
         .collect())
 }
 
-fn to_event(record: Record, source: EventSource, via: Via) -> Option<ObjectEvent> {
+fn to_event(record: S3Record, source: EventSource, via: Via) -> Option<ObjectEvent> {
     let name = record.event_name.strip_prefix("s3:").unwrap_or(&record.event_name);
     let change = match name.split(':').next() {
-        Some("ObjectCreated") => Change::Created,
-        Some("ObjectRemoved") => Change::Removed,
+        Some("ObjectCreated") => ObjectChange::Created,
+        Some("ObjectRemoved") => ObjectChange::Removed,
         _ => return None,
     };
     let source = match (source, record.event_source.as_str()) {
@@ -139,7 +139,7 @@ fn to_event(record: Record, source: EventSource, via: Via) -> Option<ObjectEvent
     Some(ObjectEvent { change, bucket, other_key: other_key.filter(|other| *other != key), key })
 }
 
-// `None` if that reading is impossible: keys are UTF-8.
+// `None` if the result is not UTF-8, which keys always are.
 fn form_decoded(key: &str) -> Option<String> {
     let spaced = key.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(|key| key.into_owned())
@@ -152,14 +152,17 @@ mod tests {
     fn body(event: &str, source: &str, object: &str) -> Vec<u8> {
         format!(
             r#"{{"Records":[{{"eventVersion":"2.1","eventSource":"{source}","eventName":"{event}",
-               "s3":{{"s3SchemaVersion":"1.0","bucket":{{"name":"pics","arn":"arn"}},"object":{object}}}}}]}}"#
+               "s3":{{"s3SchemaVersion":"1.0","bucket":{{"name":"pics","arn":"arn"}},
+               "object":{object}}}}}]}}"#
         )
         .into_bytes()
     }
 
     /// Both readings of a key sent by `source`.
     fn read(key: &str, source: &str, set: EventSource, via: Via) -> (String, Option<String>) {
-        let object = serde_json::json!({ "key": key, "size": "12", "eTag": "x", "versionId": "", "sequencer": "0A" });
+        let object = serde_json::json!({
+            "key": key, "size": "12", "eTag": "x", "versionId": "", "sequencer": "0A"
+        });
         let mut events = parse_notification(
             &body("s3:ObjectCreated:Put", source, &object.to_string()),
             set,
@@ -219,7 +222,7 @@ mod tests {
             let body = body(name, "minio:s3", r#"{"key":"x","versionId":""}"#);
             let events = parse_notification(&body, EventSource::Auto, Via::Push).unwrap();
             let removed = ObjectEvent {
-                change: Change::Removed,
+                change: ObjectChange::Removed,
                 bucket: "pics".into(),
                 key: "x".into(),
                 other_key: None,

@@ -1,4 +1,4 @@
-//! A failure is named by what the caller does about it.
+//! Failures, named by what the caller does about them.
 
 use std::fmt;
 
@@ -7,10 +7,11 @@ use std::fmt;
 pub enum Action {
     /// Try again after a growing delay: the store was slow, a connection broke.
     Retry,
-    /// Park it with its reason: trying again cannot help, the picture itself is bad.
+    /// Put it into the dead queue with its reason: trying again cannot help, because the picture
+    /// itself is bad.
     DeadLetter,
-    /// The process cannot work (model or store away): keep what is held, stop taking more, try
-    /// again until it can.
+    /// The process cannot work, because the model or the store is away: keep the deliveries, take
+    /// no more, and try again until it can.
     Halt,
 }
 

@@ -1,4 +1,4 @@
-//! Which object keys are pictures to look at.
+//! Which object keys are watched.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
@@ -25,8 +25,7 @@ pub struct FilterSettings {
 }
 
 /// Compiled [`FilterSettings`]. Keys under the product's own prefix never match, whatever the
-/// settings say: the tables live there, and indexing them would feed the pipeline with its own
-/// output.
+/// settings say: the tables are there, and indexing them would feed the pipeline its own output.
 #[derive(Debug, Clone)]
 pub struct KeyFilter {
     own_prefix: String,
@@ -37,7 +36,7 @@ pub struct KeyFilter {
 }
 
 impl KeyFilter {
-    /// Compiles the settings; `own_prefix` is where the tables live (`.bucketlens/`).
+    /// Compiles the settings; `own_prefix` is where the tables are (`.bucketlens/`).
     ///
     /// # Errors
     /// A glob that does not parse, named with its setting.

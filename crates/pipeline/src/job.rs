@@ -1,5 +1,5 @@
-//! The job: one stage's work for one object version, as it travels over AMQP. A versioned wire
-//! contract.
+//! The job: one stage's work for one object version, as it travels over AMQP. Its body is a
+//! versioned wire contract.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub const VERSION: u32 = 1;
 /// Value of the AMQP `type` property.
 pub const MESSAGE_TYPE: &str = "bucketlens.job.v1";
 
-/// Through which door a job came in.
+/// Where a job came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
@@ -22,7 +22,7 @@ pub enum Origin {
     Event,
     /// A new object seen in a listing.
     Watch,
-    /// A backfill: what lay in the bucket before anyone watched.
+    /// A backfill: an object that was in the bucket before it was watched.
     Sweep,
     /// A dead letter put back by the operator.
     Replay,
@@ -43,33 +43,33 @@ impl Origin {
     }
 }
 
-/// Work that is wanted although its rows may be there.
+/// A request to do the work again although its rows may exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Redo {
-    /// Unless the worker would make the same rows again: it knows what it is asked for today, and
-    /// the rows say what was asked for then.
+    /// Unless the worker would make the same rows again: the rows record the request that made
+    /// them, and the worker compares it with today's.
     Outdated,
     /// Unless the rows were written at or after this moment. Delivered twice, it is done once.
     Since(Timestamp),
 }
 
-/// "Look at this key for this stage". A hint, never the truth: the worker asks the bucket.
+/// "Look at this key for this stage". A hint only: the worker asks the bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     version: u32,
-    /// Which stage's work.
+    /// The stage whose work it is.
     pub stage: StageName,
-    /// Which object version.
+    /// The object version.
     pub object: ObjectRef,
-    /// Through which door it came in.
+    /// Where it came from.
     pub origin: Origin,
-    /// Whether rows that are there keep it from being done.
+    /// Whether it is to be done although its rows exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redo: Option<Redo>,
 }
 
-/// A message that is no job this version can read. It is parked in the dead queue, never dropped.
+/// The message is not a job that this version can read. It goes to the dead queue.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// Not JSON of the expected shape.
@@ -77,7 +77,8 @@ pub enum JobError {
     Malformed(#[from] serde_json::Error),
     /// Written by a newer release.
     #[error(
-        "the job has version {0}, this program reads version {VERSION}: update the program and replay it"
+        "the job has version {0}, this program reads version {VERSION}: \
+         update the program and replay it"
     )]
     UnsupportedVersion(u32),
 }
@@ -98,7 +99,7 @@ impl Job {
         Self { version: VERSION, stage, object, origin, redo: None }
     }
 
-    /// The same job, to be done although its rows may be there.
+    /// The same job, to be done although its rows may exist.
     pub fn again(self, redo: Redo) -> Self {
         Self { redo: Some(redo), ..self }
     }
@@ -165,7 +166,7 @@ mod tests {
         }
         assert!(
             !String::from_utf8(job().encode()).unwrap().contains("redo"),
-            "readers of an earlier release see what they know"
+            "readers of an earlier release find no unknown field"
         );
     }
 

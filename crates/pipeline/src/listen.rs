@@ -1,8 +1,8 @@
 //! Listening to the store: `ListenBucketNotification`, an extension of MinIO that RustFS has too.
 //!
-//! One request with an endless answer, a line of JSON per change. Nothing is kept for a listener
-//! that is away or slow, so whoever listens must list the bucket after every (re)connection; an
-//! event is only the faster way.
+//! One request with an endless answer, a line of JSON per change. The store keeps nothing for a
+//! listener that is away or slow, so the caller must list the bucket after every (re)connection.
+//! Events are only faster.
 
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::bucket::{Bucket, status};
 
-// A store says something at least this often, even if nothing happens.
+// A store sends a ping at least this often, even if nothing happens.
 const PING_SECONDS: u64 = 10;
 // MinIO begins its answer with the first ping.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-// Some pings may be late; after this the connection is taken for dead.
+// Some pings may be late; after this silence the connection counts as dead.
 const SILENCE: Duration = Duration::from_secs(60);
 const MAX_LINE_BYTES: usize = 1 << 20;
 // As a signature wants them: everything else is escaped.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const PLACEHOLDER: &str = "listen";
 
-/// Why nothing is heard.
+/// Why no events come.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The store has no such request or does not allow it; asking again soon changes nothing.
@@ -48,7 +48,7 @@ pub enum ListenError {
     },
 }
 
-/// An open answer.
+/// An open stream of events.
 #[derive(Debug)]
 pub struct Listening {
     bucket: String,
@@ -58,25 +58,25 @@ pub struct Listening {
 }
 
 impl Bucket {
-    /// Begins to listen to what is created and removed under `prefix`.
+    /// Begins to listen to objects created and removed under `prefix`.
     ///
     /// # Errors
     /// The store cannot be reached or has no such request.
     pub async fn listen(&self, prefix: &str) -> Result<Listening, ListenError> {
         let prefix = utf8_percent_encode(prefix, UNRESERVED);
         let query = format!(
-            "events=s3%3AObjectCreated%3A%2A&events=s3%3AObjectRemoved%3A%2A&ping={PING_SECONDS}&prefix={prefix}&suffix="
+            "events=s3%3AObjectCreated%3A%2A&events=s3%3AObjectRemoved%3A%2A\
+             &ping={PING_SECONDS}&prefix={prefix}&suffix="
         );
         let settings = Builder::new()
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder().operation_attempt_timeout(CONNECT_TIMEOUT).build(),
             )
-            // A quiet bucket is no stalled download; silence is watched for here.
+            // A quiet bucket is not a stalled download; `receive` limits the silence instead.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        // The client knows no such request. It does know how to find and sign in to the store and
-        // how to stream an answer, so it is given a GET whose address is replaced before it is
-        // signed.
+        // The client has no such request. But it finds the store, signs and streams answers, so it
+        // gets a GET whose address is replaced before it is signed.
         let get = self
             .client
             .get_object()
@@ -111,11 +111,11 @@ impl Bucket {
 }
 
 impl Listening {
-    /// The next line that says something, a ping included. Loses nothing when dropped while it
+    /// The next line that is not empty; pings are lines too. Loses nothing when dropped while it
     /// waits.
     ///
     /// # Errors
-    /// The answer ended, broke off, was silent for a minute, or is not what was asked for.
+    /// The answer ended, broke off, was silent for a minute, or is not a stream of events.
     pub async fn next(&mut self) -> Result<Bytes, ListenError> {
         let mut searched = 0;
         loop {
@@ -143,14 +143,14 @@ impl Listening {
             Ok(None) => return Err(self.broken("the store ended its answer".to_owned())),
             Err(_) => return Err(self.broken(format!("not even a ping within {SILENCE:?}"))),
         };
-        // Amazon S3 ignores what it does not know and answers with a listing, in XML.
+        // Amazon S3 ignores the parameters it does not know and answers with a listing, in XML.
         let first = chunk.iter().find(|byte| !byte.is_ascii_whitespace());
         if !self.begun && first == Some(&b'<') {
             let reason = "it answers with a listing instead".to_owned();
             return Err(ListenError::Refused { bucket: self.bucket.clone(), reason });
         }
         self.begun |= first.is_some();
-        // Stores without `ping` send spaces; they must not pile up to a line.
+        // Stores without `ping` send spaces; they must not accumulate.
         if self.buffer.is_empty() && first.is_none() {
             return Ok(());
         }

@@ -1,6 +1,5 @@
-//! Which model answers searches, which one did before, and which are being removed: one small
-//! object in the bucket, that operators change and that searchers, embedders and the active ingest
-//! follow.
+//! The state object `models`: which model answers searches, which one did before, and which are
+//! being removed. Operators change it; searchers, workers and the active ingest follow it.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use crate::model_id::{ModelIdError, check_id};
 use crate::stage_kind::StageKind;
 use crate::stage_name::StageName;
 use crate::state::{StateError, StateStore, publish_if_new};
@@ -15,39 +15,19 @@ use crate::state::{StateError, StateStore, publish_if_new};
 /// Name of the state object.
 pub const STATE_NAME: &str = "models";
 
-// As manifests allow; names of queues and tables are made of it.
-const MAX_ID_BYTES: usize = 64;
-
-/// A text that cannot be the id of a model.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "'{0}' is no id of a model: 1 to {MAX_ID_BYTES} lower-case letters, digits and dashes are expected"
-)]
-pub struct ModelIdError(String);
-
-/// Checks that a text can be the id of a model.
-///
-/// # Errors
-/// It is empty, too long, or holds other characters than lower-case letters, digits and dashes.
-pub fn check_id(id: &str) -> Result<(), ModelIdError> {
-    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    let valid = (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(plain);
-    if valid { Ok(()) } else { Err(ModelIdError(id.chars().take(MAX_ID_BYTES).collect())) }
-}
-
 /// What operators have decided about the models.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredModels", into = "StoredModels")]
 pub struct Models {
-    /// The model that answers searches; `None`: nobody has chosen yet, and settings say which.
+    /// The model that answers searches; `None`: no operator has chosen, so the settings decide.
     pub active: Option<String>,
-    /// The one that did before.
+    /// The model that answered before it.
     pub previous: Option<String>,
-    /// Stages that nothing is published for any more.
+    /// Stages that are being removed: no jobs are published for them.
     pub removed: BTreeMap<StageName, Removal>,
 }
 
-/// The shape of the state object: removals stand below a field for each kind, by id.
+/// The shape of the state object: one field of removals per kind of stage, by id.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct StoredModels {
@@ -57,14 +37,14 @@ struct StoredModels {
     fields: BTreeMap<String, serde_json::Value>,
 }
 
-/// A model on its way out.
+/// The removal of a model or captioner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
-    /// When that was decided.
+    /// When it was decided.
     pub at: Timestamp,
-    /// When its table goes; until then the decision can be taken back without any loss.
+    /// When its table is dropped; until then the decision can be taken back without loss.
     pub drop_at: Timestamp,
-    /// When its table was dropped; `None` while it is there.
+    /// When its table was dropped; `None` while it still exists.
     #[serde(default)]
     pub dropped_at: Option<Timestamp>,
 }
@@ -74,7 +54,7 @@ impl From<StoredModels> for Models {
         let mut removed = BTreeMap::new();
         for kind in StageKind::ALL {
             let field = stored.fields.remove(kind.removals_field()).unwrap_or_default();
-            // A field that a newer release wrote differently is as good as none.
+            // A field that a newer release wrote differently counts as empty.
             let by_id: BTreeMap<String, Removal> =
                 serde_json::from_value(field).unwrap_or_default();
             removed.extend(
@@ -100,12 +80,12 @@ impl From<Models> for StoredModels {
 }
 
 impl Models {
-    /// Whether nothing is done for this stage.
+    /// Whether this stage is being removed.
     pub fn is_removed(&self, stage: &StageName) -> bool {
         self.removed.contains_key(stage)
     }
 
-    /// Makes a model the active one.
+    /// Makes a model the active one. `active_until_now` becomes the previous one.
     pub fn activate(&mut self, id: &str, active_until_now: &str) {
         if active_until_now != id {
             self.previous = Some(active_until_now.to_owned());
@@ -114,7 +94,7 @@ impl Models {
     }
 }
 
-/// What is decided now.
+/// The present decisions.
 ///
 /// # Errors
 /// The store did not answer or refused, or the object has another shape.
@@ -122,8 +102,8 @@ pub async fn read(state: &StateStore) -> Result<Models, StateError> {
     Ok(state.get(STATE_NAME).await?.map(|(models, _)| models).unwrap_or_default())
 }
 
-/// Changes the decisions; `edit` may be called again if somebody else changed them meanwhile, and
-/// what it refuses is given back with nothing changed.
+/// Changes the decisions. `edit` is called again if another process changed them meanwhile; if it
+/// returns an error, nothing is changed and the error is the result.
 ///
 /// # Errors
 /// The state object cannot be read or written.
@@ -134,8 +114,8 @@ pub async fn change<T, E>(
     state.change(STATE_NAME, edit).await
 }
 
-/// Follows the decisions for as long as a receiver lives; `None` until they could be read once. While
-/// they cannot be read, the last known ones hold.
+/// Follows the decisions for as long as a receiver lives. The value is `None` until they could be
+/// read once; while they cannot be read, the last known ones hold.
 pub fn follow(state: StateStore) -> watch::Receiver<Option<Models>> {
     let (known, followed) = watch::channel(None);
     tokio::spawn(async move {
@@ -157,16 +137,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_fits_queues_and_tables() {
-        for good in ["a", "demo-clip", "siglip2-base-patch16-224"] {
-            assert!(check_id(good).is_ok(), "{good}");
-        }
-        for bad in ["", "A", "a.b", "a_b", "../x", "a/b", "a b", "é", &"a".repeat(65)] {
-            assert!(check_id(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn the_model_before_is_kept_for_the_way_back() {
         let mut models = Models::default();
         models.activate("b", "a");
@@ -175,7 +145,7 @@ mod tests {
         assert_eq!(
             models.previous.as_deref(),
             Some("a"),
-            "activating what is active changes nothing"
+            "activating the active model changes nothing"
         );
         models.activate("a", "b");
         assert_eq!((models.active.as_deref(), models.previous.as_deref()), (Some("a"), Some("b")));

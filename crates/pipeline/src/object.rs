@@ -1,4 +1,4 @@
-//! What flows through the pipeline: one version of one object in the bucket, and its identity.
+//! One version of one object in the bucket, and its identity.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,12 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// One version of one object: where it lies and which content is meant.
+use crate::excerpt;
+
+/// One version of one object: its place and its content.
 ///
-/// The ETag is an opaque version of the content, never read as a hash of it; it is kept without the
-/// quotes that listings and HTTP headers put around it.
+/// The ETag is an opaque version of the content and never read as a hash of it. It is kept without
+/// the quotes that listings and HTTP headers put around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// Name of the bucket.
@@ -18,10 +20,10 @@ pub struct ObjectRef {
     pub key: String,
     /// ETag without quotes.
     pub etag: String,
-    /// Size as the listing or the event said; `None` where the source did not say.
+    /// Size as the listing or the event gave it; `None` where the source gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
-    /// Time of the last write as the store said; `None` where the source did not say.
+    /// Time of the last write as the store gave it; `None` where the source gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<Timestamp>,
 }
@@ -63,7 +65,7 @@ impl ImageId {
         Self(u128::from_be_bytes(first))
     }
 
-    /// The identity as a number, for keeping many of them.
+    /// The identity as a number, which takes less memory.
     pub fn as_u128(self) -> u128 {
         self.0
     }
@@ -90,7 +92,7 @@ impl FromStr for ImageId {
             .then(|| u128::from_str_radix(text, 16).ok())
             .flatten()
             .map(Self)
-            .ok_or_else(|| ImageIdError(text.chars().take(64).collect()))
+            .ok_or_else(|| ImageIdError(excerpt::chars(text, 64)))
     }
 }
 

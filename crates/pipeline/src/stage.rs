@@ -1,4 +1,4 @@
-//! The one thing a new kind of worker implements.
+//! The trait that a new kind of worker implements.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -14,35 +14,35 @@ use crate::object::{ImageId, ObjectRef};
 pub struct Finished<I, O> {
     /// Which object version, with size and time as the store gave them with the content.
     pub object: ObjectRef,
-    /// What [`Stage::decode`] made of it.
+    /// Result of [`Stage::decode`].
     pub input: I,
-    /// What [`Stage::infer`] made of that.
+    /// Result of [`Stage::infer`].
     pub output: O,
 }
 
-/// The right to fetch one object while the other stages of the process wait for what becomes of it.
-/// Given back when dropped.
+/// The right to fetch one object, while the other stages of the process wait for the result. Ends
+/// when it is dropped.
 pub type Claim = tokio::sync::OwnedMutexGuard<()>;
 
 /// Whether an object must be fetched.
 #[derive(Debug)]
 pub enum Ready<I> {
-    /// It was decoded already, for another stage of this process.
+    /// Another stage of this process has decoded it already.
     Decoded {
-        /// What [`Stage::decode`] would make of it.
+        /// The same input that [`Stage::decode`] would return.
         input: I,
         /// Size of the original.
         size_bytes: u64,
     },
-    /// It must be; a claim is held until it is decoded.
+    /// It must be fetched. The worker holds the claim until the object is decoded.
     Fetch(Option<Claim>),
 }
 
-/// The meaning of a stage; the worker owns loop, batching, order of settling and shutdown.
+/// The work of a stage. The worker owns the loop, batching, order of settling and shutdown.
 pub trait Stage: Send + Sync + 'static {
     /// One decoded object.
     type Input: Send + Sync + 'static;
-    /// What the model says about one object.
+    /// The model's output for one object.
     type Output: Clone + Send + Sync + 'static;
 
     /// Which of these object versions have their rows already.
@@ -51,8 +51,8 @@ pub trait Stage: Send + Sync + 'static {
         ids: &[ImageId],
     ) -> impl Future<Output = Result<HashSet<ImageId>, Failure>> + Send;
 
-    /// Which of these object versions need not be done again, although that is asked for: their
-    /// rows are already what it asks for. Where the work never changes, that is all that exist.
+    /// Of the object versions whose jobs ask for a redo, those whose rows already satisfy it. By
+    /// default any existing row does.
     fn redone(
         &self,
         asked: &[(ImageId, Redo)],
@@ -61,8 +61,8 @@ pub trait Stage: Send + Sync + 'static {
         async move { self.existing(&ids).await }
     }
 
-    /// Asked before an object is fetched: other stages of the same process may have decoded it, or
-    /// be about to.
+    /// Called before an object is fetched: other stages of the same process may have decoded it, or
+    /// be decoding it.
     fn ready(&self, object: &ObjectRef) -> impl Future<Output = Ready<Self::Input>> + Send {
         let _ = object;
         std::future::ready(Ready::Fetch(None))
@@ -71,19 +71,19 @@ pub trait Stage: Send + Sync + 'static {
     /// CPU work for one object, on a blocking thread, many at a time. No network.
     ///
     /// # Errors
-    /// What is wrong with this object; its neighbours are not concerned.
+    /// What is wrong with this object. The other members of the batch are not affected.
     fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<Self::Input, Failure>;
 
-    /// Names what the model will see: two inputs with the same name have the same output. `None`
-    /// where that is not known.
+    /// Identity of the content that the model will see: inputs with the same identity have the same
+    /// output. `None` if it is unknown.
     fn content<'a>(&self, input: &'a Self::Input) -> Option<&'a str> {
         let _ = input;
         None
     }
 
-    /// The outputs that are known already, from objects with the same content; same length and
-    /// order as the input. Only a saving: where it fails, the model is run. Not used for what
-    /// [`Redo::Since`] asks for.
+    /// Outputs that are known already, from objects with the same content. Same length and order as
+    /// the input. It only saves work: if it fails, the model is run. Not used for jobs that ask for
+    /// [`Redo::Since`].
     fn known(
         &self,
         batch: &[&Self::Input],
@@ -95,16 +95,15 @@ pub trait Stage: Send + Sync + 'static {
     /// order as the input.
     ///
     /// # Errors
-    /// The batch failed. Unless it is a halt, the worker tries its halves, down to single members,
-    /// so that only the culprits fail.
+    /// The batch failed. Unless the failure is a halt, the worker tries its halves, down to single
+    /// members, so that only the culprits fail.
     fn infer(&self, batch: &[&Self::Input]) -> Result<Vec<Self::Output>, Failure>;
 
     /// Makes a batch durable and visible to the next reader, in one commit per table. May be called
     /// twice for the same object.
     ///
-    /// # Errors
-    /// Not all of it is durable. Unless it is a halt, the worker writes its halves, down to single
-    /// rows, so that only the culprits fail.
+    /// # Errors Not all of it is durable. Unless the failure is a halt, the worker writes its
+    /// halves, down to single rows, so that only the culprits fail.
     fn write(
         &self,
         rows: &[Finished<Self::Input, Self::Output>],

@@ -1,5 +1,5 @@
-//! The kinds of work that workers do on a picture. A further kind is a further row here; the compiler
-//! then names every other place that must know it.
+//! The kinds of work that workers do on a picture. A further kind is a further row here; the
+//! compiler then names every other place that must know it.
 
 use serde::Serialize;
 
@@ -100,8 +100,8 @@ impl StageKind {
         self.row().removals_field
     }
 
-    /// Whether one of its stages is the active one, whose table answers searches; the others follow in
-    /// the background.
+    /// Whether the table of one of its stages, the active one, answers searches. The other stages
+    /// follow in the background.
     pub fn answers_searches(self) -> bool {
         self.row().answers_searches
     }

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::check_id;
+use crate::excerpt;
+use crate::model_id::check_id;
 use crate::stage_kind::StageKind;
 
 /// Names a stage: a kind of work, and the model or captioner that does it. Lower-case letters,
@@ -24,18 +25,18 @@ pub struct StageNameError(String);
 
 impl StageName {
     /// The stage in which one model turns pixels into vectors. `model` is an id that passes
-    /// [`models::check_id`](crate::models::check_id).
+    /// [`check_id`](crate::models::check_id).
     pub fn embed(model: &str) -> Self {
         Self::new(StageKind::Embed, model)
     }
 
     /// The stage in which one captioner turns pixels into sentences. `captioner` is an id that
-    /// passes [`models::check_id`](crate::models::check_id).
+    /// passes [`check_id`](crate::models::check_id).
     pub fn caption(captioner: &str) -> Self {
         Self::new(StageKind::Caption, captioner)
     }
 
-    /// The stage of one kind that `id` does.
+    /// The stage in which model or captioner `id` does this kind of work.
     pub fn new(kind: StageKind, id: &str) -> Self {
         Self { kind, text: format!("{}{id}", kind.prefix()) }
     }
@@ -73,7 +74,7 @@ impl FromStr for StageName {
         StageKind::ALL
             .into_iter()
             .find_map(named)
-            .ok_or_else(|| StageNameError(text.chars().take(100).collect()))
+            .ok_or_else(|| StageNameError(excerpt::chars(text, 100)))
     }
 }
 

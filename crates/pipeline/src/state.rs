@@ -1,5 +1,5 @@
-//! The product's own small objects in the bucket: what must hold across restarts and for processes
-//! started later.
+//! The product's own small objects in the bucket. They hold state that must outlive every process
+//! and be known to processes started later.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use tokio::sync::watch;
 
 use crate::bucket::{Bucket, BucketError, BucketSettings, Only};
 
-// State is a few kilobytes; what is larger was not written by this program.
+// State is a few kilobytes; a larger object was not written by this program.
 const MAX_BYTES: u64 = 16 << 20;
 
 const POLL: Duration = Duration::from_secs(2);
-// So many conflicts in a row mean that something changes the object all the time.
+// So many conflicts in a row mean that another process changes the object all the time.
 const ATTEMPTS: usize = 20;
 
 /// The folder `<bucket.own_prefix>state/`. Clones share the client.
@@ -30,9 +30,10 @@ pub enum StateError {
     /// The store did not answer or refused.
     #[error(transparent)]
     Bucket(#[from] BucketError),
-    /// It holds something else than this program writes.
+    /// It has another shape than this program writes.
     #[error(
-        "the state object '{key}' cannot be read ({problem}): if no newer release wrote it, remove it"
+        "the state object '{key}' cannot be read ({problem}): \
+         if no newer release wrote it, remove it"
     )]
     Malformed {
         /// Its key.
@@ -40,7 +41,7 @@ pub enum StateError {
         /// What is wrong.
         problem: serde_json::Error,
     },
-    /// Others change it all the time.
+    /// Other processes change it all the time.
     #[error("others keep changing the state object '{0}', nothing was changed: try again")]
     Contended(String),
 }
@@ -108,12 +109,13 @@ impl StateStore {
         self.write(name, body.into(), only).await
     }
 
-    /// Changes a JSON object, or begins with its default. `edit` is called again if somebody else changed
-    /// the object meanwhile; what it refuses is given back with nothing changed.
+    /// Changes a JSON object by optimistic locking; one that does not exist starts as the default.
+    /// `edit` is called again if another process changed the object meanwhile. If it returns an
+    /// error, nothing is changed and that error is the inner result.
     ///
     /// # Errors
-    /// The store did not answer or refused, the object has another shape, or others change it all the
-    /// time.
+    /// The store did not answer or refused, the object has another shape, or other processes change
+    /// it all the time.
     pub async fn change<V, T, E>(
         &self,
         name: &str,
@@ -137,8 +139,8 @@ impl StateStore {
         Err(StateError::Contended(self.key(name)))
     }
 
-    /// Reads a JSON object every two seconds and hands it over, or why it could not be read. The log says
-    /// so when that begins. Runs until dropped.
+    /// Reads a JSON object every two seconds and calls `publish` with it, with `None` if it does
+    /// not exist, or with the error. The first error of a kind is logged. Runs until dropped.
     pub async fn follow<V: DeserializeOwned>(
         &self,
         name: &str,
@@ -152,7 +154,7 @@ impl StateStore {
                 tracing::warn!(
                     problem,
                     object = self.key(name),
-                    "a state object cannot be read, what was last known holds"
+                    "a state object cannot be read, its last known content holds"
                 );
             }
             last_problem = problem;
@@ -191,7 +193,7 @@ impl StateStore {
     }
 }
 
-/// Wakes those who wait for a value only when it is another one.
+/// Wakes the receivers only when the value is a new one.
 pub(crate) fn publish_if_new<T: PartialEq>(known: &watch::Sender<T>, value: T) {
     known.send_if_modified(|known| {
         let is_new = *known != value;

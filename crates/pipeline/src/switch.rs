@@ -1,6 +1,5 @@
-//! Pausing a stage, for all its workers at once: one small object in the bucket, which every worker
-//! reads every other second. It holds for workers that are started later as well, and outlives
-//! every process.
+//! The state object `stages`: which stages are paused. Every worker reads it every two seconds, so
+//! a pause holds for all workers of a stage, those started later included.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,13 +8,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::excerpt;
 use crate::stage_name::StageName;
 use crate::state::{StateError, StateStore, publish_if_new};
 
 /// Name of the state object.
 pub const STATE_NAME: &str = "stages";
 
-// Names come from whoever may operate; they are shown on health pages and in logs.
+// Operators choose these names; they are shown on health pages and in logs.
 const MAX_NAME_BYTES: usize = 200;
 
 /// What operators have decided about one stage.
@@ -28,11 +28,11 @@ pub struct StageState {
     /// By whom.
     #[serde(default)]
     pub changed_by: String,
-    /// When its waiting jobs were last thrown away.
+    /// When its waiting jobs were last deleted.
     pub cancelled_at: Option<Timestamp>,
 }
 
-/// What is known of all stages, by name; a stage that is not named was never paused.
+/// The state of all stages, by name; a stage that is not in it was never paused.
 ///
 /// # Errors
 /// The store did not answer or refused, or the object has another shape.
@@ -40,7 +40,7 @@ pub async fn read(state: &StateStore) -> Result<BTreeMap<String, StageState>, St
     Ok(state.get(STATE_NAME).await?.map(|(stages, _)| stages).unwrap_or_default())
 }
 
-/// Lets the workers of a stage finish what they have begun and then rest. Answers the new state.
+/// Pauses a stage: its workers finish what they have begun and then rest. Returns the new state.
 ///
 /// # Errors
 /// The state object cannot be read or written.
@@ -52,7 +52,7 @@ pub async fn pause(
     set_paused(state, stage, by, true).await
 }
 
-/// Lets the workers of a stage work again. Answers the new state.
+/// Resumes a stage: its workers work again. Returns the new state.
 ///
 /// # Errors
 /// The state object cannot be read or written.
@@ -64,7 +64,7 @@ pub async fn resume(
     set_paused(state, stage, by, false).await
 }
 
-/// Notes that the waiting jobs of a stage are thrown away now. Answers the new state.
+/// Notes that the waiting jobs of a stage are deleted now. Returns the new state.
 ///
 /// # Errors
 /// The state object cannot be read or written.
@@ -81,9 +81,9 @@ async fn set_paused(
     by: &str,
     paused: bool,
 ) -> Result<StageState, StateError> {
-    let by = &by[..by.floor_char_boundary(MAX_NAME_BYTES)];
+    let by = excerpt::bytes(by, MAX_NAME_BYTES);
     change(state, stage, |stage| {
-        // Who paused it first is who knows why.
+        // Whoever paused it first knows why, so a second pause changes nothing.
         if stage.paused != paused {
             *stage = StageState {
                 paused,
@@ -111,8 +111,8 @@ async fn change(
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Position {
-    /// Not read yet; why not, after an attempt.
+enum SwitchPosition {
+    /// Not read yet; after a failed attempt, why not.
     Unknown(Option<String>),
     Running,
     Paused(String),
@@ -121,28 +121,28 @@ enum Position {
 /// One stage's switch as a worker sees it.
 #[derive(Debug)]
 pub struct Switch {
-    position: watch::Receiver<Position>,
+    position: watch::Receiver<SwitchPosition>,
 }
 
 impl Switch {
-    /// Reads the switch of a stage every two seconds for as long as the handle lives. Where it
-    /// cannot be read the last position holds.
+    /// Reads the state of a stage every two seconds for as long as the handle lives. While it
+    /// cannot be read, the last known one holds.
     pub fn start(state: StateStore, stage: StageName) -> Self {
-        let (known, position) = watch::channel(Position::Unknown(None));
+        let (known, position) = watch::channel(SwitchPosition::Unknown(None));
         tokio::spawn(poll(state, stage, known));
         Self { position }
     }
 
-    /// Waits until the stage runs. `waiting` is called with the reason whenever there is one to
-    /// wait for: `Ok` when it is paused, `Err` when that cannot be told.
+    /// Waits until the stage runs. While it waits it calls `waiting` with every new reason: `Ok`
+    /// when the stage is paused, `Err` when its state cannot be read.
     pub(crate) async fn running(&self, mut waiting: impl FnMut(Result<&str, &str>)) {
         let mut position = self.position.clone();
         loop {
             match &*position.borrow_and_update() {
-                Position::Running => return,
-                Position::Paused(text) => waiting(Ok(text)),
-                Position::Unknown(Some(problem)) => waiting(Err(problem)),
-                Position::Unknown(None) => {}
+                SwitchPosition::Running => return,
+                SwitchPosition::Paused(text) => waiting(Ok(text)),
+                SwitchPosition::Unknown(Some(problem)) => waiting(Err(problem)),
+                SwitchPosition::Unknown(None) => {}
             }
             if position.changed().await.is_err() {
                 std::future::pending::<()>().await;
@@ -153,21 +153,25 @@ impl Switch {
     /// Waits until the stage is paused.
     pub(crate) async fn paused(&self) {
         let mut position = self.position.clone();
-        if position.wait_for(|position| matches!(position, Position::Paused(_))).await.is_err() {
+        if position
+            .wait_for(|position| matches!(position, SwitchPosition::Paused(_)))
+            .await
+            .is_err()
+        {
             std::future::pending::<()>().await;
         }
     }
 }
 
-async fn poll(state: StateStore, stage: StageName, known: watch::Sender<Position>) {
+async fn poll(state: StateStore, stage: StageName, known: watch::Sender<SwitchPosition>) {
     let publish = |read: Result<Option<BTreeMap<String, StageState>>, StateError>| match read {
         Ok(stages) => {
             let entry = stages.unwrap_or_default().remove(stage.as_str());
             publish_if_new(&known, position(&stage, entry.unwrap_or_default()));
         }
-        // What was last known holds.
-        Err(error) if matches!(*known.borrow(), Position::Unknown(_)) => {
-            publish_if_new(&known, Position::Unknown(Some(error.to_string())));
+        // The last known position holds.
+        Err(error) if matches!(*known.borrow(), SwitchPosition::Unknown(_)) => {
+            publish_if_new(&known, SwitchPosition::Unknown(Some(error.to_string())));
         }
         Err(_) => {}
     };
@@ -177,11 +181,11 @@ async fn poll(state: StateStore, stage: StageName, known: watch::Sender<Position
     }
 }
 
-fn position(stage: &StageName, state: StageState) -> Position {
+fn position(stage: &StageName, state: StageState) -> SwitchPosition {
     if !state.paused {
-        return Position::Running;
+        return SwitchPosition::Running;
     }
     let since = state.changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
     let by = state.changed_by;
-    Position::Paused(format!("paused by {by}{since}: `ingest resume {stage}` ends it"))
+    SwitchPosition::Paused(format!("paused by {by}{since}: `ingest resume {stage}` ends it"))
 }

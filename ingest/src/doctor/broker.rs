@@ -1,6 +1,6 @@
 //! The broker: reachable, of a good version, with our exchanges and queues, and someone who works.
 
-use pipeline::inspect::{self, Broker, Part, PartState};
+use pipeline::inspect::{self, BrokerAnswer, BrokerPart, PartState};
 use pipeline::stage_kind::StageKind;
 use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
@@ -63,11 +63,11 @@ fn version(version: Option<&str>) -> Check {
     }
 }
 
-fn parts(settings: &Settings, broker: &Broker) -> Check {
-    let wrong = |wanted: fn(&PartState) -> bool| -> Vec<&Part> {
+fn parts(settings: &Settings, broker: &BrokerAnswer) -> Check {
+    let wrong = |wanted: fn(&PartState) -> bool| -> Vec<&BrokerPart> {
         broker.parts.iter().filter(|part| wanted(&part.state)).collect()
     };
-    let names = |parts: &[&Part]| {
+    let names = |parts: &[&BrokerPart]| {
         parts
             .iter()
             .map(|part| format!("{} '{}'", part.kind, part.name))
@@ -75,7 +75,7 @@ fn parts(settings: &Settings, broker: &Broker) -> Check {
             .join(", ")
     };
     let differing = wrong(|state| matches!(state, PartState::Differs(_)));
-    if let Some(Part { state: PartState::Differs(said), .. }) = differing.first() {
+    if let Some(BrokerPart { state: PartState::Differs(said), .. }) = differing.first() {
         return Check::fail(
             "broker.queues",
             format!("{} differ from what this program declares: {said}", names(&differing)),
@@ -113,7 +113,7 @@ fn parts(settings: &Settings, broker: &Broker) -> Check {
 }
 
 /// Ready messages and consumers of a queue that is as it should be.
-fn counts(broker: &Broker, queue: &str) -> Option<(u32, u32)> {
+fn counts(broker: &BrokerAnswer, queue: &str) -> Option<(u32, u32)> {
     broker.parts.iter().find(|part| part.name == queue && part.kind == "queue").and_then(|part| {
         match part.state {
             PartState::Fine { messages, consumers } => Some((messages, consumers)),

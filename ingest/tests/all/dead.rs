@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use pipeline::consume::Consumer;
+use pipeline::consume::Subscription;
 use pipeline::dead::{self, DeadLetter};
 use pipeline::depths::QueueDepths;
 use pipeline::job::Job;
@@ -80,12 +80,12 @@ async fn bulk_depth(world: &World) -> usize {
 /// Takes everything out of work and bulk queue: how often each key was there.
 async fn take_jobs(world: &World) -> HashMap<String, usize> {
     let count = bulk_depth(world).await;
-    let mut consumer = Consumer::start(
-        world.amqp(),
-        "test".into(),
-        StageName::embed("demo-clip"),
-        Health::default(),
-    );
+    let mut consumer = Subscription {
+        amqp: world.amqp(),
+        name: "test".into(),
+        stage: StageName::embed("demo-clip"),
+    }
+    .start(Health::default());
     let mut keys = HashMap::new();
     for _ in 0..count {
         let delivery = tokio::time::timeout(LIMIT, consumer.next())

@@ -11,9 +11,9 @@ use crate::stage_name::StageName;
 /// Letters of one stage and class whose reasons differ only in names and numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// Identity of the group: the same failures always have the same.
+    /// Identity of the group; the same failures always have the same identity.
     pub id: String,
-    /// Whose work it was.
+    /// The stage whose jobs they were.
     pub stage: StageName,
     /// Stable code of the failure.
     pub class: String,
@@ -76,8 +76,8 @@ fn id(stage: &StageName, class: &str, reason: &str) -> String {
 }
 
 fn blanked(letter: &DeadLetter) -> String {
-    // Keys may hold spaces and quotes, so the letter's own names go first, while they are still
-    // whole.
+    // Keys may hold spaces and quotes, so the letter's own names are replaced first, while they are
+    // still whole.
     let mut reason = letter.reason.clone();
     if let Some(object) = &letter.object {
         for name in [object.to_string().as_str(), &object.key, &object.etag] {

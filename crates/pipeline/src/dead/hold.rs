@@ -1,34 +1,35 @@
-//! All of a dead queue in one hand, for a moment.
+//! Taking all letters of a dead queue on loan, for a moment.
 
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicCancelOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Connection, ErrorKind};
 
-use super::MOST;
 use super::letter::DeadLetter;
+use crate::ack;
 use crate::connection::{self, AmqpSettings, BrokerError};
+use crate::queue_consumer;
 use crate::stage_name::StageName;
 use crate::topology::{Topology, TopologyMode, depth};
 
-// Longer than a replay holds the queue between two pauses.
+/// How many dead letters can be read at once: as many as one consumer may hold.
+pub const MOST: usize = u16::MAX as usize;
+
+// Longer than a replay holds the queue at a time.
 const WAIT: Duration = Duration::from_secs(30);
 const ASK_AGAIN: Duration = Duration::from_millis(250);
-// The broker delivers what it has at once, unless it is very busy; a pause this long means that
-// there is less than it counted.
+// The broker delivers all letters at once, unless it is very busy. A pause this long means that
+// there are fewer than it counted.
 const IDLE: Duration = Duration::from_secs(15);
 const RETURN_LIMIT: Duration = Duration::from_secs(30);
-const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Every letter of a dead queue, on loan. Dropping it hands all of them back.
+/// Every letter of a dead queue, on loan. Dropping it returns all of them.
 pub(super) struct Hold {
     /// In the queue's order.
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<HeldLetter>,
     unseen: usize,
     queue: String,
     connection: Connection,
@@ -36,26 +37,23 @@ pub(super) struct Hold {
 }
 
 /// A letter on loan.
-pub(super) struct Held {
+pub(super) struct HeldLetter {
     pub(super) letter: DeadLetter,
     acker: Acker,
 }
 
-impl Held {
-    /// Takes the letter out of the queue; `false` if the broker may not know.
+impl HeldLetter {
+    /// Takes the letter out of the queue; `false` if the ack may not have arrived.
     ///
-    /// The broker drops acks that it has not worked on when the channel closes (seen on 3.10), so
-    /// even `true` is no proof: whoever must be sure looks again.
+    /// When the channel closes, the broker drops acks that it has not processed (seen on 3.10). So
+    /// even `true` is no proof; a caller that must be sure reads the queue again.
     pub(super) async fn settle(&self) -> bool {
-        matches!(
-            tokio::time::timeout(ACK_TIMEOUT, self.acker.ack(BasicAckOptions::default())).await,
-            Ok(Ok(true))
-        )
+        ack::ack(&self.acker).await
     }
 }
 
 impl Hold {
-    /// Takes all letters that lie in the queue now, [`MOST`] at most.
+    /// Takes all letters that are in the queue now, [`MOST`] at most.
     pub(super) async fn take(
         settings: &AmqpSettings,
         stage: &StageName,
@@ -82,38 +80,28 @@ impl Hold {
         Ok(hold)
     }
 
-    // Exactly as many as are wanted may be delivered, and none after them: those that die meanwhile
-    // stay in the queue, behind the ones handed back.
+    // Exactly `wanted` letters may be delivered. Those that die meanwhile stay in the queue, behind
+    // the returned ones.
     async fn consume(&mut self, stage: &StageName, wanted: usize) -> Result<(), BrokerError> {
         let (channel, queue) = (&self.channel, self.queue.as_str());
         let prefetch = u16::try_from(wanted).unwrap_or(u16::MAX);
-        let consuming = async {
-            channel
-                .basic_qos(prefetch, BasicQosOptions::default())
-                .await
-                .map_err(BrokerError::lost)?;
-            let consuming = channel.basic_consume(
-                queue.into(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            );
-            consuming.await.map_err(|error| BrokerError::topology("queue", queue, error))
-        };
+        let consuming = queue_consumer::subscribe(channel, queue, prefetch);
         let mut consumer = connection::in_time(consuming).await?;
         while self.held.len() < wanted {
             let Ok(Some(message)) = tokio::time::timeout(IDLE, consumer.next()).await else {
                 break;
             };
             let message = message.map_err(BrokerError::lost)?;
-            self.held
-                .push(Held { letter: DeadLetter::read(stage, &message), acker: message.acker });
+            self.held.push(HeldLetter {
+                letter: DeadLetter::read(stage, &message),
+                acker: message.acker,
+            });
         }
         let cancelling = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         connection::in_time(async { cancelling.await.map_err(BrokerError::lost) }).await
     }
 
-    /// How many letters there were besides the held ones.
+    /// How many more letters there were.
     pub(super) fn unseen(&self) -> usize {
         self.unseen
     }
@@ -122,12 +110,12 @@ impl Hold {
         &self.connection
     }
 
-    /// Hands back all letters but the `settled` ones, and returns once the broker counts them
-    /// again: whoever looks next must not find half of them.
-    pub(super) async fn release(self, settled: usize) -> (Vec<Held>, usize) {
+    /// Returns all letters but the `settled` ones to the queue, and waits until the broker counts
+    /// them again, so that the next reader does not find half of them.
+    pub(super) async fn release(self, settled: usize) -> (Vec<HeldLetter>, usize) {
         let back = self.held.len().saturating_sub(settled);
         let returning = async {
-            self.channel.close(200, "handed back".into()).await.map_err(BrokerError::lost)?;
+            self.channel.close(200, "returned".into()).await.map_err(BrokerError::lost)?;
             while (depth(&self.connection, &self.queue).await?.unwrap_or(0) as usize) < back {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -136,7 +124,7 @@ impl Hold {
         if !matches!(tokio::time::timeout(RETURN_LIMIT, returning).await, Ok(Ok(()))) {
             tracing::debug!(
                 queue = self.queue,
-                "the broker does not count all letters that were handed back"
+                "the broker does not count all letters that were returned"
             );
         }
         connection::close(self.connection).await;
@@ -144,8 +132,8 @@ impl Hold {
     }
 }
 
-// Quorum queues ignore the `exclusive` flag of consumers (seen on RabbitMQ 3.10), so a queue that
-// belongs to one connection is the lock: it is gone with its connection, however that ends.
+// Quorum queues ignore the `exclusive` flag of consumers (seen on RabbitMQ 3.10), so an exclusive
+// queue is the lock: it disappears with its connection, however that ends.
 async fn lock(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
     let name = format!("{queue}.reader");
     let begun = Instant::now();
@@ -170,11 +158,11 @@ async fn lock(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
             Err(Some(AMQPSoftError::RESOURCELOCKED)) => {
                 return Err(BrokerError::Busy(queue.to_owned()));
             }
-            // Whoever may not make queues still may look.
+            // A user that may not declare queues may still read.
             Err(Some(AMQPSoftError::ACCESSREFUSED)) => {
                 tracing::debug!(
                     name,
-                    "the broker's user may not make this queue: two looks at once see half each"
+                    "the broker's user may not make this queue: two readers at once see half each"
                 );
                 return Ok(());
             }

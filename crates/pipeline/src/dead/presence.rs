@@ -1,14 +1,14 @@
-//! What has become of the objects of dead letters.
+//! What has happened to the objects of dead letters.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde::Serialize;
 
-use super::DeadError;
+use super::error::DeadError;
 use super::letter::DeadLetter;
 use crate::bucket::Bucket;
 
-// A HEAD takes some milliseconds; more at once would only queue in the store.
+// A HEAD takes some milliseconds; more at once would only wait in the store.
 const AT_ONCE: usize = 16;
 
 /// The object of a dead letter, as the bucket has it now.
@@ -22,9 +22,9 @@ pub enum Presence {
         /// Its ETag.
         etag: String,
     },
-    /// Nothing lies under the key.
+    /// There is no object under the key.
     Gone,
-    /// It lies in a bucket that this process does not serve.
+    /// It is in a bucket that this process does not serve.
     OtherBucket,
     /// The letter names no object.
     Unknown,
@@ -46,12 +46,12 @@ pub struct Survey {
 /// Asks the bucket for a letter's object.
 ///
 /// # Errors
-/// The store does not answer, or its 404 cannot be believed because it does not list the bucket
+/// The store does not answer, or its 404 may mean the whole bucket, because that cannot be listed
 /// either.
 pub async fn presence(bucket: &Bucket, letter: &DeadLetter) -> Result<Presence, DeadError> {
     let found = ask(bucket, letter).await?;
     if found == Presence::Gone {
-        believe(bucket).await?;
+        check_bucket(bucket).await?;
     }
     Ok(found)
 }
@@ -76,7 +76,7 @@ pub async fn survey(bucket: &Bucket, letters: &[&DeadLetter]) -> Result<Survey, 
         } += 1;
     }
     if survey.gone > 0 {
-        believe(bucket).await?;
+        check_bucket(bucket).await?;
     }
     Ok(survey)
 }
@@ -93,7 +93,7 @@ async fn ask(bucket: &Bucket, letter: &DeadLetter) -> Result<Presence, DeadError
     })
 }
 
-async fn believe(bucket: &Bucket) -> Result<(), DeadError> {
+async fn check_bucket(bucket: &Bucket) -> Result<(), DeadError> {
     if bucket.answers().await {
         Ok(())
     } else {

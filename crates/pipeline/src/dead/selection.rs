@@ -1,4 +1,4 @@
-//! Which dead letters are meant.
+//! Selecting dead letters.
 
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::civil::Date;
@@ -7,6 +7,7 @@ use jiff::{Span, Timestamp};
 
 use super::group::group_id;
 use super::letter::DeadLetter;
+use crate::excerpt;
 use crate::stage_name::StageName;
 
 /// Conditions on dead letters; all given ones must hold.
@@ -18,7 +19,7 @@ pub struct Selection {
     pub class: Option<String>,
     /// Of objects whose key matches; see [`key_glob`].
     pub key: Option<GlobMatcher>,
-    /// Whose last failure was not before this time; see [`since`]. Letters without a time do not
+    /// Whose last failure was at or after this time; see [`since`]. Letters without a time do not
     /// match.
     pub since: Option<Timestamp>,
     /// Of this group ([`super::Group::id`]).
@@ -26,12 +27,11 @@ pub struct Selection {
     /// With one of these message ids, which may be shortened to their first eight digits or more;
     /// empty: any.
     pub ids: Vec<String>,
-    /// At most so many, oldest first; the one part of a selection that [`Self::matches`] leaves to
-    /// its caller.
+    /// At most so many, oldest first. [`Self::matches`] does not look at it.
     pub limit: Option<usize>,
 }
 
-/// A condition that cannot be read.
+/// A condition cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectionError {
     /// A glob that does not parse.
@@ -52,12 +52,12 @@ pub fn key_glob(pattern: &str) -> Result<GlobMatcher, SelectionError> {
     Ok(GlobBuilder::new(pattern).literal_separator(true).build()?.compile_matcher())
 }
 
-/// Reads a time, a day (its begin in UTC) or how long before `now`.
+/// Reads a time, a day (its start in UTC) or a duration before `now`.
 ///
 /// # Errors
 /// It is none of these.
 pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, SelectionError> {
-    let unreadable = || SelectionError::Time(text.chars().take(64).collect());
+    let unreadable = || SelectionError::Time(excerpt::chars(text, 64));
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
@@ -86,7 +86,7 @@ impl Selection {
             && self.key.as_ref().is_none_or(|glob| key.is_some_and(|key| glob.is_match(key)))
             && self.since.is_none_or(|since| letter.last_failed.is_some_and(|last| last >= since))
             && self.group.as_ref().is_none_or(|group| *group == group_id(letter))
-            && (self.ids.is_empty() || self.ids.iter().any(|id| names(id, &letter.message_id)))
+            && (self.ids.is_empty() || self.ids.iter().any(|id| id_matches(id, &letter.message_id)))
     }
 
     /// The letters for which all conditions hold, limit included.
@@ -99,7 +99,7 @@ impl Selection {
     }
 }
 
-fn names(id: &str, message_id: &str) -> bool {
+fn id_matches(id: &str, message_id: &str) -> bool {
     id == message_id || (id.len() >= 8 && message_id.starts_with(id))
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_short_id_needs_eight_digits() {
-        assert!(names("0123456789", "0123456789abcdef") && names("short", "short"));
-        assert!(!names("0123456", "0123456789abcdef") && !names("", "0123456789abcdef"));
+        assert!(id_matches("0123456789", "0123456789abcdef") && id_matches("short", "short"));
+        assert!(!id_matches("0123456", "0123456789abcdef") && !id_matches("", "0123456789abcdef"));
     }
 }

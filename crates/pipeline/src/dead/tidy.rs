@@ -1,34 +1,34 @@
-//! Clearing the dead queue of what says nothing any more.
+//! Removing dead letters that are of no more use.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::DeadError;
+use super::clear::clear;
+use super::error::DeadError;
 use super::hold::Hold;
 use super::letter::DeadLetter;
-use super::replay::clear;
 use crate::connection::AmqpSettings;
 use crate::stage_name::StageName;
 
-/// What a tidying did.
+/// Result of [`tidy`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tidied {
-    /// Letters looked at.
+    /// Letters read.
     pub looked_at: usize,
     /// Letters taken out because a later failure of the same job is kept.
     pub merged: usize,
     /// Letters taken out because their job is done.
     pub resolved: usize,
-    /// Letters that were beyond what can be seen at once.
+    /// Letters beyond those that can be read at once.
     pub unseen: usize,
 }
 
-/// Takes out letters whose job `is_done`, and of several letters of one job all but the latest
-/// failure: a replay that crashed between publishing and settling leaves such doubles.
+/// Removes letters whose job `is_done`. Of several letters of one job it keeps the latest failure
+/// only: a replay that crashed between publishing and settling leaves such duplicates.
 ///
 /// # Errors
-/// The broker is not reachable or refuses, or somebody else holds the letters.
+/// The broker is not reachable or refuses, or another process holds the letters.
 pub async fn tidy(
     settings: &AmqpSettings,
     stage: &StageName,
@@ -51,8 +51,8 @@ pub async fn tidy(
         taken_out.insert(held.letter.fingerprint());
         acked += usize::from(held.settle().await);
     }
-    // Of two letters that equal each other to the byte one is kept, which must not be taken for one
-    // that came back.
+    // Of two letters that are equal byte for byte one is kept. It must not be taken for one that
+    // came back.
     for place in newest.values() {
         let kept = &hold.held[*place].letter;
         if !is_done(kept) {
@@ -69,7 +69,7 @@ pub async fn tidy(
     Ok(tidied)
 }
 
-/// The place of the latest failure of every job.
+/// Index of the latest failure of every job.
 fn newest<'a>(letters: impl Iterator<Item = &'a DeadLetter>) -> HashMap<[u8; 32], usize> {
     let mut newest = HashMap::new();
     for (place, letter) in letters.enumerate() {
@@ -81,8 +81,8 @@ fn newest<'a>(letters: impl Iterator<Item = &'a DeadLetter>) -> HashMap<[u8; 32]
     newest.into_iter().map(|(job, (_, place))| (job, place)).collect()
 }
 
-// Message ids of other programs may mean anything, so the object belongs to it; without one, the
-// whole body.
+// Identity of a job. Other programs may use any message id, so the object is part of it; without an
+// object, the whole body is.
 fn job(letter: &DeadLetter) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(letter.message_id.as_bytes()).update(&[0]);

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use pipeline::ObjectRef;
-use pipeline::consume::Consumer;
+use pipeline::consume::Subscription;
 use pipeline::job::{Job, Origin};
 use pipeline::publish::{Outgoing, PublishError, Publisher};
 use pipeline::stage_name::StageName;
@@ -22,6 +22,11 @@ fn job(key: &str) -> Job {
         last_modified: None,
     };
     Job::new(StageName::embed("demo-clip"), object, Origin::Event)
+}
+
+fn subscription(world: &World) -> Subscription {
+    let stage = StageName::embed("demo-clip");
+    Subscription { amqp: world.amqp(), name: "test".into(), stage }
 }
 
 fn publisher(world: &World) -> (Publisher, Topology) {
@@ -79,12 +84,7 @@ async fn sweep_traffic_waits_in_the_bulk_queue_and_both_are_consumed() {
     let depths = topology.depths(&connection, &StageName::embed("demo-clip")).await.unwrap();
     assert_eq!((depths.work, depths.bulk, depths.dead), (Some(10), Some(10), Some(0)));
 
-    let mut consumer = Consumer::start(
-        world.amqp(),
-        "test".into(),
-        StageName::embed("demo-clip"),
-        Health::default(),
-    );
+    let mut consumer = subscription(&world).start(Health::default());
     let mut bodies = Vec::new();
     for _ in 0..20 {
         let delivery = consumer.next().await.unwrap();
@@ -104,8 +104,7 @@ async fn a_consumer_comes_back_when_the_broker_cancels_it() {
     let world = World::start().await;
     let (publisher, topology) = publisher(&world);
     let health = Health::default();
-    let mut consumer =
-        Consumer::start(world.amqp(), "test".into(), StageName::embed("demo-clip"), health.clone());
+    let mut consumer = subscription(&world).start(health.clone());
     publisher.publish(Outgoing::job(&topology, &job("before.jpg"))).await.unwrap();
     consumer.next().await.unwrap().ack().await;
 

@@ -159,7 +159,7 @@ async fn what_the_broker_buried_is_explained_and_survives_replay_and_retry() {
     assert_eq!(header(&message, "bl-origin").as_deref(), Some("replay"));
     assert!(header(&message, "bl-history").unwrap().contains("delivery_limit"));
 
-    // Now a worker puts it on the first rung of the retry ladder: with x-death kept, the broker
+    // Now a worker puts it into the first retry queue: with x-death kept, the broker
     // would drop it here.
     let (routing_key, message_id) = (yard.topology.retry_queue(&yard.stage, 0), job.message_id());
     let retry =
@@ -266,7 +266,7 @@ async fn a_stopped_replay_loses_and_doubles_nothing() {
     everything.sort();
     everything.dedup();
     assert_eq!(everything.len(), 200);
-    // What was not moved still lies there in its order.
+    // Letters that were not moved are still there, in their order.
     let numbers: Vec<usize> =
         left.iter().map(|key| key.trim_end_matches(".jpg").parse().unwrap()).collect();
     assert!(numbers.is_sorted(), "{numbers:?}");

@@ -6,13 +6,12 @@ use lapin::Connection;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{MAX_RATE, Pace};
+use super::pace::{MAX_RATE, Pace};
 use crate::topology::depth;
 
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const DEPTH_CHECK: Duration = Duration::from_secs(1);
 
-/// Holds back letters: to keep the rate, while the bulk queue is deep, and for good at the end of a
-/// round.
+/// Holds letters back: to keep the rate, while the bulk queue is deep, and at the end of a round.
 pub(super) struct Brakes {
     ticker: Option<Interval>,
     bulk: Option<String>,
@@ -31,18 +30,17 @@ impl Brakes {
             ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticker
         });
-        let most_waiting = pace.most_waiting;
         Self {
             ticker,
             bulk,
-            most_waiting,
+            most_waiting: pace.most_waiting,
             seen_shallow: None,
             deadline: Instant::now(),
             cancel: pace.cancel.clone(),
         }
     }
 
-    /// A round begins that ends after `limit`.
+    /// Begins a round that ends after `limit`.
     pub(super) fn begin(&mut self, limit: Duration) {
         self.deadline = Instant::now() + limit;
     }
@@ -57,18 +55,18 @@ impl Brakes {
             biased;
             () = cancel.cancelled() => false,
             () = tokio::time::sleep_until(deadline) => false,
-            open = self.opens(connection) => open,
+            go = self.may_go(connection) => go,
         }
     }
 
-    async fn opens(&mut self, connection: &Connection) -> bool {
+    async fn may_go(&mut self, connection: &Connection) -> bool {
         if let Some(bulk) = &self.bulk
-            && self.seen_shallow.is_none_or(|at| at.elapsed() > LOOK_AGAIN)
+            && self.seen_shallow.is_none_or(|at| at.elapsed() > DEPTH_CHECK)
         {
             loop {
                 match depth(connection, bulk).await {
                     Ok(waiting) if waiting.unwrap_or(0) <= self.most_waiting => break,
-                    Ok(_) => tokio::time::sleep(LOOK_AGAIN).await,
+                    Ok(_) => tokio::time::sleep(DEPTH_CHECK).await,
                     Err(_) => return false,
                 }
             }

@@ -137,12 +137,12 @@ impl Bench {
         Self::with(Duration::from_millis(200), HALT_HOLD).await
     }
 
-    /// `max_wait` of a batch, and how long a halted worker holds what it has.
+    /// `max_wait` of a batch, and how long a halted worker keeps its jobs.
     pub(crate) async fn with(max_wait: Duration, halt_hold: Duration) -> Self {
         Self::set(max_wait, halt_hold, |_| {}).await
     }
 
-    /// As [`Self::with`], after changing what the worker is made of.
+    /// As [`Self::with`], after changing the worker's parts.
     pub(crate) async fn set(
         max_wait: Duration,
         halt_hold: Duration,

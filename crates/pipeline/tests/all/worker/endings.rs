@@ -33,7 +33,7 @@ async fn each_failure_goes_where_its_action_says() {
         [("dead", "told_to_die"), ("panic", "decode_panic"), (&"x".repeat(200), "too_many_bytes")]
     {
         let mut message = Outgoing::job(&bench.topology, &bench.put("d", order).await);
-        // As the broker marks what has been through a retry queue.
+        // As the broker marks jobs that have been through a retry queue.
         message.headers.insert("x-first-death-queue".into(), AMQPValue::LongString("retry".into()));
         bench.publisher.publish(message).await.unwrap();
         let headers = bench.take(&dead).await;
@@ -53,7 +53,7 @@ async fn each_failure_goes_where_its_action_says() {
         );
     }
 
-    // The sixth failure has no rung left. Marks of replays stay.
+    // After the sixth failure no retry queue is left. Replay headers stay.
     let mut last = Outgoing::job(&bench.topology, &bench.put("l", "retry").await);
     last.headers.insert("bl-attempt".into(), AMQPValue::LongLongInt(5));
     last.headers.insert("bl-replays".into(), AMQPValue::LongLongInt(2));
@@ -134,7 +134,7 @@ async fn gone_changed_and_repeated_jobs_end_quietly() {
     // Only when the worker has ended is nothing on loan any more.
     bench.shutdown.cancel();
     bench.worker.await.unwrap().unwrap();
-    assert_eq!(bench.world.queued().await, 0, "every job was settled, none handed back");
+    assert_eq!(bench.world.queued().await, 0, "every job was settled, none republished");
     assert_eq!(
         bench.stage.0.decoded.load(Ordering::SeqCst),
         1,
@@ -190,6 +190,6 @@ async fn what_is_handed_back_keeps_its_marks_and_gets_none() {
             );
         }
     }
-    assert_eq!(bench.world.queued().await, 0, "nothing was handed back twice");
+    assert_eq!(bench.world.queued().await, 0, "nothing was republished twice");
     bench.world.finish().await;
 }

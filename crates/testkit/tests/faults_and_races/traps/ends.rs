@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use pipeline::ObjectRef;
-use pipeline::consume::{Consumer, Delivery};
+use pipeline::consume::{Consumer, Delivery, Subscription};
 use pipeline::job::{Job, Origin};
 use pipeline::publish::{Outgoing, Publisher};
 use pipeline::stage_name::StageName;
@@ -43,12 +43,12 @@ impl Ends {
             vec![StageName::embed("demo-clip")],
             health.clone(),
         );
-        let consumer = Consumer::start(
-            world.amqp(),
-            "test".into(),
-            StageName::embed("demo-clip"),
-            health.clone(),
-        );
+        let consumer = Subscription {
+            amqp: world.amqp(),
+            name: "test".into(),
+            stage: StageName::embed("demo-clip"),
+        }
+        .start(health.clone());
         Self { publisher, consumer, health }
     }
 

@@ -1,39 +1,39 @@
-//! Planning: a batch closes, and what of it the model need not see is taken out.
+//! Planning: a batch closes, and members whose output is known or shared need no model run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::session::{DecodedObject, Session};
 use crate::batch;
-use crate::session::{Decoded, Session};
 use crate::stage::Stage;
 
-/// A batch, and which of its members the model is run on.
-pub(crate) struct Planned<I, O> {
-    pub(crate) members: Vec<Decoded<I>>,
+/// A batch, and the members on which the model is run.
+pub(super) struct PlannedBatch<I, O> {
+    pub(super) members: Vec<DecodedObject<I>>,
     /// Where each member's output comes from.
-    pub(crate) sources: Vec<Source<O>>,
-    /// Members that the model is run on, each with another content, as places in `members`.
-    pub(crate) distinct: Vec<usize>,
+    pub(super) sources: Vec<OutputSource<O>>,
+    /// Indexes of the members on which the model is run, each with different content.
+    pub(super) distinct: Vec<usize>,
 }
 
 /// Where an output comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source<O> {
-    /// From an object that had the same content.
+pub(super) enum OutputSource<O> {
+    /// From an earlier object with the same content.
     Known(O),
-    /// From the model: a place in [`Planned::distinct`].
+    /// From the model: an index into [`PlannedBatch::distinct`].
     Inferred(usize),
 }
 
 impl<S: Stage> Session<S> {
-    pub(crate) async fn plan_batches(
+    pub(super) async fn plan_batches(
         self: Arc<Self>,
-        mut inbox: mpsc::Receiver<Decoded<S::Input>>,
-        outbox: mpsc::Sender<Planned<S::Input, S::Output>>,
+        mut inbox: mpsc::Receiver<DecodedObject<S::Input>>,
+        outbox: mpsc::Sender<PlannedBatch<S::Input, S::Output>>,
     ) {
-        // Should a part end by a panic, the others must not go on taking jobs that nobody works on.
+        // If a part ends by a panic, the others must not go on taking jobs that nobody works on.
         let _end = self.ended.clone().drop_guard();
         while let Some(members) =
             batch::next(&mut inbox, &self.parts.batch, |item| item.size_bytes).await
@@ -46,7 +46,10 @@ impl<S: Stage> Session<S> {
         }
     }
 
-    async fn plan(&self, members: Vec<Decoded<S::Input>>) -> Planned<S::Input, S::Output> {
+    async fn plan(
+        &self,
+        members: Vec<DecodedObject<S::Input>>,
+    ) -> PlannedBatch<S::Input, S::Output> {
         let inputs: Vec<_> = members.iter().map(|member| &member.input).collect();
         let known = match self.parts.stage.known(&inputs).await {
             Ok(known) if known.len() == inputs.len() => known
@@ -58,7 +61,7 @@ impl<S: Stage> Session<S> {
                 tracing::error!(
                     got = known.len(),
                     asked = inputs.len(),
-                    "known outputs are of another number, none is used"
+                    "the stage gave another number of known outputs, none is used"
                 );
                 vec![None; inputs.len()]
             }
@@ -71,7 +74,7 @@ impl<S: Stage> Session<S> {
         let (sources, distinct) = share(known, contents);
         metrics::counter!("bucketlens_inferences_saved_total")
             .increment((members.len() - distinct.len()) as u64);
-        Planned { members, sources, distinct }
+        PlannedBatch { members, sources, distinct }
     }
 }
 
@@ -79,11 +82,11 @@ impl<S: Stage> Session<S> {
 fn share<'a, O>(
     known: Vec<Option<O>>,
     contents: impl Iterator<Item = Option<&'a str>>,
-) -> (Vec<Source<O>>, Vec<usize>) {
+) -> (Vec<OutputSource<O>>, Vec<usize>) {
     let (mut distinct, mut seen) = (Vec::new(), HashMap::new());
     let mut source = |member, known: Option<O>, content: Option<&'a str>| {
         if let Some(output) = known {
-            return Source::Known(output);
+            return OutputSource::Known(output);
         }
         let place = match content {
             Some(content) => *seen.entry(content).or_insert(distinct.len()),
@@ -92,7 +95,7 @@ fn share<'a, O>(
         if place == distinct.len() {
             distinct.push(member);
         }
-        Source::Inferred(place)
+        OutputSource::Inferred(place)
     };
     let sources = known
         .into_iter()
@@ -111,7 +114,7 @@ mod tests {
         let known = vec![None, Some(7), None, None, None, None];
         let contents = [Some("a"), Some("a"), None, Some("b"), Some("a"), None];
         let (sources, distinct) = share(known, contents.into_iter());
-        use Source::{Inferred, Known};
+        use OutputSource::{Inferred, Known};
         assert_eq!(
             sources,
             [Inferred(0), Known(7), Inferred(1), Inferred(2), Inferred(0), Inferred(3)]

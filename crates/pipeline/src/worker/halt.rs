@@ -1,5 +1,5 @@
-//! Halts: the process cannot work, so everything held stays held until it can, or for so long that
-//! it is handed back.
+//! Halts: the process cannot work, so it keeps its deliveries until it can. After a long halt it
+//! republishes them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,58 +12,65 @@ use crate::failure::Failure;
 use service::backoff::Backoff;
 use service::health::Health;
 
-/// How long a halted worker keeps what it holds. Far below the 30 minutes after which the broker
-/// takes everything from a consumer that settles nothing, and counts that like a crash.
+/// How long a halted worker keeps its deliveries. Far below the broker's consumer timeout of 30
+/// minutes: a consumer that settles nothing for that long loses everything, and the broker counts
+/// that like a crash.
 pub const HALT_HOLD: Duration = Duration::from_secs(600);
 
 const CONDITION: &str = "work";
 
-/// All that waits in one session.
+/// Everything that waits in one session.
 #[derive(Debug)]
-pub(crate) struct Halts {
+pub(super) struct Halts {
     health: Health,
     ended: CancellationToken,
     hold: Duration,
-    // Reasons of those that wait now, by number.
-    waiting: Mutex<(u64, BTreeMap<u64, String>)>,
+    waiting: Mutex<WaitingHalts>,
     held_too_long: OnceLock<String>,
+}
+
+/// Reasons of the present halts, by number.
+#[derive(Debug, Default)]
+struct WaitingHalts {
+    begun: u64,
+    reasons: BTreeMap<u64, String>,
 }
 
 impl Halts {
     /// A wait longer than `hold` cancels `ended`, which in turn ends every wait.
-    pub(crate) fn new(health: Health, ended: CancellationToken, hold: Duration) -> Self {
+    pub(super) fn new(health: Health, ended: CancellationToken, hold: Duration) -> Self {
         Self { health, ended, hold, waiting: Mutex::default(), held_too_long: OnceLock::new() }
     }
 
-    /// For one thing that is tried again until it works. The halt is over when this is dropped.
-    pub(crate) fn halt(&self) -> Halt<'_> {
+    /// For one operation that is tried again until it works. The halt is over when this is dropped.
+    pub(super) fn halt(&self) -> Halt<'_> {
         let mut waiting = self.lock();
-        waiting.0 += 1;
+        waiting.begun += 1;
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-        Halt { halts: self, number: waiting.0, since: None, backoff }
+        Halt { halts: self, number: waiting.begun, since: None, backoff }
     }
 
-    /// Something worked: the process can work, unless something else still waits.
-    pub(crate) fn working(&self) {
+    /// Something worked: the process can work, unless another operation still waits.
+    pub(super) fn working(&self) {
         let waiting = self.lock();
-        if waiting.1.is_empty() && !self.ended.is_cancelled() {
+        if waiting.reasons.is_empty() && !self.ended.is_cancelled() {
             self.health.ok(CONDITION);
         }
     }
 
-    /// Why the session ended, if it was a halt.
-    pub(crate) fn held_too_long(&self) -> Option<&str> {
+    /// Why the session ended, if a halt ended it.
+    pub(super) fn held_too_long(&self) -> Option<&str> {
         self.held_too_long.get().map(String::as_str)
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, String>)> {
+    fn lock(&self) -> MutexGuard<'_, WaitingHalts> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One thing that is tried again until it works.
+/// One operation that is tried again until it works.
 #[derive(Debug)]
-pub(crate) struct Halt<'a> {
+pub(super) struct Halt<'a> {
     halts: &'a Halts,
     number: u64,
     since: Option<Instant>,
@@ -71,9 +78,9 @@ pub(crate) struct Halt<'a> {
 }
 
 impl Halt<'_> {
-    /// It failed: shows why and pauses. Returns whether to try again; `false` means that the
-    /// session has ended.
-    pub(crate) async fn again(&mut self, failure: &Failure) -> bool {
+    /// Call it when the operation failed: shows why and pauses. Returns whether to try again;
+    /// `false`: the session has ended.
+    pub(super) async fn again(&mut self, failure: &Failure) -> bool {
         let Halts { health, ended, hold, held_too_long, .. } = self.halts;
         if ended.is_cancelled() {
             return false;
@@ -84,7 +91,7 @@ impl Halt<'_> {
             reason = failure.reason,
             "halted, nothing is taken until this works again"
         );
-        self.halts.lock().1.insert(self.number, failure.to_string());
+        self.halts.lock().reasons.insert(self.number, failure.to_string());
         health.trouble(CONDITION, format!("halted: {failure}"));
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() >= *hold {
@@ -105,11 +112,11 @@ impl Drop for Halt<'_> {
     fn drop(&mut self) {
         let Halts { health, ended, .. } = self.halts;
         let mut waiting = self.halts.lock();
-        let was_halted = waiting.1.remove(&self.number).is_some();
+        let was_halted = waiting.reasons.remove(&self.number).is_some();
         if !was_halted || ended.is_cancelled() {
             return;
         }
-        match waiting.1.values().next() {
+        match waiting.reasons.values().next() {
             Some(other) => health.trouble(CONDITION, format!("halted: {other}")),
             None => health.ok(CONDITION),
         }

@@ -1,4 +1,5 @@
-//! Inference: one batch at a time on a blocking thread; of a failing batch only the culprits fail.
+//! Inference: one batch at a time on a blocking thread. When a batch fails, its halves are tried,
+//! so that only the culprits fail.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,33 +7,33 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::plan::{OutputSource, PlannedBatch};
+use super::session::{DecodedObject, Session};
 use crate::failure::{Action, Failure};
-use crate::plan::{Planned, Source};
-use crate::session::{Decoded, Session};
 use crate::stage::{Finished, Stage};
 
-/// What the model is run on, shared with its thread.
-struct Run<I> {
-    members: Vec<Decoded<I>>,
+/// A batch that is shared with the model's thread.
+struct BatchRun<I> {
+    members: Vec<DecodedObject<I>>,
     distinct: Vec<usize>,
 }
 
 impl<S: Stage> Session<S> {
-    pub(crate) async fn infer_batches(
+    pub(super) async fn infer_batches(
         self: Arc<Self>,
-        mut inbox: mpsc::Receiver<Planned<S::Input, S::Output>>,
+        mut inbox: mpsc::Receiver<PlannedBatch<S::Input, S::Output>>,
         outbox: mpsc::Sender<Vec<Finished<S::Input, S::Output>>>,
     ) {
         let _end = self.ended.clone().drop_guard();
-        while let Some(Planned { members, sources, distinct }) = inbox.recv().await {
-            let run = Arc::new(Run { members, distinct });
+        while let Some(PlannedBatch { members, sources, distinct }) = inbox.recv().await {
+            let run = Arc::new(BatchRun { members, distinct });
             let Some(inferred) = self.infer_all(&run).await else { return };
-            let Some(Run { members, .. }) = Arc::into_inner(run) else { return };
+            let Some(BatchRun { members, .. }) = Arc::into_inner(run) else { return };
             let mut rows = Vec::with_capacity(members.len());
-            for (Decoded { object, input, .. }, source) in members.into_iter().zip(sources) {
+            for (DecodedObject { object, input, .. }, source) in members.into_iter().zip(sources) {
                 let result = match source {
-                    Source::Known(output) => Ok(output),
-                    Source::Inferred(place) => {
+                    OutputSource::Known(output) => Ok(output),
+                    OutputSource::Inferred(place) => {
                         inferred.get(place).cloned().unwrap_or_else(|| Err(no_output()))
                     }
                 };
@@ -50,13 +51,12 @@ impl<S: Stage> Session<S> {
     /// A result for each distinct member. `None`: the session has ended.
     async fn infer_all(
         self: &Arc<Self>,
-        run: &Arc<Run<S::Input>>,
+        run: &Arc<BatchRun<S::Input>>,
     ) -> Option<Vec<Result<S::Output, Failure>>> {
         let mut halt = self.halts.halt();
         loop {
             let results = self.infer_by_halves(run).await?;
-            // A few culprits spoil a batch; when all its members fail alone, it is the model that
-            // is broken.
+            // A few culprits spoil a batch. When every member fails alone, the model is broken.
             let broken = match results.as_slice() {
                 [] | [_] => None,
                 all => {
@@ -77,11 +77,11 @@ impl<S: Stage> Session<S> {
         }
     }
 
-    /// Runs the whole, and the halves of whatever fails: with one culprit among n that takes about
-    /// 2 log₂ n runs instead of n. Results are in order.
+    /// Runs the whole batch, and the halves of each part that fails. With one culprit among n that
+    /// takes about 2 log₂ n runs instead of n. Results are in order.
     async fn infer_by_halves(
         self: &Arc<Self>,
-        run: &Arc<Run<S::Input>>,
+        run: &Arc<BatchRun<S::Input>>,
     ) -> Option<Vec<Result<S::Output, Failure>>> {
         let mut results = Vec::with_capacity(run.distinct.len());
         let whole = 0..run.distinct.len();
@@ -103,7 +103,7 @@ impl<S: Stage> Session<S> {
     /// ended.
     async fn infer(
         self: &Arc<Self>,
-        run: &Arc<Run<S::Input>>,
+        run: &Arc<BatchRun<S::Input>>,
         range: Range<usize>,
     ) -> Option<Result<Vec<S::Output>, Failure>> {
         let mut halt = self.halts.halt();
@@ -144,8 +144,8 @@ fn no_output() -> Failure {
     Failure::retry("inference_failed", "the model gave no output for this picture")
 }
 
-/// The two halves, the first one last: what is taken from the end of a list comes in order.
-pub(crate) fn halves(range: Range<usize>) -> [Range<usize>; 2] {
+/// The two halves, the first one last, because the caller takes ranges from the end of its list.
+pub(super) fn halves(range: Range<usize>) -> [Range<usize>; 2] {
     let middle = range.start + range.len() / 2;
     [middle..range.end, range.start..middle]
 }

@@ -1,18 +1,19 @@
-//! Writing: one commit per batch; of a batch that cannot be stored only the culprits fail.
+//! Writing: one commit per batch. When a batch cannot be stored, its halves are tried, so that only
+//! the culprits fail.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::infer::halves;
+use super::session::Session;
 use crate::failure::{Action, Failure};
-use crate::infer::halves;
-use crate::session::Session;
-use crate::settle::Outcome;
+use crate::settle::JobOutcome;
 use crate::stage::{Finished, Stage};
 
 impl<S: Stage> Session<S> {
-    pub(crate) async fn write_batches(
+    pub(super) async fn write_batches(
         self: Arc<Self>,
         mut inbox: mpsc::Receiver<Vec<Finished<S::Input, S::Output>>>,
     ) {
@@ -26,15 +27,15 @@ impl<S: Stage> Session<S> {
         }
     }
 
-    /// Writes the whole, and the halves of whatever fails, and settles each as soon as its end is
-    /// known. `None`: the session has ended.
+    /// Writes the whole batch, and the halves of each part that fails. Settles each row as soon as
+    /// its outcome is known. `None`: the session has ended.
     async fn write_by_halves(&self, rows: &[Finished<S::Input, S::Output>]) -> Option<()> {
         let whole = 0..rows.len();
         let mut left = vec![whole];
         while let Some(range) = left.pop() {
             let some = &rows[range.clone()];
             let outcome = match self.write(some).await? {
-                Ok(()) => Outcome::Done,
+                Ok(()) => JobOutcome::Done,
                 Err(failure) if some.len() <= 1 => failure.into(),
                 Err(_) => {
                     left.extend(halves(range));

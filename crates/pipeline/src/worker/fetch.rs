@@ -1,4 +1,4 @@
-//! Fetching: one object from its job to what the model takes, many at a time.
+//! Fetching: one object from its job to the model's input, many at a time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::session::{DecodedObject, Session, WantedObject};
 use crate::bucket::Fetched;
 use crate::failure::Failure;
 use crate::object::ObjectRef;
-use crate::session::{Decoded, Session, Wanted};
-use crate::settle::Outcome;
+use crate::settle::JobOutcome;
 use crate::stage::{Ready, Stage};
 
 impl<S: Stage> Session<S> {
-    /// Brings one object to the model: what another stage has decoded already, or else its content,
-    /// decoded here.
-    pub(crate) async fn fetch(
+    /// Brings one object to the model. Another stage of the process may have decoded it already;
+    /// otherwise it is downloaded and decoded here.
+    pub(super) async fn fetch(
         self: Arc<Self>,
-        Wanted { object, alone, fresh }: Wanted,
+        WantedObject { object, alone, fresh }: WantedObject,
         permit: OwnedSemaphorePermit,
-        decoded: mpsc::Sender<Decoded<S::Input>>,
+        decoded: mpsc::Sender<DecodedObject<S::Input>>,
     ) {
-        // Too large for company: its batch closes at once.
+        // An object that must be alone counts as so large that its batch closes at once.
         let charged = |size_bytes: u64| if alone { u64::MAX } else { size_bytes };
         let ready = tokio::select! {
             biased;
@@ -33,7 +33,7 @@ impl<S: Stage> Session<S> {
             Ready::Decoded { input, size_bytes } => {
                 metrics::counter!("bucketlens_fetches_saved_total").increment(1);
                 let _ = decoded
-                    .send(Decoded { object, input, size_bytes: charged(size_bytes), fresh })
+                    .send(DecodedObject { object, input, size_bytes: charged(size_bytes), fresh })
                     .await;
                 return;
             }
@@ -44,8 +44,8 @@ impl<S: Stage> Session<S> {
         let Ok(turn) = Arc::clone(&self.parts.decoders).acquire_owned().await else { return };
         let (session, decoding) = (Arc::clone(&self), object.clone());
         let begun = Instant::now();
-        // A thread cannot be ended: one that takes too long keeps its turn, so that their number
-        // stays what was set.
+        // A thread cannot be ended. One that takes too long keeps its permit, so that the number of
+        // decoding threads stays within the setting.
         let working = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             session.parts.stage.decode(&decoding, bytes)
@@ -56,7 +56,7 @@ impl<S: Stage> Session<S> {
         drop(claim);
         match result {
             Ok(Ok(Ok(input))) => {
-                let _ = decoded.send(Decoded { object, input, size_bytes, fresh }).await;
+                let _ = decoded.send(DecodedObject { object, input, size_bytes, fresh }).await;
             }
             Ok(Ok(Err(failure))) => self.settle(&object, failure.into()).await,
             Ok(Err(panic)) => {
@@ -64,20 +64,20 @@ impl<S: Stage> Session<S> {
             }
             Err(_) => self.settle(&object, decode_timeout(limit).into()).await,
         }
-        // Held until the batch has taken it, so that decoded pictures do not pile up while the
-        // model is slow.
+        // Held until planning has taken the object, so that decoded pictures do not pile up while
+        // the model is slow.
         drop(permit);
     }
 
-    /// Gets exactly the content the job names. `None`: the job is settled, or the session has
-    /// ended.
+    /// Downloads exactly the content that the job names. `None`: the job is settled, or the session
+    /// has ended.
     async fn download(&self, mut object: ObjectRef) -> Option<(ObjectRef, Bytes)> {
         let mut halt = self.halts.halt();
         let fetched = loop {
             match self.parts.bucket.get(&object, self.parts.fetch.max_object_bytes).await {
                 Ok(fetched) => break fetched,
-                // One archived or forbidden object is answered like a store that is away; only the
-                // bucket itself tells.
+                // A single archived or forbidden object gives the same answer as a store that is
+                // away. Listing the bucket tells the two apart.
                 Err(error) if error.store_may_be_away() && !self.parts.bucket.answers().await => {
                     if !halt.again(&Failure::halt("store_unavailable", error)).await {
                         return None;
@@ -97,8 +97,8 @@ impl<S: Stage> Session<S> {
                 object.last_modified = last_modified.or(object.last_modified);
                 return Some((object, bytes));
             }
-            Fetched::Gone => Outcome::Gone,
-            Fetched::Changed => Outcome::Superseded,
+            Fetched::Gone => JobOutcome::Gone,
+            Fetched::Changed => JobOutcome::Superseded,
             Fetched::TooLarge { size_bytes } => {
                 let limit = self.parts.fetch.max_object_bytes;
                 let reason = format!(
@@ -115,7 +115,8 @@ impl<S: Stage> Session<S> {
 fn decode_timeout(limit: Duration) -> Failure {
     let limit = humantime::format_duration(limit);
     let reason = format!(
-        "decoding took longer than fetch.decode_timeout = {limit}; its thread works on until it is through"
+        "decoding took longer than fetch.decode_timeout = {limit}; \
+         its thread works on until it is through"
     );
     Failure::dead_letter("decode_timeout", reason)
 }
