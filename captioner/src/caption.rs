@@ -78,7 +78,7 @@ impl Stage for CaptionStage {
     type Output = CaptionWithVector;
 
     async fn existing(&self, ids: &[ImageId]) -> Result<HashSet<ImageId>, Failure> {
-        worker::existing(self.captions.ledger(), ids).await
+        worker::existing_ids(self.captions.ledger(), ids).await
     }
 
     async fn redone(&self, asked: &[(ImageId, Redo)]) -> Result<HashSet<ImageId>, Failure> {

@@ -20,7 +20,7 @@ pub async fn check(request: Request, next: Next) -> Response {
         && is_foreign(request.headers())
     {
         let detail =
-            "requests of other web sites are not taken (a proxy must hand on the Host header)";
+            "requests from other web sites are refused (a proxy must pass the Host header on)";
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     next.run(request).await
