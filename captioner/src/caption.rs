@@ -44,7 +44,11 @@ pub(crate) struct CaptionStage {
 }
 
 impl CaptionStage {
-    fn said(&self, description: Description, picture: Option<&Embedding>) -> Result<CaptionText, Failure> {
+    fn said(
+        &self,
+        description: Description,
+        picture: Option<&Embedding>,
+    ) -> Result<CaptionText, Failure> {
         let keywords = self
             .keywords
             .as_ref()
@@ -79,7 +83,7 @@ impl Stage for CaptionStage {
     type Output = CaptionWithVector;
 
     async fn existing(&self, ids: &[ImageId]) -> Result<HashSet<ImageId>, Failure> {
-        worker::existing(self.captions.ledger(), ids).await
+        worker::existing_ids(self.captions.ledger(), ids).await
     }
 
     async fn redone(&self, asked: &[(ImageId, Redo)]) -> Result<HashSet<ImageId>, Failure> {

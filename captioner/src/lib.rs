@@ -55,7 +55,7 @@ async fn work(
         let settings = settings.clone();
         async move { tokio::task::spawn_blocking(move || load(&settings)).await? }
     };
-    let may_pass = worker::is_missing;
+    let may_pass = worker::model_may_appear;
     let loaded = until_works(health, "model", &shutdown, may_pass, warm_up).await?;
     let Some(loaded) = loaded else { return Ok(()) };
     let LoadedCaptioner { id, describer, prompt, text, space, tagging } = loaded;

@@ -131,8 +131,8 @@ impl Settings {
             bucket: self.bucket.clone(),
             amqp: self.amqp.clone(),
             fetch: self.fetch.clone(),
+            picture: self.picture.clone(),
             batch: self.batch.clone(),
-            max_decoded_in_flight: self.picture.max_decoded_in_flight,
             http: self.http.clone(),
         }
     }
@@ -193,8 +193,7 @@ impl settings::Settings for Settings {
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
-        self.bucket.validate()?;
-        self.amqp.validate()?;
+        self.worker().validate(StageKind::Caption)?;
         self.captions.validate()?;
         self.keywords.validate()?;
         if self.captions.provider == ProviderName::OpenAi {
@@ -205,8 +204,6 @@ impl settings::Settings for Settings {
                 return Err(SettingsError::value("captions.id", problem));
             }
         }
-        self.fetch.validate()?;
-        self.batch.validate()?;
-        self.picture.validate(StageKind::Caption)
+        Ok(())
     }
 }

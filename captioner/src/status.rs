@@ -51,7 +51,7 @@ impl CaptionerStatus {
 
     /// The routes of this process alone.
     pub(crate) fn router(self) -> Router {
-        worker::router("captioner", move || self.tell())
+        worker::status_router("captioner", move || self.tell())
     }
 
     fn tell(&self) -> Value {

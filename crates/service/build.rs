@@ -1,6 +1,5 @@
-//! Finds out of which commit the programs are made, for `--version`: `BUCKETLENS_COMMIT`, or for a
-//! release build what git says. Other builds do not ask git, or every commit would build everything
-//! anew.
+//! The version that `--version` prints, with the commit: from `BUCKETLENS_COMMIT`, or from git in a
+//! release build. Other builds do not ask git, because then every commit would rebuild everything.
 
 use std::process::Command;
 

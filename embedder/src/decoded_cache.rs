@@ -1,6 +1,6 @@
-//! What one model of the process has decoded, for the others: an object is downloaded and decoded
-//! once for all models whose jobs come at about the same time. Only a saving: what is not here is
-//! fetched again.
+//! A cache of decoded pictures, shared by the models of one process. An object is downloaded and
+//! decoded once for all models whose jobs come at about the same time. A model that finds nothing here
+//! fetches the object itself.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,37 +14,39 @@ use pipeline::stage::Claim;
 use table::schema::Facts;
 use tokio::sync::Mutex;
 
-// Some hundred pictures for three models of usual size.
+// Some hundred pictures, for three models of usual size.
 const MOST_BYTES: u64 = 128 << 20;
-// Models whose queues are further apart fetch for themselves.
+// If the queues of two models are further apart than this, each model fetches for itself.
 const KEPT: Duration = Duration::from_secs(120);
-// Objects being fetched at once by all models are far fewer.
+// Far more than the objects that all models fetch at once.
 const MOST_TURNS: u64 = 10_000;
-// Facts, keys and the cache's own share.
+// Size of the facts, the keys and the cache's own entry.
 const OVERHEAD_BYTES: usize = 2048;
 
-/// A picture as all models of the process need it.
+/// A picture in the form that all models of the process need.
 pub(crate) struct DecodedPicture {
     pub(crate) facts: Facts,
     pub(crate) thumbnail: Vec<u8>,
-    // By model, without the one that decoded it.
+    // By model, without the model that decoded it.
     pixels: BTreeMap<String, Arc<Pixels>>,
     bytes: usize,
-    // Models that have not taken theirs yet.
+    // How many models have not taken their pixels yet.
     left: AtomicUsize,
 }
 
 impl DecodedPicture {
-    /// For the model that decoded it alone.
+    /// A picture for the model that decoded it only.
     pub(crate) fn alone(facts: Facts, thumbnail: Vec<u8>) -> Self {
         Self { facts, thumbnail, pixels: BTreeMap::new(), bytes: 0, left: AtomicUsize::new(0) }
     }
 }
 
-/// Pictures and turns at fetching them.
+/// The cache.
 pub(crate) struct DecodedCache {
+    // The models that take part, by id.
     members: RwLock<BTreeMap<String, ImageEncoder>>,
     decoded: Cache<ImageId, Arc<DecodedPicture>>,
+    // One lock per object: its holder fetches, the others wait for the result.
     turns: Cache<ImageId, Arc<Mutex<()>>>,
 }
 
@@ -65,14 +67,14 @@ impl Default for DecodedCache {
     }
 }
 
-/// A model that takes part, until this is dropped.
+/// A model takes part in the cache until its membership is dropped.
 pub(crate) struct Membership {
     cache: Arc<DecodedCache>,
     model: String,
 }
 
 impl Membership {
-    /// The largest input of all models, in pixels.
+    /// The side of the largest input of all models, in pixels.
     pub(crate) fn side(&self) -> u32 {
         self.cache.side()
     }
@@ -104,7 +106,7 @@ impl Drop for Membership {
 }
 
 impl DecodedCache {
-    /// From now on pictures are prepared for this model too.
+    /// Adds a model. From now on pictures are prepared for it too.
     pub(crate) fn join(self: &Arc<Self>, model: &str, encoder: &ImageEncoder) -> Membership {
         self.members
             .write()
@@ -113,7 +115,7 @@ impl DecodedCache {
         Membership { cache: Arc::clone(self), model: model.to_owned() }
     }
 
-    /// The largest input of all models, in pixels.
+    /// The side of the largest input of all models, in pixels.
     fn side(&self) -> u32 {
         self.members
             .read()
@@ -124,8 +126,11 @@ impl DecodedCache {
             .unwrap_or(0)
     }
 
-    /// What another model has decoded, or the turn at fetching it. Waits while another one has the
-    /// turn.
+    /// A picture that another model decoded, with the pixels for `model`. Waits while another model is
+    /// fetching it.
+    ///
+    /// # Errors
+    /// It is not here: the claim gives this model the turn at fetching it.
     pub(crate) async fn take(
         &self,
         id: ImageId,
@@ -141,8 +146,8 @@ impl DecodedCache {
         Ok((decoded, pixels))
     }
 
-    /// Keeps a picture that `model` has decoded for the others. CPU work, on a blocking thread of
-    /// the runtime.
+    /// Keeps a picture that `model` decoded for the other models. This is CPU work: call it on a
+    /// blocking thread of the runtime.
     pub(crate) fn keep(
         &self,
         id: ImageId,

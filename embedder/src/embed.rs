@@ -1,4 +1,5 @@
-//! The stage itself: what a picture's bytes become, and in which rows.
+//! The stage of an embedder: from the bytes of a picture to rows of `images` and
+//! `embeddings_<model>`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use worker::{facts, failure};
 
 use crate::decoded_cache::{DecodedPicture, Membership};
 
-/// A decoded picture, reduced to what its rows and the model need.
+/// A decoded picture, reduced to what the model and the rows need.
 pub(crate) struct PreparedPicture {
     decoded: Arc<DecodedPicture>,
     pixels: Arc<Pixels>,
 }
 
-/// The stage of one model, with its tables and what the models of the process share.
+/// The stage of one model.
 pub(crate) struct Embed {
     pub(crate) encoder: ImageEncoder,
     pub(crate) images: Images,
@@ -29,7 +30,7 @@ pub(crate) struct Embed {
     pub(crate) limits: PictureLimits,
     pub(crate) in_flight: Budget,
     pub(crate) thumbnail_side: u32,
-    // `None` where this is the only model.
+    // `None` if this is the only model of the process.
     pub(crate) decoded: Option<Membership>,
     pub(crate) images_turn: Arc<Mutex<()>>,
 }
@@ -45,8 +46,8 @@ impl Stage for Embed {
     type Output = Embedding;
 
     async fn existing(&self, ids: &[ImageId]) -> Result<HashSet<ImageId>, Failure> {
-        // The vector is written last, so it stands for all rows of the object version.
-        worker::existing(self.embeddings.ledger(), ids).await
+        // The vector is written last: if it is there, so are the other rows of the object version.
+        worker::existing_ids(self.embeddings.ledger(), ids).await
     }
 
     async fn ready(&self, object: &ObjectRef) -> Ready<PreparedPicture> {
@@ -61,7 +62,7 @@ impl Stage for Embed {
     }
 
     fn decode(&self, object: &ObjectRef, bytes: Bytes) -> Result<PreparedPicture, Failure> {
-        // Decoded once, at what the largest consumer needs.
+        // Decoded once, as large as the largest consumer needs it.
         let side = self.decoded.as_ref().map_or(0, |cache| cache.side()).max(self.encoder.side());
         let detail = Detail::ShortSide(side.max(self.thumbnail_side));
         let picture = inference::decode_within(&self.in_flight, &bytes, &self.limits, detail)
@@ -97,8 +98,8 @@ impl Stage for Embed {
     }
 
     async fn write(&self, rows: &[Finished<PreparedPicture, Embedding>]) -> Result<(), Failure> {
-        // One commit per table. A crash between the two leaves images without vectors; the job
-        // comes again and finds them here, so that a second row is not written.
+        // One commit per table. A crash between the two leaves images without vectors. The job then
+        // comes again, finds the image here, and writes no second row.
         let ids: Vec<_> = rows.iter().map(|row| row.input.decoded.facts.image_id.clone()).collect();
         let turn = self.images_turn.lock().await;
         let known = self.images.ledger().existing(&ids).await.map_err(failure::of_table)?;

@@ -1,5 +1,4 @@
-//! The embedder: pixels → vectors. Consumes the jobs of one stage per model and appends to `images`
-//! and `embeddings_<model>`.
+#![doc = include_str!("../README.md")]
 
 mod decoded_cache;
 mod embed;
@@ -21,20 +20,19 @@ use crate::status::LoadedModels;
 
 /// Runs the embedder until shutdown.
 ///
-/// A model is warm and the store is proven before the first job is taken, because what is delivered
-/// counts as begun. A model or a store that is away keeps the embedder waiting, unready; it goes on
-/// by itself once they are there. One model does not wait for another.
+/// The broker counts every delivered job as begun, so a model is loaded and the store has proved
+/// itself before the first job is taken. While a model or the store is missing, the embedder waits,
+/// not ready, and continues by itself. One model does not wait for another.
 ///
 /// # Errors
-/// The socket cannot be used, or a model, the store or the tables are not what they must be.
+/// The socket cannot be used, a model is broken, or the store or a table cannot be used.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let loaded = LoadedModels::default();
     let routes = loaded.clone().router();
     let conditions: Vec<_> =
         settings.models.serve.iter().map(|name| serve::condition(name)).collect();
-    let conditions: Vec<_> = conditions.iter().map(String::as_str).collect();
     let work = |process, shutdown| work(settings.clone(), process, loaded, shutdown);
-    worker::run(settings.worker(), &conditions, routes, shutdown, work).await
+    worker::run(settings.worker(), conditions, routes, shutdown, work).await
 }
 
 async fn work(
@@ -43,7 +41,7 @@ async fn work(
     loaded: LoadedModels,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    // Where one model ends by a failure, the others end too.
+    // If one model ends with an error, the others end too.
     let (names, shutdown) = (settings.models.serve.clone(), shutdown.child_token());
     let embedder = Arc::new(Embedder::new(settings, process, loaded));
     let mut serving = JoinSet::new();

@@ -12,7 +12,7 @@ use service::process;
 #[derive(Parser)]
 #[command(version = command_line::VERSION)]
 struct Arguments {
-    /// File with settings; variables named BUCKETLENS__SECTION__KEY win over it.
+    /// File with settings; variables named BUCKETLENS__SECTION__KEY override it.
     #[arg(long, global = true)]
     settings: Option<PathBuf>,
     #[command(subcommand)]
@@ -23,7 +23,7 @@ struct Arguments {
 enum Command {
     /// Consume jobs until stopped.
     Run,
-    /// Models: which there are, fetching, importing and checking them.
+    /// List, fetch, import and check models.
     #[command(subcommand)]
     Models(models::Command),
     /// Print every setting with its default.

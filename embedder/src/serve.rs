@@ -1,4 +1,4 @@
-//! One model of the process: loaded, then worked for until the process stops.
+//! One model of the process: it is loaded, then works until the process stops.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,20 +21,20 @@ use crate::embed::Embed;
 use crate::settings::Settings;
 use crate::status::LoadedModels;
 
-/// What the models of one process share.
+/// The process, and what its models share.
 pub(crate) struct Embedder {
     settings: Settings,
     process: Arc<WorkerProcess>,
     loaded: LoadedModels,
-    // What one model has decoded and another may need; nothing is kept for a single one.
+    // `None` if there is only one model, which needs no cache.
     decoded: Option<Arc<DecodedCache>>,
-    // Of two models that write the row of one picture, the second is to see the first's.
+    // Serialises writes of `images`: if two models write one picture, the second sees the first's row.
     images_turn: Arc<tokio::sync::Mutex<()>>,
-    // Names by which the models of these ids were found.
+    // The name in settings by which the model of each id was found.
     ids: Mutex<HashMap<String, String>>,
 }
 
-/// Name of the health condition of a model, by the name it has in settings.
+/// The health condition of a model, by the model's name in settings.
 pub(crate) fn condition(name: &str) -> String {
     format!("model {name}")
 }
@@ -55,21 +55,22 @@ impl Embedder {
         }
     }
 
-    /// Two models of one id would work for the same queues and tables.
+    /// Refuses a second model with the same id: both would work for the same queues and tables.
     fn claim(&self, id: &str, name: &str) -> Result<(), SettingsError> {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         match ids.insert(id.to_owned(), name.to_owned()) {
             None => Ok(()),
             Some(other) => {
                 let problem = format!(
-                    "'{other}' and '{name}' both have the id '{id}': give one another id in its model.toml"
+                    "'{other}' and '{name}' both have the id '{id}': give one another id in its \
+                     model.toml"
                 );
                 Err(SettingsError::value("models.serve", problem))
             }
         }
     }
 
-    /// Opens the tables of a model and makes its stage.
+    /// Opens the tables of a model, and makes its stage.
     async fn open(&self, encoder: &ImageEncoder, space: &Space) -> Result<Embed, TableError> {
         let database = self.process.location.connect(Access::writer()).await?;
         let max_bytes = self.settings.fetch.max_object_bytes;
@@ -86,10 +87,10 @@ impl Embedder {
     }
 }
 
-/// Loads a model and works for it until shutdown.
+/// Loads a model and works for its stage until shutdown.
 ///
 /// # Errors
-/// The model or its tables are not what they must be, or the worker hit a defect.
+/// The model or one of its tables cannot be used, or the worker loop ended with an error.
 pub(crate) async fn serve(
     embedder: Arc<Embedder>,
     name: String,
@@ -100,7 +101,7 @@ pub(crate) async fn serve(
         let (settings, name) = (embedder.settings.clone(), name.clone());
         async move { anyhow::Ok(tokio::task::spawn_blocking(move || load(&settings, &name)).await??) }
     };
-    let may_pass = worker::is_missing;
+    let may_pass = worker::model_may_appear;
     let loaded = until_works(health, &condition(&name), &shutdown, may_pass, load).await?;
     let Some((encoder, space)) = loaded else { return Ok(()) };
     embedder.claim(&space.model, &name)?;

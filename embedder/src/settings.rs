@@ -13,7 +13,7 @@ use service::settings::{self, SettingsError, list};
 use service::telemetry::LogSettings;
 use worker::{PictureSettings, WorkerSettings};
 
-// Each has threads, connections and batches of its own.
+// Every model has threads, connections and batches of its own.
 const MOST_MODELS: usize = 16;
 
 /// All settings of the embedder; `settings.toml` documents them.
@@ -26,21 +26,21 @@ pub struct Settings {
     pub amqp: AmqpSettings,
     /// Logging.
     pub log: LogSettings,
-    /// Which models.
+    /// The models that are served.
     pub models: ServedModelSettings,
-    /// How models are run.
+    /// How ONNX Runtime runs models.
     pub runtime: RuntimeSettings,
     /// Downloading and decoding.
     pub fetch: FetchSettings,
-    /// Limits of one picture, size of the small one.
+    /// The limits of one picture, and the size of its thumbnail.
     pub picture: PictureSettings,
-    /// What is committed together.
+    /// When a batch is inferred and committed.
     pub batch: BatchSettings,
     /// Where health and metrics are served.
     pub http: HttpSettings,
 }
 
-/// `[models]`: which models make vectors.
+/// `[models]`: the models that make vectors.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServedModelSettings {
@@ -49,7 +49,7 @@ pub struct ServedModelSettings {
     pub serve: Vec<String>,
     /// Where the folders of models lie.
     pub folder: String,
-    /// Pictures per run; 0: by what runs the model.
+    /// Pictures per run of a model; 0: the default of the processor that runs it.
     pub max_batch: usize,
 }
 
@@ -66,10 +66,7 @@ impl settings::Settings for Settings {
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
-        self.bucket.validate()?;
-        self.amqp.validate()?;
-        self.fetch.validate()?;
-        self.batch.validate()?;
+        self.worker().validate(StageKind::Embed)?;
         if self.models.max_batch > 1024 {
             return Err(SettingsError::value("models.max_batch", "must be at most 1024"));
         }
@@ -84,19 +81,19 @@ impl settings::Settings for Settings {
                 return Err(SettingsError::value("models.serve", format!("names '{name}' twice")));
             }
         }
-        self.picture.validate(StageKind::Embed)
+        Ok(())
     }
 }
 
 impl Settings {
-    /// What a worker of any kind needs of them.
+    /// The settings that a worker of any kind has.
     pub(crate) fn worker(&self) -> WorkerSettings {
         WorkerSettings {
             bucket: self.bucket.clone(),
             amqp: self.amqp.clone(),
             fetch: self.fetch.clone(),
+            picture: self.picture.clone(),
             batch: self.batch.clone(),
-            max_decoded_in_flight: self.picture.max_decoded_in_flight,
             http: self.http.clone(),
         }
     }

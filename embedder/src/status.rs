@@ -1,4 +1,4 @@
-//! What `/v1/status` says: which models this process runs, on what, and how many pictures at once.
+//! `/v1/status`: the models of this process, the processors that run them, and their batches.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,29 +12,29 @@ use serde_json::{Value, json};
 pub(crate) struct LoadedModels(Arc<Mutex<BTreeMap<String, ImageEncoder>>>);
 
 impl LoadedModels {
-    /// A model is loaded.
+    /// Adds a model, and records its placement as a metric.
     pub(crate) fn add(&self, model: &str, encoder: &ImageEncoder) {
         encoder.placement().record(model);
         let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         models.insert(model.to_owned(), encoder.clone());
     }
 
-    /// The routes of the process's own.
+    /// The route `/v1/status`.
     pub(crate) fn router(self) -> Router {
-        worker::router("models", move || self.tell())
+        worker::status_router("models", move || self.describe())
     }
 
-    fn tell(&self) -> Value {
+    fn describe(&self) -> Value {
         let models = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let told = models.iter().map(|(id, encoder)| {
-            let told = json!({
+        let described = models.iter().map(|(id, encoder)| {
+            let described = json!({
                 "placement": encoder.placement(),
                 "dim": encoder.dim(),
                 "batch": encoder.batch(),
                 "max_batch": encoder.max_batch(),
             });
-            (id.clone(), told)
+            (id.clone(), described)
         });
-        Value::Object(told.collect())
+        Value::Object(described.collect())
     }
 }

@@ -20,7 +20,7 @@ pub struct StageName {
 
 /// No stage can have this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no stage: stages are named embed-<model id> or caption-<captioner id>")]
+#[error("'{0}' is no stage: stages are named {names}", names = StageKind::name_patterns())]
 pub struct StageNameError(String);
 
 impl StageName {

@@ -1,4 +1,4 @@
-//! The command line that all programs share: version, shell completions, manual pages.
+//! The part of the command line that all programs share: version, shell completions, manual pages.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,26 +7,26 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Subcommand};
 use clap_complete::Shell;
 
-/// Version, and of which commit where that is known.
+/// Version of the program, with its commit where that is known.
 pub const VERSION: &str = env!("BUCKETLENS_VERSION");
 
-/// Commands of every program, which print or write something about its command line.
+/// Commands of every program that describe its own command line.
 #[derive(Debug, Subcommand)]
 pub enum Generate {
-    /// Print what makes a shell complete this program's arguments.
+    /// Print the script with which a shell completes this program's arguments.
     Completions {
         /// The shell.
         shell: Shell,
     },
     /// Write manual pages, one for each command, into a folder.
     Man {
-        /// It is made where it is missing.
+        /// The folder; it is made if it is missing.
         folder: PathBuf,
     },
 }
 
 impl Generate {
-    /// Prints or writes it.
+    /// Prints the script, or writes the pages. `P` is the program's command line.
     pub fn run<P: CommandFactory>(self) -> ExitCode {
         let mut command = P::command();
         match self {
@@ -38,10 +38,7 @@ impl Generate {
                 let written = std::fs::create_dir_all(&folder)
                     .and_then(|()| clap_mangen::generate_to(command, &folder));
                 if let Err(error) = written {
-                    #[allow(
-                        clippy::print_stderr,
-                        reason = "a command says on its own why it failed"
-                    )]
+                    #[allow(clippy::print_stderr, reason = "a command reports its own failure")]
                     {
                         eprintln!(
                             "manual pages cannot be written to {}: {error}",

@@ -1,4 +1,4 @@
-//! How a process starts, answers for itself and stops.
+//! How a process starts, stops, and waits for what it cannot work without.
 
 use std::future::Future;
 use std::path::Path;
@@ -9,26 +9,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::health::Health;
-use crate::http::HttpSettings;
 use crate::settings::{self, Settings, SettingsError};
 use crate::signals::{Heard, Signals};
 use crate::telemetry::{self, LogSettings};
 use crate::{reload, signals};
 
-/// What starting a process needs of a service's settings.
-#[derive(Debug, Clone)]
-pub struct ProcessSettings {
-    /// Logging.
-    pub log: LogSettings,
-    /// Listening and stopping.
-    pub http: HttpSettings,
-}
+pub use crate::settings::ProcessSettings;
 
-/// The `main` of a service: settings, logs and metrics, signals, `run` until it returns, exit code.
-/// Wrong settings exit with code 2. The first SIGTERM or SIGINT cancels the token; a second one, or
-/// `shutdown_timeout`, ends the process at once: redelivery covers what it held. SIGHUP reads the
-/// settings again and, if they are good, lets `run` end as at a stop and starts it anew with them
-/// (reload.rs).
+/// The `main` of a service: loads settings, installs logs, metrics and signal handlers, calls `run`,
+/// and returns the exit code.
+///
+/// - Wrong settings exit with code 2.
+/// - The first SIGTERM or SIGINT cancels the token of `run`. A second one ends the process at once,
+///   and so does `http.shutdown_timeout`: the broker delivers again what the process held.
+/// - SIGHUP loads the settings again. If they are good, `run` ends as it does at a stop and is called
+///   again with the new settings.
 pub fn main<S, F>(file: Option<&Path>, run: impl Fn(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings + Send + 'static,
@@ -38,9 +33,9 @@ where
     execute(file, LogSettings::clone, serve, |error| tracing::error!("{error:#}"))
 }
 
-/// The `main` of an operator's command: as [`main`], but its result is what it writes to stdout, so
-/// that only warnings are logged unless `log.filter` is set, an error is one sentence on stderr,
-/// and SIGHUP ends it.
+/// The `main` of an operator's command, whose result is its output. Three things differ from
+/// [`main`]: only warnings are logged unless `log.filter` is set, an error is one sentence on stderr,
+/// and SIGHUP ends the process.
 pub fn command<S, F>(file: Option<&Path>, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings,
@@ -53,7 +48,7 @@ where
         run(settings, shutdown).await
     };
     execute(file, LogSettings::quiet, once, |error| {
-        #[allow(clippy::print_stderr, reason = "it is what a command says when it fails")]
+        #[allow(clippy::print_stderr, reason = "a command reports its own failure")]
         {
             eprintln!("{error:#}");
         }
@@ -70,8 +65,8 @@ where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
-    // The libraries bring two cryptography providers; without a choice, the first TLS connection
-    // would panic.
+    // Dependencies bring two cryptography providers. Without a choice, the first TLS connection
+    // panics.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let loaded = settings::load::<S>(file).and_then(|settings| {
         telemetry::install(&log_as(&settings.process().log)).map(|()| settings)
@@ -97,14 +92,14 @@ where
             }
         },
     };
-    // Threads of a stuck library must not keep the process.
+    // A stuck thread of a library must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
 }
 
-/// Prints the documented defaults of all settings of a service.
+/// Prints the documented defaults of all settings of a program.
 pub fn print_defaults<S: Settings>() -> ExitCode {
-    #[allow(clippy::print_stdout, reason = "it is what the command is for")]
+    #[allow(clippy::print_stdout, reason = "printing is what the command is for")]
     {
         println!("{}", settings::layers::<S>().join("\n"));
     }
@@ -119,7 +114,7 @@ fn refused(error: &SettingsError) -> ExitCode {
     ExitCode::from(settings::EXIT_CODE)
 }
 
-/// Cancels `shutdown` at the first signal; a second one, or `limit`, ends the process.
+/// Cancels `shutdown` at the first signal. A second one, or `limit` after the first, ends the process.
 async fn stop_on_signal(mut signals: Signals, shutdown: CancellationToken, limit: Duration) {
     signals.next(None).await;
     tracing::info!("stopping");
@@ -130,11 +125,12 @@ async fn stop_on_signal(mut signals: Signals, shutdown: CancellationToken, limit
     }
 }
 
-/// Tries until it works, and shows meanwhile why it does not: a process whose model or store is
-/// away stays up, unready, and goes on by itself. `None`: the process is stopping.
+/// Repeats `attempt` until it succeeds; meanwhile the condition `name` shows why it fails. A process
+/// whose model or store is missing stays up, not ready, and continues by itself. Returns `None` when
+/// the process is stopping.
 ///
 /// # Errors
-/// The attempt's own, where it says by `may_pass` that trying again cannot help.
+/// The first error for which `may_pass` says that trying again cannot help.
 pub async fn until_works<T, E, F>(
     health: &Health,
     name: &str,
@@ -154,12 +150,12 @@ where
             tried = attempt() => tried,
         };
         match tried {
-            Ok(works) => {
+            Ok(value) => {
                 health.ok(name);
-                return Ok(Some(works));
+                return Ok(Some(value));
             }
             Err(error) if may_pass(&error) => {
-                tracing::error!(%error, condition = name, "cannot begin yet, will try again");
+                tracing::error!(%error, condition = name, "cannot start yet, will try again");
                 health.trouble(name, error.to_string());
             }
             Err(error) => return Err(error),
@@ -168,5 +164,42 @@ where
             () = tokio::time::sleep(backoff.pause()) => {}
             () = shutdown.cancelled() => return Ok(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_is_repeated_while_its_error_may_pass() {
+        let (health, shutdown) = (Health::default(), CancellationToken::new());
+        health.require(["store"]);
+        let attempts = Cell::new(0);
+        let attempt = || async {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() < 2 { Err("away") } else { Ok(attempts.get()) }
+        };
+        let worked = until_works(&health, "store", &shutdown, |_| true, attempt).await;
+        assert_eq!(worked, Ok(Some(2)));
+        assert!(health.troubles().is_empty(), "{:?}", health.troubles());
+
+        let attempt = || async { Err::<(), _>("broken") };
+        let refused = until_works(&health, "store", &shutdown, |_| false, attempt).await;
+        assert_eq!(refused, Err("broken"));
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_waiting_and_the_reason_stays_visible() {
+        let (health, shutdown) = (Health::default(), CancellationToken::new());
+        let attempt = || async {
+            shutdown.cancel();
+            Err::<(), _>("away")
+        };
+        let stopped = until_works(&health, "store", &shutdown, |_| true, attempt).await;
+        assert_eq!(stopped, Ok(None));
+        assert_eq!(health.troubles().get("store").map(String::as_str), Some("away"));
     }
 }

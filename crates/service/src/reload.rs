@@ -1,9 +1,8 @@
-//! One process, several sets of settings: SIGHUP reads them again, and what ran with the former
-//! ones ends as at a stop (finishes and commits what has begun, hands back the rest) before the
-//! same program begins anew with the new ones.
+//! Reload of settings at SIGHUP, without a new process.
 //!
-//! What only a new process can change stays as it is: the log, and the library and threads of ONNX
-//! Runtime.
+//! The present run ends as it does at a stop: it finishes and commits the work in hand and gives back
+//! the rest. Then the program runs again with the new settings. Three things need a new process: the
+//! log, and the library and the threads of ONNX Runtime.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -17,14 +16,17 @@ use crate::settings::{self, Settings};
 use crate::signals::{self, Heard, Signals};
 use crate::telemetry;
 
-/// The run under way, and the settings of the next one.
+/// The present run, and the settings of the next one.
 struct Reload<S> {
+    // Ends the present run.
     shutdown: CancellationToken,
+    // Time that the present run has to end.
     limit: Duration,
-    // Settings of the next run.
+    // Settings of the next run; `None`: there is none.
     next: Option<S>,
+    // The process ends after the present run.
     stopping: bool,
-    // When the process leaves if the present run has not ended.
+    // When the process exits although the present run has not ended; `None`: it was not told to end.
     deadline: Option<Instant>,
 }
 
@@ -34,10 +36,10 @@ fn lock<S>(reload: &SharedReload<S>) -> MutexGuard<'_, Reload<S>> {
     reload.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs until a stop, with the newest good settings.
+/// Calls `run` until a stop, each time with the newest settings that are valid.
 ///
 /// # Errors
-/// What `run` ended with.
+/// The error of `run`. It is not called again then.
 pub(crate) async fn run_until_stopped<S, F>(
     file: Option<PathBuf>,
     mut settings: S,
@@ -66,7 +68,7 @@ where
         let Some(next) = next else { break ended };
         (now.shutdown, now.limit, now.deadline) =
             (CancellationToken::new(), next.process().http.shutdown_timeout, None);
-        tracing::info!("begins anew with the new settings");
+        tracing::info!("running again with the new settings");
         settings = next;
     };
     watching.abort();
@@ -88,7 +90,7 @@ async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reload:
             }
             Heard::Reload => {
                 let loaded = settings::load::<S>(file.as_deref());
-                // A second installation only checks.
+                // The log is installed already, so this only checks its settings.
                 let checked = loaded.and_then(|settings| {
                     telemetry::install(&settings.process().log).map(|()| settings)
                 });
@@ -96,20 +98,18 @@ async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reload:
                 match checked {
                     _ if now.stopping => {}
                     Ok(settings) => {
-                        tracing::info!(
-                            "settings were read again, what runs with the former ones ends"
-                        );
+                        tracing::info!("settings were read again; the present run ends first");
                         now.next = Some(settings);
                         now.end();
                     }
                     Err(error) => {
-                        tracing::error!(%error, "the settings are wrong, the former ones stay in force")
+                        tracing::error!(%error, "the new settings are wrong; the present ones stay in force")
                     }
                 }
             }
             Heard::TooLate => {
                 let now = lock(&reload);
-                // It may have ended, and another run begun, in this moment.
+                // The run may have ended, and the next one begun, in this very moment.
                 if now.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                     signals::leave_late(now.limit);
                 }
@@ -119,6 +119,7 @@ async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reload:
 }
 
 impl<S> Reload<S> {
+    /// Ends the present run; the limit counts from the first call.
     fn end(&mut self) {
         self.deadline.get_or_insert_with(|| Instant::now() + self.limit);
         self.shutdown.cancel();

@@ -1,5 +1,5 @@
-//! Settings are data: documented defaults compiled in → one file → environment. Anything wrong
-//! stops the process.
+//! Settings in three layers: documented defaults compiled in, then one file, then the environment.
+//! A mistake in any of them stops the process.
 
 use std::path::Path;
 
@@ -7,65 +7,46 @@ use config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use crate::process::ProcessSettings;
+use crate::http::HttpSettings;
+use crate::telemetry::{self, LogSettings};
 
-/// Defaults of the sections that every process has.
-const OWN_DEFAULTS: &str = include_str!("../settings.toml");
+pub use crate::settings_error::SettingsError;
 
 /// Exit code of a process whose settings are wrong.
 pub const EXIT_CODE: u8 = 2;
 
-/// A setting that cannot be used. The text names the key and says what is wrong with it.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// A key nobody knows, or a value of the wrong kind or out of range.
-    #[error("setting `{key}`: {problem}")]
-    Value {
-        /// Dotted name, as in `amqp.prefetch`.
-        key: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A file or layer that cannot be read at all.
-    #[error("settings cannot be read: {0}")]
-    Unreadable(String),
+/// The settings that every process has.
+#[derive(Debug, Clone)]
+pub struct ProcessSettings {
+    /// `[log]`.
+    pub log: LogSettings,
+    /// `[http]`.
+    pub http: HttpSettings,
 }
 
-impl SettingsError {
-    /// An error about the value of one key.
-    pub fn value(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Value { key: key.into(), problem: problem.into() }
-    }
-}
-
-/// A service's settings: one struct, and the documented defaults of its sections.
+/// All settings of a program: one struct, and the documented defaults of its sections.
 pub trait Settings: DeserializeOwned {
-    /// Each `settings.toml` that documents some of the sections, compiled in: those of the crates
-    /// that the service is made of, then its own.
+    /// The texts of every `settings.toml` that documents a section: those of the crates that the
+    /// program is built from, then its own.
     const DEFAULTS: &'static [&'static str];
 
-    /// The parts that starting any process needs.
+    /// The settings that every process has.
     fn process(&self) -> ProcessSettings;
 
-    /// Checks what types cannot express (ranges, combinations).
+    /// Checks what types cannot express: ranges and combinations.
     ///
     /// # Errors
     /// The first value that cannot be used.
     fn validate(&self) -> Result<(), SettingsError>;
 }
 
-/// All documented defaults of a service, a text per `settings.toml`.
+/// The documented defaults of all sections of a program, one text per `settings.toml`.
 pub(crate) fn layers<S: Settings>() -> Vec<&'static str> {
-    [&[OWN_DEFAULTS], S::DEFAULTS].concat()
+    [&[telemetry::DEFAULTS], S::DEFAULTS].concat()
 }
 
-/// Whether this is the default of `log.filter`.
-pub(crate) fn is_default_filter(filter: &str) -> bool {
-    OWN_DEFAULTS.contains(&format!("filter = \"{filter}\""))
-}
-
-/// Loads settings: documented defaults, `file` if given, then variables named
-/// `BUCKETLENS__SECTION__KEY`. Later layers win, key by key.
+/// Loads settings: the documented defaults, then `file` if there is one, then environment variables
+/// named `BUCKETLENS__SECTION__KEY`. A later layer wins, key by key.
 ///
 /// # Errors
 /// An unknown key, a value of the wrong type or out of range, an unreadable file.
@@ -96,8 +77,8 @@ fn load_from<S: Settings>(
     Ok(settings)
 }
 
-// The config crate appends where a value came from and its own key path; the path is already named,
-// and a value may be a secret, so only the kind of mistake is kept.
+// Keeps the kind of mistake only. The config crate also repeats the key, which the error names
+// already, and the value, which may be a secret.
 fn plain(error: &config::ConfigError) -> String {
     match error {
         config::ConfigError::Type { expected, .. } => {
@@ -108,8 +89,7 @@ fn plain(error: &config::ConfigError) -> String {
     }
 }
 
-/// Deserialises a list given as a TOML array or, in an environment variable, as text separated by
-/// commas.
+/// Deserialises a list: a TOML array, or text with commas as an environment variable holds it.
 ///
 /// # Errors
 /// The value is neither.
@@ -140,11 +120,11 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Sample {
+    struct SampleSettings {
         work: Work,
         amqp: Amqp,
-        log: crate::telemetry::LogSettings,
-        http: crate::http::HttpSettings,
+        log: LogSettings,
+        http: HttpSettings,
     }
 
     #[derive(Debug, Deserialize)]
@@ -165,10 +145,11 @@ mod tests {
         names: Vec<String>,
     }
 
-    impl Settings for Sample {
+    impl Settings for SampleSettings {
         const DEFAULTS: &'static [&'static str] = &[
             "[amqp]\nnamespace = \"bucketlens.v1\"\nprefetch = 256\n",
-            "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n[http]\nlisten = \"127.0.0.1:0\"\nshutdown_timeout = \"1s\"\n",
+            "[work]\nrows = 3\nwait = \"500ms\"\nnames = [\"a\"]\n",
+            "[http]\nlisten = \"127.0.0.1:0\"\nshutdown_timeout = \"1s\"\n",
         ];
 
         fn process(&self) -> ProcessSettings {
@@ -183,7 +164,7 @@ mod tests {
         }
     }
 
-    fn with(variables: &[(&str, &str)]) -> Result<Sample, SettingsError> {
+    fn with(variables: &[(&str, &str)]) -> Result<SampleSettings, SettingsError> {
         let map: HashMap<String, String> =
             variables.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         load_from(None, Environment::with_prefix("BUCKETLENS").source(Some(map)))
@@ -230,11 +211,11 @@ mod tests {
             std::env::temp_dir().join(format!("bucketlens-settings-{}.toml", std::process::id()));
         std::fs::write(&path, "[work]\nrows = 5\n[amqp]\nnamespace = \"other\"\n").unwrap();
         let environment = Environment::with_prefix("BUCKETLENS").source(Some(HashMap::new()));
-        let sample: Sample = load_from(Some(&path), environment).unwrap();
+        let sample: SampleSettings = load_from(Some(&path), environment).unwrap();
         assert_eq!((sample.work.rows, sample.amqp.namespace.as_str()), (5, "other"));
         std::fs::write(&path, "[work]\nrow = 5\n").unwrap();
         let environment = Environment::with_prefix("BUCKETLENS").source(Some(HashMap::new()));
-        let error = load_from::<Sample>(Some(&path), environment).unwrap_err().to_string();
+        let error = load_from::<SampleSettings>(Some(&path), environment).unwrap_err().to_string();
         assert!(error.contains("row"), "{error}");
         std::fs::remove_file(&path).unwrap();
     }

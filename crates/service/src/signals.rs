@@ -1,40 +1,41 @@
-//! The signals that a process obeys, for services and for operators' commands alike.
+//! The signals that a service and an operator's command obey.
 
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-/// What a process was told.
+/// What came first: a signal, or the deadline.
 pub(crate) enum Heard {
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGHUP.
     Reload,
-    /// Nothing until the deadline.
+    /// No signal before the deadline.
     TooLate,
 }
 
+/// The signals that a process listens to.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    // `None`: SIGHUP ends the process, as it does by default.
+    // `None`: SIGHUP ends the process, which is the system's default.
     hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// SIGTERM and SIGINT.
+    /// SIGTERM and SIGINT, as [`Heard::Stop`].
     pub(crate) fn to_stop() -> std::io::Result<Self> {
         let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
         Ok(Self { terminate: terminate?, interrupt: interrupt?, hangup: None })
     }
 
-    /// The same and SIGHUP.
+    /// The same, and SIGHUP as [`Heard::Reload`].
     pub(crate) fn to_stop_or_reload() -> std::io::Result<Self> {
         Ok(Self { hangup: Some(signal(SignalKind::hangup())?), ..Self::to_stop()? })
     }
 
-    /// Waits for the next signal, until the deadline if there is one.
+    /// Waits for the next signal, but not beyond the deadline if there is one.
     pub(crate) async fn next(&mut self, deadline: Option<Instant>) -> Heard {
         let late = async {
             match deadline {
@@ -57,7 +58,7 @@ impl Signals {
     }
 }
 
-/// Ends the process because it was told to a second time.
+/// Ends the process because a second signal came.
 pub(crate) fn leave_at_once() -> ! {
     tracing::warn!("second signal, leaving at once");
     std::process::exit(1);

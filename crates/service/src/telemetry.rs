@@ -7,7 +7,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{SettingsError, is_default_filter};
+use crate::settings_error::SettingsError;
+
+/// Documented defaults of `[log]`.
+pub(crate) const DEFAULTS: &str = include_str!("../settings.toml");
 
 /// `[log]`: what is logged and how.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,9 +23,10 @@ pub struct LogSettings {
 }
 
 impl LogSettings {
-    /// The same with warnings only, unless the filter was set to something else than its default.
+    /// The same, but with warnings only, unless somebody set a filter.
     pub fn quiet(&self) -> Self {
-        let filter = if is_default_filter(&self.filter) {
+        let is_default = DEFAULTS.contains(&format!("filter = \"{}\"", self.filter));
+        let filter = if is_default {
             format!("warn,{}", self.filter.trim_start_matches("info,"))
         } else {
             self.filter.clone()
@@ -37,20 +41,20 @@ impl LogSettings {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// For machines, one object per line.
+    /// For machines: one JSON object per line.
     Json,
 }
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-// Powers of two from 1 ms to 65 s: covers a row lookup and a captioned batch alike.
+// Seconds, powers of two from 1 ms to 65 s: from the lookup of a row to the captioning of a batch.
 const SECONDS: [f64; 17] = [
     0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 4.0, 8.0, 16.0,
     32.0, 65.0,
 ];
 const ROWS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Installs the log subscriber and the metrics recorder, once per process; later calls only check
+/// Installs the log subscriber and the metrics recorder, once per process. A later call only checks
 /// the settings.
 ///
 /// # Errors
@@ -63,7 +67,7 @@ pub fn install(settings: &LogSettings) -> Result<(), SettingsError> {
         .with_env_filter(filter)
         .with_ansi(colours)
         .with_writer(std::io::stderr);
-    // A second installation in one process (tests) is refused by the libraries, and harmless.
+    // The library refuses a second installation in one process, which is harmless.
     let _ = match settings.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
@@ -83,14 +87,38 @@ pub fn install(settings: &LogSettings) -> Result<(), SettingsError> {
     Ok(())
 }
 
-/// All metrics in Prometheus' text format.
+/// All metrics in the text format of Prometheus.
 pub fn render() -> String {
     METRICS.get().map(PrometheusHandle::render).unwrap_or_default()
 }
 
-/// Cleans up what the recorder keeps of past observations; call it now and then.
+/// Frees what the recorder keeps of past observations. To be called every few seconds.
 pub fn upkeep() {
     if let Some(handle) = METRICS.get() {
         handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_quiet_unless_a_filter_is_set() {
+        let quiet = |filter: &str| {
+            let settings = LogSettings { format: LogFormat::Text, filter: filter.to_owned() };
+            settings.quiet().filter
+        };
+        let default = DEFAULTS.lines().find_map(|line| line.strip_prefix("filter = \"")).unwrap();
+        let default = default.trim_end_matches('"');
+        assert!(default.starts_with("info,lapin=off"), "{default}");
+        assert!(quiet(default).starts_with("warn,lapin=off"), "{}", quiet(default));
+        assert_eq!(quiet("debug"), "debug");
+    }
+
+    #[test]
+    fn a_filter_that_does_not_parse_is_refused() {
+        let settings = LogSettings { format: LogFormat::Json, filter: "info,[".to_owned() };
+        assert!(install(&settings).unwrap_err().to_string().contains("log.filter"));
     }
 }

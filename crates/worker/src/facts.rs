@@ -1,11 +1,10 @@
-//! What is known about an object version without any model.
+//! The facts about an object version that need no model.
 
 use inference::Picture;
 use pipeline::ObjectRef;
 use table::schema::Facts;
 
-/// The columns that every table begins with, from an object, its bytes and the picture decoded from
-/// them.
+/// The columns that every table begins with, from an object, its bytes and its decoded picture.
 pub fn facts(object: &ObjectRef, bytes: &[u8], picture: &Picture) -> Facts {
     Facts {
         image_id: object.image_id().to_string(),

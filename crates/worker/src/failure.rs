@@ -1,12 +1,12 @@
-//! What a worker does about a failure of its collaborators: the classes of dead letters and halts
-//! that all workers share.
+//! Which action follows from an error of a table, a model or a picture, and its class. Every worker
+//! maps errors in this way, so a class means the same in all dead queues.
 
 use inference::{ModelError, PictureError};
 use pipeline::Failure;
 use table::TableError;
 
-/// Rows that cannot be stored would not be stored the next time either. Everything else means that
-/// the store is in trouble.
+/// Unusable rows stay unusable, so the job becomes a dead letter. Any other error is the store's, so
+/// the worker halts.
 pub fn of_table(error: TableError) -> Failure {
     if error.is_about_rows() {
         Failure::dead_letter("invalid_rows", error)
@@ -15,7 +15,7 @@ pub fn of_table(error: TableError) -> Failure {
     }
 }
 
-/// A model that cannot run halts the process. Any other failure may be one picture's.
+/// A model that cannot run halts the worker. Any other error may be about one picture of the batch.
 pub fn of_model(error: ModelError) -> Failure {
     if error.is_fatal() {
         Failure::halt("model_unavailable", error)
@@ -24,7 +24,36 @@ pub fn of_model(error: ModelError) -> Failure {
     }
 }
 
-/// A picture that cannot be decoded stays so.
+/// A picture that cannot be decoded now will not be decoded later: a dead letter.
 pub fn of_picture(error: PictureError) -> Failure {
     Failure::dead_letter(error.class(), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::failure::Action;
+
+    use super::*;
+
+    fn kind(failure: &Failure) -> (Action, &'static str) {
+        (failure.action, failure.class)
+    }
+
+    #[test]
+    fn only_unusable_rows_become_dead_letters() {
+        let (table, problem) = ("images".to_owned(), "no".to_owned());
+        let rows = TableError::Rows { table: table.clone(), problem: problem.clone() };
+        assert_eq!(kind(&of_table(rows)), (Action::DeadLetter, "invalid_rows"));
+        let mismatch = TableError::Mismatch { table, problem };
+        assert_eq!(kind(&of_table(mismatch)), (Action::Halt, "store_unavailable"));
+    }
+
+    #[test]
+    fn a_model_halts_the_worker_or_fails_one_batch() {
+        let (model, tower) = ("demo-clip".to_owned(), "image");
+        let stopped = ModelError::Stopped { model: model.clone(), tower };
+        assert_eq!(kind(&of_model(stopped)), (Action::Halt, "model_unavailable"));
+        let run = ModelError::Run { model, tower, reason: "out of memory".to_owned() };
+        assert_eq!(kind(&of_model(run)), (Action::Retry, "inference_failed"));
+    }
 }

@@ -1,24 +1,25 @@
-//! Loading the model that a worker runs.
+//! The model that a worker runs: starting the runtime for it, and the space of its vectors.
 
 use inference::{Model, ModelError, Runtime, RuntimeSettings, gate};
 use table::schema::Space;
 
-/// Starts ONNX Runtime for a model, unless the model has yet to pass the gate of 8-bit weights.
+/// Starts ONNX Runtime for a model. Refuses a model with 8-bit weights that has not passed the gate.
 ///
 /// # Errors
-/// The gate was not passed, or the runtime cannot be started.
+/// The gate was not passed, or the runtime does not start.
 pub fn start_runtime(model: &Model, settings: &RuntimeSettings) -> Result<Runtime, ModelError> {
     gate::passed(model)?;
     Runtime::start(settings)
 }
 
-/// Where the vectors of a model belong; `dim` is their length.
+/// The space of a model's vectors, which have `dim` values each.
 pub fn space_of(model: Model, dim: usize) -> Space {
     let (manifest, manifest_hash) = (model.manifest, model.digest);
     Space { model: manifest.id, space: manifest.space, manifest_hash, dim }
 }
 
-/// Whether loading failed because files are not there yet, so that it may work later.
-pub fn is_missing(error: &anyhow::Error) -> bool {
+/// Whether a model did not load because files are missing that may still appear: they are being
+/// fetched, or their volume is not mounted yet.
+pub fn model_may_appear(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(ModelError::may_pass)
 }

@@ -1,59 +1,43 @@
-//! The process of a worker: it listens, waits for a store that tables can rest on, works, and
-//! answers until the last delivery is settled.
+//! The process of a worker: it listens, waits until the store can hold tables, works, and answers
+//! over HTTP until the last delivery is settled.
 
 use std::sync::Arc;
 
 use axum::Router;
 use inference::Budget;
-use pipeline::batch::BatchSettings;
-use pipeline::bucket::{Bucket, BucketSettings};
-use pipeline::connection::AmqpSettings;
-use pipeline::models::{self, Models};
+use pipeline::bucket::Bucket;
+use pipeline::models;
 use pipeline::state::StateStore;
-use pipeline::worker::FetchSettings;
 use service::health::Health;
-use service::http::{self, HttpSettings};
+use service::http;
 use service::process;
 use table::location::Location;
 use table::probe::{self, ProbeError};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// The settings that a process of any kind of worker needs.
-#[derive(Debug, Clone)]
-pub struct WorkerSettings {
-    /// Where the pictures lie.
-    pub bucket: BucketSettings,
-    /// The broker.
-    pub amqp: AmqpSettings,
-    /// Downloading and decoding, for all stages of the process together.
-    pub fetch: FetchSettings,
-    /// What is committed together.
-    pub batch: BatchSettings,
-    /// Memory that pictures may take while they are decoded and after, in bytes.
-    pub max_decoded_in_flight: u64,
-    /// Where health, metrics and status are served.
-    pub http: HttpSettings,
-}
+use crate::removal::FollowedModels;
+use crate::settings::WorkerSettings;
 
-/// What all stages of one process share.
+/// A process of a worker: what all its stages share.
 #[derive(Debug)]
 pub struct WorkerProcess {
-    /// Who this is, in dead letters and in the broker's list of connections.
+    /// Name of this process, in dead letters and in the broker's list of connections.
     pub name: String,
     /// Where the originals lie.
     pub bucket: Bucket,
     /// Where the tables lie.
     pub location: Location,
-    /// Where operators' decisions stand.
+    /// The state objects in the bucket, which hold the decisions of operators.
     pub state: StateStore,
-    /// What can be worked on and what cannot.
+    /// The conditions under which the process is ready.
     pub health: Health,
-    /// Memory of decoded pictures.
+    /// Memory that decoded pictures may take together.
     pub in_flight: Budget,
     pub(crate) settings: WorkerSettings,
-    pub(crate) decided: watch::Receiver<Option<Models>>,
-    // Turns at decoding.
+    // What operators decided about models, as it changes.
+    pub(crate) models: FollowedModels,
+    // One permit per picture that may be decoded at once.
     pub(crate) decoders: Arc<Semaphore>,
 }
 
@@ -70,37 +54,41 @@ impl WorkerProcess {
             name,
             bucket,
             location,
-            decided: models::follow(state.clone()),
+            models: models::follow(state.clone()),
             state,
             health,
-            in_flight: Budget::new(settings.max_decoded_in_flight),
+            in_flight: Budget::new(settings.picture.max_decoded_in_flight),
             decoders: settings.fetch.turns(),
             settings,
         }
     }
 }
 
-/// Runs a worker until shutdown. `conditions` must be fine before it is ready, besides the store;
-/// `routes` are served beside health and metrics; `work` gets the process once the store is proven.
+/// Runs the process of a worker until shutdown.
+///
+/// It is ready once the store and all of `conditions` are fine. `routes` are served beside health and
+/// metrics. `work` is called once, when the store has proved that it can hold tables.
 ///
 /// # Errors
-/// The socket cannot be used, the store cannot hold tables, or `work` ended with an error.
-pub async fn run<F>(
+/// The socket cannot be used, the store cannot hold tables, or the error of `work`.
+pub async fn run<C, F>(
     settings: WorkerSettings,
-    conditions: &[&str],
+    conditions: C,
     routes: Router,
     shutdown: CancellationToken,
     work: impl FnOnce(Arc<WorkerProcess>, CancellationToken) -> F,
 ) -> anyhow::Result<()>
 where
+    C: IntoIterator,
+    C::Item: AsRef<str>,
     F: Future<Output = anyhow::Result<()>>,
 {
     let health = Health::default();
-    health.require(&["store"]);
+    health.require(["store"]);
     health.require(conditions);
     let listener = http::bind(&settings.http).await?;
     let name = format!("{}@{}", std::process::id(), listener.local_addr()?);
-    // Answers until the last delivery is settled: "not ready" says more than a closed port.
+    // It answers until the last delivery is settled: "not ready" says more than a closed port.
     let finished = CancellationToken::new();
     let http = tokio::spawn(http::serve(listener, routes, health.clone(), finished.clone()));
     let worked = async {
@@ -108,16 +96,13 @@ where
             uri: settings.bucket.tables_uri(),
             options: settings.bucket.storage_options(),
         };
-        let away = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
+        let may_pass = |error: &ProbeError| matches!(error, ProbeError::Request { .. });
         let probe = || probe::probe(&location);
-        match process::until_works(&health, "store", &shutdown, away, probe).await? {
-            Some(()) => {
-                let process = WorkerProcess::new(settings, location, health.clone(), name).await;
-                // Boxed: the compiler gives up on futures that are nested deeper.
-                Box::pin(work(Arc::new(process), shutdown)).await
-            }
-            None => Ok(()),
-        }
+        let proved = process::until_works(&health, "store", &shutdown, may_pass, probe).await?;
+        let Some(()) = proved else { return Ok(()) };
+        let process = WorkerProcess::new(settings, location, health.clone(), name).await;
+        // Boxed: the compiler refuses futures that are nested deeper.
+        Box::pin(work(Arc::new(process), shutdown)).await
     }
     .await;
     finished.cancel();

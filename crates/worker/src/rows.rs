@@ -1,4 +1,4 @@
-//! Questions to a table as every stage asks them.
+//! Which object versions have rows, as every stage asks its table.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,11 @@ use table::ledger::Ledger;
 
 use crate::failure::of_table;
 
-/// Which of these object versions have a row.
+/// The ids, of these, whose object versions have a row.
 ///
 /// # Errors
-/// As [`of_table`].
-pub async fn existing(ledger: &Ledger, ids: &[ImageId]) -> Result<HashSet<ImageId>, Failure> {
+/// The store did not answer or refused; see [`of_table`].
+pub async fn existing_ids(ledger: &Ledger, ids: &[ImageId]) -> Result<HashSet<ImageId>, Failure> {
     let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
     let existing = ledger.existing(&ids).await.map_err(of_table)?;
     Ok(existing.iter().filter_map(|id| id.parse().ok()).collect())

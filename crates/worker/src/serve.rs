@@ -1,4 +1,4 @@
-//! Working for one stage, until the process stops.
+//! Working for one stage until the process stops.
 
 use std::sync::Arc;
 
@@ -18,25 +18,25 @@ use tokio_util::sync::CancellationToken;
 use crate::process::WorkerProcess;
 use crate::removal;
 
-/// Which stage a process works for.
+/// A stage that a process works for.
 #[derive(Debug)]
 pub struct Assignment {
     /// The stage.
     pub stage: StageName,
-    /// How many stages share what the process may fetch at once: one that cannot work must not hold
-    /// what another needs.
+    /// How many stages the process works for. Each gets an equal share of the downloads
+    /// (a bulkhead), so that a stage that cannot work does not stop the others.
     pub sharing: usize,
-    /// Where the state of this stage shows.
+    /// The conditions of this stage.
     pub health: Health,
 }
 
 impl WorkerProcess {
-    /// Works for a stage until shutdown; rests while an operator has removed it. `open` opens the
-    /// tables and makes the stage, each time the work begins. The models must be warm by now: what
-    /// is delivered counts as begun.
+    /// Works for a stage until shutdown, and rests while an operator has removed it. `open` opens the
+    /// tables and makes the stage each time the work begins. The models must be loaded before this is
+    /// called, because the broker counts every delivered job as begun.
     ///
     /// # Errors
-    /// The tables are not what they must be, or the worker hit a defect.
+    /// A table has other columns or another space, or the worker loop ended with an error.
     pub async fn serve<S, F>(
         &self,
         assignment: &Assignment,
@@ -48,16 +48,19 @@ impl WorkerProcess {
         F: Future<Output = Result<S, TableError>>,
     {
         let Assignment { stage, health, .. } = assignment;
-        while removal::kept(self.decided.clone(), stage, health, shutdown).await {
+        while removal::wait_while_removed(self.models.clone(), stage, health, shutdown).await {
             let may_pass = TableError::may_pass;
             let opened = process::until_works(&self.health, "store", shutdown, may_pass, &open);
-            let Some(meaning) = opened.await? else { return Ok(()) };
+            let Some(implementation) = opened.await? else { return Ok(()) };
             let working = shutdown.child_token();
-            let ending =
-                removal::end_when_removed(self.decided.clone(), stage.clone(), working.clone());
-            let ending = tokio::spawn(ending);
-            let worked = Box::pin(worker::run(self.parts(assignment, meaning, working))).await;
-            ending.abort();
+            let watching = tokio::spawn(removal::cancel_when_removed(
+                self.models.clone(),
+                stage.clone(),
+                working.clone(),
+            ));
+            let work = worker::run(self.parts(assignment, implementation, working));
+            let worked = Box::pin(work).await;
+            watching.abort();
             worked?;
         }
         Ok(())
@@ -66,7 +69,7 @@ impl WorkerProcess {
     fn parts<S>(
         &self,
         assignment: &Assignment,
-        meaning: S,
+        implementation: S,
         shutdown: CancellationToken,
     ) -> WorkerParts<S> {
         let Assignment { stage, sharing, health } = assignment;
@@ -76,7 +79,7 @@ impl WorkerProcess {
             Publisher::start(amqp.clone(), name.clone(), vec![stage.clone()], health.clone());
         let (topology, model) = (Topology::new(&amqp.namespace), stage.id().to_owned());
         WorkerParts {
-            stage: meaning,
+            stage: implementation,
             bucket: self.bucket.clone(),
             subscription: Subscription { amqp: amqp.clone(), name, stage: stage.clone() },
             settler: Settler::new(publisher, topology, stage.clone(), self.name.clone(), model),

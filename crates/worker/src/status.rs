@@ -5,12 +5,12 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use service::command_line::VERSION;
 
-/// Answers `/v1/status` with the program's version and, below `name`, what `tell` says of its
-/// models.
-pub fn router(
+/// The route `/v1/status`. It answers with the program's version and, as the field `name`, with the
+/// result of `describe`.
+pub fn status_router(
     name: &'static str,
-    tell: impl Fn() -> Value + Clone + Send + Sync + 'static,
+    describe: impl Fn() -> Value + Clone + Send + Sync + 'static,
 ) -> Router {
-    let show = move || std::future::ready(Json(json!({ "version": VERSION, name: tell() })));
+    let show = move || std::future::ready(Json(json!({ "version": VERSION, name: describe() })));
     Router::new().route("/v1/status", get(show))
 }

@@ -1,5 +1,4 @@
-//! Making sure of a model: importing a folder, comparing it with its reference, and int8 with its
-//! more exact twin.
+//! `import`, `verify` and `gate`: the commands that make a model of a folder and check it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,10 +14,10 @@ use super::line;
 const MANIFEST: &str = "model.toml";
 /// Pictures per run of a comparison.
 const BATCH: usize = 8;
-/// Folders below folders that are looked into.
+/// Depth of folders that are searched for pictures.
 const MAX_DEPTH: usize = 16;
 
-/// Writes the manifest of a folder, and says what was assumed.
+/// Writes the manifest of a folder, and prints what was assumed.
 pub(super) fn import(
     folder: &Path,
     precision: Option<Precision>,
@@ -45,7 +44,7 @@ pub(super) fn import(
     ))
 }
 
-/// Checks files and, where the manifest has them, the reference's numbers.
+/// Checks the files of a model and, if its manifest has them, the numbers of its reference.
 pub(super) fn verify(name: &str, folder: &Path, settings: &RuntimeSettings) -> anyhow::Result<()> {
     let model = Model::find(name, folder)?;
     line(&format!(
@@ -55,7 +54,7 @@ pub(super) fn verify(name: &str, folder: &Path, settings: &RuntimeSettings) -> a
     ))?;
     let runtime = Runtime::start(settings)?;
     if model.manifest.golden.is_none() {
-        // At least that its graphs load, fit the manifest and run.
+        // Loading shows at least that the graphs fit the manifest and run.
         if model.manifest.image.is_some() {
             model.image_encoder(&runtime, 1)?;
         }
@@ -63,7 +62,8 @@ pub(super) fn verify(name: &str, folder: &Path, settings: &RuntimeSettings) -> a
             model.text_encoder(&runtime)?;
         }
         return line(
-            "it loads and runs; its manifest has no [golden], so what it computes is compared with nothing",
+            "it loads and runs; its manifest has no [golden], so what it computes is compared \
+             with nothing",
         );
     }
     let report = golden::verify(&model, &runtime)?;
@@ -74,7 +74,7 @@ pub(super) fn verify(name: &str, folder: &Path, settings: &RuntimeSettings) -> a
     Ok(())
 }
 
-/// Compares two precisions of one model on pictures and records the result beside the candidate.
+/// Compares two precisions of one model on pictures, and records the result beside the candidate.
 pub(super) fn gate(
     name: &str,
     against: &str,
@@ -103,7 +103,8 @@ pub(super) fn gate(
     fs::write(&place, record).with_context(|| format!("{} cannot be written", place.display()))?;
     if !report.passes() {
         bail!(
-            "{name} may not stand in for {against}: at least {} pictures are needed, and {} % of them that near",
+            "{name} may not stand in for {against}: at least {} pictures are needed, and {} % of \
+             them that near",
             gate::MIN_PICTURES,
             gate::MIN_SHARE * 100.0
         );
@@ -117,7 +118,7 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Res
         .with_context(unreadable)?
         .collect::<Result<Vec<_>, _>>()
         .with_context(unreadable)?;
-    // The same pictures in the same order, whatever the file system.
+    // The same order on every file system.
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         if entry.file_type().with_context(unreadable)?.is_dir() {
@@ -131,7 +132,7 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Res
     Ok(())
 }
 
-/// `None` for what is no picture: folders hold other files as well.
+/// A decoded picture; `None` for any other file, which folders hold as well.
 fn read(file: &Path, detail: Detail) -> Option<Picture> {
     let limits = PictureLimits::default();
     if fs::metadata(file).ok()?.len() > limits.max_bytes {

@@ -1,4 +1,4 @@
-//! Which models there are, and what is known about one.
+//! `list` and `show`: the models that are installed or known, and the details of one.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::line;
 
-/// The models in the folder, then those that could be fetched.
+/// Prints the models in the folder, then those that can be fetched.
 pub(super) fn list(folder: &Path, as_json: bool) -> anyhow::Result<()> {
     let installed = inference::installed(folder);
     if as_json {
@@ -42,7 +42,7 @@ pub(super) fn list(folder: &Path, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An entry of the catalogue, or a model that is there.
+/// Prints an installed model, or an entry of the catalogue.
 pub(super) fn show(name: &str, folder: &Path) -> anyhow::Result<()> {
     if let Some(entry) = catalogue::find(name)
         && !folder.join(name).exists()
@@ -53,26 +53,18 @@ pub(super) fn show(name: &str, folder: &Path) -> anyhow::Result<()> {
         ))?);
     }
     let model = Model::find(name, folder)?;
-    let Manifest {
-        id,
-        space,
-        dim,
-        licence,
-        notice,
-        demo,
-        origin,
-        precision,
-        files,
-        image,
-        text,
-        ..
-    } = &model.manifest;
+    let Manifest { id, space, dim, licence, notice, demo, origin, precision, .. } = &model.manifest;
+    let Manifest { files, image, text, .. } = &model.manifest;
+    let image = image.as_ref();
+    let image = image.map(|tower| json!({ "width": tower.width, "height": tower.height }));
+    let text = text.as_ref().map(|tower| json!({ "max_len": tower.max_len }));
+    let files = files
+        .iter()
+        .map(|file| json!({ "path": file.path, "bytes": file.bytes, "sha256": file.sha256 }));
     line(&serde_json::to_string_pretty(&json!({
-        "id": id, "space": space, "dim": dim, "precision": precision, "licence": licence, "notice": notice, "demo": demo, "origin": origin,
-        "manifest_hash": model.digest,
-        "image": image.as_ref().map(|tower| json!({ "width": tower.width, "height": tower.height })),
-        "text": text.as_ref().map(|tower| json!({ "max_len": tower.max_len })),
-        "files": files.iter().map(|file| json!({ "path": file.path, "bytes": file.bytes, "sha256": file.sha256 })).collect::<Vec<_>>(),
+        "id": id, "space": space, "dim": dim, "precision": precision, "licence": licence,
+        "notice": notice, "demo": demo, "origin": origin, "manifest_hash": model.digest,
+        "image": image, "text": text, "files": files.collect::<Vec<_>>(),
     }))?)
 }
 
@@ -81,7 +73,8 @@ fn describe(entry: &Entry, installed: &[String]) -> serde_json::Value {
     json!({
         "id": id, "space": space, "dim": dim, "licence": licence, "notice": notice, "gated": gated,
         "repository": source.repo, "revision": source.revision, "precisions": precisions(entry),
-        "image": entry.image.is_some(), "text": entry.text.is_some(), "installed": installed.contains(id),
+        "image": entry.image.is_some(), "text": entry.text.is_some(),
+        "installed": installed.contains(id),
     })
 }
 

@@ -1,4 +1,4 @@
-//! `embedder models …`: which models there are; fetching, importing and checking them.
+//! `embedder models …`: lists, fetches, imports and checks models.
 
 mod checks;
 mod download;
@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ServedModelSettings;
 
-/// The part of the embedder's settings that models need: neither bucket nor broker, so that they
-/// can be prepared anywhere.
+/// The part of the embedder's settings that these commands need. Bucket and broker are left out, so
+/// models can be prepared on any machine.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
     log: LogSettings,
@@ -44,41 +44,41 @@ impl settings::Settings for Settings {
     }
 }
 
-/// What can be done with models.
+/// The commands about models.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Models that are known by name, and those in `models.folder`.
+    /// List the models in `models.folder` and those of the catalogue.
     List {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// All that is known about one model: licence, notice, files, what it takes.
+    /// Show one model: licence, notice, files, sizes of its inputs.
     Show {
         /// Id in the catalogue, name of a model in `models.folder`, or path of a folder.
         model: String,
     },
-    /// Fetch a model of the catalogue into `models.folder`; a broken fetch goes on where it
+    /// Fetch a model of the catalogue into `models.folder`; a broken download resumes where it
     /// stopped.
     Pull(Pull),
     /// Write a model.toml for a folder laid out as by transformers.js or Immich.
     Import {
         /// The folder.
         folder: PathBuf,
-        /// fp32, fp16 or int8; without it the most exact one there is.
+        /// fp32, fp16 or int8; by default the most exact one in the folder.
         #[arg(long)]
         precision: Option<Precision>,
-        /// Replace a model.toml that is there.
+        /// Replace an existing model.toml.
         #[arg(long)]
         force: bool,
     },
-    /// Check the files of a model, and that it computes what its reference computed.
+    /// Check the files of a model, and that it computes the same as its reference.
     Verify {
         /// Name of a model in `models.folder`, or path of a folder.
         model: String,
     },
-    /// Compare a model in int8 with its more exact twin on your own pictures; only one that passes
-    /// is served.
+    /// Compare a model in int8 with its more exact twin on your own pictures. Only a model that
+    /// passes is served.
     Gate {
         /// The model in int8: name in `models.folder`, or path.
         model: String,
@@ -96,11 +96,11 @@ pub enum Command {
 pub struct Pull {
     /// Id in the catalogue.
     model: String,
-    /// fp32, fp16 (half the size; for GPUs) or int8 (a quarter; on a CPU two to three times as
-    /// fast, to be compared first).
+    /// fp32, fp16 (half the size; for GPUs) or int8 (a quarter of the size; on a CPU two to three
+    /// times as fast; must pass `gate` first).
     #[arg(long, default_value = "fp32")]
     precision: Precision,
-    /// File with an entry that is used instead of the catalogue's.
+    /// File with an entry to use instead of the catalogue's.
     #[arg(long)]
     catalogue: Option<PathBuf>,
 }
@@ -108,7 +108,7 @@ pub struct Pull {
 /// Runs a command until it is done or cancelled.
 ///
 /// # Errors
-/// Whatever kept it from being done, in a sentence.
+/// Why the command failed, in a sentence.
 pub async fn run(
     settings: Settings,
     command: Command,
@@ -123,7 +123,9 @@ pub async fn run(
             let recipe = entry.resolve(precision).map_err(anyhow::Error::msg)?;
             tokio::select! {
                 pulled = pull::pull(recipe, &folder) => pulled,
-                () = cancel.cancelled() => anyhow::bail!("stopped; the same command goes on where it stopped"),
+                () = cancel.cancelled() => {
+                    anyhow::bail!("stopped; the same command goes on where it stopped")
+                }
             }
         }
         Command::Import { folder, precision, force } => checks::import(&folder, precision, force),
@@ -162,7 +164,7 @@ async fn blocking(
     tokio::task::spawn_blocking(work).await?
 }
 
-/// Writes a line of the command's result.
+/// Prints a line of the command's output.
 fn line(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("the output cannot be written")
 }

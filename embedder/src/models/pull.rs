@@ -1,4 +1,4 @@
-//! A whole model from the hub: all of its files, then its manifest, then its name.
+//! `pull`: a whole model from the hub. All of its files come first, then its manifest, then its name.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
@@ -8,19 +8,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use inference::catalogue::Recipe;
 use inference::{Model, Precision};
 
-use super::download::{self, Wanted};
-use super::hub::{Hub, HubFile};
+use super::download::Download;
+use super::hub::{Hub, HubFile, HubRevision};
 use super::line;
 
 /// Fetches a model into `<folder>/<id>`. Until it is whole it lies in `<folder>/.<id>.part`, where
-/// the next attempt goes on.
+/// the next attempt resumes.
 ///
 /// # Errors
-/// The hub does not give it, another process is fetching it, or the disk does not take it.
+/// The hub does not give the model, another process is fetching it, or it cannot be written.
 pub(super) async fn pull(mut recipe: Recipe, folder: &Path) -> anyhow::Result<()> {
     let target = folder.join(&recipe.id);
     if target.exists() {
-        // Verifies all files, as every later start does.
+        // Verifies all files, as every start of a program does.
         Model::find(&recipe.id, folder)
             .with_context(|| format!("{} is there and not whole: remove it", target.display()))?;
         return line(&format!("{} is there and whole: {}", recipe.id, target.display()));
@@ -31,34 +31,21 @@ pub(super) async fn pull(mut recipe: Recipe, folder: &Path) -> anyhow::Result<()
     let _alone = lock(&folder.join(format!(".{}.lock", recipe.id)), &recipe.id)?;
 
     let hub = Hub::from_environment()?;
-    let (repo, revision) = (recipe.entry.source.repo.clone(), recipe.entry.source.revision.clone());
-    let there = hub.revision(&repo, &revision).await?;
-    let mut wanted: Vec<HubFile> = Vec::new();
-    for file in &recipe.files {
-        match there.files.iter().find(|there| there.path == file.path) {
-            Some(found) => wanted.push(found.clone()),
-            None => {
-                ensure!(
-                    file.optional,
-                    "{repo} has no file {} at {}: its layout is not the catalogue's",
-                    file.path,
-                    there.commit
-                )
-            }
-        }
-    }
-    let bar = bar(wanted.iter().map(|file| file.bytes).sum());
+    let source = &recipe.entry.source;
+    let revision = hub.revision(&source.repo, &source.revision).await?;
+    let files = files_of(&recipe, &revision)?;
     let staging = folder.join(format!(".{}.part", recipe.id));
+    let bar = bar(files.iter().map(|file| file.bytes).sum());
+    let download = Download { hub: &hub, revision: &revision, bar: &bar };
     let mut pulled = Vec::new();
-    for file in &wanted {
+    for file in files {
         bar.set_message(file.path.clone());
-        let one = Wanted { repo: &repo, commit: &there.commit, file };
-        let sha256 = download::fetch(&hub, &one, &staging.join(&file.path), &bar).await?;
+        let sha256 = download.fetch(file, &staging.join(&file.path)).await?;
         pulled.push((file.path.clone(), file.bytes, sha256));
     }
     bar.finish_and_clear();
-    // From now on the model is what this commit holds, whatever becomes of the branch.
-    recipe.entry.source.revision = there.commit;
+    // The manifest names the commit, so a branch that moves on changes nothing.
+    recipe.entry.source.revision = revision.commit.clone();
     let manifest = recipe.manifest(&pulled).map_err(anyhow::Error::msg)?;
     fs::write(staging.join("model.toml"), manifest)
         .with_context(|| format!("{} cannot be written", staging.display()))?;
@@ -76,6 +63,24 @@ pub(super) async fn pull(mut recipe: Recipe, folder: &Path) -> anyhow::Result<()
     Ok(())
 }
 
+/// The files of the recipe as the hub has them, without the optional ones that it lacks.
+fn files_of<'a>(recipe: &Recipe, revision: &'a HubRevision) -> anyhow::Result<Vec<&'a HubFile>> {
+    let mut files = Vec::new();
+    for file in &recipe.files {
+        let found = revision.files.iter().find(|found| found.path == file.path);
+        ensure!(
+            found.is_some() || file.optional,
+            "{} has no file {} at {}: its layout is not the catalogue's",
+            revision.repo,
+            file.path,
+            revision.commit
+        );
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// Prints where the model comes from, and its licence.
 fn licence(recipe: &Recipe) -> anyhow::Result<()> {
     let entry = &recipe.entry;
     line(&format!(
@@ -88,7 +93,8 @@ fn licence(recipe: &Recipe) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Held as long as the result lives, and given back by the system when the process ends in any way.
+/// Locks the model against other processes for as long as the result lives. The system releases the
+/// lock when the process ends, however it ends.
 fn lock(path: &Path, id: &str) -> anyhow::Result<File> {
     let file = File::create(path)
         .with_context(|| format!("the file {} cannot be made", path.display()))?;
@@ -103,7 +109,7 @@ fn lock(path: &Path, id: &str) -> anyhow::Result<File> {
     }
 }
 
-/// Shown on a terminal only.
+/// A progress bar, which shows on a terminal only.
 fn bar(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
     if let Ok(style) =

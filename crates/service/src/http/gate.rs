@@ -1,5 +1,5 @@
-//! The HTTP interface of a process that cannot answer at all times: requests go to its routes while
-//! there are any, and are turned away with the reason at other times.
+//! A gate in front of routes that come and go, for a process that cannot answer at all times. While
+//! there are no routes, requests get 503 and the reason.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -16,7 +16,8 @@ struct Gate {
     closed: &'static str,
 }
 
-/// Routes that follow `routes`; `closed` is what is answered (503) while there are none.
+/// Passes every request on to the routes that `routes` holds at the time. While it holds none, the
+/// answer is 503 with `closed` as its detail.
 pub fn router(routes: watch::Receiver<Option<Router>>, closed: &'static str) -> Router {
     Router::new().fallback(forward).with_state(Gate { routes, closed })
 }
@@ -26,5 +27,27 @@ async fn forward(State(gate): State<Gate>, request: Request) -> Response {
     match routes {
         Some(routes) => routes.oneshot(request).await.into_response(),
         None => Problem::new(StatusCode::SERVICE_UNAVAILABLE, gate.closed).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_are_refused_until_there_are_routes_and_again_when_they_go() {
+        let (open, routes) = watch::channel(None);
+        let gate = router(routes, "this instance only waits");
+        let status = async || {
+            let request = Request::new(Body::empty());
+            gate.clone().oneshot(request).await.unwrap().status()
+        };
+        assert_eq!(status().await, StatusCode::SERVICE_UNAVAILABLE);
+        open.send_replace(Some(Router::new().fallback(async || "here")));
+        assert_eq!(status().await, StatusCode::OK);
+        open.send_replace(None);
+        assert_eq!(status().await, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

@@ -1,5 +1,5 @@
-//! Connections to an HTTP interface: a limited number, each of which must say within a time what it
-//! wants.
+//! The listener of an HTTP interface. It limits the number of connections and the time in which the
+//! headers of a request must arrive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,29 +13,26 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// More than these wait to be accepted. Below the usual limit of open files, which the store and
-/// the broker need too.
-const MOST_AT_ONCE: usize = 768;
-/// All headers of a request must have come within this time, whether it is the first of its
-/// connection or not.
+/// Connections at once; further ones wait to be accepted. Below the usual limit of open files, which
+/// the connections to the store and the broker share.
+const MOST_CONNECTIONS: usize = 768;
+/// Time in which all headers of a request must arrive, for every request of a connection.
 pub(crate) const HEADERS_WITHIN: Duration = Duration::from_secs(30);
-// Out of open files, most likely: trying again at once would only spin.
+// Pause after a failed accept. The process is probably out of open files, and would spin without it.
 const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
-/// Serves until shutdown, and then until the requests that have begun are answered. Closes
-/// connections on which the headers of a request, the first or a further one, are not there within
-/// `headers_within`.
+/// Serves until shutdown, and then until the requests in hand are answered. Closes a connection when
+/// the headers of a request do not arrive within `headers_within`; that includes idle connections.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     headers_within: Duration,
     shutdown: CancellationToken,
 ) {
-    // Of HTTP/1 alone: what tells it from HTTP/2 waits without a limit for the bytes that make the
-    // difference.
+    // HTTP/1 only: hyper's protocol detection has no timeout while it waits for the first bytes.
     let mut http = Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(headers_within);
-    let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MOST_AT_ONCE)));
+    let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -53,8 +50,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        // Answers are small: without this each one may wait 40 ms for the client's delayed
-        // acknowledgement.
+        // Answers are small. Without this option each may wait 40 ms for a delayed acknowledgement.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }

@@ -1,6 +1,8 @@
-//! What every process answers over HTTP, and how it listens.
+//! The HTTP interface of every process: the listener, health and metrics, and the parts that several
+//! interfaces share.
 
 pub mod access;
+pub mod client;
 pub mod gate;
 mod listener;
 pub mod problem;
@@ -20,8 +22,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
-use crate::settings::SettingsError;
+use crate::settings_error::SettingsError;
 use crate::telemetry;
+
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// `[http]`: where the process listens.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,7 +33,7 @@ use crate::telemetry;
 pub struct HttpSettings {
     /// Address and port; port 0 takes a free one and logs it.
     pub listen: SocketAddr,
-    /// Time a stopping process has to finish what has begun.
+    /// Time that a stopping process has to finish the work in hand.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
 }
@@ -37,7 +41,7 @@ pub struct HttpSettings {
 /// Binds the listening socket.
 ///
 /// # Errors
-/// The address is taken or not ours; the message names the setting.
+/// The address is taken, or not an address of this machine. The message names the setting.
 pub async fn bind(settings: &HttpSettings) -> Result<TcpListener, SettingsError> {
     let listener = TcpListener::bind(settings.listen).await;
     listener.map_err(|error| {
@@ -48,11 +52,11 @@ pub async fn bind(settings: &HttpSettings) -> Result<TcpListener, SettingsError>
     })
 }
 
-/// Serves `router` together with `/healthz` (the process lives), `/readyz` (it can work, or 503 and
-/// what is wrong) and `/metrics`, until shutdown.
+/// Serves `router` until shutdown, and beside it `/healthz` (200: the process is alive), `/readyz`
+/// (200: it can work; 503 otherwise, with the reasons) and `/metrics`.
 ///
 /// # Errors
-/// The socket failed.
+/// The address of the socket cannot be read.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -60,23 +64,16 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let ready = { move || std::future::ready(readiness(&health)) };
+    let ready = move || std::future::ready(readiness(&health));
     let router = router
         .route("/healthz", get(|| std::future::ready("ok")))
         .route("/readyz", get(ready))
-        .route(
-            "/metrics",
-            get(|| {
-                std::future::ready((
-                    [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-                    telemetry::render(),
-                ))
-            }),
-        );
-    let router = router.layer(map_response(problem::instead_of_plain)).layer(map_response(nosniff));
-    let upkeep = shutdown.clone();
+        .route("/metrics", get(|| std::future::ready(metrics())))
+        .layer(map_response(problem::instead_of_plain))
+        .layer(map_response(nosniff));
+    let ends = shutdown.clone();
     tokio::spawn(async move {
-        while tokio::time::timeout(Duration::from_secs(5), upkeep.cancelled()).await.is_err() {
+        while tokio::time::timeout(METRICS_UPKEEP, ends.cancelled()).await.is_err() {
             telemetry::upkeep();
         }
     });
@@ -84,12 +81,16 @@ pub async fn serve(
     Ok(())
 }
 
-/// No browser may take an answer for something else than it says it is.
+/// Forbids browsers to guess another content type than the answer's own.
 async fn nosniff(mut response: Response) -> Response {
     response
         .headers_mut()
         .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+fn metrics() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render())
 }
 
 fn readiness(health: &Health) -> Response {

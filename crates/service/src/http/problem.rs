@@ -1,5 +1,5 @@
-//! The one error shape of all HTTP interfaces: `application/problem+json` (RFC 9457), with the
-//! field that is wrong.
+//! The one form of errors of all HTTP interfaces: `application/problem+json` (RFC 9457). It names the
+//! field of the request that is wrong.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 const MOST_FIELD_CHARACTERS: usize = 100;
 const MOST_DETAIL_CHARACTERS: usize = 1000;
-// What frameworks say of themselves is a line.
+// The plain texts of frameworks are one line.
 const MOST_PLAIN_BYTES: usize = 4096;
 
 fn cut(text: String, most: usize) -> String {
@@ -19,8 +19,8 @@ fn cut(text: String, most: usize) -> String {
     }
 }
 
-/// Gives what a framework refuses on its own, in plain text or without a word, the shape of all
-/// other errors.
+/// Turns an error that a framework answered by itself, as plain text or without a body, into
+/// `application/problem+json`.
 pub async fn instead_of_plain(response: Response) -> Response {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -40,10 +40,10 @@ pub async fn instead_of_plain(response: Response) -> Response {
     Problem::new(status, detail).into_response()
 }
 
-/// What went wrong with a request, as it is answered.
+/// The JSON body of a problem.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemBody {
-    /// `about:blank`: the status says it all.
+    /// Always `about:blank`: the status says which kind of problem it is.
     r#type: &'static str,
     /// The status in words.
     title: &'static str,
@@ -56,7 +56,7 @@ pub struct ProblemBody {
     field: Option<String>,
 }
 
-/// What went wrong with a request.
+/// Why a request failed.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -65,7 +65,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The request cannot be understood; `field` names the part to correct.
+    /// 400: the request cannot be understood. `field` names the part to correct.
     pub fn field(field: impl Into<String>, detail: impl ToString) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -74,7 +74,7 @@ impl Problem {
         }
     }
 
-    /// Any other answer that is an error.
+    /// Any other error.
     pub fn new(status: StatusCode, detail: impl ToString) -> Self {
         Self { status, field: None, detail: detail.to_string() }
     }
@@ -84,23 +84,24 @@ impl Problem {
         &self.detail
     }
 
-    /// Something this process needs failed; the cause goes to the log, not to the client.
+    /// 503: something that this process needs failed. `what` is a sentence for the client; `error`
+    /// goes to the log only.
     pub fn unavailable(what: &str, error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "{what}");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what}; try again later"))
     }
 }
 
-/// Reads JSON from outside.
+/// Reads JSON that a client sent.
 ///
 /// # Errors
-/// What is wrong with it, with the field: its path, behind `above` where the JSON is a part of a
-/// larger request (`filter.`), or `body` where it is no JSON at all.
+/// 400 with the path of the wrong field, or `body` if the text is not JSON. `above` goes before the
+/// path where the JSON is only a part of the request, as in `filter.`.
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8], above: &str) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, text) = (error.path().to_string(), error.inner().to_string());
-        // A tagged or flattened type says which field it does not know in its text only.
+        // A tagged or flattened type names an unknown field in its message only.
         let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
         let field = match (path.as_str(), unknown) {
             (".", Some(unknown)) => format!("{above}{unknown}"),
@@ -116,7 +117,7 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8], above: &str) -> Result<T, Pr
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { status, field, detail } = self;
-        // Both may repeat what was sent.
+        // Both may repeat the request, so both are cut.
         let field = field.map(|field| cut(field, MOST_FIELD_CHARACTERS));
         let detail = cut(detail, MOST_DETAIL_CHARACTERS);
         let title = status.canonical_reason().unwrap_or("Error");
@@ -124,5 +125,67 @@ impl IntoResponse for Problem {
             ProblemBody { r#type: "about:blank", title, status: status.as_u16(), detail, field };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Limits {
+        #[serde(rename = "most")]
+        _most: u8,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Sent {
+        #[serde(rename = "limits")]
+        _limits: Limits,
+    }
+
+    #[test]
+    fn wrong_json_names_the_field() {
+        for (text, above, field) in [
+            ("{\"limits\": {\"most\": 900}}", "", "limits.most"),
+            ("{\"limits\": {\"most\": 9, \"least\": 1}}", "filter.", "filter.limits.least"),
+            ("{\"limits\"", "", "limits"),
+            ("nothing", "", "body"),
+            ("{\"limits\": {\"most\": 9}} more", "", "body"),
+        ] {
+            let problem = read_json::<Sent>(text.as_bytes(), above).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(field), "{text}: {}", problem.detail);
+        }
+    }
+
+    async fn shown(response: Response) -> (StatusCode, serde_json::Value) {
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn plain_errors_take_the_form_of_all_others_and_answers_stay() {
+        let plain = (StatusCode::PAYLOAD_TOO_LARGE, "length limit exceeded").into_response();
+        let (status, body) = shown(instead_of_plain(plain).await).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(body["detail"], "length limit exceeded");
+        let silent = Response::builder().status(404).body(Body::empty()).unwrap();
+        let (_, body) = shown(instead_of_plain(silent).await).await;
+        assert_eq!(body["detail"], "Not Found");
+        let (_, body) = shown(instead_of_plain("plain".into_response()).await).await;
+        assert!(body.is_null(), "an answer that is no error keeps its text");
+    }
+
+    #[tokio::test]
+    async fn what_a_client_sent_is_repeated_in_part_only() {
+        let (_, body) =
+            shown(Problem::field("f".repeat(5000), "d".repeat(5000)).into_response()).await;
+        assert_eq!(body["field"].as_str().unwrap().chars().count(), MOST_FIELD_CHARACTERS + 1);
+        assert_eq!(body["detail"].as_str().unwrap().chars().count(), MOST_DETAIL_CHARACTERS + 1);
     }
 }

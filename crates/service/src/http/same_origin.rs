@@ -1,5 +1,6 @@
-//! No other web site may act through the browser of someone who reaches this server: what changes
-//! anything is taken from our own page, and from programs, which send no such headers.
+//! The same-origin check, against cross-site request forgery: another web site must not act through
+//! the browser of a user who can reach this server. Requests that change something are accepted from
+//! our own page and from programs, which send none of the headers that browsers send.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -8,18 +9,18 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 
-// Sent by every browser since 2023 to addresses that it trusts (https, localhost), and no script
-// can forge it.
+// Every browser since 2023 sends it to addresses that it trusts (https, localhost). No script can
+// forge it.
 const FETCH_SITE: &str = "sec-fetch-site";
 
-/// Refuses what a browser sends on behalf of another site, except for reading, whose answer the
-/// browser keeps from it.
+/// Middleware: refuses requests that a browser sends for another site. Reading is allowed, because
+/// the browser does not show the answer to the other site.
 pub async fn check(request: Request, next: Next) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         && is_foreign(request.headers())
     {
         let detail =
-            "requests of other web sites are not taken (a proxy must hand on the Host header)";
+            "requests from other web sites are refused (a proxy must pass the Host header on)";
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     next.run(request).await
@@ -29,7 +30,7 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(FETCH_SITE) {
         return site != "same-origin" && site != "none";
     }
-    // To other addresses browsers send this alone.
+    // To other addresses browsers send only this header.
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let from = origin
         .to_str()
