@@ -11,7 +11,8 @@ pub struct Embedding(Vec<f32>);
 impl Embedding {
     /// Scales `values` to unit length.
     ///
-    /// `None` where they have no direction: there are none, one is NaN or infinite, or all are zero.
+    /// `None` where they have no direction: there are none, one is NaN or infinite, or all are
+    /// zero.
     pub fn normalise(mut values: Vec<f32>) -> Option<Embedding> {
         // f64, because squares of large f32 values overflow f32.
         let length = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();

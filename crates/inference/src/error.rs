@@ -88,8 +88,8 @@ pub enum ModelError {
         check: String,
     },
 
-    /// The model has 8-bit weights, and no comparison has shown that its vectors are close enough to
-    /// those of the same model in fp32.
+    /// The model has 8-bit weights, and no comparison has shown that its vectors are close enough
+    /// to those of the same model in fp32.
     #[error(
         "the model `{model}` in int8 may not be served: {reason}; \
          compare it with the same model in fp32 (`embedder models gate`), or use that one"

@@ -1,8 +1,8 @@
 //! The precision gate: whether a model with 8-bit weights may replace the same model in fp32.
 //!
-//! Rounding weights to 8 bits changes vectors. How much depends on the model and on the pictures. So
-//! such a model is compared with its fp32 or fp16 twin on the user's own pictures, and is served only
-//! after it has passed.
+//! Rounding weights to 8 bits changes vectors. How much depends on the model and on the pictures.
+//! So such a model is compared with its fp32 or fp16 twin on the user's own pictures, and is served
+//! only after it has passed.
 
 use std::num::NonZeroUsize;
 
@@ -52,8 +52,8 @@ struct GateFile {
     report: GateReport,
 }
 
-/// Encodes pictures with both models and compares the vectors. Works in batches, so the pictures may
-/// be any number.
+/// Encodes pictures with both models and compares the vectors. Works in batches, so the pictures
+/// may be any number.
 ///
 /// # Errors
 /// Those of [`ImageEncoder::encode`], and [`ModelError::Gate`] for vectors of different lengths.
@@ -97,8 +97,8 @@ pub fn compare(
     })
 }
 
-/// The text of [`FILE`] for a comparison, to write beside the candidate's `model.toml`. It holds for
-/// these two manifests only, not after one has changed.
+/// The text of [`FILE`] for a comparison, to write beside the candidate's `model.toml`. It holds
+/// for these two manifests only, not after one has changed.
 ///
 /// # Errors
 /// [`ModelError::Gate`] where the two are not the same model in two precisions.

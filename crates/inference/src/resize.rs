@@ -46,8 +46,8 @@ pub(crate) fn resize(
     RgbImage::from_raw(width, height, small.into_vec())
 }
 
-/// Scales as [`resize`] does, without rounding. The values (R, G, B, R, …) lie between 0 and 255, or
-/// a little beyond at sharp edges.
+/// Scales as [`resize`] does, without rounding. The values (R, G, B, R, …) lie between 0 and 255,
+/// or a little beyond at sharp edges.
 pub(crate) fn resize_unrounded(
     picture: &RgbImage,
     area: Area,

@@ -9,8 +9,8 @@ use crate::tokens::{TokenBatch, Tokens};
 use crate::tower::{Tower, TowerSettings};
 use crate::{Embedding, ModelError, Placement, Runtime};
 
-/// The loaded text tower of a model, with its tokenizer. Cheap to clone: all clones share one thread
-/// and one copy of the weights.
+/// The loaded text tower of a model, with its tokenizer. Cheap to clone: all clones share one
+/// thread and one copy of the weights.
 #[derive(Clone)]
 pub struct TextEncoder(Arc<LoadedTextTower>);
 

@@ -1,8 +1,8 @@
 //! Captioning: a picture becomes a sentence.
 //!
-//! A captioner has two graphs. The encoder computes keys and values of the picture once. The decoder
-//! adds one token per run and keeps earlier tokens in a cache. Decoding is greedy: it takes the
-//! likeliest token at every step, so a picture always gets the same caption.
+//! A captioner has two graphs. The encoder computes keys and values of the picture once. The
+//! decoder adds one token per run and keeps earlier tokens in a cache. Decoding is greedy: it takes
+//! the likeliest token at every step, so a picture always gets the same caption.
 
 mod greedy;
 mod load;
@@ -59,9 +59,9 @@ impl Captioner {
         self.0.input.prepare(picture)
     }
 
-    /// Captions pictures in one of [`languages`](Self::languages): one caption per picture, in their
-    /// order. Takes several runs for more pictures than the largest batch. Blocks until all are
-    /// done.
+    /// Captions pictures in one of [`languages`](Self::languages): one caption per picture, in
+    /// their order. Takes several runs for more pictures than the largest batch. Blocks until all
+    /// are done.
     ///
     /// # Errors
     /// [`ModelError::Input`] for pixels of another model or a language the model does not write,

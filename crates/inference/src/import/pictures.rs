@@ -8,8 +8,8 @@ use crate::manifest::{ImageTower, ResampleFilter, ResizeMode};
 
 /// Overrides the pattern's tower with the folder's configuration.
 ///
-/// Extra inputs stay as they are. Only graphs that hold both towers have them, and those of the image
-/// tower stand for a text.
+/// Extra inputs stay as they are. Only graphs that hold both towers have them, and those of the
+/// image tower stand for a text.
 pub(super) fn apply(
     tower: &mut ImageTower,
     configs: &FolderConfigs,

@@ -1,7 +1,8 @@
 //! Keywords: terms of a fixed vocabulary.
 //!
-//! A [`Tagger`] finds terms by a picture's vector, and needs no model of its own: it takes the terms
-//! that the picture resembles more than other pictures do. [`terms_in`] finds terms in a sentence.
+//! A [`Tagger`] finds terms by a picture's vector, and needs no model of its own: it takes the
+//! terms that the picture resembles more than other pictures do. [`terms_in`] finds terms in a
+//! sentence.
 
 mod named;
 mod baseline;
@@ -19,8 +20,8 @@ use vocabulary::GroupedTerm;
 
 /// The default threshold: the least [`Tag::score`].
 ///
-/// Assume normally distributed scores and 1,000 terms that have nothing to do with a picture. Then 23
-/// terms pass 2.0 by chance, one or two pass 3.0, and one passes 3.5 in every fourth picture.
+/// Assume normally distributed scores and 1,000 terms that have nothing to do with a picture. Then
+/// 23 terms pass 2.0 by chance, one or two pass 3.0, and one passes 3.5 in every fourth picture.
 pub const THRESHOLD: f32 = 3.5;
 
 /// A term that a picture shows.
@@ -137,8 +138,8 @@ impl Tagger {
         self.baselines.iter().any(Option::is_some)
     }
 
-    /// The terms for which a picture stands out, the best first: at most `most`, and of each group at
-    /// most as many as the vocabulary allows.
+    /// The terms for which a picture stands out, the best first: at most `most`, and of each group
+    /// at most as many as the vocabulary allows.
     pub fn tags(&self, picture: &Embedding, most: usize) -> Vec<Tag> {
         let scored = self.terms.iter().zip(self.baselines.iter()).filter_map(
             |(TermVector { term, vector }, baseline)| {

@@ -136,8 +136,8 @@ fn singular_name(name: &str) -> String {
     name.split(' ').map(singular).collect::<Vec<_>>().join(" ")
 }
 
-/// The word without a plural ending. Both sides of a comparison are treated alike, so it does no harm
-/// that "bus" may lose its end.
+/// The word without a plural ending. Both sides of a comparison are treated alike, so it does no
+/// harm that "bus" may lose its end.
 fn singular(word: &str) -> String {
     let without = |ending: &str| word.strip_suffix(ending).filter(|rest| rest.len() > 1);
     if let Some(rest) = without("ies") {

@@ -32,8 +32,8 @@ impl ExtraInput {
                 shape.iter().try_fold(1_i64, |product, size| product.checked_mul((*size).max(1)));
             require(sizes && values.is_some_and(|values| values <= MAX_VALUES), || {
                 format!(
-                    "[{section}] the `shape` of the extra input `{name}` needs sizes of at least 1, \
-                     one of which may be -1 for the batch"
+                    "[{section}] the `shape` of the extra input `{name}` \
+                     needs sizes of at least 1, one of which may be -1 for the batch"
                 )
             })?;
         }

@@ -1,5 +1,5 @@
-//! `[golden]`: values that the model's reference computed. They show a wrong file or a wrong setting
-//! at once.
+//! `[golden]`: values that the model's reference computed. They show a wrong file or a wrong
+//! setting at once.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,11 @@ use super::{FileRole, Manifest, require};
 /// Least number of values that identify a vector.
 const MIN_VALUES: usize = 8;
 
-/// One picture and one text with the vectors that the reference computed from them. They are compared
-/// when a tower is loaded.
+/// One picture and one text with the vectors that the reference computed from them. They are
+/// compared when a tower is loaded.
 ///
-/// Another program must write them (see `against_hf.py` in `infra`). Values of this crate would
-/// prove nothing.
+/// Another program must write them (see `infra/train/parity/against_hf.py`). Values of this crate
+/// would prove nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {

@@ -21,15 +21,16 @@ pub use text::TextTower;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Name of the model: lower-case letters, digits and `-`, because it becomes part of table names.
-    /// A model with another file, precision or preprocessing is another model and needs another id.
+    /// Name of the model: lower-case letters, digits and `-`, because it becomes part of table
+    /// names. A model with another file, precision or preprocessing is another model and needs
+    /// another id.
     pub id: String,
     /// The embedding space. Only vectors of models with the same space may be compared.
     pub space: String,
     /// Length of every vector.
     pub dim: usize,
-    /// Number format of the weights. A model in int8 is served only after a comparison with its fp32
-    /// or fp16 twin (see [`crate::gate`]).
+    /// Number format of the weights. A model in int8 is served only after a comparison with its
+    /// fp32 or fp16 twin (see [`crate::gate`]).
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
     /// Licence of the weights (SPDX where there is one).

@@ -13,8 +13,8 @@ pub enum Precision {
     Fp32,
     /// 16-bit floating point: half the size, but not faster on a CPU.
     Fp16,
-    /// 8-bit integers: a quarter of the size and two to three times as fast on a CPU, but less exact
-    /// (see [`crate::gate`]).
+    /// 8-bit integers: a quarter of the size and two to three times as fast on a CPU, but less
+    /// exact (see [`crate::gate`]).
     Int8,
 }
 

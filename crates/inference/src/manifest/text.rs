@@ -57,8 +57,8 @@ pub struct TextTower {
     /// Sentence around a text, which replaces `{}`: `a photo of {}`.
     #[serde(default = "as_it_is", skip_serializing_if = "is_as_it_is")]
     pub template: String,
-    /// Inputs that the graph requires and that do not change the vector of a text: a graph that holds
-    /// both towers needs pixels.
+    /// Inputs that the graph requires and that do not change the vector of a text: a graph that
+    /// holds both towers needs pixels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_inputs: Vec<ExtraInput>,
 }

@@ -1,8 +1,8 @@
 //! Placement: the execution provider that really runs a graph.
 //!
-//! ONNX Runtime reports in four ways that a GPU is used. Three of them may be wrong: the provider is
-//! compiled in, it was registered, or the graph was loaded with it. Only the provider assigned to
-//! each node is reliable, so the nodes are counted.
+//! ONNX Runtime reports in four ways that a GPU is used. Three of them may be wrong: the provider
+//! is compiled in, it was registered, or the graph was loaded with it. Only the provider assigned
+//! to each node is reliable, so the nodes are counted.
 
 use serde::Serialize;
 

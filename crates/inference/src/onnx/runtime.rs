@@ -101,8 +101,8 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// Version of the library, read from its file name (`1.31.1`), else `1.24 or newer`. The binding
-    /// checks the version when it loads the library, but does not return it.
+    /// Version of the library, read from its file name (`1.31.1`), else `1.24 or newer`. The
+    /// binding checks the version when it loads the library, but does not return it.
     pub fn version(&self) -> &str {
         &self.process.version
     }

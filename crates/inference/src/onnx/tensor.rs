@@ -24,8 +24,8 @@ pub(crate) enum TensorValues {
 }
 
 impl TensorValues {
-    /// Floating-point values, converted to f16 where the graph needs `half` precision. Values beyond
-    /// the range of f16 become infinite.
+    /// Floating-point values, converted to f16 where the graph needs `half` precision. Values
+    /// beyond the range of f16 become infinite.
     pub(crate) fn floats(values: Vec<f32>, half: bool) -> TensorValues {
         if half {
             TensorValues::F16(values.into_iter().map(half::f16::from_f32).collect())

@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// The bytes that the pictures of one process may hold together. Each picture takes a share before
 /// it is decoded, and waits until the share is free.
 ///
-/// Cheap to clone: all clones are the same budget. Shares are given in the order of the requests, so
-/// that small pictures cannot starve a large one.
+/// Cheap to clone: all clones are the same budget. Shares are given in the order of the requests,
+/// so that small pictures cannot starve a large one.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<BudgetQueue>);
 

@@ -11,8 +11,8 @@ use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, Transf
 const MAX_PROFILE_BYTES: usize = 4 << 20;
 
 /// Converts a picture to sRGB by its colour profile, and to 8 bits if it has one that is used.
-/// Without a profile, or with one that is broken or for other channels, the values count as sRGB, as
-/// in browsers.
+/// Without a profile, or with one that is broken or for other channels, the values count as sRGB,
+/// as in browsers.
 pub(super) fn to_srgb(image: DynamicImage, profile: Option<&[u8]>) -> DynamicImage {
     let grey = !image.color().has_color();
     let alpha = image.color().has_alpha();

@@ -12,9 +12,9 @@ use super::{codecs, colour, jpeg};
 
 /// Decodes the content of a file. The content alone decides about the format.
 ///
-/// Decoding takes 3 to 8 bytes of memory per decoded pixel (see [`PictureLimits`]); the picture then
-/// keeps 3. A JPEG of 12 million pixels takes about 60 ms of one CPU, and less than half of that at
-/// the detail that a model needs.
+/// Decoding takes 3 to 8 bytes of memory per decoded pixel (see [`PictureLimits`]); the picture
+/// then keeps 3. A JPEG of 12 million pixels takes about 60 ms of one CPU, and less than half of
+/// that at the detail that a model needs.
 ///
 /// # Errors
 /// Every bad file is an error with a [class](PictureError::class). No file causes a panic.

@@ -5,8 +5,8 @@ use super::jpeg_scans::JpegScans;
 use super::request::{DecodeRequest, DecodedFile};
 use super::{PictureError, PictureFormat, codecs};
 
-/// Largest accepted number of scans. Every scan passes over the whole picture again, so a small file
-/// with thousands of them would take minutes. Encoders write about ten; browsers have the same
+/// Largest accepted number of scans. Every scan passes over the whole picture again, so a small
+/// file with thousands of them would take minutes. Encoders write about ten; browsers have the same
 /// limit.
 const MAX_SCANS: usize = 100;
 

@@ -71,9 +71,9 @@ pub enum Detail {
     ///
     /// A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, at a fraction of the time and memory: the
     /// smallest size whose short side keeps at least twice the requested pixels. Scaled down to the
-    /// requested size, it differs from the whole picture by a fraction of a level of 255 (PSNR about
-    /// 50 dB; 42 dB in detailed pictures at exactly twice the pixels). Other formats are decoded
-    /// whole.
+    /// requested size, it differs from the whole picture by a fraction of a level of 255 (PSNR
+    /// about 50 dB; 42 dB in detailed pictures at exactly twice the pixels). Other formats are
+    /// decoded whole.
     ShortSide(u32),
 }
 

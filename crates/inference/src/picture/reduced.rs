@@ -10,8 +10,8 @@ impl Picture {
     /// The part of `area`, in decoded pixels, that shows the picture.
     ///
     /// A side that is no multiple of the reduction's factor ends in the middle of the last decoded
-    /// pixel, and the rest of that pixel is padding. Scaling the padding too would shift the picture
-    /// by a fraction of a pixel.
+    /// pixel, and the rest of that pixel is padding. Scaling the padding too would shift the
+    /// picture by a fraction of a pixel.
     pub(crate) fn shown(&self, area: Area) -> Area {
         let across = shown_share(self.width, self.rgb.width());
         let down = shown_share(self.height, self.rgb.height());
