@@ -30,7 +30,7 @@ pub enum ModelError {
         setting: &'static str,
         /// Its value.
         value: String,
-        /// What is wrong and what is accepted.
+        /// The problem, and the accepted values.
         reason: String,
     },
 
@@ -62,7 +62,7 @@ pub enum ModelError {
         model: String,
         /// The file.
         path: PathBuf,
-        /// What is wrong and what to do.
+        /// The problem, and what to do.
         reason: String,
     },
 
@@ -71,7 +71,7 @@ pub enum ModelError {
     Manifest {
         /// Model id, or the requested name while the id is not known yet.
         model: String,
-        /// What is wrong and what to do.
+        /// The problem, and what to do.
         reason: String,
     },
 
@@ -97,7 +97,7 @@ pub enum ModelError {
     Gate {
         /// Model id.
         model: String,
-        /// What is missing or wrong.
+        /// The problem.
         reason: String,
     },
 
@@ -131,7 +131,7 @@ pub enum ModelError {
         model: String,
         /// Position of the input in the request, from 0.
         index: usize,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
 

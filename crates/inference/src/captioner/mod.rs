@@ -44,7 +44,7 @@ struct EncoderDecoder {
     input: PixelInput,
     /// Name of the encoder's output with the keys and values of a picture.
     cross_kv: String,
-    /// The manifest's `[decoder]`, with `max_tokens` as asked for.
+    /// The manifest's `[decoder]`, with the requested `max_tokens`.
     rules: Decoder,
     cache: CacheShape,
     tokenizer: Tokenizer,

@@ -22,7 +22,7 @@ use configs::FolderConfigs;
 pub struct ImportError {
     /// The folder.
     pub folder: PathBuf,
-    /// What is missing or not understood.
+    /// The missing or unknown part.
     pub reason: String,
 }
 

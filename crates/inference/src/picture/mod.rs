@@ -77,7 +77,7 @@ pub enum Detail {
     ShortSide(u32),
 }
 
-/// What decoding a picture may cost. All limits are checked against the file's header, before any
+/// Limits on the cost of decoding. All limits are checked against the file's header, before any
 /// pixel is decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,4 +1,4 @@
-//! What a decoder gets and what it gives back.
+//! The request to a decoder, and its result.
 
 use image::DynamicImage;
 use image::metadata::Orientation;
