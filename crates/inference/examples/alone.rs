@@ -4,8 +4,8 @@
 //! alone MODEL FOLDER BATCH SECONDS
 //! ```
 //!
-//! Works through the pictures below FOLDER for about SECONDS per measurement, and prints one line of
-//! JSON. CPU time is that of the whole process, including ONNX Runtime's threads.
+//! Works through the pictures below FOLDER for about SECONDS per measurement, and prints one line
+//! of JSON. CPU time is that of the whole process, including ONNX Runtime's threads.
 
 use std::error::Error;
 use std::fs;
@@ -86,8 +86,8 @@ impl Cost {
     }
 }
 
-/// Works on the items once to warm up (at most for a quarter of the time), then on all of them again
-/// and again. Only whole rounds count, because pictures differ.
+/// Works on the items once to warm up (at most for a quarter of the time), then on all of them
+/// again and again. Only whole rounds count, because pictures differ.
 fn measure<T, R>(
     items: &[T],
     time: Duration,

@@ -5,10 +5,10 @@
 //! preprocess MODEL reduced|whole|image FILE TENSOR
 //! ```
 //!
-//! `reduced` does the same as the embedder, `whole` the same without reduction, `image` uses only the
-//! `image` crate. Prints one line of JSON per round: its time, and by how much the peak of resident
-//! memory has grown since the start. Writes the values of the last round to the file TENSOR (f32,
-//! little-endian).
+//! `reduced` does the same as the embedder, `whole` the same without reduction, `image` uses only
+//! the `image` crate. Prints one line of JSON per round: its time, and by how much the peak of
+//! resident memory has grown since the start. Writes the values of the last round to the file
+//! TENSOR (f32, little-endian).
 
 use std::error::Error;
 use std::io::{BufRead, Write};

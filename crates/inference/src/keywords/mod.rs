@@ -4,8 +4,8 @@
 //! terms that the picture resembles more than other pictures do. [`terms_in`] finds terms in a
 //! sentence.
 
-mod named;
 mod baseline;
+mod named;
 mod vocabulary;
 
 use std::collections::HashMap;
