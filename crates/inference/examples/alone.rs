@@ -1,11 +1,11 @@
-//! What the computing costs without anything around it: no queue, no store, no table.
+//! Measures the computing alone: no queue, no store, no table.
 //!
 //! ```text
 //! alone MODEL FOLDER BATCH SECONDS
 //! ```
 //!
-//! Works through the pictures below FOLDER for about SECONDS per measurement and prints one line of
-//! JSON. CPU time is that of the whole process, so that of ONNX Runtime's threads too.
+//! Works through the pictures below FOLDER for about SECONDS per measurement, and prints one line
+//! of JSON. CPU time is that of the whole process, including ONNX Runtime's threads.
 
 use std::error::Error;
 use std::fs;
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use inference::{Detail, Model, Picture, PictureLimits, Runtime, RuntimeSettings, decode};
 
-/// Pictures kept in memory for the measurements that begin with a decoded picture.
+/// Pictures to keep in memory for the measurements that begin with a decoded picture.
 const KEPT: usize = 64;
-/// As the embedder's `picture.thumbnail_side`.
+/// The default of the embedder's `picture.thumbnail_side`.
 const THUMBNAIL_SIDE: u32 = 320;
-/// Ticks per second of the times in `/proc`: the same on every Linux that Rust runs on.
+/// Ticks per second of the times in `/proc`, the same on every Linux.
 const TICKS: f64 = 100.0;
 
 type Failure = Box<dyn Error>;
@@ -66,28 +66,28 @@ fn main() -> Result<(), Failure> {
         "encode_cpu_s": encoded.cpu_s,
         "encode_images_per_s": 1.0 / encoded.wall_s,
     });
-    #[allow(clippy::print_stdout, reason = "it is what the program is for")]
+    #[allow(clippy::print_stdout, reason = "printing is the program's purpose")]
     {
         println!("{result}");
     }
     Ok(())
 }
 
-/// The time one item took on average.
+/// The average time of one item.
 struct Cost {
     cpu_s: f64,
     wall_s: f64,
 }
 
 impl Cost {
-    /// The share of one of `count` pictures in an item.
+    /// The cost of one picture in an item of `count` pictures.
     fn per(self, count: usize) -> Cost {
         Cost { cpu_s: self.cpu_s / count as f64, wall_s: self.wall_s / count as f64 }
     }
 }
 
-/// Works on every item once to warm up (at most for the given time), then on all of them again and
-/// again: only whole rounds count, because pictures differ.
+/// Works on the items once to warm up (at most for a quarter of the time), then on all of them
+/// again and again. Only whole rounds count, because pictures differ.
 fn measure<T, R>(
     items: &[T],
     time: Duration,
@@ -114,7 +114,7 @@ fn measure<T, R>(
 /// User and system time of this process with all its threads.
 fn cpu_seconds() -> Result<f64, Failure> {
     let stat = fs::read_to_string("/proc/self/stat")?;
-    // The command name in brackets may hold anything, so the fields are counted from its end.
+    // The command name in brackets may hold any text, so the fields are counted from its end.
     let (_, fields) = stat.rsplit_once(')').ok_or("/proc/self/stat is not as documented")?;
     let ticks = fields
         .split_whitespace()

@@ -1,14 +1,14 @@
-//! From a file to the numbers of a model, one round per line read from standard input: what `just
-//! bench-preprocess` drives.
+//! Measures the way from a file to the values of a model, one round per line on standard input.
+//! `just bench preprocess` runs it.
 //!
 //! ```text
 //! preprocess MODEL reduced|whole|image FILE TENSOR
 //! ```
 //!
-//! `reduced` is what the embedder does, `whole` the same without reduction, `image` the `image`
-//! crate with nothing of ours. Writes a line of JSON for every round, with the time and the peak of
-//! resident memory above what it was before the first one, and the values of the last round to the
-//! file TENSOR (f32, little-endian).
+//! `reduced` does the same as the embedder, `whole` the same without reduction, `image` uses only
+//! the `image` crate. Prints one line of JSON per round: its time, and by how much the peak of
+//! resident memory has grown since the start. Writes the values of the last round to the file
+//! TENSOR (f32, little-endian).
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -61,7 +61,7 @@ fn ours(
     Ok(encoder.prepare(&picture).data)
 }
 
-/// As its documentation shows it; the model of this measurement takes bytes over 255.
+/// As the documentation of `image` shows it. The model of this measurement divides bytes by 255.
 fn alone(file: impl AsRef<Path>, side: u32) -> Result<Vec<f32>, Failure> {
     let mut reader = ImageReader::open(file)?.with_guessed_format()?;
     reader.no_limits();
@@ -70,7 +70,7 @@ fn alone(file: impl AsRef<Path>, side: u32) -> Result<Vec<f32>, Failure> {
     Ok((0..3).flat_map(channel).map(|byte| f32::from(*byte) / 255.0).collect())
 }
 
-/// The most memory this process has had (`VmHWM`).
+/// The peak of this process's resident memory (`VmHWM`).
 fn peak_bytes() -> Result<u64, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status

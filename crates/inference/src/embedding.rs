@@ -1,8 +1,8 @@
-//! The one thing every encoder returns.
+//! The embedding: the vector that every encoder returns.
 
-/// A vector of unit length: the meaning of one picture or one text for one model.
+/// A vector of unit length that represents one picture or one text for one model.
 ///
-/// Its values are finite and its Euclidean length is 1 (within f32 rounding), so the dot product of
+/// Its values are finite and its Euclidean length is 1 (within f32 rounding). So the dot product of
 /// two embeddings of the same model *space* is their cosine similarity, from -1 (opposite) to 1
 /// (same).
 #[derive(Debug, Clone, PartialEq)]
@@ -11,10 +11,10 @@ pub struct Embedding(Vec<f32>);
 impl Embedding {
     /// Scales `values` to unit length.
     ///
-    /// `None` where no direction can be told from them: no values, a value that is NaN or infinite,
-    /// or length zero.
+    /// `None` where they have no direction: there are none, one is NaN or infinite, or all are
+    /// zero.
     pub fn normalise(mut values: Vec<f32>) -> Option<Embedding> {
-        // f64, because the squares of large f32 values overflow f32.
+        // f64, because squares of large f32 values overflow f32.
         let length = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
         if !length.is_finite() || length == 0.0 {
             return None;
@@ -25,7 +25,7 @@ impl Embedding {
         Some(Embedding(values))
     }
 
-    /// The values, as many as the model's dimension.
+    /// The values; their number is the model's dimension.
     pub fn as_slice(&self) -> &[f32] {
         &self.0
     }
@@ -35,8 +35,8 @@ impl Embedding {
         self.0
     }
 
-    /// Cosine similarity, -1 to 1. Meaningful only between embeddings of one model space; values
-    /// beyond the shorter of the two are ignored.
+    /// Cosine similarity, -1 to 1. It has a meaning only between embeddings of one model space.
+    /// Values beyond the shorter of the two are ignored.
     pub fn cosine(&self, other: &Embedding) -> f32 {
         self.0.iter().zip(&other.0).map(|(a, b)| a * b).sum()
     }

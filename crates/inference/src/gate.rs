@@ -1,8 +1,8 @@
-//! May a model with 8-bit weights stand in for the one it was made from?
+//! The precision gate: whether a model with 8-bit weights may replace the same model in fp32.
 //!
-//! Rounding weights to 8 bits changes vectors, how much depends on the model and on the pictures.
-//! So such a model is compared on the user's own pictures with its more exact twin, and served only
-//! after it has passed.
+//! Rounding weights to 8 bits changes vectors. How much depends on the model and on the pictures.
+//! So such a model is compared with its fp32 or fp16 twin on the user's own pictures, and is served
+//! only after it has passed.
 
 use std::num::NonZeroUsize;
 
@@ -11,22 +11,22 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::Precision;
 use crate::{ImageEncoder, Model, ModelError, Picture};
 
-/// Name of the file with the result, beside `model.toml`.
+/// Name of the file that holds the result, beside `model.toml`.
 pub const FILE: &str = "gate.json";
-/// Fewest pictures a comparison needs.
+/// Least number of pictures in a comparison.
 pub const MIN_PICTURES: usize = 500;
-/// Least cosine similarity of the two vectors of a picture.
+/// Least cosine similarity of a picture's two vectors.
 pub const MIN_COSINE: f32 = 0.99;
-/// Least share of pictures with that cosine.
+/// Least share of pictures that reach [`MIN_COSINE`], 0 to 1.
 pub const MIN_SHARE: f64 = 0.99;
 
-/// How near the vectors of two models are.
+/// How close the vectors of two models are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GateReport {
-    /// Pictures compared.
+    /// Number of compared pictures.
     pub pictures: usize,
-    /// Share of them whose two vectors have a cosine of at least [`MIN_COSINE`], 0 to 1.
+    /// Share of pictures whose two vectors have a cosine of at least [`MIN_COSINE`], 0 to 1.
     pub share_at_least_0_99: f64,
     /// The least cosine.
     pub min: f32,
@@ -35,16 +35,16 @@ pub struct GateReport {
 }
 
 impl GateReport {
-    /// Whether the candidate may stand in for the reference.
+    /// Whether the candidate may replace the reference.
     pub fn passes(&self) -> bool {
         self.pictures >= MIN_PICTURES && self.share_at_least_0_99 >= MIN_SHARE
     }
 }
 
-/// The content of [`FILE`]: a report and the two models it is about.
+/// The content of [`FILE`]: a report and the two compared models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record {
+struct GateFile {
     /// [`Model::digest`] of the reference.
     reference: String,
     /// [`Model::digest`] of the candidate.
@@ -52,11 +52,11 @@ struct Record {
     report: GateReport,
 }
 
-/// Encodes pictures with both models and compares. Pictures are taken in batches, so any number of
-/// them may be given.
+/// Encodes pictures with both models and compares the vectors. Works in batches, so the pictures
+/// may be any number.
 ///
 /// # Errors
-/// As [`ImageEncoder::encode`]; vectors of different lengths are [`ModelError::Gate`].
+/// Those of [`ImageEncoder::encode`], and [`ModelError::Gate`] for vectors of different lengths.
 pub fn compare(
     reference: &ImageEncoder,
     candidate: &ImageEncoder,
@@ -87,21 +87,21 @@ pub fn compare(
             sum += f64::from(cosine);
         }
     }
-    let of = count.max(1) as f64;
+    let compared = count.max(1) as f64;
     let min = if count == 0 { 0.0 } else { min };
     Ok(GateReport {
         pictures: count,
-        share_at_least_0_99: near as f64 / of,
+        share_at_least_0_99: near as f64 / compared,
         min,
-        mean: (sum / of) as f32,
+        mean: (sum / compared) as f32,
     })
 }
 
-/// The text of [`FILE`] for a comparison, to be written beside the candidate's `model.toml`. It is
-/// worth nothing for models whose manifests have changed since.
+/// The text of [`FILE`] for a comparison, to write beside the candidate's `model.toml`. It holds
+/// for these two manifests only, not after one has changed.
 ///
 /// # Errors
-/// The two are not the same model in two precisions.
+/// [`ModelError::Gate`] where the two are not the same model in two precisions.
 pub fn record(
     reference: &Model,
     candidate: &Model,
@@ -116,7 +116,7 @@ pub fn record(
             reference.manifest.id
         )));
     }
-    let record = Record {
+    let record = GateFile {
         reference: reference.digest.clone(),
         candidate: candidate.digest.clone(),
         report: *report,
@@ -124,8 +124,8 @@ pub fn record(
     serde_json::to_string_pretty(&record).map_err(|error| wrong(error.to_string()))
 }
 
-/// Refuses a model in int8 that has not passed a comparison: to be asked before a model is served.
-/// All others pass.
+/// Refuses a model in int8 that has not passed a comparison. Models in other precisions pass. Ask
+/// this before a model is served.
 ///
 /// # Errors
 /// [`ModelError::Gate`], which says what to do.
@@ -136,9 +136,9 @@ pub fn passed(model: &Model) -> Result<(), ModelError> {
     let wrong = |reason: String| ModelError::Gate { model: model.manifest.id.clone(), reason };
     let text = model
         .files
-        .read(FILE)
+        .read_file(FILE)
         .map_err(|_| wrong(format!("there is no {FILE} beside its model.toml")))?;
-    let record: Record = serde_json::from_slice(&text)
+    let record: GateFile = serde_json::from_slice(&text)
         .map_err(|error| wrong(format!("its {FILE} cannot be understood ({error})")))?;
     let GateReport { pictures, share_at_least_0_99: share, .. } = record.report;
     if record.candidate != model.digest || record.reference == record.candidate {
@@ -146,7 +146,8 @@ pub fn passed(model: &Model) -> Result<(), ModelError> {
     }
     if !record.report.passes() {
         return Err(wrong(format!(
-            "of {pictures} pictures {:.1} % came near enough, and {:.0} % of at least {MIN_PICTURES} must",
+            "of {pictures} pictures {:.1} % came near enough, \
+             and {:.0} % of at least {MIN_PICTURES} must",
             share * 100.0,
             MIN_SHARE * 100.0
         )));

@@ -1,37 +1,39 @@
-//! Comparing a model with what its reference computed.
+//! Golden values: comparing a model with the values that its reference computed.
 
 use crate::manifest::Golden;
-use crate::{Detail, ImageEncoder, Model, ModelError, PictureLimits, Runtime, TextEncoder, decode};
+use crate::{
+    Detail, Embedding, ImageEncoder, Model, ModelError, PictureLimits, Runtime, TextEncoder, decode,
+};
 
-/// Most by which the similarity of picture and text may differ from the reference's.
+/// Greatest accepted difference from the reference's similarity of picture and text.
 const COSINE_TOLERANCE: f32 = 0.02;
 
-/// What a model was compared in, and how it did.
+/// The result of comparing a model with its reference.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct GoldenReport {
     /// Model id.
     pub model: String,
-    /// One line per comparison. Empty where the manifest has no `[golden]`: then nothing is known.
-    pub checks: Vec<Check>,
+    /// All comparisons. Empty where the manifest has no `[golden]`.
+    pub checks: Vec<GoldenCheck>,
 }
 
 /// One comparison.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Check {
-    /// What was compared.
+pub struct GoldenCheck {
+    /// The compared quantity.
     pub what: Compared,
-    /// The least agreement; of [`Compared::Cosine`] the reference's cosine.
+    /// The least agreement. For [`Compared::Cosine`] the reference's cosine.
     pub expected: f32,
-    /// What this program computed.
+    /// The value that this program computed.
     pub actual: f32,
 }
 
-/// What is compared with the reference.
+/// A quantity that is compared with the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compared {
     /// The vector of the picture, by [`agreement`].
     Picture,
-    /// The token ids of the text: the share that is equal, of which all must be.
+    /// The token ids of the text, by the share that is equal. All must be.
     TextIds,
     /// The vector of the text, by [`agreement`].
     Text,
@@ -39,15 +41,15 @@ pub enum Compared {
     Cosine,
 }
 
-impl Report {
+impl GoldenReport {
     /// Whether there was a comparison and none failed.
     pub fn passed(&self) -> bool {
-        !self.checks.is_empty() && self.checks.iter().all(Check::passed)
+        !self.checks.is_empty() && self.checks.iter().all(GoldenCheck::passed)
     }
 }
 
-impl Check {
-    /// Whether this program does as the reference.
+impl GoldenCheck {
+    /// Whether this program agrees with the reference.
     pub fn passed(&self) -> bool {
         match self.what {
             Compared::Cosine => (self.actual - self.expected).abs() <= COSINE_TOLERANCE,
@@ -56,9 +58,9 @@ impl Check {
     }
 }
 
-impl std::fmt::Display for Check {
+impl std::fmt::Display for GoldenCheck {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Check { what, expected, actual } = self;
+        let GoldenCheck { what, expected, actual } = self;
         match what {
             Compared::Picture => {
                 write!(f, "picture vector: agreement {actual:.6}, at least {expected:.6}")
@@ -75,11 +77,11 @@ impl std::fmt::Display for Check {
     }
 }
 
-/// How well the values at the start of a unit vector agree with the reference's: `1 - |a - e|² / (2
-/// |e|²)`.
+/// How well the first values of a unit vector agree with those of the reference:
+/// `1 - |a - e|² / (2 |e|²)`.
 ///
-/// Over a whole vector of unit length that is the cosine similarity; over its first values, an
-/// estimate of it that also notices a wrong length. 1 is equal; NaN where nothing is expected.
+/// For a whole vector of unit length this is the cosine similarity. For its first values it is an
+/// estimate that also notices a wrong length. 1 means equal, NaN that nothing is expected.
 pub fn agreement(actual: &[f32], expected: &[f32]) -> f32 {
     let apart: f32 = expected
         .iter()
@@ -90,26 +92,27 @@ pub fn agreement(actual: &[f32], expected: &[f32]) -> f32 {
     1.0 - apart / (2.0 * length)
 }
 
-/// Makes every comparison that the manifest has data for.
+/// Compares a model with all values of its manifest's `[golden]`.
 ///
 /// # Errors
-/// The model cannot be loaded or run. Disagreement is no error but part of the report.
-pub fn verify(model: &Model, runtime: &Runtime) -> Result<Report, ModelError> {
-    let mut report = Report { model: model.manifest.id.clone(), checks: Vec::new() };
+/// The model cannot be loaded or run. A disagreement is no error, but part of the report.
+pub fn verify(model: &Model, runtime: &Runtime) -> Result<GoldenReport, ModelError> {
+    let mut report = GoldenReport { model: model.manifest.id.clone(), checks: Vec::new() };
     let Some(golden) = &model.manifest.golden else { return Ok(report) };
     let mut vectors = Vec::new();
     if !golden.picture.is_empty() {
-        let (check, vector) = picture(model, golden, &model.image_encoder_unchecked(runtime, 1)?)?;
+        let (check, vector) =
+            check_picture(model, golden, &model.image_encoder_unchecked(runtime, 1)?)?;
         report.checks.push(check);
         vectors.push(vector);
     }
     if !golden.text.is_empty() {
-        let (checks, vector) = text(golden, &model.text_encoder_unchecked(runtime)?)?;
+        let (checks, vector) = check_text(golden, &model.text_encoder_unchecked(runtime)?)?;
         report.checks.extend(checks);
         vectors.push(vector);
     }
     if let (Some(expected), [picture, text]) = (golden.cosine, vectors.as_slice()) {
-        report.checks.push(Check {
+        report.checks.push(GoldenCheck {
             what: Compared::Cosine,
             expected,
             actual: picture.cosine(text),
@@ -119,24 +122,24 @@ pub fn verify(model: &Model, runtime: &Runtime) -> Result<Report, ModelError> {
 }
 
 /// Refuses an image tower that disagrees with the reference.
-pub(crate) fn check_images(model: &Model, encoder: &ImageEncoder) -> Result<(), ModelError> {
+pub(crate) fn refuse_other_images(model: &Model, encoder: &ImageEncoder) -> Result<(), ModelError> {
     match &model.manifest.golden {
         Some(golden) if !golden.picture.is_empty() => {
-            refuse(model, &[picture(model, golden, encoder)?.0])
+            refuse(model, &[check_picture(model, golden, encoder)?.0])
         }
         _ => Ok(()),
     }
 }
 
 /// Refuses a text tower that disagrees with the reference.
-pub(crate) fn check_texts(model: &Model, encoder: &TextEncoder) -> Result<(), ModelError> {
+pub(crate) fn refuse_other_texts(model: &Model, encoder: &TextEncoder) -> Result<(), ModelError> {
     match &model.manifest.golden {
-        Some(golden) if !golden.text.is_empty() => refuse(model, &text(golden, encoder)?.0),
+        Some(golden) if !golden.text.is_empty() => refuse(model, &check_text(golden, encoder)?.0),
         _ => Ok(()),
     }
 }
 
-fn refuse(model: &Model, checks: &[Check]) -> Result<(), ModelError> {
+fn refuse(model: &Model, checks: &[GoldenCheck]) -> Result<(), ModelError> {
     match checks.iter().find(|check| !check.passed()) {
         None => Ok(()),
         Some(check) => {
@@ -145,39 +148,40 @@ fn refuse(model: &Model, checks: &[Check]) -> Result<(), ModelError> {
     }
 }
 
-fn picture(
+fn check_picture(
     model: &Model,
     golden: &Golden,
     encoder: &ImageEncoder,
-) -> Result<(Check, crate::Embedding), ModelError> {
-    let bytes = model.files.read(&golden.picture)?;
+) -> Result<(GoldenCheck, Embedding), ModelError> {
+    let bytes = model.files.read_file(&golden.picture)?;
     let picture = decode(&bytes, &PictureLimits::default(), Detail::Whole).map_err(|error| {
         model.files.error(&golden.picture, format!("is no usable picture: {error}"))
     })?;
-    let vector = one(model.manifest.id.as_str(), encoder.encode(&[encoder.prepare(&picture)])?)?;
+    let vector =
+        only_vector(model.manifest.id.as_str(), encoder.encode(&[encoder.prepare(&picture)])?)?;
     let actual = agreement(vector.as_slice(), &golden.picture_vector);
-    Ok((Check { what: Compared::Picture, expected: golden.min_agreement, actual }, vector))
+    Ok((GoldenCheck { what: Compared::Picture, expected: golden.min_agreement, actual }, vector))
 }
 
-fn text(
+fn check_text(
     golden: &Golden,
     encoder: &TextEncoder,
-) -> Result<(Vec<Check>, crate::Embedding), ModelError> {
+) -> Result<(Vec<GoldenCheck>, Embedding), ModelError> {
     let mut checks = Vec::new();
     if !golden.text_ids.is_empty() {
         let ids = encoder.token_ids_unpadded(&golden.text)?;
         let equal =
             ids.iter().zip(&golden.text_ids).filter(|(ours, theirs)| ours == theirs).count();
         let actual = equal as f32 / ids.len().max(golden.text_ids.len()) as f32;
-        checks.push(Check { what: Compared::TextIds, expected: 1.0, actual });
+        checks.push(GoldenCheck { what: Compared::TextIds, expected: 1.0, actual });
     }
-    let vector = one(encoder.model(), encoder.encode(std::slice::from_ref(&golden.text))?)?;
+    let vector = only_vector(encoder.model(), encoder.encode(std::slice::from_ref(&golden.text))?)?;
     let actual = agreement(vector.as_slice(), &golden.text_vector);
-    checks.push(Check { what: Compared::Text, expected: golden.min_agreement, actual });
+    checks.push(GoldenCheck { what: Compared::Text, expected: golden.min_agreement, actual });
     Ok((checks, vector))
 }
 
-fn one(model: &str, vectors: Vec<crate::Embedding>) -> Result<crate::Embedding, ModelError> {
+fn only_vector(model: &str, vectors: Vec<Embedding>) -> Result<Embedding, ModelError> {
     vectors
         .into_iter()
         .next()

@@ -1,41 +1,38 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails may panic"))]
 
-// Pictures to sentences.
-pub mod captioner;
-
-// Pictures and sentences to keywords.
-pub mod keywords;
-
-// Models by name, from other people's folders, and compared with their reference.
-pub mod catalogue;
-pub mod gate;
-pub mod golden;
-pub mod import;
-
-// From the file to the vector: decode a picture, shape it for the model, run the model.
-mod batch_size;
-mod budget;
-mod embedding;
-mod error;
-mod extra;
-mod files;
-mod image_encoder;
-mod lane;
-mod manifest;
-mod model;
+// A file becomes a picture.
 mod picture;
-mod placement;
-mod ports;
+
+// A picture becomes pixels, a text becomes token ids, as the model needs them.
+mod pixel_input;
 mod preprocess;
-mod provider;
 mod resize;
-mod runtime;
-mod source;
-mod text_encoder;
+mod token_input;
 mod tokens;
 
-pub use budget::{Budget, Share};
+// ONNX Runtime runs the graph.
+mod onnx;
+
+// The encoders return vectors, the captioner returns sentences, the tagger returns keywords.
+pub mod captioner;
+mod embedding;
+mod image_encoder;
+pub mod keywords;
+mod text_encoder;
+mod tower;
+
+// Models are data: a manifest and files.
+pub mod catalogue;
+mod error;
+pub mod import;
+mod manifest;
+mod model;
+
+// Comparisons of a model with its reference.
+pub mod gate;
+pub mod golden;
+
 pub use embedding::Embedding;
 pub use error::ModelError;
 pub use image_encoder::ImageEncoder;
@@ -44,14 +41,13 @@ pub use manifest::{
     ResampleFilter, ResizeMode, Score, ScoreKind, TextTower,
 };
 pub use model::{Model, installed};
+pub use onnx::{Placement, Provider, Runtime, RuntimeSettings};
 pub use picture::{
-    Detail, HeldPicture, Metadata, Picture, PictureError, PictureFormat, PictureLimits, decode,
-    decode_within,
+    Budget, BudgetShare, Detail, HeldPicture, Metadata, Picture, PictureError, PictureFormat,
+    PictureLimits, decode, decode_within,
 };
 pub use preprocess::Pixels;
-pub use provider::{Placement, Provider};
-pub use runtime::{Runtime, RuntimeSettings};
 pub use text_encoder::TextEncoder;
 
-/// Documented defaults of `[runtime]`.
+/// The settings `[runtime]` with their documented defaults.
 pub const DEFAULTS: &str = include_str!("../settings.toml");

@@ -1,4 +1,4 @@
-//! From an upright picture to the numbers a model takes.
+//! Preprocessing: from an upright picture to the values that a model takes.
 
 use image::RgbImage;
 
@@ -7,10 +7,10 @@ use crate::manifest::{ImageTower, PixelOrder, ResizeMode};
 use crate::resize::{Area, resize, resize_unrounded};
 
 /// One picture as an image tower takes it: 3 x height x width values, channel by channel (R, G, B),
-/// rows from the top.
+/// rows from top to bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pixels {
-    /// The values; empty for a picture without pixels, which the encoder refuses.
+    /// The values. Empty for a picture without pixels, which the encoder refuses.
     pub data: Vec<f32>,
 }
 
@@ -18,7 +18,7 @@ pub struct Pixels {
 #[derive(Debug, Clone)]
 pub(crate) struct Preprocess {
     tower: ImageTower,
-    /// The value for every channel and pixel byte: (byte x scale - mean) / std.
+    /// The value of every byte in every channel: (byte x scale - mean) / std.
     values: [[f32; 256]; 3],
 }
 
@@ -33,7 +33,7 @@ impl Preprocess {
         Preprocess { tower: tower.clone(), values }
     }
 
-    /// Values of one picture: 3 x height x width.
+    /// Number of values of one picture: 3 x height x width.
     pub(crate) fn len(&self) -> usize {
         3 * self.tower.width as usize * self.tower.height as usize
     }
@@ -43,7 +43,7 @@ impl Preprocess {
     }
 
     fn values_of(&self, picture: &Picture) -> Option<Vec<f32>> {
-        let (area, width, height) = self.place(&picture.rgb);
+        let (area, width, height) = self.area_and_size(&picture.rgb);
         let (picture, area) = (&picture.rgb, picture.shown(area));
         match self.tower.order {
             PixelOrder::ResizeThenRescale => {
@@ -68,14 +68,14 @@ impl Preprocess {
         }
     }
 
-    /// The part of the picture that is used, and the size it gets.
-    fn place(&self, picture: &RgbImage) -> (Area, u32, u32) {
+    /// The part of the picture to use, and the size to scale it to.
+    fn area_and_size(&self, picture: &RgbImage) -> (Area, u32, u32) {
         let ImageTower { width, height, resize, resize_to, .. } = self.tower;
         match resize {
             ResizeMode::Squash => (Area::whole(picture), width, height),
             ResizeMode::ShortestCrop => {
                 let shortest = if resize_to == 0 { width } else { resize_to };
-                (middle_square(picture.width(), picture.height(), shortest, width), width, height)
+                (centre_crop(picture.width(), picture.height(), shortest, width), width, height)
             }
             ResizeMode::LetterboxTopleft => {
                 let (width, height) = fit(picture.width(), picture.height(), width, height);
@@ -84,8 +84,8 @@ impl Preprocess {
         }
     }
 
-    /// Pixels (R, G, B, R, …) of rows of `width` as planes of the input's size; what they leave
-    /// free is black.
+    /// Arranges pixels (R, G, B, R, …), in rows of `width`, as one plane per channel of the input's
+    /// size. The rest of each plane is black.
     fn planes<T: Copy>(
         &self,
         pixels: &[T],
@@ -109,8 +109,8 @@ impl Preprocess {
     }
 }
 
-/// The size at which a `width` x `height` picture fits into `most_width` x `most_height`; rounded
-/// down as InsightFace does.
+/// The size at which a `width` x `height` picture fits into `most_width` x `most_height`. Rounded
+/// down, as InsightFace does.
 fn fit(width: u32, height: u32, most_width: u32, most_height: u32) -> (u32, u32) {
     let product = |a: u32, b: u32| u64::from(a) * u64::from(b);
     let part = |length: u32, of: u32, other: u32| {
@@ -123,23 +123,23 @@ fn fit(width: u32, height: u32, most_width: u32, most_height: u32) -> (u32, u32)
     }
 }
 
-/// What is left of a `width` x `height` picture when its shortest side is scaled to `shortest` and
-/// the middle `side` x `side` pixels are cut out, in pixels of the picture.
+/// The centre crop of a `width` x `height` picture, in pixels of the picture: its shortest side is
+/// scaled to `shortest`, and the middle `side` x `side` pixels are kept.
 ///
 /// Sizes are rounded as in Hugging Face's `CLIPImageProcessor`: the scaled long side is
-/// `int(shortest * long / short)` and the margin before the cut is `(long - side) // 2`. Scaling
-/// only what is kept gives the same pixels as scaling everything, at a cost that does not grow with
-/// the aspect ratio.
-fn middle_square(width: u32, height: u32, shortest: u32, side: u32) -> Area {
+/// `int(shortest * long / short)`, and the margin before the crop is `(long - side) // 2`. Scaling
+/// only the crop gives the same pixels as scaling the whole picture, at a cost that does not grow
+/// with the aspect ratio.
+fn centre_crop(width: u32, height: u32, shortest: u32, side: u32) -> Area {
     let short = u64::from(width.min(height)).max(1);
     let scaled = |length: u32| u64::from(shortest) * u64::from(length) / short;
-    let cut = |length: u32| {
+    let kept = |length: u32| {
         let step = f64::from(length) / scaled(length).max(1) as f64;
         let margin = (scaled(length).saturating_sub(side.into())) / 2;
         (margin as f64 * step, f64::from(side) * step)
     };
-    let (left, width) = cut(width);
-    let (top, height) = cut(height);
+    let (left, width) = kept(width);
+    let (top, height) = kept(height);
     Area { left, top, width, height }
 }
 
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn the_middle_is_cut_with_the_rounding_of_hugging_face() {
         // 500 x 335 to 224: scaled to 334 x 224, 55 columns off the left.
-        let area = middle_square(500, 335, 224, 224);
+        let area = centre_crop(500, 335, 224, 224);
         let step = 500.0 / 334.0;
         assert!(
             (area.left - 55.0 * step).abs() < 1e-9 && (area.width - 224.0 * step).abs() < 1e-9,
@@ -202,13 +202,10 @@ mod tests {
         );
         assert!(area.top == 0.0 && (area.height - 335.0).abs() < 1e-9, "{area:?}");
         // 3 x 4 to 2: scaled to 2 x 2, nothing is cut.
-        assert_eq!(
-            middle_square(3, 4, 2, 2),
-            Area { left: 0.0, top: 0.0, width: 3.0, height: 4.0 }
-        );
+        assert_eq!(centre_crop(3, 4, 2, 2), Area { left: 0.0, top: 0.0, width: 3.0, height: 4.0 });
         // 256 x 256 to 256, of which the middle 224.
         assert_eq!(
-            middle_square(256, 256, 256, 224),
+            centre_crop(256, 256, 256, 224),
             Area { left: 16.0, top: 16.0, width: 224.0, height: 224.0 }
         );
     }

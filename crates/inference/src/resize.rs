@@ -1,4 +1,4 @@
-//! Resizing with antialiasing, as Pillow does it.
+//! Resizing with antialiasing, equal to Pillow within one level of 255.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -6,7 +6,7 @@ use image::RgbImage;
 
 use crate::manifest::ResampleFilter;
 
-/// The part of a picture to take, in pixels of the picture; edges may lie between pixels.
+/// A part of a picture, in pixels of the picture. Its edges may lie between pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Area {
     pub(crate) left: f64,
@@ -22,12 +22,12 @@ impl Area {
     }
 }
 
-/// Scales an area of a picture to `width` x `height` pixels. `None` where the picture, the area or
-/// the result is empty.
+/// Scales an area of a picture to `width` x `height` pixels. `None` where the picture, the area
+/// or the result is empty.
 ///
-/// The width is scaled first and rounded to whole pixel values, then the height: Pillow's order,
-/// which gives its values within 1 of 255 (one call for both would scale the height first and
-/// differ by up to 6).
+/// Scales and rounds the width first, then the height. That is Pillow's order, and gives its values
+/// within 1 of 255. A single call of the library would scale the height first and differ by up to
+/// 6.
 pub(crate) fn resize(
     picture: &RgbImage,
     area: Area,
@@ -35,7 +35,7 @@ pub(crate) fn resize(
     height: u32,
     filter: ResampleFilter,
 ) -> Option<RgbImage> {
-    let passes = Passes::new(picture, area, width, height, filter)?;
+    let passes = ResizePasses::new(picture, area, width, height, filter)?;
     let source =
         ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3).ok()?;
     let mut narrow = Image::new(width, picture.height(), PixelType::U8x3);
@@ -46,8 +46,8 @@ pub(crate) fn resize(
     RgbImage::from_raw(width, height, small.into_vec())
 }
 
-/// As [`resize`], without rounding: values are f32 from 0 to 255 (a little beyond at sharp edges),
-/// R, G, B, R, …
+/// Scales as [`resize`] does, without rounding. The values (R, G, B, R, …) lie between 0 and 255,
+/// or a little beyond at sharp edges.
 pub(crate) fn resize_unrounded(
     picture: &RgbImage,
     area: Area,
@@ -55,11 +55,11 @@ pub(crate) fn resize_unrounded(
     height: u32,
     filter: ResampleFilter,
 ) -> Option<Vec<f32>> {
-    let passes = Passes::new(picture, area, width, height, filter)?;
+    let passes = ResizePasses::new(picture, area, width, height, filter)?;
     let mut resizer = Resizer::new();
     let mut narrow = Vec::new();
-    // Rows do not depend on each other while the width is scaled: only some of them are f32 at full
-    // width at a time.
+    // Scaling the width handles each row on its own. So only a few rows at a time are f32 at full
+    // width, which saves memory.
     for rows in picture.as_raw().chunks(ROWS_AT_ONCE * 3 * picture.width() as usize) {
         let count = u32::try_from(rows.len() / 3 / picture.width() as usize).ok()?;
         let wide: Vec<u8> = rows.iter().flat_map(|byte| f32::from(*byte).to_ne_bytes()).collect();
@@ -80,11 +80,11 @@ pub(crate) fn resize_unrounded(
     )
 }
 
-/// Rows of a picture that are f32 at its full width at a time.
+/// Rows of a picture that are f32 at full width at a time.
 const ROWS_AT_ONCE: usize = 64;
 
 /// The two passes over a picture: across (width) and then down (height).
-struct Passes {
+struct ResizePasses {
     algorithm: ResizeAlg,
     left: f64,
     top: f64,
@@ -92,14 +92,14 @@ struct Passes {
     bottom: f64,
 }
 
-impl Passes {
+impl ResizePasses {
     fn new(
         picture: &RgbImage,
         area: Area,
         width: u32,
         height: u32,
         filter: ResampleFilter,
-    ) -> Option<Passes> {
+    ) -> Option<ResizePasses> {
         let (full_width, full_height) = picture.dimensions();
         if full_width == 0 || full_height == 0 || width == 0 || height == 0 {
             return None;
@@ -111,10 +111,10 @@ impl Passes {
         });
         let left = area.left.clamp(0.0, full_width.into());
         let top = area.top.clamp(0.0, full_height.into());
-        // Rounding may have put the far edge a hair outside.
+        // Rounding may have put the far edge slightly outside.
         let right = (area.left + area.width).clamp(left, full_width.into());
         let bottom = (area.top + area.height).clamp(top, full_height.into());
-        Some(Passes { algorithm, left, top, right, bottom })
+        Some(ResizePasses { algorithm, left, top, right, bottom })
     }
 
     fn across(&self, rows: u32) -> ResizeOptions {
@@ -137,7 +137,12 @@ impl Passes {
 }
 
 #[cfg(test)]
+#[path = "resize_pillow.rs"]
+mod pillow;
+
+#[cfg(test)]
 mod tests {
+    use super::pillow::{PILLOW, PILLOW_BOX};
     use super::*;
 
     /// A ramp whose values do not depend on anything but position.
@@ -205,6 +210,4 @@ mod tests {
         let picture = ramp(4, 4);
         assert!(resize(&picture, Area::whole(&picture), 0, 4, ResampleFilter::Bicubic).is_none());
     }
-
-    include!("resize_pillow.rs");
 }

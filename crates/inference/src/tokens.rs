@@ -1,4 +1,4 @@
-//! Texts to token ids, as one model wants them.
+//! Tokenisation: texts to token ids, as the manifest of a model describes it.
 
 use std::borrow::Cow;
 
@@ -6,17 +6,17 @@ use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
 use crate::manifest::TextTower;
 
-/// Characters of a text that are looked at. Far more than `max_len` tokens ever hold; it bounds the
-/// time that one absurdly long text can take.
+/// Characters of a text that the tokenizer sees. `max_len` tokens never hold as many; the limit
+/// bounds the time that one very long text can take.
 const MAX_CHARACTERS: usize = 16_384;
 
-/// A tokenizer with the preparation of one text tower.
+/// The tokenizer of a text tower, with its preparation of texts.
 pub(crate) struct Tokens {
     tokenizer: Tokenizer,
     tower: TextTower,
 }
 
-/// Token ids of some texts, padded to one length: `rows` x `columns` values, row by row.
+/// The token ids of several texts, padded to one length: `rows` x `columns` values, row by row.
 #[derive(Debug, PartialEq)]
 pub(crate) struct TokenBatch {
     pub(crate) rows: usize,
@@ -27,7 +27,7 @@ pub(crate) struct TokenBatch {
 }
 
 impl TokenBatch {
-    /// Adds copies of the last row until there are `rows`.
+    /// Repeats the last row until there are `rows` of them.
     pub(crate) fn fill_up(&mut self, rows: usize) {
         let last = self.ids.len().saturating_sub(self.columns);
         while self.rows < rows {
@@ -39,11 +39,9 @@ impl TokenBatch {
 }
 
 impl Tokens {
-    /// Reads a `tokenizer.json`. The error completes "the file … ".
+    /// Loads a `tokenizer.json`. The error completes the sentence "the file … ".
     pub(crate) fn load(json: &[u8], tower: &TextTower) -> Result<Tokens, String> {
-        let unusable =
-            |error: tokenizers::Error| format!("is not a tokenizer this program reads: {error}");
-        let mut tokenizer = Tokenizer::from_bytes(json).map_err(unusable)?;
+        let mut tokenizer = parse_tokenizer(json)?;
         let special = match tokenizer.get_post_processor() {
             Some(processor) if tower.add_special => processor.added_tokens(false),
             _ => 0,
@@ -54,16 +52,19 @@ impl Tokens {
                 tower.max_len
             ));
         }
-        // The manifest decides, not what the file happens to carry.
+        // The manifest decides about padding and truncation, whatever the file contains.
         tokenizer.with_padding(None);
-        // Truncation comes before the special tokens are added, so the end token is kept.
+        // The library truncates before it adds the special tokens, so the end token is kept.
         let truncation = TruncationParams { max_length: tower.max_len, ..Default::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(unusable)?;
         Ok(Tokens { tokenizer, tower: tower.clone() })
     }
 
     /// Tokenises texts into rows of equal length: `fixed` tokens where the graph takes no other
-    /// length, else `pad_to`, else the longest text's. The error names the position of the text.
+    /// length, else `pad_to` tokens, else as many as the longest text has.
+    ///
+    /// # Errors
+    /// The position of a text that the tokenizer refuses, and a reason.
     pub(crate) fn encode(
         &self,
         texts: &[String],
@@ -108,6 +109,15 @@ impl Tokens {
         }
         if canonicalize || self.tower.lowercase { text.to_lowercase().into() } else { text }
     }
+}
+
+/// Parses a `tokenizer.json`. The error completes the sentence "the file … ".
+pub(crate) fn parse_tokenizer(json: &[u8]) -> Result<Tokenizer, String> {
+    Tokenizer::from_bytes(json).map_err(unusable)
+}
+
+fn unusable(error: tokenizers::Error) -> String {
+    format!("is not a tokenizer this program reads: {error}")
 }
 
 #[cfg(test)]

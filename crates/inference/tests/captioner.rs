@@ -1,4 +1,5 @@
-//! The demo captioner writes what the program that trained it wrote, whatever else is in a batch.
+//! The demo captioner writes the same captions as the program that trained it, whatever else is in
+//! a batch.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -59,7 +60,7 @@ fn captions_equal_those_of_the_reference_in_both_languages() {
     let captioner = captioner(4, 0);
     assert_eq!(captioner.languages().collect::<Vec<_>>(), ["en", "zh"]);
     let golden = golden();
-    // More than one run, and rows that end at different steps.
+    // Several runs, whose rows end at different steps.
     let all: Vec<Pixels> = golden.iter().map(|picture| pixels(&captioner, &picture.file)).collect();
     let mut lengths = Vec::new();
     for language in ["en", "zh"] {

@@ -1,8 +1,8 @@
-//! Hundreds of real photographs, and of files made to break decoders, against what Pillow makes of
-//! them.
+//! Hundreds of real photographs, and of files made to break decoders, compared with Pillow's
+//! results.
 //!
-//! The files come from public packages (infra/corpus.py), put in place by infra/setup and not kept
-//! in the repository.
+//! The files come from public packages. infra/measure/corpus/unpack.py takes them out, and
+//! infra/dev/setup.sh puts them in place. They are not kept in the repository.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -15,41 +15,35 @@ use inference::{Detail, Picture, PictureError, PictureFormat, PictureLimits, dec
 use peak_alloc::PeakAlloc;
 use serde::Deserialize;
 
-// Counts what Rust code allocates; libjpeg-turbo's own memory is not seen.
+// Counts the allocations of Rust code, but not those of libjpeg-turbo.
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Mean difference per value, of 255. What rounding, chroma upsampling and colour engines make of
-/// the same numbers.
+/// Greatest mean difference per value, of 255. Rounding, chroma upsampling and colour engines cause
+/// as much.
 const CLOSE: f64 = 2.0;
 
-/// Files that we and Pillow see differently, and why.
+/// Files that this crate and Pillow decode differently, and why.
 const DIFFERENT: [(&str, &str); 13] = [
-    (
-        "16bit.r.tif",
-        "the bits of its bytes are in reverse order, which our decoder does not look at",
-    ),
+    ("16bit.r.tif", "the bits of its bytes are in reverse order, which our decoder ignores"),
     ("bmp/b/badplanes.bmp", "it is refused as broken"),
     ("bmp/b/badrle.bmp", "it is refused as broken"),
     ("bmp/b/rletopdown.bmp", "it is refused as broken"),
-    ("bmp/q/pal4rletrns.bmp", "pixels that are left out have no one colour"),
-    ("bmp/q/pal8rletrns.bmp", "pixels that are left out have no one colour"),
-    ("exif_imagemagick_orientation.png", "an orientation in a text chunk is not looked for"),
-    (
-        "hopper_bad_exif.jpg",
-        "its data is damaged, and what comes behind the damage is anybody's guess",
-    ),
+    ("bmp/q/pal4rletrns.bmp", "pixels that are left out have no defined colour"),
+    ("bmp/q/pal8rletrns.bmp", "pixels that are left out have no defined colour"),
+    ("exif_imagemagick_orientation.png", "an orientation in a text chunk is not read"),
+    ("hopper_bad_exif.jpg", "its data is damaged, and decoders guess the rest"),
     ("mmap_error.bmp", "its header says too few colours"),
     ("tiff_16bit_RGBa.tiff", "colours multiplied by their alpha are not divided again"),
     (
         "tiff_strip_planar_16bit_RGBa.tiff",
         "colours multiplied by their alpha are not divided again",
     ),
-    ("xmp_tags_orientation.png", "an orientation in XMP is not looked for"),
-    ("xmp_tags_orientation_exiftool.png", "an orientation in XMP is not looked for"),
+    ("xmp_tags_orientation.png", "an orientation in XMP is not read"),
+    ("xmp_tags_orientation_exiftool.png", "an orientation in XMP is not read"),
 ];
 
-/// Files that Pillow reads and we refuse as broken; what is merely unsupported is counted.
+/// Files that Pillow reads and this crate refuses as broken. Unsupported files are only counted.
 const REFUSED: [&str; 6] = [
     "g4-fillorder-test.tif",
     "multipage_single_frame_loop.tiff",
@@ -82,7 +76,8 @@ fn folder() -> PathBuf {
 fn corpus() -> Corpus {
     let list = fs::read(folder().join("corpus.json"));
     serde_json::from_slice(
-        &list.expect("the corpus is missing: run infra/setup, or set BUCKETLENS_TEST_CORPUS"),
+        &list
+            .expect("the corpus is missing: run infra/dev/setup.sh, or set BUCKETLENS_TEST_CORPUS"),
     )
     .unwrap()
 }
@@ -105,7 +100,7 @@ fn mean_difference(ours: &RgbImage, theirs: &RgbImage) -> f64 {
     sum as f64 / ours.as_raw().len() as f64
 }
 
-/// All in one test: what is measured is the memory of the whole process.
+/// One test for all, because it measures the memory of the whole process.
 #[test]
 fn pictures_look_as_in_pillow_and_nothing_breaks_or_takes_more_memory_than_allowed() {
     let Corpus { pictures, others } = corpus();
@@ -139,9 +134,7 @@ fn pictures_look_as_in_pillow_and_nothing_breaks_or_takes_more_memory_than_allow
         let known = DIFFERENT.iter().find(|(name, _)| file.ends_with(name));
         match (problem, known) {
             (Some(problem), None) => wrong.push(format!("{file}: {problem}")),
-            (None, Some((_, reason))) => {
-                wrong.push(format!("{file}: the same, though it is said that {reason}"))
-            }
+            (None, Some((_, reason))) => wrong.push(format!("{file}: the same, although {reason}")),
             _ => {}
         }
     }
@@ -166,15 +159,15 @@ fn pictures_look_as_in_pillow_and_nothing_breaks_or_takes_more_memory_than_allow
     );
 }
 
-/// Decodes a file and holds it to the promise about memory.
+/// Decodes a file and checks the promise about memory.
 fn decode_measured(file: &str) -> Result<Picture, PictureError> {
     let (bytes, limits) = (read(file), limits());
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
     let result = decode(&bytes, &limits, Detail::Whole);
     let taken = MEMORY.peak_usage().saturating_sub(before) as u64;
-    // Turning and compositing take up to 8 bytes per pixel; headers and chunks are kept in copies
-    // of their own.
+    // Turning and compositing take up to 8 bytes per pixel. Decoders keep copies of headers and
+    // chunks.
     let pixels =
         result.as_ref().map_or(0, |picture| u64::from(picture.width) * u64::from(picture.height));
     let allowed = limits.max_decoded_bytes + 8 * pixels + 3 * bytes.len() as u64 + (4 << 20);
@@ -202,7 +195,7 @@ fn reduced_photographs_scale_to_the_same_pixels() {
             continue;
         }
         assert!(width.min(height) >= 2 * SIDE, "{file}: {width} x {height}");
-        // Elsewhere the last row or column of the reduced picture shows something only in part.
+        // With other sizes the last row or column of the reduced picture is partly padding.
         if !whole.width.is_multiple_of(8) || !whole.height.is_multiple_of(8) {
             continue;
         }

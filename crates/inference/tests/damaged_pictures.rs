@@ -1,5 +1,5 @@
-//! Files that are no pictures, are cut short, damaged, or promise too much: an error a person
-//! understands, never a panic.
+//! Files that are no pictures, are cut short or damaged, or announce too much: each is an error
+//! that a person understands, never a panic.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -40,8 +40,8 @@ fn a_decoder_that_panics_is_an_error() {
     assert_eq!(class(include_bytes!("pictures/panics.jxl")), "decode_panic");
 }
 
-/// A file that is cut anywhere is an error, or, where only what follows the pixels is missing, the
-/// same picture.
+/// A file that is cut anywhere is an error, or the same picture where only bytes after the pixels
+/// are missing.
 #[test]
 fn a_file_cut_anywhere_is_never_half_a_picture() {
     for (codec, format) in FORMATS {
@@ -77,7 +77,7 @@ fn a_file_cut_anywhere_is_never_half_a_picture() {
     }
 }
 
-/// A small file of very many scans, which would be decoded for minutes.
+/// A small file with many scans, which would take minutes to decode.
 #[test]
 fn a_jpeg_of_too_many_scans_is_refused() {
     let progressive = include_bytes!("pictures/progressive.jpg");
@@ -135,7 +135,7 @@ fn a_header_that_promises_too_much_is_refused_at_once() {
     assert!(started.elapsed().as_millis() < 500);
 }
 
-/// A PNG file of so many 8-bit RGB pixels, with no data for them.
+/// A PNG file whose header announces this many 8-bit RGB pixels, without data.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let chunk = |kind: &[u8; 4], data: &[u8]| {
         let length = u32::try_from(data.len()).unwrap().to_be_bytes();
@@ -209,15 +209,21 @@ proptest! {
         }
         match decode(&bytes, &small(), detail) {
             Ok(picture) => {
-                prop_assert!(picture.rgb.width() <= picture.width && picture.rgb.height() <= picture.height);
-                prop_assert!(u64::from(picture.width) * u64::from(picture.height) <= small().max_pixels);
+                let (width, height) = (picture.width, picture.height);
+                prop_assert!(picture.rgb.width() <= width && picture.rgb.height() <= height);
+                prop_assert!(u64::from(width) * u64::from(height) <= small().max_pixels);
             }
-            Err(error) => prop_assert!(error.class() != "decode_panic", "{:?}", FILES[which].get(..4)),
+            Err(error) => {
+                prop_assert!(error.class() != "decode_panic", "{:?}", FILES[which].get(..4));
+            }
         }
     }
 
     #[test]
-    fn one_changed_byte_of_metadata_never_panics(place in any::<prop::sample::Index>(), value in any::<u8>()) {
+    fn one_changed_byte_of_metadata_never_panics(
+        place in any::<prop::sample::Index>(),
+        value in any::<u8>(),
+    ) {
         let mut block = exif_block(&[
             ascii(Tag::Model, "Camera"),
             ascii(Tag::DateTimeOriginal, "2024:07:01 12:30:15"),
@@ -250,14 +256,14 @@ const FILES: [&[u8]; 15] = [
     include_bytes!("pictures/plain.avif"),
 ];
 
-/// What storage, transfer and malice do to a file.
+/// A change that storage, transfer or an attacker makes to a file.
 #[derive(Debug, Clone)]
 enum Change {
     Cut(prop::sample::Index),
     Flip(prop::sample::Index, u8),
-    /// A part of another file over a part of this one.
+    /// Overwrites a part with a part of another file.
     Splice(prop::sample::Index, prop::sample::Index, usize),
-    /// Four bytes of a header, where sizes and lengths are, all of them very large or zero.
+    /// Makes four bytes of the header, which holds sizes and lengths, very large or zero.
     Lie(prop::sample::Index, u8),
     Repeat(prop::sample::Index, usize),
     Remove(prop::sample::Index, usize),
@@ -268,8 +274,10 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         1 => place().prop_map(Change::Cut),
         4 => (place(), any::<u8>()).prop_map(|(place, value)| Change::Flip(place, value)),
-        2 => (place(), place(), 1_usize..200).prop_map(|(to, from, length)| Change::Splice(to, from, length)),
-        2 => (place(), prop_oneof![Just(0_u8), Just(0x7f), Just(0xff)]).prop_map(|(place, value)| Change::Lie(place, value)),
+        2 => (place(), place(), 1_usize..200)
+            .prop_map(|(to, from, length)| Change::Splice(to, from, length)),
+        2 => (place(), prop_oneof![Just(0_u8), Just(0x7f), Just(0xff)])
+            .prop_map(|(place, value)| Change::Lie(place, value)),
         1 => (place(), 1_usize..100).prop_map(|(place, length)| Change::Repeat(place, length)),
         1 => (place(), 1_usize..100).prop_map(|(place, length)| Change::Remove(place, length)),
     ]

@@ -1,8 +1,7 @@
-//! The demo model gives what the program that trained it gave: same pixels, same tokens, same
-//! vectors.
+//! The demo model gives the same pixels, tokens and vectors as the program that trained it.
 //!
-//! `models/demo-clip/golden/golden.json` was written with Pillow, tokenizers and PyTorch when the
-//! model was exported.
+//! That program wrote `models/demo-clip/golden/golden.json` with Pillow, tokenizers and PyTorch
+//! when it exported the model.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -17,7 +16,7 @@ use inference::{
 use runtime::runtime;
 use serde::Deserialize;
 
-/// Least cosine similarity with PyTorch's vector, from pixels or token ids that we made ourselves.
+/// Least cosine similarity with PyTorch's vector, from our own pixels or token ids.
 const GATE: f32 = 0.9999;
 /// One step of a pixel byte after normalisation with std 0.5: 2 / 255.
 const ONE_LEVEL: f32 = 2.0 / 255.0;
@@ -157,7 +156,7 @@ fn text_vectors_are_those_of_pytorch() {
     }
 }
 
-/// Checks the gate itself: a mistake that people do make must not pass it.
+/// Checks the gate itself: a common mistake must not pass it.
 #[test]
 fn swapped_colours_fall_below_the_gate() {
     let encoder = images();
@@ -179,7 +178,7 @@ fn a_vector_does_not_depend_on_its_batch() {
         .iter()
         .map(|one| encoder.encode(std::slice::from_ref(one)).unwrap().remove(0))
         .collect();
-    // Seven to a run, and a last run that is not full.
+    // Seven per run, and a last run that is not full.
     let order: Vec<usize> = (0..17).map(|index| (index * 5) % pixels.len()).collect();
     let batched =
         encoder.encode(&order.iter().map(|index| &pixels[*index]).collect::<Vec<_>>()).unwrap();

@@ -1,4 +1,4 @@
-//! Keywords of the demo model's own pictures: that what they show is found, and how much else is.
+//! Keywords of the demo model's own pictures: most of what they show is found, and little else.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -11,10 +11,11 @@ use inference::keywords::{Tagger, Term, term};
 use inference::{Detail, Embedding, ImageEncoder, Model, Picture, PictureLimits, decode};
 use runtime::runtime;
 
-/// What the demo model was trained on, as the vocabulary calls it.
-const KNOWN: &str = "red orange yellow green blue purple white black car house tree cat fish boat balloon flower star ball beach \
-                     forest city mountain desert daytime sunset night";
-/// What each picture shows: object, colour, place and time.
+/// The terms of the vocabulary that the demo model was trained on.
+const KNOWN: &str = "red orange yellow green blue purple white black \
+                     car house tree cat fish boat balloon flower star ball \
+                     beach forest city mountain desert daytime sunset night";
+/// The content of each picture: object, colour, place and time.
 const PICTURES: &[(&str, [&str; 3])] = &[
     ("ball", ["purple", "desert", "daytime"]),
     ("boat", ["green", "forest", "night"]),
@@ -34,8 +35,8 @@ fn embed(encoder: &ImageEncoder, picture: &Picture) -> Embedding {
     encoder.encode(&[encoder.prepare(picture)]).unwrap().remove(0)
 }
 
-/// The six pictures in all orders of their colours, as bright and darker: 72 pictures of a world
-/// like theirs.
+/// 72 pictures of the same kind: the six pictures with their channels in all orders, in two
+/// brightnesses.
 fn background(encoder: &ImageEncoder) -> Vec<Vec<f32>> {
     let mut vectors = Vec::new();
     for (name, _) in PICTURES {

@@ -1,4 +1,4 @@
-//! Loading and running models that compute things a test can foresee (see models/make.py).
+//! Loading and running models whose results a test can foresee (see models/make.py).
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -7,11 +7,26 @@ mod runtime;
 use std::fs;
 use std::path::Path;
 
-use inference::{Embedding, Model, ModelError, Pixels, Provider, Runtime, RuntimeSettings};
+use inference::{
+    Embedding, ImageEncoder, Model, ModelError, Pixels, Provider, Runtime, RuntimeSettings,
+    TextEncoder,
+};
 use runtime::runtime;
 
 fn folder(name: &str) -> String {
     format!("{}/tests/models/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn model(name: &str) -> Model {
+    Model::find(name, Path::new("models")).unwrap()
+}
+
+fn image_encoder(name: &str, max_batch: usize) -> ImageEncoder {
+    model(&folder(name)).image_encoder(&runtime(), max_batch).unwrap()
+}
+
+fn text_encoder(name: &str) -> TextEncoder {
+    model(&folder(name)).text_encoder(&runtime()).unwrap()
 }
 
 /// A 4 x 4 picture of one colour.
@@ -27,7 +42,7 @@ fn assert_same(ours: &Embedding, theirs: [f32; 3]) {
     assert!(ours.cosine(&direction(theirs)) > 0.999_999, "{ours:?} is not {theirs:?}");
 }
 
-/// A copy of a model whose manifest is changed.
+/// A copy of a model with a changed manifest.
 fn changed(name: &str, from: &str, to: &str) -> (tempfile::TempDir, String) {
     let copy = tempfile::tempdir().unwrap();
     for file in fs::read_dir(folder(name)).unwrap() {
@@ -55,10 +70,7 @@ fn the_runtime_starts_once_and_says_what_it_is() {
 
 #[test]
 fn pictures_get_their_own_vectors_in_order() {
-    let encoder = Model::find(&folder("colours"), Path::new("models"))
-        .unwrap()
-        .image_encoder(&runtime(), 3)
-        .unwrap();
+    let encoder = image_encoder("colours", 3);
     assert_eq!(
         (encoder.dim(), encoder.max_batch(), encoder.placement().active),
         (3, 3, Provider::Cpu)
@@ -79,7 +91,7 @@ fn a_gpu_that_is_not_there_is_said_and_the_cpu_takes_over() {
     runtime();
     for provider in [Provider::Cuda, Provider::TensorRt, Provider::Auto] {
         let wanted = RuntimeSettings { provider, ..Default::default() };
-        let model = Model::find(&folder("colours"), Path::new("models")).unwrap();
+        let model = model(&folder("colours"));
         let encoder = model.image_encoder(&Runtime::start(&wanted).unwrap(), 0).unwrap();
         let placement = encoder.placement();
         assert_eq!(
@@ -108,11 +120,8 @@ fn a_gpu_that_is_not_there_is_said_and_the_cpu_takes_over() {
 
 #[test]
 fn a_run_that_does_not_fit_into_memory_is_made_smaller() {
-    // Its graph asks for terabytes as soon as more than two pictures are in one run.
-    let encoder = Model::find(&folder("hungry"), Path::new("models"))
-        .unwrap()
-        .image_encoder(&runtime(), 16)
-        .unwrap();
+    // The graph asks for terabytes as soon as a run has more than two pictures.
+    let encoder = image_encoder("hungry", 16);
     assert_eq!((encoder.max_batch(), encoder.batch()), (16, 16));
     let colours: Vec<[f32; 3]> = (1..=21).map(|i| [i as f32, 1.0, -2.0]).collect();
     let embeddings = encoder
@@ -127,10 +136,7 @@ fn a_run_that_does_not_fit_into_memory_is_made_smaller() {
 
 #[test]
 fn a_graph_for_single_pictures_runs_them_singly() {
-    let encoder = Model::find(&folder("single"), Path::new("models"))
-        .unwrap()
-        .image_encoder(&runtime(), 32)
-        .unwrap();
+    let encoder = image_encoder("single", 32);
     assert_eq!(encoder.max_batch(), 1);
     let embeddings = encoder.encode(&[colour(1.0, 0.0, 0.0), colour(0.0, 0.0, 1.0)]).unwrap();
     assert_same(&embeddings[0], [1.0, 0.0, 0.0]);
@@ -139,7 +145,7 @@ fn a_graph_for_single_pictures_runs_them_singly() {
 
 #[test]
 fn a_graph_for_batches_of_one_size_is_filled_up() {
-    let model = Model::find(&folder("fours"), Path::new("models")).unwrap();
+    let model = model(&folder("fours"));
     let encoder = model.image_encoder(&runtime(), 32).unwrap();
     assert_eq!(encoder.max_batch(), 4);
     let texts = model.text_encoder(&runtime()).unwrap();
@@ -162,11 +168,10 @@ fn a_graph_for_batches_of_one_size_is_filled_up() {
 
 #[test]
 fn inputs_that_do_not_matter_are_filled_as_the_manifest_says() {
-    // The mask as one of them: all ones, so that padding counts as tokens.
+    // The mask is one of them: all ones, so that padding counts as tokens.
     let extra = "pad_to = 8\n\n[[text.extra_inputs]]\nname = \"mask\"\nshape = [-1, 8]\nfill = 1.0";
     let (_copy, path) = changed("colours", "mask_input = \"mask\"\nlowercase = true", extra);
-    let encoder =
-        Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder = model(&path).text_encoder(&runtime()).unwrap();
     let embeddings = encoder.encode(&["red".into(), "blue blue".into()]).unwrap();
     assert_same(&embeddings[0], [7.0, 8.0, 8.0]);
     assert_same(&embeddings[1], [15.0, 8.0, 8.0]);
@@ -174,10 +179,7 @@ fn inputs_that_do_not_matter_are_filled_as_the_manifest_says() {
 
 #[test]
 fn a_bad_input_is_named_and_hurts_nobody_else() {
-    let encoder = Model::find(&folder("colours"), Path::new("models"))
-        .unwrap()
-        .image_encoder(&runtime(), 2)
-        .unwrap();
+    let encoder = image_encoder("colours", 2);
     let good = || colour(1.0, 2.0, 3.0);
     let bad = |values| encoder.encode(&[good(), good(), good(), values, good()]).unwrap_err();
 
@@ -197,10 +199,7 @@ fn a_bad_input_is_named_and_hurts_nobody_else() {
 
 #[test]
 fn texts_reach_the_graph_with_mask_and_padding() {
-    let encoder = Model::find(&folder("colours"), Path::new("models"))
-        .unwrap()
-        .text_encoder(&runtime())
-        .unwrap();
+    let encoder = text_encoder("colours");
     assert_eq!((encoder.dim(), encoder.placement().active), (3, Provider::Cpu));
     assert_eq!(encoder.token_ids("RED green").unwrap(), [1, 4, 5, 2]);
     let embeddings = encoder.encode(&["red green".into(), "blue".into(), String::new()]).unwrap();
@@ -211,10 +210,7 @@ fn texts_reach_the_graph_with_mask_and_padding() {
 
 #[test]
 fn a_graph_of_fixed_length_and_32_bit_ids_is_fed_what_it_takes() {
-    let encoder = Model::find(&folder("single"), Path::new("models"))
-        .unwrap()
-        .text_encoder(&runtime())
-        .unwrap();
+    let encoder = text_encoder("single");
     assert_eq!(encoder.token_ids("red").unwrap(), [1, 4, 2, 0, 0, 0, 0, 0]);
     let embeddings = encoder.encode(&["red".into(), "blue blue".into()]).unwrap();
     assert_same(&embeddings[0], [7.0, 8.0, 8.0]);
@@ -222,10 +218,9 @@ fn a_graph_of_fixed_length_and_32_bit_ids_is_fed_what_it_takes() {
 }
 
 #[test]
-fn a_failed_run_is_not_the_end_of_the_lane() {
+fn a_failed_run_is_not_the_end_of_the_model_thread() {
     let (_copy, path) = changed("lookup", "max_len = 8", "max_len = 8\ntemplate = \"red {}\"");
-    let encoder =
-        Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).unwrap();
+    let encoder = model(&path).text_encoder(&runtime()).unwrap();
     for _ in 0..3 {
         let error = encoder.encode(&["grey".into()]).unwrap_err();
         assert!(matches!(error, ModelError::Run { .. }) && !error.is_fatal(), "{error}");
@@ -235,7 +230,7 @@ fn a_failed_run_is_not_the_end_of_the_lane() {
 
 #[test]
 fn many_callers_each_get_their_own_answer() {
-    let model = Model::find(&folder("colours"), Path::new("models")).unwrap();
+    let model = model(&folder("colours"));
     let images = model.image_encoder(&runtime(), 4).unwrap();
     let texts = model.text_encoder(&runtime()).unwrap();
     std::thread::scope(|scope| {
@@ -264,10 +259,7 @@ fn many_callers_each_get_their_own_answer() {
 
 #[test]
 fn encoders_outlive_the_model_and_end_their_thread() {
-    let encoder = Model::find(&folder("colours"), Path::new("models"))
-        .unwrap()
-        .image_encoder(&runtime(), 1)
-        .unwrap();
+    let encoder = image_encoder("colours", 1);
     let clone = encoder.clone();
     drop(encoder);
     assert_same(&clone.encode(&[colour(1.0, 0.0, 0.0)]).unwrap()[0], [1.0, 0.0, 0.0]);
@@ -277,7 +269,7 @@ fn encoders_outlive_the_model_and_end_their_thread() {
 #[test]
 fn a_name_is_looked_up_in_the_folder_of_models() {
     let model = Model::find("colours", Path::new(&folder(""))).unwrap();
-    assert_eq!(model.digest, Model::find(&folder("colours"), Path::new("models")).unwrap().digest);
+    assert_eq!(model.digest, model(&folder("colours")).digest);
     assert_eq!(
         Model::find("demo-clip", Path::new("no-such-folder")).unwrap().manifest.id,
         "demo-clip"
@@ -334,11 +326,7 @@ fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
         ("width = 4", "width = 5", "batch x 3 x 4 x 5"),
     ] {
         let (_copy, path) = changed("colours", from, to);
-        let error = Model::find(&path, Path::new("models"))
-            .unwrap()
-            .image_encoder(&runtime(), 1)
-            .err()
-            .unwrap();
+        let error = model(&path).image_encoder(&runtime(), 1).err().unwrap();
         assert!(
             matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason),
             "{error}"
@@ -350,21 +338,13 @@ fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
         ("lookup", "input = \"ids\"", "input = \"input_ids\"", "needs an input `ids`"),
     ] {
         let (_copy, path) = changed(name, from, to);
-        let error = Model::find(&path, Path::new("models"))
-            .unwrap()
-            .text_encoder(&runtime())
-            .err()
-            .unwrap();
+        let error = model(&path).text_encoder(&runtime()).err().unwrap();
         assert!(
             matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason),
             "{error}"
         );
     }
-    let error = Model::find(&folder("lookup"), Path::new("models"))
-        .unwrap()
-        .image_encoder(&runtime(), 1)
-        .err()
-        .unwrap();
+    let error = model(&folder("lookup")).image_encoder(&runtime(), 1).err().unwrap();
     assert!(error.to_string().contains("no image tower"), "{error}");
 }
 
@@ -374,12 +354,11 @@ fn a_file_that_is_no_graph_is_refused() {
     let garbage = vec![7_u8; fs::metadata(copy.path().join("text.onnx")).unwrap().len() as usize];
     fs::write(copy.path().join("text.onnx"), &garbage).unwrap();
     rewrite_digest(copy.path(), &garbage);
-    let error =
-        Model::find(&path, Path::new("models")).unwrap().text_encoder(&runtime()).err().unwrap();
+    let error = model(&path).text_encoder(&runtime()).err().unwrap();
     assert!(matches!(error, ModelError::Load { .. }) && error.is_fatal(), "{error}");
 }
 
-/// Makes the manifest of a copy of `lookup` agree with a graph of this content.
+/// Makes the manifest of a copy of `lookup` name a graph with this content.
 fn rewrite_digest(folder: &Path, content: &[u8]) {
     use sha2::Digest;
     let manifest = folder.join("model.toml");

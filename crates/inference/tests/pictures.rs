@@ -1,4 +1,4 @@
-//! Every kind of file becomes the picture a person would see, or an error a person understands.
+//! Every kind of file becomes the picture that a person would see.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -20,7 +20,7 @@ fn open(bytes: &[u8]) -> Picture {
     decode(bytes, &PictureLimits::default(), Detail::Whole).unwrap()
 }
 
-/// JPEG moves colours a little, most of all near edges.
+/// JPEG changes colours a little, most of all near edges.
 fn assert_looks_like(ours: &RgbImage, theirs: &RgbImage, what: &str) {
     assert_eq!(ours.dimensions(), theirs.dimensions(), "{what}");
     let difference: u64 =
@@ -183,8 +183,8 @@ fn all_eight_orientations_give_the_same_upright_picture() {
     }
 }
 
-/// The picture as a camera held in this orientation stores it: what EXIF's table calls the position
-/// of row 0 and column 0 (CIPA DC-008, tag 0x0112), written without the library that is under test.
+/// The picture as a camera in this orientation stores it, by EXIF's table of the positions of row 0
+/// and column 0 (CIPA DC-008, tag 0x0112). Written without the library that is under test.
 fn as_stored(upright: &RgbImage, orientation: u8) -> RgbImage {
     let (width, height) = upright.dimensions();
     let turned = orientation >= 5;

@@ -1,4 +1,4 @@
-//! A JPEG is decoded at the detail that is needed, and all of a process within one budget.
+//! A JPEG is decoded at the detail that is needed, and all pictures of a process share one budget.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
@@ -10,7 +10,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use inference::{Budget, Detail, Picture, PictureLimits, decode, decode_within};
 use made::{exif_block, field, file, jpeg_with_exif};
 
-/// Smooth in both directions, so that every size of it is alike.
+/// A slope in both directions, which looks the same at every size.
 fn slope(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         Rgb([(x * 255 / width) as u8, (y * 255 / height) as u8, 90])

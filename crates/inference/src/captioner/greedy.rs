@@ -1,50 +1,52 @@
-//! Writing captions: at every step the likeliest token, for all pictures of a batch at once.
+//! Greedy decoding: the likeliest token at every step, for all pictures of a batch at once.
 
 use ort::memory::Allocator;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor};
 
-use crate::lane::floats;
+use crate::onnx::floats;
 
-/// What the graph of a decoder is like.
+/// The shape of the decoder's cache of keys and values.
 #[derive(Debug, Clone)]
-pub(crate) struct Shape {
-    /// Keys and values of all layers: 2 x layers.
-    pub(crate) stacked: usize,
-    pub(crate) heads: usize,
-    pub(crate) head_size: usize,
-    /// Whether keys and values are 16-bit.
-    pub(crate) half: bool,
+pub(super) struct CacheShape {
+    /// 2 x layers: the keys and the values of every layer.
+    pub(super) stacked: usize,
+    pub(super) heads: usize,
+    pub(super) head_size: usize,
+    /// Whether keys and values are f16.
+    pub(super) half: bool,
 }
 
-/// When a caption ends and what it may hold.
+/// How a caption begins and ends, and which tokens it may not hold.
 #[derive(Debug, Clone)]
-pub(crate) struct Rules {
-    pub(crate) prompt: Vec<u32>,
-    pub(crate) max_tokens: usize,
-    pub(crate) end: u32,
-    pub(crate) suppress: Vec<u32>,
+pub(super) struct CaptionRules {
+    pub(super) prompt: Vec<u32>,
+    pub(super) max_tokens: usize,
+    pub(super) end: u32,
+    pub(super) suppress: Vec<u32>,
 }
 
-/// Token ids of one caption, without prompt and end.
+/// The token ids of one caption, without prompt and end token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Written {
-    pub(crate) ids: Vec<u32>,
-    /// Whether it came to its end by itself.
-    pub(crate) ended: bool,
+pub(super) struct CaptionTokens {
+    pub(super) ids: Vec<u32>,
+    /// Whether the model chose the end token.
+    pub(super) ended: bool,
 }
 
-/// Captions of all pictures in `cross_kv`, in their order. Rows that have ended are fed their end
-/// token until all have: what comes of it is not looked at, and rows do not see each other.
-pub(crate) fn write(
+/// Writes the captions of all pictures in `cross_kv`, in their order.
+///
+/// A row that has ended gets its end token again until all rows have ended. The tokens that follow
+/// are dropped, and rows do not influence each other.
+pub(super) fn write(
     session: &mut Session,
-    shape: &Shape,
-    rules: &Rules,
+    shape: &CacheShape,
+    rules: &CaptionRules,
     cross_kv: &DynValue,
     rows: usize,
-) -> Result<Vec<Written>, String> {
-    let mut written = vec![Written::default(); rows];
-    let mut past = nothing_yet(shape, rows).map_err(|error| error.to_string())?;
+) -> Result<Vec<CaptionTokens>, String> {
+    let mut written = vec![CaptionTokens::default(); rows];
+    let mut past = empty_cache(shape, rows).map_err(|error| error.to_string())?;
     let mut next: Vec<Vec<u32>> = vec![rules.prompt.clone(); rows];
     let mut place = 0;
     for _ in 0..=rules.max_tokens {
@@ -73,7 +75,8 @@ pub(crate) fn write(
     Ok(written)
 }
 
-/// One run: the likeliest next id of every row, and what the decoder will want back.
+/// Runs the decoder once. Returns the likeliest next id of every row, and the cache for the next
+/// step.
 fn step(
     session: &mut Session,
     ids: &[Vec<u32>],
@@ -111,14 +114,14 @@ fn step(
     }
     let chosen = values
         .chunks_exact(values.len() / rows)
-        // The last place of each row: the first run may give all places of the prompt.
+        // Only the last place of each row: the first run may give logits for the whole prompt.
         .map(|row| likeliest(row.get(row.len() - vocabulary..).unwrap_or(row), suppress))
         .collect::<Result<_, _>>()?;
     let present = outputs.remove("present_kv").ok_or("it gave no output `present_kv`")?;
     Ok((chosen, present))
 }
 
-/// The first of the largest values, as argmax.
+/// The position of the largest value; the first one where several are equal.
 fn likeliest(logits: &[f32], suppress: &[u32]) -> Result<u32, String> {
     let mut best: Option<(u32, f32)> = None;
     for (id, value) in (0..).zip(logits) {
@@ -133,9 +136,9 @@ fn likeliest(logits: &[f32], suppress: &[u32]) -> Result<u32, String> {
         .ok_or_else(|| String::from("its vocabulary is empty, or `suppress` leaves nothing of it"))
 }
 
-/// A past of no places.
-fn nothing_yet(shape: &Shape, rows: usize) -> ort::Result<DynValue> {
-    let Shape { stacked, heads, head_size, half } = shape;
+/// A cache without any place.
+fn empty_cache(shape: &CacheShape, rows: usize) -> ort::Result<DynValue> {
+    let CacheShape { stacked, heads, head_size, half } = shape;
     let (allocator, sizes) = (Allocator::default(), [*stacked, rows, *heads, 0, *head_size]);
     Ok(if *half {
         Tensor::<half::f16>::new(&allocator, sizes)?.into_dyn()

@@ -1,72 +1,80 @@
-//! `model.toml` of a captioner.
+//! The `model.toml` of a captioner.
 
 use serde::Deserialize;
 
 use crate::manifest::{FileRole, ImageTower, ModelFile, check_files, check_id, from_toml, require};
 
-/// Longest caption in tokens: more is no caption, and the memory of a run grows with it.
+/// Greatest accepted length of a caption in tokens. The memory of a run grows with it.
 const MAX_TOKENS: usize = 256;
 
 /// A captioner as its `model.toml` describes it. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaptionerManifest {
-    /// Name of the captioner: lower-case letters, digits and `-`, since it becomes part of table
+    /// Name of the captioner: lower-case letters, digits and `-`, because it becomes part of table
     /// names.
     pub id: String,
     /// Licence of the weights (SPDX where there is one).
     pub licence: String,
-    /// What the licence asks us to show to the user. Empty where it asks nothing.
+    /// The notice that the licence requires a user interface to show. Empty where it requires none.
     #[serde(default)]
     pub notice: String,
-    /// True for a captioner that only knows the generated demo pictures: a user interface must say
+    /// True for a captioner that knows only the generated demo pictures. A user interface must say
     /// so.
     #[serde(default)]
     pub demo: bool,
-    /// Where the files come from, for people.
+    /// Where the files come from, for people to read.
     #[serde(default)]
     pub origin: String,
-    /// Every file it needs: one `image` graph, one `decoder` graph, one `tokenizer`.
+    /// All its files: one `image` graph, one `decoder` graph and one `tokenizer`.
     pub files: Vec<ModelFile>,
-    /// How pictures become keys and values for the decoder: `pixel_values` (batch x 3 x height x
-    /// width) in, `cross_kv` (2 x layers, batch, heads, tokens, head size) out.
+    /// The encoder, from pictures to keys and values for the decoder. Input: pixels (batch x 3 x
+    /// height x width). Output: `cross_kv` (2 x layers, batch, heads, tokens, head size).
     pub image: ImageTower,
-    /// How captions are written.
+    /// The decoder, which writes the captions.
     pub decoder: Decoder,
 }
 
-/// `[decoder]`: a graph from token ids (`input_ids`, i64, batch x n), their places (`position_ids`,
-/// i64, 1 x n), what earlier tokens left (`past_kv`, 2 x layers, batch, heads, places, head size)
-/// and the picture (`cross_kv`) to `logits` (batch, n or 1, vocabulary) and `present_kv`.
+/// `[decoder]`: the graph that adds tokens to a caption.
+///
+/// | input | type and shape | |
+/// |---|---|---|
+/// | `input_ids` | i64, batch x n | token ids |
+/// | `position_ids` | i64, 1 x n | their places |
+/// | `past_kv` | float, 2 x layers, batch, heads, places, head size | the cache of earlier tokens |
+/// | `cross_kv` | the encoder's output | the picture |
+///
+/// Its outputs are `logits` (batch, n or 1, vocabulary) and `present_kv`, the cache for the next
+/// step.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decoder {
-    /// Most tokens of a caption; neither prompt nor end count.
+    /// Greatest number of tokens in a caption, without prompt and end token.
     pub max_tokens: usize,
-    /// The id that ends a caption.
+    /// The id of the token that ends a caption.
     pub end: u32,
-    /// Ids that are never chosen.
+    /// The ids that are never chosen.
     #[serde(default)]
     pub suppress: Vec<u32>,
-    /// The languages it writes; the first is the one it writes best.
+    /// The languages that the model writes, the best one first.
     pub languages: Vec<Language>,
 }
 
-/// A language, and how a caption in it begins.
+/// A language and the beginning of its captions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Language {
-    /// `en`, `zh`.
+    /// Code of the language, as `en` or `zh`.
     pub language: String,
-    /// The ids a caption begins with.
+    /// The token ids that a caption begins with.
     pub prompt: Vec<u32>,
 }
 
 impl CaptionerManifest {
-    /// Reads and checks the text of a `model.toml`.
+    /// Parses and checks the text of a `model.toml`.
     ///
     /// # Errors
-    /// The reason as one sentence, with the line where there is one.
+    /// The reason in one sentence, with the line if it is known.
     pub fn parse(text: &str) -> Result<CaptionerManifest, String> {
         let manifest: CaptionerManifest = from_toml(text)?;
         check_id(&manifest.id)?;

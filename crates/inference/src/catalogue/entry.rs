@@ -1,4 +1,4 @@
-//! One model of the catalogue.
+//! An entry of the catalogue: one model in all its precisions.
 
 use serde::Deserialize;
 
@@ -8,24 +8,23 @@ use crate::manifest::{
     from_toml, require,
 };
 
-/// A model of the catalogue: what a manifest says, except sizes and digests of the files, for every
-/// precision there is.
+/// A model of the catalogue. It holds all that a manifest holds, for every precision, except the
+/// sizes and digests of the files.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Id of the model in fp32; in other precisions it gets a suffix.
+    /// Id of the model in fp32. Other precisions get a suffix.
     pub id: String,
-    /// As in [`Manifest::space`]; the same for all precisions.
+    /// As in [`Manifest::space`], the same for all precisions.
     pub space: String,
     /// Length of every vector.
     pub dim: usize,
     /// Licence of the weights (SPDX where there is one).
     pub licence: String,
-    /// What the licence asks us to show to the user.
+    /// The notice that the licence requires a user interface to show.
     #[serde(default)]
     pub notice: String,
-    /// True where the owner asks for consent before the files can be had: its server answers only
-    /// those who signed up.
+    /// True where the owner gives out the files only to users who have accepted its licence.
     #[serde(default)]
     pub gated: bool,
     /// Where the files are.
@@ -39,7 +38,7 @@ pub struct Entry {
     /// As in [`Manifest::score`].
     #[serde(default)]
     pub score: Score,
-    /// Present where the entry is also the pattern for folders of its family.
+    /// Present where the entry is also the pattern for importing folders of its family.
     pub import: Option<ImportHints>,
 }
 
@@ -49,7 +48,7 @@ pub struct Entry {
 pub struct Repository {
     /// `owner/name`.
     pub repo: String,
-    /// Branch, tag or commit. Only a commit always names the same files.
+    /// Branch, tag or commit. Only a commit always means the same files.
     pub revision: String,
 }
 
@@ -59,33 +58,33 @@ pub struct Repository {
 pub struct EntryFile {
     /// Path in the repository, and below the model's folder.
     pub path: String,
-    /// What it is for.
+    /// Its role in the model.
     pub role: FileRole,
-    /// The precision it belongs to. Absent: to all.
+    /// The precision that needs it. Absent where all do.
     pub precision: Option<Precision>,
-    /// True where only some revisions have it (weights beside a graph).
+    /// True where only some revisions have it, as weights beside a graph.
     #[serde(default)]
     pub optional: bool,
 }
 
-/// Which folders an entry is the pattern for, and where their configuration states what differs
-/// between them.
+/// The folders for which an entry is the pattern, and where their configuration holds the values
+/// that differ between models.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportHints {
-    /// How the folder is laid out.
+    /// The layout of the folder.
     pub layout: Layout,
-    /// `model_type` in its `config.json`. Empty for a layout whose configuration has none.
+    /// The `model_type` in its `config.json`. Empty for a layout that has none.
     #[serde(default)]
     pub model_type: String,
-    /// JSON pointer (RFC 6901) into `config.json` to the length of vectors.
+    /// JSON pointer (RFC 6901) to the length of vectors in `config.json`.
     pub dim: String,
-    /// JSON pointer into `config.json` to the most tokens of a text. Empty where there is none.
+    /// JSON pointer to the greatest number of tokens in `config.json`. Empty where there is none.
     #[serde(default)]
     pub max_len: String,
 }
 
-/// How a folder with a model is laid out.
+/// The layout of a folder with a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
@@ -97,10 +96,10 @@ pub enum Layout {
 }
 
 impl Entry {
-    /// Reads and checks the text of an entry: one of ours, or a user's own file.
+    /// Parses and checks the text of an entry: one of the catalogue, or a user's own file.
     ///
     /// # Errors
-    /// The reason as one sentence, with the line where there is one.
+    /// The reason in one sentence, with the line if it is known.
     pub fn parse(text: &str) -> Result<Entry, String> {
         let entry: Entry = from_toml(text)?;
         check_id(&entry.id)?;
@@ -124,7 +123,7 @@ impl Entry {
         require(!precisions.is_empty(), || {
             String::from("no precision has a graph for every tower")
         })?;
-        // The towers are checked as those of a manifest, with digests of the right form.
+        // The check of a manifest also checks the towers. It gets digests of the right form.
         let unknown = |path: &str| (path.to_owned(), 0, "0".repeat(64));
         for precision in precisions {
             let recipe = entry.resolve(precision)?;
@@ -135,7 +134,7 @@ impl Entry {
         Ok(entry)
     }
 
-    /// The precisions there are files for, the most exact first.
+    /// The precisions that have files for every tower, the most exact first.
     pub fn precisions(&self) -> Vec<Precision> {
         let graphs =
             [(FileRole::Image, self.image.is_some()), (FileRole::Text, self.text.is_some())];
@@ -146,10 +145,10 @@ impl Entry {
         Precision::ALL.into_iter().filter(complete).collect()
     }
 
-    /// What to fetch for this precision, and from it the manifest.
+    /// The recipe for this precision.
     ///
     /// # Errors
-    /// The repository has no files of this precision.
+    /// The repository has no files in this precision.
     pub fn resolve(&self, precision: Precision) -> Result<Recipe, String> {
         require(self.precisions().contains(&precision), || {
             let has: Vec<&str> = self.precisions().into_iter().map(Precision::name).collect();

@@ -1,5 +1,5 @@
-//! The models that are known by name: where their files are and how they are run. Data, not code:
-//! one file each in `crates/inference/catalogue/`.
+//! The catalogue: models that can be fetched by name. Each is one file of data in
+//! `crates/inference/catalogue/`, which says where the model's files are and how to run them.
 
 mod entry;
 mod recipe;
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 pub use entry::{Entry, EntryFile, ImportHints, Layout, Repository};
 pub use recipe::{Recipe, RemoteFile};
 
-/// Text of each entry that is compiled in.
+/// The texts of all entries.
 static TEXTS: &[&str] = &[
     include_str!("../../catalogue/siglip2-base-patch16-224.toml"),
     include_str!("../../catalogue/clip-vit-base-patch32.toml"),
@@ -23,7 +23,7 @@ static TEXTS: &[&str] = &[
     include_str!("../../catalogue/immich-vit-b-16-siglip2-webli.toml"),
 ];
 
-// Every text parses: a test holds us to that.
+// A test checks that every text parses.
 static ENTRIES: LazyLock<Vec<Entry>> =
     LazyLock::new(|| TEXTS.iter().filter_map(|text| Entry::parse(text).ok()).collect());
 

@@ -1,4 +1,4 @@
-//! What to fetch for one model in one precision.
+//! A recipe: the files to fetch for one model in one precision, and the manifest to write.
 
 use super::Entry;
 use crate::manifest::{FileRole, ModelFile, Precision};
@@ -6,14 +6,14 @@ use crate::manifest::{FileRole, ModelFile, Precision};
 /// An entry of the catalogue in one precision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// Id of the model, and name of its folder.
+    /// Id of the model, which is also the name of its folder.
     pub id: String,
     /// Number format of its weights.
     pub precision: Precision,
     /// The files to fetch, each once.
     pub files: Vec<RemoteFile>,
-    /// All that does not depend on the precision. Whoever learns the commit behind a branch may set
-    /// it in `source`.
+    /// The entry, for all that does not depend on the precision. A caller that finds out the commit
+    /// behind a branch may set it in `source`.
     pub entry: Entry,
 }
 
@@ -22,18 +22,18 @@ pub struct Recipe {
 pub struct RemoteFile {
     /// Path in the repository, and below the model's folder.
     pub path: String,
-    /// What it is for; a graph of both towers has two roles.
+    /// Its roles in the model. A graph that holds both towers has two.
     pub roles: Vec<FileRole>,
-    /// True where only some revisions have it: its absence is no error.
+    /// True where only some revisions have it. Its absence is no error.
     pub optional: bool,
 }
 
 impl Recipe {
-    /// The text of the `model.toml` to be written beside the files, given path, size in bytes and
-    /// SHA-256 (hexadecimal) of each. Optional files may be missing.
+    /// The text of the `model.toml` to write beside the files. `pulled` holds the path, the size in
+    /// bytes and the SHA-256 (hexadecimal) of each file. Optional files may be missing.
     ///
     /// # Errors
-    /// A file that is needed is missing, or the manifest would be refused; the sentence says why.
+    /// One sentence: a required file is missing, or the manifest would be refused.
     pub fn manifest(&self, pulled: &[(String, u64, String)]) -> Result<String, String> {
         let mut files = Vec::new();
         for RemoteFile { path, roles, optional } in &self.files {

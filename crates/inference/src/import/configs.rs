@@ -1,4 +1,4 @@
-//! The configuration files of a folder.
+//! The configuration files of a folder with a model.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::catalogue::Layout;
 
-/// Largest configuration; the tokenizers of multilingual models have about 35 MB.
+/// Largest accepted file. Tokenizers of multilingual models have about 35 MB.
 const MAX_BYTES: u64 = 128 << 20;
 
-/// What the folder says about its model. `Null` for what is not there.
-pub(super) struct Configs {
+/// The configuration of a model. `Null` for a missing file.
+pub(super) struct FolderConfigs {
     pub(super) layout: Layout,
     /// `config.json`.
     pub(super) model: Value,
@@ -24,8 +24,8 @@ pub(super) struct Configs {
     pub(super) vocabulary: Value,
 }
 
-impl Configs {
-    pub(super) fn read(folder: &Path, layout: Layout) -> Result<Configs, String> {
+impl FolderConfigs {
+    pub(super) fn load(folder: &Path, layout: Layout) -> Result<FolderConfigs, String> {
         let [picture, tokenizer, vocabulary] = match layout {
             Layout::TransformersJs => {
                 ["preprocessor_config.json", "tokenizer_config.json", "tokenizer.json"]
@@ -36,12 +36,12 @@ impl Configs {
                 "textual/tokenizer.json",
             ],
         };
-        let model = read(&folder.join("config.json"))?;
+        let model = read_json(&folder.join("config.json"))?;
         if model.is_null() {
             return Err(String::from("it has no config.json, which tells the family of the model"));
         }
-        let read = |name: &str| read(&folder.join(name));
-        Ok(Configs {
+        let read = |name: &str| read_json(&folder.join(name));
+        Ok(FolderConfigs {
             layout,
             model,
             picture: read(picture)?,
@@ -58,7 +58,7 @@ impl Configs {
         });
         let vocabulary = || match self.vocabulary.pointer("/model/vocab")? {
             Value::Object(ids) => ids.get(token)?.as_u64(),
-            // Of a unigram model: a list of pairs of token and score.
+            // A unigram model has a list of pairs of token and score.
             Value::Array(tokens) => {
                 let position = tokens
                     .iter()
@@ -71,8 +71,8 @@ impl Configs {
     }
 }
 
-/// `Null` for a file that is not there.
-fn read(path: &Path) -> Result<Value, String> {
+/// The content of a JSON file. `Null` for a missing file.
+fn read_json(path: &Path) -> Result<Value, String> {
     let Ok(file) = File::open(path) else { return Ok(Value::Null) };
     let mut text = Vec::new();
     let wrong = |reason: String| format!("{} {reason}", path.display());

@@ -1,8 +1,7 @@
-//! Models from folders in the layouts of public repositories: their configuration becomes a
-//! `model.toml`.
+//! Importing a model: a folder in the layout of a public repository gets a `model.toml`.
 //!
-//! The pattern is the entry of the catalogue that names the family
-//! ([`crate::catalogue::ImportHints`]); what the folder's own configuration says wins over it.
+//! The pattern is the catalogue's entry for the family ([`crate::catalogue::ImportHints`]). The
+//! folder's own configuration overrides it.
 
 mod configs;
 mod pictures;
@@ -14,35 +13,35 @@ use serde_json::Value;
 
 use crate::catalogue::{Entry, ImportHints, Layout, Recipe, RemoteFile, entries};
 use crate::manifest::Precision;
-use crate::source::{digest, unreadable};
-use configs::Configs;
+use crate::model::{sha256_of, unreadable};
+use configs::FolderConfigs;
 
-/// Why a folder did not become a manifest.
+/// Why a folder could not be imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the folder {} cannot be imported: {reason}", folder.display())]
 pub struct ImportError {
     /// The folder.
     pub folder: PathBuf,
-    /// What is missing or not understood, and which keys of a `model.toml` to set by hand.
+    /// The missing or unknown part.
     pub reason: String,
 }
 
-/// The text of a `model.toml` for a folder laid out as by transformers.js or Immich, in the most
-/// exact precision there is.
+/// Makes the text of a `model.toml` for a folder in the layout of transformers.js or Immich, in the
+/// most exact precision that the folder has.
 ///
 /// Reads the configuration, hashes all files (about one second per gigabyte) and writes nothing.
-/// What was assumed and not found stands in comments at the head of the text.
+/// Comments at the head of the text list all assumptions.
 ///
 /// # Errors
-/// [`ImportError`] where the layout or the family is not known, or files are missing.
+/// [`ImportError`] where the layout or the family is unknown, or files are missing.
 pub fn folder(path: &Path) -> Result<String, ImportError> {
     import(path, None)
 }
 
-/// As [`folder`], in this precision.
+/// Makes the text of a `model.toml` for a folder, in this precision. See [`folder`].
 ///
 /// # Errors
-/// As [`folder`].
+/// Those of [`folder`].
 pub fn folder_as(path: &Path, precision: Precision) -> Result<String, ImportError> {
     import(path, Some(precision))
 }
@@ -50,21 +49,21 @@ pub fn folder_as(path: &Path, precision: Precision) -> Result<String, ImportErro
 fn import(path: &Path, precision: Option<Precision>) -> Result<String, ImportError> {
     let failed = |reason: String| ImportError { folder: path.to_owned(), reason };
     let layout = layout_of(path).map_err(failed)?;
-    let configs = Configs::read(path, layout).map_err(failed)?;
-    let (pattern, hints) = pattern(layout, &configs.model).map_err(failed)?;
-    let recipe = choose(path, pattern, precision).map_err(failed)?;
+    let configs = FolderConfigs::load(path, layout).map_err(failed)?;
+    let (pattern, hints) = find_pattern(layout, &configs.model).map_err(failed)?;
+    let recipe = choose_recipe(path, pattern, precision).map_err(failed)?;
 
     let mut notes = vec![format!(
         "Made from the folder's configuration after the pattern of `{}`.",
         pattern.id
     )];
-    let mut entry = adopt(path, pattern, hints, &configs, &mut notes);
+    let mut entry = entry_of_folder(path, pattern, hints, &configs, &mut notes);
     if let Some(tower) = &mut entry.image {
-        pictures::adopt(tower, &configs, &mut notes).map_err(failed)?;
+        pictures::apply(tower, &configs, &mut notes).map_err(failed)?;
     }
     if let Some(tower) = &mut entry.text {
-        texts::adopt(tower, hints, &configs, &mut notes).map_err(failed)?;
-        // Pixels that a graph of both towers wants beside a text have the size of a picture.
+        texts::apply(tower, hints, &configs, &mut notes).map_err(failed)?;
+        // A graph that holds both towers needs pixels beside a text, in the size of a picture.
         let pixels = entry
             .image
             .as_ref()
@@ -93,13 +92,13 @@ fn layout_of(path: &Path) -> Result<Layout, String> {
         return Ok(Layout::TransformersJs);
     }
     Err(String::from(
-        "it holds neither `onnx/` (as repositories for transformers.js do) nor `visual/` and `textual/` (as those for \
-         Immich do); write a model.toml by hand",
+        "it holds neither `onnx/` (as repositories for transformers.js do) \
+         nor `visual/` and `textual/` (as those for Immich do); write a model.toml by hand",
     ))
 }
 
-/// The entry that shows how models of this family are run.
-fn pattern(
+/// The entry of the catalogue for the family of a folder.
+fn find_pattern(
     layout: Layout,
     config: &Value,
 ) -> Result<(&'static Entry, &'static ImportHints), String> {
@@ -110,16 +109,18 @@ fn pattern(
         .iter()
         .find(|(_, hints)| hints.model_type.is_empty() || hints.model_type == model_type);
     found.copied().ok_or_else(|| {
-        let known: Vec<&str> = of_layout.iter().map(|(_, hints)| hints.model_type.as_str()).collect();
+        let known: Vec<&str> =
+            of_layout.iter().map(|(_, hints)| hints.model_type.as_str()).collect();
         format!(
-            "its config.json has the model_type `{model_type}`, and only {} are known: write a model.toml by hand",
+            "its config.json has the model_type `{model_type}`, and only {} are known: \
+             write a model.toml by hand",
             known.join(", ")
         )
     })
 }
 
-/// The files of the wanted precision, or of the first of which all are there.
-fn choose(path: &Path, entry: &Entry, wanted: Option<Precision>) -> Result<Recipe, String> {
+/// The recipe for the wanted precision, else for the first precision whose files are all there.
+fn choose_recipe(path: &Path, entry: &Entry, wanted: Option<Precision>) -> Result<Recipe, String> {
     let precisions = wanted.map_or_else(|| entry.precisions(), |one| vec![one]);
     let mut missing = Vec::new();
     for precision in precisions {
@@ -134,12 +135,12 @@ fn choose(path: &Path, entry: &Entry, wanted: Option<Precision>) -> Result<Recip
     Err(format!("files are missing: {}", missing.join(", ")))
 }
 
-/// The pattern with the name and dimension of the folder's model.
-fn adopt(
+/// The pattern's entry with the name and the dimension of the folder's model.
+fn entry_of_folder(
     path: &Path,
     pattern: &Entry,
     hints: &ImportHints,
-    configs: &Configs,
+    configs: &FolderConfigs,
     notes: &mut Vec<String>,
 ) -> Entry {
     let id = slug(path);
@@ -164,12 +165,15 @@ fn adopt(
     }
     if configs.model.get("init_logit_bias").is_some() {
         entry.score = crate::Score::default();
-        notes.push(String::from("The scale and bias of a sigmoid score are not in the files: set [score] if you know them."));
+        notes.push(String::from(
+            "The scale and bias of a sigmoid score are not in the files: \
+             set [score] if you know them.",
+        ));
     }
     entry
 }
 
-/// Size and SHA-256 of the files that are there.
+/// Path, size in bytes and SHA-256 of the files that are there.
 fn measure(path: &Path, recipe: &Recipe) -> Result<Vec<(String, u64, String)>, String> {
     let mut files = Vec::new();
     for RemoteFile { path: name, optional, .. } in &recipe.files {
@@ -177,16 +181,16 @@ fn measure(path: &Path, recipe: &Recipe) -> Result<Vec<(String, u64, String)>, S
         if *optional && !file.is_file() {
             continue;
         }
-        let said = |error| format!("the file `{name}` {}", unreadable(error));
-        let bytes = std::fs::metadata(&file).map_err(said)?.len();
-        files.push((name.clone(), bytes, hex::encode(digest(&file).map_err(said)?)));
+        let failed = |error| format!("the file `{name}` {}", unreadable(error));
+        let bytes = std::fs::metadata(&file).map_err(failed)?.len();
+        files.push((name.clone(), bytes, hex::encode(sha256_of(&file).map_err(failed)?)));
     }
     Ok(files)
 }
 
-/// An id from the name of the folder.
+/// A model id from the name of the folder.
 fn slug(path: &Path) -> String {
-    // Room for the suffix of a precision.
+    // Leaves room for the suffix of a precision.
     const LONGEST: usize = 56;
     let name = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let name =

@@ -1,22 +1,25 @@
-//! How pictures are prepared, from the folder's configuration.
+//! The preprocessing of pictures, from the folder's configuration.
 
 use serde_json::Value;
 
-use super::configs::Configs;
+use super::configs::FolderConfigs;
 use crate::catalogue::Layout;
 use crate::manifest::{ImageTower, ResampleFilter, ResizeMode};
 
-/// Puts what the configuration says over the pattern's tower.
-pub(super) fn adopt(
+/// Overrides the pattern's tower with the folder's configuration.
+///
+/// Extra inputs stay as they are. Only graphs that hold both towers have them, and those of the
+/// image tower stand for a text.
+pub(super) fn apply(
     tower: &mut ImageTower,
-    configs: &Configs,
+    configs: &FolderConfigs,
     notes: &mut Vec<String>,
 ) -> Result<(), String> {
     let config = &configs.picture;
     if config.is_null() {
         notes.push(String::from(
-            "The configuration of the preprocessing was not found: everything in [image] is the pattern's, check size, \
-             resize, filter, mean and std.",
+            "The configuration of the preprocessing was not found: \
+             everything in [image] is the pattern's, check size, resize, filter, mean and std.",
         ));
         return Ok(());
     }
@@ -40,8 +43,6 @@ pub(super) fn adopt(
             }
         }
     }
-    // Inputs that stand for pixels do not occur here: only graphs of both towers have them, on the
-    // other side.
     Ok(())
 }
 
@@ -70,20 +71,21 @@ fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "preprocessor_config.json has the size {size} without a crop, which gives no pictures of one size: write a \
-                 model.toml by hand"
+                "preprocessor_config.json has the size {size} without a crop, \
+                 which gives no pictures of one size: write a model.toml by hand"
             ));
         }
     }
     if let Some(resample) = config.get("resample").and_then(Value::as_u64) {
-        // Numbers of Pillow's Image.Resampling.
+        // The numbers of Pillow's Image.Resampling.
         tower.filter = match resample {
             1 => ResampleFilter::Lanczos,
             2 => ResampleFilter::Bilinear,
             3 => ResampleFilter::Bicubic,
             other => {
                 return Err(format!(
-                    "preprocessor_config.json asks for the resampling {other}, which is not supported"
+                    "preprocessor_config.json asks for the resampling {other}, \
+                     which is not supported"
                 ));
             }
         };
@@ -100,7 +102,10 @@ fn open_clip(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
     let size = config.get("size").unwrap_or(&Value::Null);
     let pair = side(size.get(0)).zip(side(size.get(1))).map(|(height, width)| (width, height));
     let (width, height) = side(Some(size)).map(|side| (side, side)).or(pair).ok_or_else(|| {
-        format!("visual/preprocess_cfg.json has the size {size}, and one side or two are needed: write a model.toml by hand")
+        format!(
+            "visual/preprocess_cfg.json has the size {size}, and one side or two are needed: \
+             write a model.toml by hand"
+        )
     })?;
     (tower.width, tower.height, tower.resize_to) = (width, height, 0);
     let text = |key: &str| config.get(key).and_then(Value::as_str);

@@ -1,16 +1,16 @@
-//! How texts are prepared, from the folder's configuration.
+//! The preparation of texts, from the folder's configuration.
 
 use serde_json::Value;
 
-use super::configs::Configs;
+use super::configs::FolderConfigs;
 use crate::catalogue::{ImportHints, Layout};
 use crate::manifest::TextTower;
 
-/// Puts what the configuration says over the pattern's tower.
-pub(super) fn adopt(
+/// Overrides the pattern's tower with the folder's configuration.
+pub(super) fn apply(
     tower: &mut TextTower,
     hints: &ImportHints,
-    configs: &Configs,
+    configs: &FolderConfigs,
     notes: &mut Vec<String>,
 ) -> Result<(), String> {
     let stated = configs.model.pointer(&hints.max_len).filter(|_| !hints.max_len.is_empty());
@@ -31,8 +31,8 @@ pub(super) fn adopt(
     match pad.and_then(|pad| configs.token_id(pad)) {
         Some(id) => tower.pad_id = id,
         None => notes.push(format!(
-            "The padding token is not in tokenizer_config.json and tokenizer.json: `pad_id` is {}, check it, for a wrong one \
-             gives wrong vectors without any error.",
+            "The padding token is not in tokenizer_config.json and tokenizer.json: \
+             `pad_id` is {}, check it, for a wrong one gives wrong vectors without any error.",
             tower.pad_id
         )),
     }
@@ -45,7 +45,8 @@ pub(super) fn adopt(
             Some("whitespace") => (tower.lowercase, tower.collapse_whitespace) = (false, true),
             Some(other) => {
                 return Err(format!(
-                    "config.json wants texts cleaned by `{other}`, which is not supported: write a model.toml by hand"
+                    "config.json wants texts cleaned by `{other}`, which is not supported: \
+                     write a model.toml by hand"
                 ));
             }
         }

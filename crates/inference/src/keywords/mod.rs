@@ -1,8 +1,11 @@
-//! Keywords without a model of their own: the terms of a vocabulary that a picture resembles more
-//! than pictures usually do, and those that a sentence names.
+//! Keywords: terms of a fixed vocabulary.
+//!
+//! A [`Tagger`] finds terms by a picture's vector, and needs no model of its own: it takes the
+//! terms that the picture resembles more than other pictures do. [`terms_in`] finds terms in a
+//! sentence.
 
+mod baseline;
 mod named;
-mod usual;
 mod vocabulary;
 
 use std::collections::HashMap;
@@ -12,13 +15,13 @@ pub use named::terms_in;
 pub use vocabulary::{Term, term};
 
 use crate::{Embedding, ModelError, TextEncoder};
-use usual::Usual;
-use vocabulary::Entry;
+use baseline::Baseline;
+use vocabulary::GroupedTerm;
 
-/// How far a picture must stand out for a tag, where nothing else is asked for.
+/// The default threshold: the least [`Tag::score`].
 ///
-/// Among 1,000 terms that a picture has nothing to do with, and scores spread normally, 23 pass 2.0
-/// by chance, one or two pass 3.0, and one passes 3.5 in every fourth picture.
+/// Assume normally distributed scores and 1,000 terms that have nothing to do with a picture. Then
+/// 23 terms pass 2.0 by chance, one or two pass 3.0, and one passes 3.5 in every fourth picture.
 pub const THRESHOLD: f32 = 3.5;
 
 /// A term that a picture shows.
@@ -28,44 +31,46 @@ pub struct Tag {
     pub en: &'static str,
     /// In Chinese.
     pub zh: &'static str,
-    /// The kind of thing it is: `animal`, `colour`, `weather`.
+    /// The group of the term, as `animal`, `colour` or `weather`.
     pub group: &'static str,
-    /// How far the picture stands out, in spreads of what is usual for this term.
+    /// How far the picture stands out from others, in spreads of the term's baseline.
     pub score: f32,
 }
 
-/// Finds the terms that a picture's vector stands out for. Cheap to clone.
+/// Finds the terms for which a picture's vector stands out. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tagger {
-    terms: Arc<[Described]>,
-    /// One per term; `None` where nothing is known.
-    usual: Arc<[Option<Usual>]>,
+    terms: Arc<[TermVector]>,
+    /// One per term. `None` where there are too few pictures.
+    baselines: Arc<[Option<Baseline>]>,
     threshold: f32,
 }
 
-/// A term with its meaning.
+/// A term with its vector.
 #[derive(Debug, Clone)]
-struct Described {
-    entry: Entry,
+struct TermVector {
+    term: GroupedTerm,
     vector: Embedding,
 }
 
-/// The English sentences of all terms: words that have nothing to do with most pictures.
+/// The English sentences of all terms. Nearly all of them have nothing to do with a given picture.
 pub fn prompts() -> Vec<String> {
-    vocabulary::entries().iter().map(Entry::english).collect()
+    vocabulary::grouped_terms().iter().map(GroupedTerm::english).collect()
 }
 
 impl Tagger {
-    /// Encodes the whole vocabulary, which takes as long as some two thousand searches, and learns
-    /// from `background`, vectors of the bucket's own pictures in the encoder's space, what is
-    /// usual. About 500 are enough; with fewer than 50 there are no tags
-    /// ([`is_ready`](Self::is_ready)). Vectors of another length are left out.
+    /// Encodes the whole vocabulary, which takes as long as about two thousand searches.
     ///
-    /// `languages`: those that the text tower understands, of `en` and `zh`; others are ignored,
-    /// none means `en`. A language that it does not understand makes every term worse.
+    /// `languages` are the languages that the text tower understands, of `en` and `zh`. Others are
+    /// ignored; none means `en`. A language that the tower does not understand makes every term
+    /// worse.
+    ///
+    /// `background` are vectors of the bucket's own pictures in the encoder's space. They give the
+    /// baseline of every term. About 500 are enough; with fewer than 50 there are no tags
+    /// ([`is_ready`](Self::is_ready)). Vectors of another length are ignored.
     ///
     /// # Errors
-    /// As [`TextEncoder::encode`].
+    /// Those of [`TextEncoder::encode`].
     pub fn new(
         encoder: &TextEncoder,
         languages: &[String],
@@ -74,82 +79,83 @@ impl Tagger {
         let asked = |language: &str| {
             languages.iter().any(|asked| asked.split('-').next() == Some(language))
         };
-        let entries = vocabulary::entries();
+        let terms = vocabulary::grouped_terms();
         let mut sentences: Vec<Vec<String>> = Vec::new();
         if asked("en") || !asked("zh") {
-            sentences.push(entries.iter().map(Entry::english).collect());
+            sentences.push(terms.iter().map(GroupedTerm::english).collect());
         }
         if asked("zh") {
-            sentences.push(entries.iter().map(Entry::chinese).collect());
+            sentences.push(terms.iter().map(GroupedTerm::chinese).collect());
         }
         let vectors =
             sentences.iter().map(|texts| encoder.encode(texts)).collect::<Result<Vec<_>, _>>()?;
-        let meanings = (0..entries.len())
-            .map(|place| middle(vectors.iter().filter_map(|vectors| vectors.get(place))));
+        let meanings = (0..terms.len())
+            .map(|place| mean_direction(vectors.iter().filter_map(|vectors| vectors.get(place))));
         Ok(Tagger::of(meanings, background))
     }
 
-    /// The terms of the vocabulary have these meanings; one without has no say.
+    /// A tagger with these vectors for the terms of the vocabulary. A term without one is left out.
     fn of(meanings: impl Iterator<Item = Option<Embedding>>, background: &[Vec<f32>]) -> Tagger {
-        let described = |(entry, vector): (&Entry, Option<Embedding>)| {
-            Some(Described { entry: *entry, vector: vector? })
+        let with_vector = |(term, vector): (&GroupedTerm, Option<Embedding>)| {
+            Some(TermVector { term: *term, vector: vector? })
         };
-        let terms = vocabulary::entries().iter().zip(meanings).filter_map(described).collect();
-        Tagger { terms, usual: Arc::new([]), threshold: THRESHOLD }.with_background(background)
+        let terms =
+            vocabulary::grouped_terms().iter().zip(meanings).filter_map(with_vector).collect();
+        Tagger { terms, baselines: Arc::new([]), threshold: THRESHOLD }.with_background(background)
     }
 
-    /// The same terms against other pictures. Encodes nothing again.
+    /// The same terms with baselines from other pictures. Encodes nothing again.
     pub fn with_background(&self, background: &[Vec<f32>]) -> Tagger {
-        let usual = self.terms.iter().map(|Described { vector, .. }| {
+        let baselines = self.terms.iter().map(|TermVector { vector, .. }| {
             let fitting =
                 background.iter().filter(|picture| picture.len() == vector.as_slice().len());
             let mut scores: Vec<f32> =
                 fitting.map(|picture| dot(vector.as_slice(), picture)).collect();
-            Usual::of(&mut scores)
+            Baseline::of(&mut scores)
         });
-        Tagger { usual: usual.collect(), ..self.clone() }
+        Tagger { baselines: baselines.collect(), ..self.clone() }
     }
 
-    /// Another [`THRESHOLD`].
+    /// Replaces the [`THRESHOLD`].
     pub fn with_threshold(self, threshold: f32) -> Tagger {
         Tagger { threshold, ..self }
     }
 
-    /// Only these terms of the vocabulary: for a model, or a bucket, that knows few things.
+    /// Keeps only these terms of the vocabulary, for a model or a bucket that knows few things.
     pub fn only(self, wanted: &[Term]) -> Tagger {
         let kept = self
             .terms
             .iter()
-            .zip(self.usual.iter())
-            .filter(|(described, _)| wanted.contains(&described.entry.term));
-        let (terms, usual): (Vec<_>, Vec<_>) =
-            kept.map(|(described, usual)| (described.clone(), *usual)).unzip();
-        Tagger { terms: terms.into(), usual: usual.into(), threshold: self.threshold }
+            .zip(self.baselines.iter())
+            .filter(|(entry, _)| wanted.contains(&entry.term.term));
+        let (terms, baselines): (Vec<_>, Vec<_>) =
+            kept.map(|(entry, baseline)| (entry.clone(), *baseline)).unzip();
+        Tagger { terms: terms.into(), baselines: baselines.into(), threshold: self.threshold }
     }
 
-    /// Whether it knows what is usual. If not, it gives no tags.
+    /// Whether there are baselines. Without them there are no tags.
     pub fn is_ready(&self) -> bool {
-        self.usual.iter().any(Option::is_some)
+        self.baselines.iter().any(Option::is_some)
     }
 
-    /// The terms that a picture stands out for, at most `most`, the best first; of every group at
-    /// most as many as the vocabulary says.
+    /// The terms for which a picture stands out, the best first: at most `most`, and of each group
+    /// at most as many as the vocabulary allows.
     pub fn tags(&self, picture: &Embedding, most: usize) -> Vec<Tag> {
-        let scored = self.terms.iter().zip(self.usual.iter()).filter_map(
-            |(Described { entry, vector }, usual)| {
-                let score = (*usual)?.score(vector.cosine(picture));
-                (score >= self.threshold).then_some((entry, score))
+        let scored = self.terms.iter().zip(self.baselines.iter()).filter_map(
+            |(TermVector { term, vector }, baseline)| {
+                let score = (*baseline)?.score(vector.cosine(picture));
+                (score >= self.threshold).then_some((term, score))
             },
         );
-        let mut scored: Vec<(&Entry, f32)> = scored.collect();
+        let mut scored: Vec<(&GroupedTerm, f32)> = scored.collect();
         scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         let mut of_group: HashMap<&str, usize> = HashMap::new();
-        let allowed = scored.into_iter().filter(|(Entry { group, .. }, _)| {
+        let allowed = scored.into_iter().filter(|(GroupedTerm { group, .. }, _)| {
             let count = of_group.entry(&group.name).or_default();
             *count += 1;
             *count <= group.most
         });
-        let tag = |(Entry { term, group }, score): (&Entry, f32)| Tag {
+        let tag = |(GroupedTerm { term, group }, score): (&GroupedTerm, f32)| Tag {
             en: term.en,
             zh: term.zh,
             group: &group.name,
@@ -159,8 +165,8 @@ impl Tagger {
     }
 }
 
-/// The direction between some vectors.
-fn middle<'a>(vectors: impl Iterator<Item = &'a Embedding>) -> Option<Embedding> {
+/// The direction of the mean of vectors.
+fn mean_direction<'a>(vectors: impl Iterator<Item = &'a Embedding>) -> Option<Embedding> {
     let mut sum: Vec<f32> = Vec::new();
     for vector in vectors {
         sum.resize(vector.as_slice().len(), 0.0);

@@ -1,33 +1,34 @@
-//! Terms of the vocabulary that a sentence names.
+//! Finding the terms of the vocabulary in a sentence.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::vocabulary::{Term, entries};
+use super::vocabulary::{Term, grouped_terms};
 
-/// Chinese words that hold the character of a term and mean something else: a bed is in a riverbed,
-/// a horse in a road.
+/// Chinese words that contain a term but mean something else, as "riverbed" contains "bed".
 const OTHER_WORDS: &str = "马路 马上 马桶 马克杯 马拉松 马达 罗马 木马 花园 花瓶 花盆 花纹 花样 花生 花椰菜 花岗岩 花费 雪花 火花 浪花 棉花 爆米花 \
     地球 月球 全球 球场 球员 球拍 星球 书架 书桌 书包 书柜 书房 书店 书法 秘书 手机 手表 手套 手提包 手提箱 手推车 手工 手电筒 扶手 把手 对手 歌手 \
     水手 选手 新手 脚手架 山脚 墙脚 鱼竿 鱼缸 章鱼 鳄鱼 鱿鱼 木鱼 美人鱼 熊猫 狗熊 海狗 热狗 海马 猫头鹰 河床 牙床 机床 邮票 股票 钞票 剪刀 刀叉 \
     茶几 茶壶 茶杯 茶叶 汤匙 汤勺 纸箱 纸盒 报纸 玉米 玉兰 工人 人工 人造 人行道 人字拖 机器人 稻草人 人物 人群 雪人 雪糕 雪茄 雪豹 雪橇 凤梨 色狼 \
     蛇形 鸟巢 湖南 湖北 鼓楼 鼓励 枪鱼 飞船 船长 瓷砖 砖红 药草 脸盆 树莓 桥牌 象牙塔 梅花鹿 豪猪 海豹 鹅卵石 鹅黄 虾皮 碗柜 剑麻";
 
-/// Terms by the ways they are written.
+/// The terms by their spellings.
 struct Spellings {
     english: HashMap<String, Term>,
-    /// By [`singular`] words.
+    /// By their words in [`singular`].
     singular: HashMap<String, Term>,
-    /// `None`: another word.
+    /// `None` for one of [`OTHER_WORDS`].
     chinese: HashMap<&'static str, Option<Term>>,
-    /// Of the longest term.
+    /// Words of the longest English term.
     most_words: usize,
+    /// Characters of the longest Chinese term.
     most_characters: usize,
 }
 
-/// The terms of the vocabulary that a sentence names, in the order in which they appear, each once:
-/// English by whole words, in any case, one or many; Chinese by the longest name at each place.
-/// Where names overlap, the longer one counts.
+/// Finds the terms of the vocabulary in a sentence: each once, in the order of their appearance.
+///
+/// English terms match whole words, in upper or lower case, singular or plural. Chinese terms match
+/// anywhere. Where names overlap, the longer one counts.
 pub fn terms_in(text: &str) -> Vec<Term> {
     let mut found: Vec<(usize, Term)> = english(text);
     found.extend(chinese(text));
@@ -94,7 +95,7 @@ fn spellings() -> &'static Spellings {
         let name = |term: Term| {
             words(term.en).into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
         };
-        let terms = || entries().iter().map(|entry| entry.term);
+        let terms = || grouped_terms().iter().map(|entry| entry.term);
         let english: HashMap<String, Term> = terms().map(|term| (name(term), term)).collect();
         let singular = terms().map(|term| (singular_name(&name(term)), term)).collect();
         let mut chinese: HashMap<&str, Option<Term>> =
@@ -108,8 +109,8 @@ fn spellings() -> &'static Spellings {
     })
 }
 
-/// Words of letters and digits, in lower case and without a possessive, with their places. A hyphen
-/// parts words.
+/// Words of letters and digits, in lower case and without a possessive `'s`, with their places. A
+/// hyphen separates words.
 fn words(text: &str) -> Vec<(usize, String)> {
     let part = |character: char| {
         character.is_ascii_alphanumeric() || character == '\'' || character == '’'
@@ -135,19 +136,19 @@ fn singular_name(name: &str) -> String {
     name.split(' ').map(singular).collect::<Vec<_>>().join(" ")
 }
 
-/// The word without the ending of many. Both sides of a comparison are cut alike, so "bus" may well
-/// lose its end.
+/// The word without a plural ending. Both sides of a comparison are treated alike, so it does no
+/// harm that "bus" may lose its end.
 fn singular(word: &str) -> String {
-    let cut = |ending: &str| word.strip_suffix(ending).filter(|rest| rest.len() > 1);
-    if let Some(rest) = cut("ies") {
+    let without = |ending: &str| word.strip_suffix(ending).filter(|rest| rest.len() > 1);
+    if let Some(rest) = without("ies") {
         return format!("{rest}y");
     }
     let doubled =
         ["sses", "shes", "ches", "xes", "zes", "toes"].iter().any(|ending| word.ends_with(ending));
-    if let Some(rest) = cut("es").filter(|_| doubled && word.len() > 4) {
+    if let Some(rest) = without("es").filter(|_| doubled && word.len() > 4) {
         return rest.to_owned();
     }
-    match cut("s") {
+    match without("s") {
         Some(rest) if !rest.ends_with(['s', 'u', 'i']) => rest.to_owned(),
         _ => word.to_owned(),
     }
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn every_term_names_itself() {
-        for entry in entries() {
+        for entry in grouped_terms() {
             assert_eq!(terms_in(entry.term.en), [entry.term], "{}", entry.term.en);
             assert_eq!(terms_in(entry.term.zh), [entry.term], "{}", entry.term.zh);
         }

@@ -19,11 +19,11 @@ fn direction(seed: usize) -> Embedding {
 fn picture(terms: &[&str], seed: usize) -> Embedding {
     let shown: Vec<Embedding> = terms.iter().map(|name| direction(place(name))).collect();
     let else_shown = direction(1_000_000 + seed);
-    middle(shown.iter().chain([&else_shown])).unwrap()
+    mean_direction(shown.iter().chain([&else_shown])).unwrap()
 }
 
 fn place(name: &str) -> usize {
-    vocabulary::entries().iter().position(|entry| entry.term.en == name).unwrap()
+    vocabulary::grouped_terms().iter().position(|entry| entry.term.en == name).unwrap()
 }
 
 fn background(count: usize) -> Vec<Vec<f32>> {
@@ -31,7 +31,10 @@ fn background(count: usize) -> Vec<Vec<f32>> {
 }
 
 fn tagger(background: &[Vec<f32>]) -> Tagger {
-    Tagger::of((0..vocabulary::entries().len()).map(|place| Some(direction(place))), background)
+    Tagger::of(
+        (0..vocabulary::grouped_terms().len()).map(|place| Some(direction(place))),
+        background,
+    )
 }
 
 fn names(tags: &[Tag]) -> Vec<&'static str> {
@@ -93,9 +96,9 @@ fn the_vocabulary_can_be_narrowed() {
 #[test]
 fn the_middle_of_two_directions_is_between_them() {
     let (a, b) = (direction(1), direction(2));
-    let between = middle([&a, &b].into_iter()).unwrap();
+    let between = mean_direction([&a, &b].into_iter()).unwrap();
     assert!(
         (between.cosine(&a) - between.cosine(&b)).abs() < 1e-5 && between.cosine(&a) > a.cosine(&b)
     );
-    assert_eq!(middle(std::iter::empty()), None);
+    assert_eq!(mean_direction(std::iter::empty()), None);
 }

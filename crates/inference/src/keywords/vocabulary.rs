@@ -1,13 +1,13 @@
-//! The names that keywords are taken from: `vocabulary/keywords.toml`, compiled in.
+//! The vocabulary of all keywords: `vocabulary/keywords.toml`, compiled in.
 
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-/// The file, parsed. Its tests hold what it promises.
+/// The text of the vocabulary. A test checks its rules.
 const FILE: &str = include_str!("../../vocabulary/keywords.toml");
 
-/// A name of the vocabulary, in English and in Chinese.
+/// A term of the vocabulary, in English and in Chinese.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
     /// In English, lower case.
@@ -16,51 +16,51 @@ pub struct Term {
     pub zh: &'static str,
 }
 
-/// Terms that are said in one sentence and compete with each other.
+/// Terms that share a sentence and compete with each other.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Group {
+pub(super) struct TermGroup {
     pub(super) name: String,
-    /// Most terms of this group that one picture may carry.
+    /// Greatest number of terms of this group for one picture.
     pub(super) most: usize,
     prompt_en: String,
     prompt_zh: String,
     terms: Vec<(String, String)>,
 }
 
-/// One term with the group it is in.
+/// A term with its group.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(super) struct GroupedTerm {
     pub(super) term: Term,
-    pub(super) group: &'static Group,
+    pub(super) group: &'static TermGroup,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Vocabulary {
-    group: Vec<Group>,
+    group: Vec<TermGroup>,
 }
 
 /// All terms, in the order of the file.
-pub(super) fn entries() -> &'static [Entry] {
+pub(super) fn grouped_terms() -> &'static [GroupedTerm] {
     static GROUPS: OnceLock<Vocabulary> = OnceLock::new();
-    static ENTRIES: OnceLock<Vec<Entry>> = OnceLock::new();
+    static ENTRIES: OnceLock<Vec<GroupedTerm>> = OnceLock::new();
     ENTRIES.get_or_init(|| {
-        // It is part of the program: a test parses it, no user can break it.
+        // The text is compiled in and a test parses it, so this cannot fail for a user.
         let groups = GROUPS.get_or_init(|| toml::from_str(FILE).unwrap_or_default());
-        let of_group = |group: &'static Group| {
-            group.terms.iter().map(move |(en, zh)| Entry { term: Term { en, zh }, group })
+        let of_group = |group: &'static TermGroup| {
+            group.terms.iter().map(move |(en, zh)| GroupedTerm { term: Term { en, zh }, group })
         };
         groups.group.iter().flat_map(of_group).collect()
     })
 }
 
-impl Entry {
+impl GroupedTerm {
     /// The sentence with the term, in English.
     pub(super) fn english(&self) -> String {
         let Term { en, .. } = self.term;
         let prompt = &self.group.prompt_en;
-        // "a photo of an elephant"; a unicycle begins with another sound than it is written with.
+        // "An elephant", but "a unicycle", which begins with the sound of a consonant.
         let vowel = en.starts_with(['a', 'e', 'i', 'o', 'u']) && !en.starts_with("uni");
         if vowel {
             prompt.replace("a {}", "an {}").replace("{}", en)
@@ -75,10 +75,10 @@ impl Entry {
     }
 }
 
-/// The term of this English or Chinese name, in any case.
+/// The term with this English or Chinese name, in upper or lower case.
 pub fn term(name: &str) -> Option<Term> {
     let name = name.trim();
-    let found = entries()
+    let found = grouped_terms()
         .iter()
         .find(|entry| entry.term.en.eq_ignore_ascii_case(name) || entry.term.zh == name);
     found.map(|entry| entry.term)
@@ -94,7 +94,7 @@ mod tests {
     fn the_file_is_whole() {
         let vocabulary: Vocabulary = toml::from_str(FILE).unwrap();
         let mut names = HashSet::new();
-        for Group { name, most, prompt_en, prompt_zh, terms } in &vocabulary.group {
+        for TermGroup { name, most, prompt_en, prompt_zh, terms } in &vocabulary.group {
             assert!((1..=5).contains(most) && !terms.is_empty(), "{name}");
             assert_eq!(
                 (prompt_en.matches("{}").count(), prompt_zh.matches("{}").count()),
@@ -111,17 +111,18 @@ mod tests {
                 assert!(!zh.is_ascii() && en.is_ascii(), "{en} {zh}");
             }
         }
-        assert_eq!(entries().len() * 2, names.len());
-        assert!(entries().len() > 1000);
+        assert_eq!(grouped_terms().len() * 2, names.len());
+        assert!(grouped_terms().len() > 1000);
     }
 
     #[test]
     fn sentences_have_the_right_article() {
-        let sentence =
-            |name: &str| entries().iter().find(|entry| entry.term.en == name).unwrap().english();
+        let sentence = |name: &str| {
+            grouped_terms().iter().find(|entry| entry.term.en == name).unwrap().english()
+        };
         assert_eq!(sentence("cat"), "a photo of a cat");
         assert_eq!(sentence("elephant"), "a photo of an elephant");
-        let cat = entries().iter().find(|entry| entry.term.en == "cat").unwrap();
+        let cat = grouped_terms().iter().find(|entry| entry.term.en == "cat").unwrap();
         assert_eq!(cat.chinese(), "一张猫的照片");
     }
 

@@ -1,18 +1,18 @@
-//! `[golden]`: what the program that made the model computed, so that a wrong file or wrong
-//! settings show at once.
+//! `[golden]`: values that the model's reference computed. They show a wrong file or a wrong
+//! setting at once.
 
 use serde::{Deserialize, Serialize};
 
 use super::{FileRole, Manifest, require};
 
-/// Fewest values of a vector that say anything about it.
+/// Least number of values that identify a vector.
 const MIN_VALUES: usize = 8;
 
-/// One picture and one text with the vectors that the reference computed from them. Checked when a
-/// tower is loaded.
+/// One picture and one text with the vectors that the reference computed from them. They are
+/// compared when a tower is loaded.
 ///
-/// Only a program other than this one may write it (see `infra/parity/against_hf.py`): our own
-/// numbers would prove nothing.
+/// Another program must write them (see `infra/train/parity/against_hf.py`). Values of this crate
+/// would prove nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
@@ -35,14 +35,14 @@ pub struct Golden {
     /// The cosine similarity of picture and text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cosine: Option<f32>,
-    /// Least agreement with the reference; see [`crate::golden::agreement`].
-    #[serde(default = "default_gate")]
+    /// Least agreement with the reference (see [`crate::golden::agreement`]).
+    #[serde(default = "default_min_agreement")]
     pub min_agreement: f32,
 }
 
-/// As end-to-end comparisons with the reference libraries allow: decoders and resizers differ in
-/// the last bit.
-fn default_gate() -> f32 {
+/// End-to-end comparisons with the reference libraries allow no more: decoders and resizers differ
+/// in the last bit.
+fn default_min_agreement() -> f32 {
     0.9995
 }
 
@@ -55,7 +55,8 @@ impl Golden {
             .any(|file| file.role == FileRole::Golden && file.path == self.picture);
         require(!picture || (manifest.image.is_some() && listed), || {
             String::from(
-                "[golden] `picture` must be one of the files with `role = \"golden\"`, and needs [image]",
+                "[golden] `picture` must be one of the files with `role = \"golden\"`, \
+                 and needs [image]",
             )
         })?;
         require(self.text.is_empty() || manifest.text.is_some(), || {

@@ -1,26 +1,25 @@
-//! `[image]`: from pixels to vectors.
+//! `[image]`: the image tower, from pixels to vectors.
 
 use serde::{Deserialize, Serialize};
 
 use super::outputs::check_outputs;
 use super::{ExtraInput, require};
 
-/// Longest side of a model's input in pixels; the largest real ones are below 1,024.
+/// Longest accepted side of a model's input in pixels. Real models stay below 1,024.
 const MAX_INPUT_SIDE: u32 = 4096;
 
 /// The image tower: a graph from pixels (f32 or f16, batch x 3 x height x width, RGB) to vectors
-/// (f32 or f16, batch x dim). Which of the two types, and whether the graph takes any batch or one
-/// of fixed size, is read from the graph.
+/// (f32 or f16, batch x dim). The graph declares the types, and whether its batch has a fixed size.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageTower {
     /// Name of the graph's input for pixels.
     pub input: String,
-    /// Names under which the graph may give its vectors; the first that exists is taken.
+    /// Possible names of the output with the vectors. The first one that exists is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
-    /// Position of the output with the vectors, from 0, where its name is not known. Instead of
-    /// `outputs`.
+    /// Position of the output with the vectors, from 0. Instead of `outputs`, where the name is not
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_index: Option<usize>,
     /// Width of the input in pixels.
@@ -29,24 +28,24 @@ pub struct ImageTower {
     pub height: u32,
     /// How a picture of any shape becomes `width` x `height`.
     pub resize: ResizeMode,
-    /// With `shortest_crop`: the length the shortest side is scaled to before the middle is cut
-    /// out. 0 means `width`.
+    /// With `shortest_crop`: the length in pixels that the shortest side is scaled to before the
+    /// crop. 0 means `width`.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub resize_to: u32,
-    /// How pixels are interpolated, always with antialiasing.
+    /// The interpolation, always with antialiasing.
     pub filter: ResampleFilter,
-    /// Whether pixels are rounded to whole values between resizing and scaling.
+    /// Whether pixels are rounded to whole values after resizing.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub order: PixelOrder,
-    /// Pixel value for 255 after scaling is 255 x `scale`.
+    /// Factor for pixel values from 0 to 255.
     #[serde(default = "one_over_255")]
     pub scale: f32,
     /// Subtracted per channel (R, G, B) after scaling.
     pub mean: [f32; 3],
-    /// Divided by per channel (R, G, B) after the mean is subtracted.
+    /// Divisor per channel (R, G, B) after the mean is subtracted.
     pub std: [f32; 3],
-    /// Inputs that the graph needs and that have no say in the vector of a picture: a graph of both
-    /// towers wants a text.
+    /// Inputs that the graph requires and that do not change the vector of a picture: a graph that
+    /// holds both towers needs a text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_inputs: Vec<ExtraInput>,
 }
@@ -55,13 +54,13 @@ pub struct ImageTower {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResizeMode {
-    /// Both sides are scaled to the input size; the aspect ratio is lost (SigLIP, Chinese-CLIP,
+    /// Both sides are scaled to the input size, and the aspect ratio is lost (SigLIP, Chinese-CLIP,
     /// DINOv3).
     Squash,
-    /// The shortest side is scaled to `resize_to` and the middle is cut out (CLIP). Needs a square
+    /// The shortest side is scaled to `resize_to` and the middle is kept (CLIP). Needs a square
     /// input.
     ShortestCrop,
-    /// The longest side is scaled to the input size, the picture lies at the top left and the rest
+    /// The longest side is scaled to the input size. The picture lies at the top left and the rest
     /// is black (detectors).
     LetterboxTopleft,
 }
@@ -78,11 +77,11 @@ pub enum ResampleFilter {
     Lanczos,
 }
 
-/// What comes first.
+/// Whether pixels are resized or rescaled first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PixelOrder {
-    /// Resized pixels are rounded to whole values, as an image library does (nearly all models).
+    /// Pixels are resized and rounded to whole values, as image libraries do (nearly all models).
     #[default]
     ResizeThenRescale,
     /// Pixels are resized as f32 and never rounded (DINOv3).
@@ -108,7 +107,8 @@ impl ImageTower {
             self.resize_to == 0 || crops && (self.width..=MAX_INPUT_SIDE).contains(&self.resize_to),
             || {
                 format!(
-                    "[image] `resize_to` is for `resize = \"shortest_crop\"` and must be `width` to {MAX_INPUT_SIDE}"
+                    "[image] `resize_to` is for `resize = \"shortest_crop\"` \
+                     and must be `width` to {MAX_INPUT_SIDE}"
                 )
             },
         )?;

@@ -1,4 +1,4 @@
-//! `model.toml`: everything that is particular to one model, as data.
+//! The manifest of a model: `model.toml`, which holds everything that differs between models.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,42 +21,42 @@ pub use text::TextTower;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Name of the model: lower-case letters, digits and `-`, since it becomes part of table names.
-    /// A changed file, a changed precision or changed preprocessing is another model and needs
+    /// Name of the model: lower-case letters, digits and `-`, because it becomes part of table
+    /// names. A model with another file, precision or preprocessing is another model and needs
     /// another id.
     pub id: String,
-    /// Vectors of models with the same space may be compared with each other; all others may not.
+    /// The embedding space. Only vectors of models with the same space may be compared.
     pub space: String,
     /// Length of every vector.
     pub dim: usize,
-    /// Number format of the weights. A model in int8 is served only after a comparison with fp32;
-    /// see [`crate::gate`].
+    /// Number format of the weights. A model in int8 is served only after a comparison with its
+    /// fp32 or fp16 twin (see [`crate::gate`]).
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
     /// Licence of the weights (SPDX where there is one).
     pub licence: String,
-    /// What the licence asks us to show to the user. Empty where it asks nothing.
+    /// The notice that the licence requires a user interface to show. Empty where it requires none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notice: String,
-    /// True for a model that only knows the generated demo pictures: a user interface must say so.
+    /// True for a model that knows only the generated demo pictures. A user interface must say so.
     #[serde(default, skip_serializing_if = "is_default")]
     pub demo: bool,
-    /// Where the files come from, for people: a repository and its revision.
+    /// Where the files come from, for people to read: a repository and its revision.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub origin: String,
-    /// Every file the model needs, verified before it is used. One graph may be there twice, for
-    /// both towers.
+    /// All files of the model, which are verified before use. A graph that holds both towers is
+    /// listed twice.
     pub files: Vec<ModelFile>,
-    /// How pictures become vectors. Absent for a model without an image tower.
+    /// The image tower. Absent where the model reads no pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageTower>,
-    /// How texts become vectors. Absent for a model without a text tower.
+    /// The text tower. Absent where the model reads no texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextTower>,
-    /// What a cosine similarity means for this model.
+    /// The meaning of a cosine similarity of this model.
     #[serde(default)]
     pub score: Score,
-    /// What the reference computed, checked when a tower is loaded. Absent where nobody did.
+    /// Values of the reference, compared when a tower is loaded. Absent where they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub golden: Option<Golden>,
 }
@@ -67,15 +67,15 @@ pub struct Manifest {
 pub struct ModelFile {
     /// Path below the model's folder, with `/`, without `..`.
     pub path: String,
-    /// What it is for.
+    /// Its role in the model.
     pub role: FileRole,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
     /// Its SHA-256, 64 hexadecimal digits.
     pub sha256: String,
 }
 
-/// What a file of a model is for.
+/// The role of a file in a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileRole {
@@ -83,25 +83,26 @@ pub enum FileRole {
     Image,
     /// ONNX graph of the text tower.
     Text,
-    /// `tokenizer.json` of the text tower, in the format of the `tokenizers` library.
+    /// `tokenizer.json`, in the format of the `tokenizers` library.
     Tokenizer,
-    /// Weights that a graph names and reads itself (`.onnx_data`): verified, never opened by us.
+    /// Weights beside a graph (`.onnx_data`). This crate verifies them, ONNX Runtime reads them.
     Weights,
     /// The picture of [`Golden`].
     Golden,
-    /// ONNX graph that writes captions, of a captioner.
+    /// ONNX graph of a captioner that writes captions.
     Decoder,
 }
 
 impl Manifest {
-    /// Reads and checks the text of a `model.toml`.
+    /// Parses and checks the text of a `model.toml`.
     ///
     /// # Errors
-    /// The reason as one sentence, with the line where there is one.
+    /// The reason in one sentence, with the line if it is known.
     pub fn parse(text: &str) -> Result<Manifest, String> {
         if text.lines().any(|line| line.trim_end() == "[decoder]") {
             return Err(String::from(
-                "it describes a captioner, which makes no vectors: name it in the captioner's settings",
+                "it describes a captioner, which makes no vectors: \
+                 name it in the captioner's settings",
             ));
         }
         let manifest: Manifest = from_toml(text)?;
@@ -112,7 +113,7 @@ impl Manifest {
     /// The text of a `model.toml` that [`Manifest::parse`] reads as this manifest.
     ///
     /// # Errors
-    /// Why this manifest would be refused, or cannot be written.
+    /// Why [`Manifest::parse`] would refuse this manifest, or why it cannot be written.
     pub fn to_toml(&self) -> Result<String, String> {
         self.check()?;
         toml::to_string(self).map_err(|error| error.to_string())
@@ -150,7 +151,7 @@ impl Manifest {
     }
 }
 
-/// Checks paths and digests, and that there are as many files of each role as wanted.
+/// Checks paths and digests, and that there are as many files of each role as `wanted` says.
 pub(crate) fn check_files(
     files: &[ModelFile],
     wanted: &[(FileRole, &str, usize)],
@@ -170,7 +171,7 @@ pub(crate) fn check_files(
     Ok(())
 }
 
-/// Reads TOML; the error is one sentence with the line.
+/// Parses TOML. The error is one sentence with the line.
 pub(crate) fn from_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
         let line = error
@@ -180,6 +181,7 @@ pub(crate) fn from_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T,
     })
 }
 
+/// Checks the id of a model.
 pub(crate) fn check_id(id: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     require(!id.is_empty() && id.len() <= 64 && id.chars().all(plain), || {
@@ -187,6 +189,7 @@ pub(crate) fn check_id(id: &str) -> Result<(), String> {
     })
 }
 
+/// Checks that a path stays below the model's folder.
 pub(crate) fn check_path(path: &str) -> Result<(), String> {
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     require(path.split('/').all(plain) && !path.contains(['\\', ':']), || {
@@ -194,6 +197,7 @@ pub(crate) fn check_path(path: &str) -> Result<(), String> {
     })
 }
 
+/// An error with this reason unless the condition `holds`.
 pub(crate) fn require(holds: bool, reason: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(reason()) }
 }

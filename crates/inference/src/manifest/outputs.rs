@@ -1,8 +1,8 @@
-//! Which output of a graph holds the vectors.
+//! The output of a graph that holds the vectors.
 
 use super::require;
 
-/// A tower names its input and either the outputs it may have or a position.
+/// Checks that a tower names its input, and its output either by names or by a position.
 pub(super) fn check_outputs(
     section: &str,
     input: &str,

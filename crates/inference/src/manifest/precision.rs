@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// 32-bit floating point: what the model was published in.
+    /// 32-bit floating point, as most models are published.
     #[default]
     Fp32,
-    /// 16-bit floating point: half the size; on a CPU not faster.
+    /// 16-bit floating point: half the size, but not faster on a CPU.
     Fp16,
-    /// 8-bit integers: a quarter of the size and on a CPU two to three times as fast, at the price
-    /// of some accuracy; see [`crate::gate`].
+    /// 8-bit integers: a quarter of the size and two to three times as fast on a CPU, but less
+    /// exact (see [`crate::gate`]).
     Int8,
 }
 
 impl Precision {
-    /// All of them, the most exact first.
+    /// All precisions, the most exact first.
     pub const ALL: [Precision; 3] = [Precision::Fp32, Precision::Fp16, Precision::Int8];
 
-    /// As it is written in manifests and model names.
+    /// The name in manifests and model names.
     pub fn name(self) -> &'static str {
         match self {
             Precision::Fp32 => "fp32",
@@ -31,7 +31,7 @@ impl Precision {
         }
     }
 
-    /// What distinguishes the id of a model from that with fp32 weights: ``, `-fp16`, `-int8`.
+    /// The suffix of a model's id: empty for fp32, `-fp16`, `-int8`.
     pub fn suffix(self) -> &'static str {
         match self {
             Precision::Fp32 => "",

@@ -1,12 +1,13 @@
-//! `[score]`: what the similarities of a model mean.
+//! `[score]`: the meaning of a model's similarities.
 
 use serde::{Deserialize, Serialize};
 
-/// What a cosine similarity of this model means; `scale` and `bias` come from the checkpoint.
+/// How cosine similarities of a model become probabilities. `scale` and `bias` come from its
+/// checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Score {
-    /// The function.
+    /// The function from scaled cosines to probabilities.
     pub kind: ScoreKind,
     /// Multiplies the cosine.
     pub scale: f32,
@@ -20,14 +21,14 @@ impl Default for Score {
     }
 }
 
-/// How scaled cosines become probabilities.
+/// A function from scaled cosines to probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreKind {
-    /// They do not: only their order means something.
+    /// None: only the order of the cosines has a meaning.
     None,
-    /// Softmax over the candidates (CLIP).
+    /// Softmax over all candidates (CLIP).
     Softmax,
-    /// Sigmoid of each on its own (SigLIP).
+    /// Sigmoid of each candidate on its own (SigLIP).
     Sigmoid,
 }

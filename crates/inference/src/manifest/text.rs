@@ -1,11 +1,11 @@
-//! `[text]`: from words to vectors.
+//! `[text]`: the text tower, from words to vectors.
 
 use serde::{Deserialize, Serialize};
 
 use super::outputs::check_outputs;
 use super::{ExtraInput, require};
 
-/// Longest token sequence; the largest real ones are below 1,000.
+/// Longest accepted token sequence. Real models stay below 1,000.
 const MAX_TOKENS: usize = 8192;
 
 /// The text tower: a tokenizer and a graph from token ids (i64 or i32, batch x tokens) to vectors
@@ -15,11 +15,11 @@ const MAX_TOKENS: usize = 8192;
 pub struct TextTower {
     /// Name of the graph's input for token ids.
     pub input: String,
-    /// Names under which the graph may give its vectors; the first that exists is taken.
+    /// Possible names of the output with the vectors. The first one that exists is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
-    /// Position of the output with the vectors, from 0, where its name is not known. Instead of
-    /// `outputs`.
+    /// Position of the output with the vectors, from 0. Instead of `outputs`, where the name is not
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_index: Option<usize>,
     /// Name of the graph's input for the attention mask (1 = token, 0 = padding). Empty where there
@@ -29,37 +29,36 @@ pub struct TextTower {
     /// Name of the graph's input for token types, filled with 0. Empty where there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub type_ids_input: String,
-    /// Longer texts are cut to this many tokens, special tokens counted and kept.
+    /// Longer texts are cut to this many tokens. Special tokens count and are kept.
     pub max_len: usize,
     /// Shorter texts are padded to this many tokens. 0 pads only to the longest text of the batch.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub pad_to: usize,
-    /// Token id of padding. A wrong one gives wrong vectors without any error where the model looks
-    /// at padding.
+    /// Token id of padding. If the model reads padding, a wrong id gives wrong vectors without any
+    /// error.
     pub pad_id: u32,
     /// Whether the tokenizer adds its special tokens (begin, end).
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub add_special: bool,
-    /// Whether the text is made lower-case before the tokenizer.
+    /// Whether the text becomes lower case before the tokenizer.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub lowercase: bool,
     /// Whether ASCII punctuation is removed before the tokenizer.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub strip_punctuation: bool,
-    /// Whether runs of white space become one space and are trimmed at both ends before the
-    /// tokenizer.
+    /// Whether white space becomes single spaces, and none at both ends, before the tokenizer.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub collapse_whitespace: bool,
-    /// Whether a text is brought into the form of `open_clip`'s `clean = "canonicalize"` before the
-    /// tokenizer: `_` becomes a space, other ASCII punctuation goes, then lower case and single
-    /// spaces. Includes the three above.
+    /// Whether a text gets the form of `open_clip`'s `clean = "canonicalize"` before the tokenizer:
+    /// `_` becomes a space, other ASCII punctuation is removed, then lower case and single spaces.
+    /// Includes the three settings above.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub canonicalize: bool,
-    /// Sentence a text is put in, at `{}`, as in `a photo of {}`.
+    /// Sentence around a text, which replaces `{}`: `a photo of {}`.
     #[serde(default = "as_it_is", skip_serializing_if = "is_as_it_is")]
     pub template: String,
-    /// Inputs that the graph needs and that have no say in the vector of a text: a graph of both
-    /// towers wants pixels.
+    /// Inputs that the graph requires and that do not change the vector of a text: a graph that
+    /// holds both towers needs pixels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_inputs: Vec<ExtraInput>,
 }

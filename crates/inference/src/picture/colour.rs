@@ -1,4 +1,4 @@
-//! What the numbers of a file mean: colour profiles, inks, transparency.
+//! Colours: from the values of a file to sRGB, by colour profile, inks and transparency.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -6,11 +6,13 @@ use std::sync::Arc;
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
-/// Profiles are a few hundred bytes to some megabytes (those of presses); more is no profile.
+/// Largest accepted profile. Profiles have a few hundred bytes to some megabytes (for printing
+/// presses).
 const MAX_PROFILE_BYTES: usize = 4 << 20;
 
-/// 8-bit sRGB by the colour profile of the file. Without a profile, or with one that is broken or
-/// of other channels than the picture, the numbers are taken for sRGB, as browsers do.
+/// Converts a picture to sRGB by its colour profile, and to 8 bits if it has one that is used.
+/// Without a profile, or with one that is broken or for other channels, the values count as sRGB,
+/// as in browsers.
 pub(super) fn to_srgb(image: DynamicImage, profile: Option<&[u8]>) -> DynamicImage {
     let grey = !image.color().has_color();
     let alpha = image.color().has_alpha();
@@ -52,10 +54,10 @@ pub(super) fn to_srgb(image: DynamicImage, profile: Option<&[u8]>) -> DynamicIma
     }
 }
 
-/// sRGB of a picture in four inks (cyan, magenta, yellow, black), stored inverted as Adobe's
-/// programs and all who followed them do: 255 is no ink. `None`: the pixels are not `width` x
-/// `height`.
-pub(super) fn of_inks(
+/// Converts a picture in four inks (cyan, magenta, yellow, black) to sRGB. The values are stored
+/// inverted, as Adobe's programs and most others do: 255 means no ink. `None` where the pixels are
+/// not `width` x `height`.
+pub(super) fn inks_to_srgb(
     width: u32,
     height: u32,
     stored: &[u8],
@@ -64,7 +66,7 @@ pub(super) fn of_inks(
     let profile = profile
         .and_then(read_profile)
         .filter(|profile| profile.color_space == DataColorSpace::Cmyk);
-    // Four channels are four channels: the library calls those of inks Rgba, too.
+    // The library has one name, Rgba, for all layouts of four channels.
     let transform = profile.and_then(|profile| transform(&profile, Layout::Rgba, Layout::Rgb));
     let printed = transform.and_then(|transform| {
         let inks: Vec<u8> = stored.iter().map(|value| 255 - value).collect();
@@ -74,15 +76,15 @@ pub(super) fn of_inks(
     RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
 }
 
-/// What light is left by a colour ink under the black one, both stored inverted.
+/// The light that a colour ink under the black ink reflects. Both are stored inverted.
 fn plain_inks(pixel: &[u8]) -> [u8; 3] {
     let &[cyan, magenta, yellow, black] = pixel else { return [255; 3] };
-    // At most 255: a product of two bytes over 255, rounded.
+    // At most 255: the product of two bytes divided by 255, rounded.
     [cyan, magenta, yellow].map(|ink| ((u32::from(ink) * u32::from(black) + 127) / 255) as u8)
 }
 
-/// Eight-bit RGB with transparency laid over white, the colour of the page most such pictures were
-/// drawn for.
+/// Converts to 8-bit RGB and lays transparency over white, the background that most such pictures
+/// were drawn for.
 pub(super) fn over_white(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();
@@ -107,11 +109,11 @@ fn read_profile(bytes: &[u8]) -> Option<ColorProfile> {
     if bytes.len() > MAX_PROFILE_BYTES {
         return None;
     }
-    // It comes from outside, and a picture is worth more than its profile.
+    // A broken profile must neither end the process nor cost the picture.
     catch_unwind(AssertUnwindSafe(|| ColorProfile::new_from_slice(bytes).ok())).ok().flatten()
 }
 
-/// `None` for a profile that cannot be used or that changes nothing.
+/// The conversion to sRGB. `None` for a profile that cannot be used or that changes nothing.
 fn transform(profile: &ColorProfile, from: Layout, to: Layout) -> Option<Transform> {
     let build = || {
         profile
@@ -126,8 +128,8 @@ fn transform(profile: &ColorProfile, from: Layout, to: Layout) -> Option<Transfo
     Some(transform)
 }
 
-/// Most profiles are sRGB under one of many names; then every colour stays where it is, within
-/// rounding.
+/// Whether a transform changes any colour by more than rounding. Most profiles do not: they are
+/// sRGB under one of many names.
 fn changes_colours(transform: &Transform, channels: usize) -> bool {
     let steps = [0, 32, 64, 96, 128, 160, 192, 224, 255];
     let mut probe = Vec::new();
@@ -143,8 +145,7 @@ fn changes_colours(transform: &Transform, channels: usize) -> bool {
     seen.is_some_and(|seen| probe.iter().zip(&seen).any(|(was, is)| was.abs_diff(*is) > 1))
 }
 
-/// Pixels of `from` channels to pixels of `to` channels; `None` where the profile turns out not to
-/// work.
+/// Converts pixels of `from` channels to pixels of `to` channels. `None` where the transform fails.
 fn convert(transform: &Transform, pixels: &[u8], from: usize, to: usize) -> Option<Vec<u8>> {
     let mut converted = vec![0; pixels.len() / from * to];
     transform.transform(pixels, &mut converted).ok()?;
@@ -152,8 +153,7 @@ fn convert(transform: &Transform, pixels: &[u8], from: usize, to: usize) -> Opti
 }
 
 fn convert_in_place(transform: &Transform, pixels: &mut [u8], channels: usize) {
-    // As many pixels at a time as stay in the cache: a second whole picture would double the
-    // memory.
+    // In blocks that fit into the CPU's cache. A second whole picture would double the memory.
     for part in pixels.chunks_mut(channels * 4096) {
         if let Some(converted) = convert(transform, part, channels, channels) {
             part.copy_from_slice(&converted);

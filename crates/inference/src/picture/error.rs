@@ -1,8 +1,8 @@
-//! Why a file is no usable picture.
+//! The errors of decoding.
 
 use super::PictureFormat;
 
-/// Why a file could not be made a picture. None of these goes away by trying again.
+/// Why a file could not be decoded. None of these errors goes away by trying again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
@@ -10,23 +10,23 @@ pub enum PictureError {
     #[error("the file is empty")]
     EmptyFile,
 
-    /// The bytes are in no picture format we know of, whatever the name of the file says.
+    /// The bytes are in no known picture format.
     #[error("the content is not a picture: it starts like none of the known formats")]
     NotAPicture,
 
-    /// A picture in a format, or a variant of one, that is not decoded here.
+    /// The picture has a format, or a variant of one, that this crate does not decode.
     #[error("{what} pictures are not supported: convert it to JPEG, PNG, WebP, GIF, BMP or TIFF")]
     UnsupportedFormat {
         /// The format or the variant.
         what: String,
     },
 
-    /// The file starts well and then is cut short or damaged.
+    /// The file begins like a picture, but is cut short or damaged.
     #[error("the {} data is damaged or cut short: {reason}", format.as_str())]
     CorruptPicture {
         /// Format of the file.
         format: PictureFormat,
-        /// What the decoder said.
+        /// The error of the decoder.
         reason: String,
     },
 
@@ -52,7 +52,8 @@ pub enum PictureError {
 
     /// A side of the picture is longer than the limit.
     #[error(
-        "the header says {width} x {height} pixels, with a side longer than the limit of {limit} pixels"
+        "the header says {width} x {height} pixels, \
+         with a side longer than the limit of {limit} pixels"
     )]
     SideTooLong {
         /// Width in pixels, as stored.
@@ -74,14 +75,14 @@ pub enum PictureError {
         limit: u64,
     },
 
-    /// The decoder hit a bug of its own.
+    /// The decoder panicked.
     #[error("the decoder failed unexpectedly on this file: it is damaged in an unusual way")]
     DecodePanic,
 
     /// The thumbnail could not be written.
     #[error("no thumbnail could be made: {reason}")]
     Thumbnail {
-        /// What the encoder said.
+        /// The error of the encoder.
         reason: String,
     },
 }

@@ -1,25 +1,26 @@
-//! Which format a file is in, told from its first bytes; names and media types lie.
+//! The format of a file, recognised by its first bytes. File names and media types are not
+//! reliable.
 
 use image::ImageFormat;
 
 use super::PictureError;
 
-/// A format that is decoded here.
+/// A format that this crate decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PictureFormat {
     /// JPEG.
     Jpeg,
     /// PNG.
     Png,
-    /// WebP; of an animation the first frame.
+    /// WebP. Of an animation the first frame.
     WebP,
-    /// GIF; of an animation the first frame.
+    /// GIF. Of an animation the first frame.
     Gif,
     /// BMP.
     Bmp,
-    /// TIFF; of several pages the first.
+    /// TIFF. Of several pages the first.
     Tiff,
-    /// JPEG XL, with the feature `jxl`; of an animation the first frame.
+    /// JPEG XL, with the feature `jxl`. Of an animation the first frame.
     JpegXl,
     /// HEIC, with the feature `heif`.
     Heic,
@@ -43,7 +44,7 @@ impl PictureFormat {
         }
     }
 
-    /// The decoder `image` has for it.
+    /// The decoder of the library `image`, if it has one for the format.
     pub(super) fn codec(self) -> Option<ImageFormat> {
         match self {
             PictureFormat::Jpeg => Some(ImageFormat::Jpeg),
@@ -75,22 +76,22 @@ impl PictureFormat {
             Ok(ImageFormat::WebP) => Ok(PictureFormat::WebP),
             Ok(ImageFormat::Gif) => Ok(PictureFormat::Gif),
             Ok(ImageFormat::Tiff) => Ok(PictureFormat::Tiff),
-            // The larger kind, for files over 4 GiB, is used for small ones, too.
+            // BigTIFF, which small files may use as well.
             _ if [b"II+\0", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic)) => {
                 Ok(PictureFormat::Tiff)
             }
-            // Two letters are a weak sign: a note that begins with "BMW" does, too.
+            // `BM` alone is a weak sign: a note that begins with "BMW" has it as well.
             Ok(ImageFormat::Bmp) if looks_like_bmp(bytes) => Ok(PictureFormat::Bmp),
             _ => Err(PictureError::NotAPicture),
         }
     }
 }
 
-/// A bare codestream, and a container (ISO/IEC 18181-2).
+/// The beginnings of a JPEG XL codestream and of a JPEG XL container (ISO/IEC 18181-2).
 const JPEG_XL: [&[u8]; 2] = [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"];
 
-/// The kind of a file in the container of ISO/IEC 23008-12, by its major brand or the first
-/// compatible one that tells.
+/// The format of a file in the container of ISO/IEC 23008-12, by its major brand or its first known
+/// compatible brand.
 fn heif(bytes: &[u8]) -> Option<PictureFormat> {
     let brands = bytes.get(8..40.min(bytes.len())).filter(|_| bytes.get(4..8) == Some(b"ftyp"))?;
     brands.chunks_exact(4).find_map(|brand| match brand {
@@ -100,7 +101,8 @@ fn heif(bytes: &[u8]) -> Option<PictureFormat> {
     })
 }
 
-/// Formats that people do put in buckets and that deserve a better answer than "not a picture".
+/// The name of a format that people put in buckets and that this crate does not decode. It deserves
+/// a better answer than "not a picture".
 fn known_but_not_decoded(bytes: &[u8]) -> Option<&'static str> {
     let at =
         |start: usize, magic: &[u8]| bytes.get(start..).is_some_and(|rest| rest.starts_with(magic));
@@ -127,8 +129,8 @@ fn known_but_not_decoded(bytes: &[u8]) -> Option<&'static str> {
     brand.or_else(|| starts.iter().find(|(magic, _)| at(0, magic))).map(|(_, what)| *what)
 }
 
-/// A BMP file's info header has one of a few sizes, at byte 14.
-/// (Microsoft, "Bitmap Header Types": 12, 40, 52, 56, 64, 108, 124; OS/2 2.x also 16.)
+/// Whether byte 14 begins the size of a BMP info header. Only a few sizes exist (Microsoft, "Bitmap
+/// Header Types": 12, 40, 52, 56, 64, 108, 124; OS/2 2.x also 16).
 fn looks_like_bmp(bytes: &[u8]) -> bool {
     matches!(bytes.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
 }

@@ -1,21 +1,24 @@
-//! HEIC and AVIF, by libheif, which turns and mirrors the picture itself: what EXIF says of that is
-//! not applied again.
+//! Decoding HEIC and AVIF with libheif. It turns and mirrors the picture itself, so the EXIF
+//! orientation is not applied again.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage, RgbaImage};
 use libheif_rs::{ColorSpace, HeifContext, HeifError, LibHeif, RgbChroma, SecurityLimits};
 
-use super::decode::{Cost, Decoded, Request};
+use super::request::{DecodeCost, DecodeRequest, DecodedFile};
 use super::{PictureError, PictureFormat, colour};
 
-/// What decoding holds per pixel: planes as coded (up to 16 bits, 4:4:4, alpha), and those of the
+/// Bytes that decoding holds per pixel: the coded planes (up to 16 bits, 4:4:4, alpha) and the
 /// result.
 const BYTES_PER_PIXEL: u64 = 12;
-/// A grid of a phone's picture has some fifty tiles.
-const MOST_TILES: u64 = 4096;
+/// Largest accepted grid. A phone's picture has about fifty tiles.
+const MAX_TILES: u64 = 4096;
 
 /// Decodes the main picture of the file.
-pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded, PictureError> {
+pub(super) fn decode(
+    request: &DecodeRequest,
+    format: PictureFormat,
+) -> Result<DecodedFile, PictureError> {
     let corrupt = |error: HeifError| PictureError::CorruptPicture {
         format,
         reason: error.to_string().replace('\n', ", "),
@@ -23,11 +26,11 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
     let mut context = HeifContext::new().map_err(corrupt)?;
     let mut security = SecurityLimits::new();
     security.set_max_image_size_pixels(request.limits.max_pixels);
-    security.set_max_number_of_tiles(MOST_TILES);
+    security.set_max_number_of_tiles(MAX_TILES);
     security.set_max_memory_block_size(request.limits.max_decoded_bytes);
     security.set_max_total_memory(request.limits.max_decoded_bytes);
     context.set_security_limits(&security).map_err(corrupt)?;
-    // Decoders of other pictures already use all processors.
+    // Other pictures are decoded at the same time, which keeps all processors busy.
     context.set_max_decoding_threads(0);
     context.read_bytes(request.bytes).map_err(corrupt)?;
     let handle = context.primary_image_handle().map_err(corrupt)?;
@@ -35,7 +38,7 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
     let pixels = u64::from(size.0) * u64::from(size.1);
     let share = request.admit(
         format,
-        &Cost { size, decoder: BYTES_PER_PIXEL.saturating_mul(pixels), after: 4 * pixels },
+        &DecodeCost { size, decoder: BYTES_PER_PIXEL.saturating_mul(pixels), after: 4 * pixels },
     )?;
     let chroma = if handle.has_alpha_channel() { RgbChroma::Rgba } else { RgbChroma::Rgb };
     let decoded = LibHeif::new().decode(&handle, ColorSpace::Rgb(chroma), None).map_err(corrupt)?;
@@ -61,10 +64,10 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
         .into_iter()
         .find(|block| block.item_type.0 == *b"Exif")
         .and_then(|block| tiff_of(block.raw_data));
-    Ok(Decoded { image, format, size, orientation: Orientation::NoTransforms, exif, share })
+    Ok(DecodedFile { image, format, size, orientation: Orientation::NoTransforms, exif, share })
 }
 
-/// The TIFF structure in an `Exif` item, which begins with its offset in four bytes (ISO/IEC
+/// The TIFF structure in an `Exif` item. The item begins with its offset in four bytes (ISO/IEC
 /// 23008-12, annex A).
 fn tiff_of(item: Vec<u8>) -> Option<Vec<u8>> {
     let (offset, rest) = item.split_first_chunk::<4>()?;

@@ -1,18 +1,20 @@
-//! JPEG: whole files of a sane number of scans, decoded by the fastest decoder that takes them.
+//! Decoding JPEG: complete files with a sane number of scans, by the fastest decoder that takes
+//! them.
 
-use super::decode::{Decoded, Request};
-use super::jpeg_end::Scans;
-use super::{PictureError, PictureFormat, coded};
+use super::jpeg_scans::JpegScans;
+use super::request::{DecodeRequest, DecodedFile};
+use super::{PictureError, PictureFormat, codecs};
 
-/// Every scan passes over the whole picture again, so a small file of thousands of them would take
-/// minutes. Encoders write some ten; the decoder of browsers and ours draw the line here.
+/// Largest accepted number of scans. Every scan passes over the whole picture again, so a small
+/// file with thousands of them would take minutes. Encoders write about ten; browsers have the same
+/// limit.
 const MAX_SCANS: usize = 100;
 
-/// Decodes at the detail asked for.
-pub(super) fn decode(request: &Request) -> Result<Decoded, PictureError> {
+/// Decodes a file at the requested detail.
+pub(super) fn decode(request: &DecodeRequest) -> Result<DecodedFile, PictureError> {
     let corrupt =
         |reason: String| PictureError::CorruptPicture { format: PictureFormat::Jpeg, reason };
-    let scans = Scans::of(request.bytes);
+    let scans = JpegScans::of(request.bytes);
     if !scans.complete {
         return Err(corrupt(String::from("the file stops before the end of the image")));
     }
@@ -23,5 +25,5 @@ pub(super) fn decode(request: &Request) -> Result<Decoded, PictureError> {
     if let Some(decoded) = super::turbo::decode(request, scans.count) {
         return decoded;
     }
-    coded::decode(request, PictureFormat::Jpeg)
+    codecs::decode(request, PictureFormat::Jpeg)
 }

@@ -1,4 +1,4 @@
-//! What the camera wrote: EXIF, read as far as it can be read.
+//! The camera's metadata: EXIF, as far as it can be read.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,15 +6,14 @@ use exif::{DateTime, Exif, Field, In, Reader, Tag, Value};
 use jiff::tz::Offset;
 use jiff::{Timestamp, civil};
 
-/// What is known about the making of a picture. Everything is optional, and what is broken is left
-/// out.
+/// When, where and with which camera a picture was taken. Missing or broken fields are `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
-    /// When the picture was taken (`DateTimeOriginal` with `OffsetTimeOriginal`). Cameras that
-    /// write no offset give local time, which is read as UTC: it may be off by up to 14 hours.
+    /// When the picture was taken (`DateTimeOriginal` with `OffsetTimeOriginal`). Without an offset
+    /// the camera's local time is read as UTC, so it may be wrong by up to 14 hours.
     pub taken_at: Option<Timestamp>,
-    /// Where that was in the day: minutes the camera's clock was ahead of UTC, as it wrote them.
-    /// `None` where it wrote none that can be read.
+    /// Minutes that the camera's clock was ahead of UTC (`OffsetTimeOriginal`). `None` where the
+    /// file has no readable offset.
     pub taken_offset_minutes: Option<i16>,
     /// Maker and model, as in `Canon EOS 5D`, at most 100 characters.
     pub camera: Option<String>,
@@ -23,20 +22,20 @@ pub struct Metadata {
     pub gps: Option<(f64, f64)>,
 }
 
-/// Longer names are cut: they come from outside and go into a table.
+/// Longer names are cut, because they go into a table.
 const MAX_CAMERA_CHARACTERS: usize = 100;
 
 impl Metadata {
-    /// Reads a TIFF structure with EXIF tags: an EXIF block, or a TIFF file. Never fails, never
+    /// Parses a TIFF structure with EXIF tags: an EXIF block or a TIFF file. Never fails and never
     /// panics.
-    pub(super) fn read(tiff: Vec<u8>) -> Metadata {
-        let read = || {
+    pub(super) fn parse(tiff: Vec<u8>) -> Metadata {
+        let parse = || {
             let exif = Reader::new().continue_on_error(true).read_raw(tiff);
             exif.or_else(|error| error.distill_partial_result(|_| {}))
                 .ok()
                 .map(|exif| Metadata::of(&exif))
         };
-        catch_unwind(AssertUnwindSafe(read)).ok().flatten().unwrap_or_default()
+        catch_unwind(AssertUnwindSafe(parse)).ok().flatten().unwrap_or_default()
     }
 
     fn of(exif: &Exif) -> Metadata {
@@ -49,7 +48,7 @@ impl Metadata {
 fn taken(exif: &Exif) -> Option<(Timestamp, Option<i16>)> {
     let mut time = DateTime::from_ascii(ascii(exif, Tag::DateTimeOriginal)?).ok()?;
     if let Some(offset) = ascii(exif, Tag::OffsetTimeOriginal) {
-        // An offset that cannot be read is an offset that is not there.
+        // An unreadable offset counts as a missing one.
         let _ = time.parse_offset(offset);
     }
     let date = civil::Date::new(
@@ -72,7 +71,7 @@ fn taken(exif: &Exif) -> Option<(Timestamp, Option<i16>)> {
 fn camera(exif: &Exif) -> Option<String> {
     let make = text(exif, Tag::Make).unwrap_or_default();
     let model = text(exif, Tag::Model).unwrap_or_default();
-    // Many models repeat the maker: "Canon" and "Canon EOS 5D".
+    // Many models repeat their maker: "Canon" and "Canon EOS 5D".
     let repeated = model.to_lowercase().starts_with(&make.to_lowercase());
     let camera = if repeated { model } else { format!("{make} {model}") };
     let camera: String = camera.trim().chars().take(MAX_CAMERA_CHARACTERS).collect();
@@ -85,7 +84,8 @@ fn gps(exif: &Exif) -> Option<(f64, f64)> {
     (latitude.abs() <= 90.0 && longitude.abs() <= 180.0).then_some((latitude, longitude))
 }
 
-/// Degrees, minutes and seconds as one number. `None` where one is missing or divided by zero.
+/// Degrees, minutes and seconds as one number of degrees. `None` where one is missing or has the
+/// denominator 0.
 fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: u8) -> Option<f64> {
     let Value::Rational(parts) = &exif.get_field(tag, In::PRIMARY)?.value else {
         return None;
@@ -105,7 +105,7 @@ fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
     }
 }
 
-/// Printable text, trimmed.
+/// A text without control characters, trimmed.
 fn text(exif: &Exif, tag: Tag) -> Option<String> {
     let text = String::from_utf8_lossy(ascii(exif, tag)?);
     Some(text.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned())

@@ -1,6 +1,7 @@
 //! Pictures: from the bytes of a file to upright RGB pixels.
 
-mod coded;
+mod budget;
+mod codecs;
 mod colour;
 mod decode;
 mod error;
@@ -8,10 +9,11 @@ mod format;
 #[cfg(feature = "heif")]
 mod heif;
 mod jpeg;
-mod jpeg_end;
+mod jpeg_scans;
 mod metadata;
-mod miniature;
+mod thumbnail;
 mod reduced;
+mod request;
 mod tiff_layout;
 #[cfg(feature = "fast-jpeg")]
 mod turbo;
@@ -21,38 +23,35 @@ use std::ops::Deref;
 use image::RgbImage;
 use serde::Deserialize;
 
+pub use budget::{Budget, BudgetShare};
 pub use decode::{decode, decode_within};
 pub use error::PictureError;
 pub use format::PictureFormat;
 pub use metadata::Metadata;
 
-use crate::budget::Share;
-
-/// A decoded picture, as a person would see it.
+/// A decoded picture, upright and in sRGB.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// The pixels: turned upright, transparency laid over white, 8 bits per channel, sRGB. With
-    /// [`Detail::ShortSide`] there may be fewer of them than the file has.
+    /// The pixels: upright, transparency over white, 8 bits per channel, sRGB. With
+    /// [`Detail::ShortSide`] there may be fewer pixels than in the file.
     pub rgb: RgbImage,
     /// Format of the file.
     pub format: PictureFormat,
-    /// Width of the whole picture in pixels, as displayed.
+    /// Width of the whole picture in pixels, upright.
     pub width: u32,
-    /// Height of the whole picture in pixels, as displayed.
+    /// Height of the whole picture in pixels, upright.
     pub height: u32,
-    /// The EXIF orientation found in the file, 1 to 8, already applied to the pixels. 1 where there
-    /// was none.
+    /// The EXIF orientation of the file, 1 to 8, already applied to the pixels. 1 if it has none.
     pub orientation: u8,
-    /// What the camera wrote about the picture.
+    /// The camera's metadata.
     pub metadata: Metadata,
 }
 
-/// A picture and its part of the [`Budget`](crate::Budget) it was decoded within, given back when
-/// this is dropped.
+/// A picture with its share of the [`Budget`]. Dropping it gives the share back.
 #[derive(Debug)]
 pub struct HeldPicture {
     picture: Picture,
-    _share: Share,
+    _share: BudgetShare,
 }
 
 impl Deref for HeldPicture {
@@ -63,34 +62,35 @@ impl Deref for HeldPicture {
     }
 }
 
-/// How many of its pixels a picture is needed with.
+/// How many pixels of a picture are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// All of them.
     Whole,
-    /// As many as scaling the short side to so many pixels needs. A JPEG is then decoded at a half,
-    /// a quarter or an eighth of its size, the smallest whose short side keeps at least twice the
-    /// pixels asked for; that costs a fraction of the time and the memory. Scaled down to what was
-    /// asked for, it differs from the whole picture by a fraction of a level of 255 (PSNR some 50
-    /// dB, in detailed pictures at exactly twice the pixels down to 42 dB). Other formats are
+    /// Enough pixels to scale the short side to this many pixels.
+    ///
+    /// A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, at a fraction of the time and memory: the
+    /// smallest size whose short side keeps at least twice the requested pixels. Scaled down to the
+    /// requested size, it differs from the whole picture by a fraction of a level of 255 (PSNR
+    /// about 50 dB; 42 dB in detailed pictures at exactly twice the pixels). Other formats are
     /// decoded whole.
     ShortSide(u32),
 }
 
-/// What a picture may cost. All limits are checked against the file's header, before any pixel is
-/// decoded.
+/// Limits on the cost of decoding. All limits are checked against the file's header, before any
+/// pixel is decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PictureLimits {
     /// Largest file, in bytes.
     pub max_bytes: u64,
-    /// Most pixels, width x height.
+    /// Greatest number of pixels, width x height.
     pub max_pixels: u64,
     /// Longest side, in pixels.
     pub max_side: u32,
-    /// Most bytes a decoder may allocate, its result counted: 3 to 8 per pixel it gives, and as
-    /// much again for JPEG files of several scans (progressive ones). Up to 4 more per pixel are
-    /// needed to turn the result upright.
+    /// Greatest number of bytes that a decoder may allocate, including its result: 3 to 8 per
+    /// decoded pixel, and as many again for a JPEG with several scans (a progressive one). Turning
+    /// the result upright takes up to 4 bytes per pixel more.
     pub max_decoded_bytes: u64,
 }
 

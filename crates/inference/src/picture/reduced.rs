@@ -1,17 +1,17 @@
-//! Where the pixels of a reduced picture lie in the whole one.
+//! Where the pixels of a reduced picture lie in the whole picture.
 
 use super::Picture;
 use crate::resize::Area;
 
-/// By how much a side may have been divided.
+/// The factors by which a side may have been divided.
 const FACTORS: [u32; 4] = [1, 2, 4, 8];
 
 impl Picture {
-    /// The part of `area`, in decoded pixels, that shows something.
+    /// The part of `area`, in decoded pixels, that shows the picture.
     ///
-    /// A side that is no multiple of the factor of a reduction ends in the middle of the last
-    /// decoded pixel, whose rest is filled up. Scaling that along would move everything by a part
-    /// of a pixel.
+    /// A side that is no multiple of the reduction's factor ends in the middle of the last decoded
+    /// pixel, and the rest of that pixel is padding. Scaling the padding too would shift the
+    /// picture by a fraction of a pixel.
     pub(crate) fn shown(&self, area: Area) -> Area {
         let across = shown_share(self.width, self.rgb.width());
         let down = shown_share(self.height, self.rgb.height());
@@ -24,7 +24,7 @@ impl Picture {
     }
 }
 
-/// How much of a decoded side shows something, as a share of it.
+/// The share of a decoded side that shows the picture, 0 to 1.
 fn shown_share(whole: u32, decoded: u32) -> f64 {
     let factor = FACTORS.into_iter().find(|factor| whole.div_ceil(*factor) == decoded);
     factor.map_or(1.0, |factor| f64::from(whole) / f64::from(factor) / f64::from(decoded.max(1)))

@@ -1,12 +1,12 @@
-//! TIFF files whose layout the decoder does not know.
+//! TIFF layouts that the decoder cannot decode.
 
 use std::io::Cursor;
 
 use tiff::decoder::{ChunkType, Decoder};
 use tiff::tags::Tag;
 
-/// Tiles of one channel each: the decoder stops at an assertion there, where it should say that it
-/// cannot.
+/// Whether the file has tiles of one channel each. The decoder panics on them instead of returning
+/// an error.
 pub(super) fn is_unsupported(bytes: &[u8]) -> bool {
     const SEPARATE: u32 = 2;
     let Ok(mut decoder) = Decoder::new(Cursor::new(bytes)) else { return false };

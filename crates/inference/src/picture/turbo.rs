@@ -1,7 +1,6 @@
-//! JPEG by libjpeg-turbo, which decodes at a fraction of the size.
+//! Decoding JPEG with libjpeg-turbo, which can decode at a reduced size.
 //!
-//! Whatever it does not take, and whatever it only warns about, is left to the decoder of `image`,
-//! whose verdict counts.
+//! Files that libjpeg-turbo refuses or warns about go to the decoder of `image`, which decides.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
@@ -10,14 +9,17 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::decode::{Cost, Decoded, Request};
+use super::request::{DecodeCost, DecodeRequest, DecodedFile};
 use super::{Detail, PictureError, PictureFormat, colour};
 
-/// Decodes a complete file of so many scans. `None`: leave it to the other decoder.
-pub(super) fn decode(request: &Request, scans: usize) -> Option<Result<Decoded, PictureError>> {
+/// Decodes a complete file with this many scans. `None` leaves the file to the other decoder.
+pub(super) fn decode(
+    request: &DecodeRequest,
+    scans: usize,
+) -> Option<Result<DecodedFile, PictureError>> {
     let mut decompressor = Decompressor::new().ok()?;
     let header = decompressor.read_header(request.bytes).ok()?;
-    let (exif, icc) = attached(request.bytes)?;
+    let (exif, icc) = metadata_blocks(request.bytes)?;
     let factor =
         if header.is_lossless { ScalingFactor::ONE } else { reduction(&header, request.detail) };
     decompressor.set_scaling_factor(factor).ok()?;
@@ -32,7 +34,8 @@ pub(super) fn decode(request: &Request, scans: usize) -> Option<Result<Decoded, 
     let size = (u32::try_from(header.width).ok()?, u32::try_from(header.height).ok()?);
     let coefficients = if scans > 1 { coefficient_bytes(&header) } else { 0 };
     let after = if turned { pixels_bytes as u64 } else { 0 };
-    let cost = Cost { size, decoder: coefficients.saturating_add(pixels_bytes as u64), after };
+    let cost =
+        DecodeCost { size, decoder: coefficients.saturating_add(pixels_bytes as u64), after };
     let share = match request.admit(PictureFormat::Jpeg, &cost) {
         Ok(share) => share,
         Err(error) => return Some(Err(error)),
@@ -50,21 +53,21 @@ pub(super) fn decode(request: &Request, scans: usize) -> Option<Result<Decoded, 
     drop(decompressor);
     let (width, height) = (u32::try_from(scaled.width).ok()?, u32::try_from(scaled.height).ok()?);
     let image = if inks {
-        colour::of_inks(width, height, &pixels, icc.as_deref())?
+        colour::inks_to_srgb(width, height, &pixels, icc.as_deref())?
     } else {
         colour::to_srgb(
             DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, pixels)?),
             icc.as_deref(),
         )
     };
-    Some(Ok(Decoded { image, format: PictureFormat::Jpeg, size, orientation, exif, share }))
+    Some(Ok(DecodedFile { image, format: PictureFormat::Jpeg, size, orientation, exif, share }))
 }
 
-/// Bytes of what a file may have attached.
-type Block = Option<Vec<u8>>;
+/// A block of metadata, if the file has it.
+type MetadataBlock = Option<Vec<u8>>;
 
-/// EXIF block and colour profile. `None`: the header cannot be read.
-fn attached(bytes: &[u8]) -> Option<(Block, Block)> {
+/// The EXIF block and the colour profile. `None` where the header cannot be read.
+fn metadata_blocks(bytes: &[u8]) -> Option<(MetadataBlock, MetadataBlock)> {
     let options = DecoderOptions::default()
         .set_strict_mode(false)
         .set_max_width(usize::MAX)
@@ -74,7 +77,7 @@ fn attached(bytes: &[u8]) -> Option<(Block, Block)> {
     Some((decoder.exif().cloned(), decoder.icc_profile()))
 }
 
-/// The smallest of the sizes that libjpeg-turbo computes quickly and that keeps enough detail.
+/// The smallest size that keeps enough detail, of the sizes that libjpeg-turbo computes quickly.
 fn reduction(header: &DecompressHeader, detail: Detail) -> ScalingFactor {
     let Detail::ShortSide(side) = detail else { return ScalingFactor::ONE };
     let wanted = 2 * u64::from(side);
@@ -84,9 +87,9 @@ fn reduction(header: &DecompressHeader, detail: Detail) -> ScalingFactor {
     sizes.into_iter().find(fits).unwrap_or(ScalingFactor::ONE)
 }
 
-/// What the decoder keeps between scans: 16 bits for every sample of every component.
+/// Bytes that the decoder keeps between scans: 16 bits for every sample of every component.
 fn coefficient_bytes(header: &DecompressHeader) -> u64 {
-    // In quarters of a sample per pixel.
+    // Samples per pixel, in quarters.
     let samples = match (header.colorspace, header.subsamp) {
         (Colorspace::CMYK | Colorspace::YCCK, _) => 16,
         (_, Subsamp::Gray) => 4,

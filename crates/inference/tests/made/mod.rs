@@ -1,4 +1,4 @@
-//! Pictures made for tests. Not every test uses all of it.
+//! Pictures made for tests.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
@@ -19,8 +19,8 @@ pub(crate) const FORMATS: [(ImageFormat, PictureFormat); 6] = [
     (ImageFormat::Tiff, PictureFormat::Tiff),
 ];
 
-/// Four quarters of different colours: red, green / blue, white. No two of its eight orientations
-/// look the same.
+/// Four quarters of different colours: red and green above blue and white. No two of its eight
+/// orientations look the same.
 pub(crate) fn quarters() -> RgbImage {
     RgbImage::from_fn(32, 24, |x, y| match (x < 16, y < 12) {
         (true, true) => Rgb([255, 0, 0]),

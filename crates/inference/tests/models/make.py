@@ -1,12 +1,15 @@
-"""Writes the tiny models of these tests, which compute things a test can foresee.
+"""Writes the tiny models of these tests, whose results a test can foresee.
 
-    python -m venv venv && venv/bin/pip install onnx==1.23.2 && venv/bin/python make.py
+    python -m venv venv
+    venv/bin/pip install onnx==1.23.2
+    venv/bin/python make.py
 
-colours   image tower: mean of each channel [batch, 3]; text tower: ids (int64) and mask -> [sum of ids, tokens]
-single    the same with everything fixed: one picture per run, one text of 8 tokens (int32), no mask
+colours   image tower: mean of each channel [batch, 3];
+          text tower: ids (int64) and mask -> [sum of ids, tokens]
+single    the same with fixed sizes: one picture per run, one text of 8 tokens (int32), no mask
 fours     the same for batches of exactly four
-hungry    image tower of colours that asks for 4 TiB of memory when more than two pictures are in one run
-lookup    text tower only: looks ids up in a table of 6 rows, so that a greater id fails while it runs
+hungry    image tower of colours that asks for 4 TiB when a run has more than two pictures
+lookup    text tower only: looks ids up in a table of 6 rows, so a greater id fails in the run
 """
 
 import hashlib
@@ -50,7 +53,10 @@ def image_tower(batch):
 def hungry_tower():
     pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, 4, 4])
     constants = {"first": 0, "two": 2, "none": 0, "terabyte": 2**40, "one": 1}
-    constants = [helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in constants.items()]
+    constants = [
+        helper.make_tensor(name, TensorProto.INT64, [1], [value])
+        for name, value in constants.items()
+    ]
     constants.append(helper.make_tensor("nothing", TensorProto.FLOAT, [1], [0.0]))
     nodes = [
         helper.make_node("ReduceMean", ["pixels"], ["means"], axes=[2, 3], keepdims=0),
@@ -88,7 +94,8 @@ def text_tower(batch, length, element, masked):
 
 def lookup_tower():
     ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"])
-    table = helper.make_tensor("table", TensorProto.FLOAT, [6, 3], [float(1 + i % 5) for i in range(18)])
+    values = [float(1 + i % 5) for i in range(18)]
+    table = helper.make_tensor("table", TensorProto.FLOAT, [6, 3], values)
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["rows"]),
         helper.make_node("ReduceMean", ["rows"], ["meaning"], axes=[1], keepdims=0),
@@ -98,28 +105,40 @@ def lookup_tower():
 
 def tokenizer():
     special = [
-        {"id": i, "content": word, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        {"id": i, "content": word, "single_word": False}
+        | {"lstrip": False, "rstrip": False, "normalized": False, "special": True}
         for i, word in enumerate(WORDS[:4])
     ]
+    padding = {"strategy": {"Fixed": 5}, "direction": "Left", "pad_to_multiple_of": None}
+    padding |= {"pad_id": 3, "pad_type_id": 0, "pad_token": "[UNKNOWN]"}
+    truncation = {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0}
+    words = {word: i for i, word in enumerate(WORDS)}
     return json.dumps({
         "version": "1.0",
         # Both are wrong on purpose: the manifest must win.
-        "truncation": {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
-        "padding": {"strategy": {"Fixed": 5}, "direction": "Left", "pad_to_multiple_of": None, "pad_id": 3, "pad_type_id": 0, "pad_token": "[UNKNOWN]"},
+        "truncation": truncation,
+        "padding": padding,
         "added_tokens": special,
         "normalizer": None,
         "pre_tokenizer": {"type": "Whitespace"},
         "post_processor": {
             "type": "TemplateProcessing",
-            "single": [{"SpecialToken": {"id": "[BEGIN]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[END]", "type_id": 0}}],
-            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "single": [
+                {"SpecialToken": {"id": "[BEGIN]", "type_id": 0}},
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"SpecialToken": {"id": "[END]", "type_id": 0}},
+            ],
+            "pair": [
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"Sequence": {"id": "B", "type_id": 1}},
+            ],
             "special_tokens": {
                 "[BEGIN]": {"id": "[BEGIN]", "ids": [1], "tokens": ["[BEGIN]"]},
                 "[END]": {"id": "[END]", "ids": [2], "tokens": ["[END]"]},
             },
         },
         "decoder": None,
-        "model": {"type": "WordLevel", "vocab": {word: i for i, word in enumerate(WORDS)}, "unk_token": "[UNKNOWN]"},
+        "model": {"type": "WordLevel", "vocab": words, "unk_token": "[UNKNOWN]"},
     }, indent=1).encode()
 
 
@@ -130,7 +149,8 @@ def write(name, files, sections):
     for path, (role, content) in files.items():
         (folder / path).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
-        text += f'\n[[files]]\npath = "{path}"\nrole = "{role}"\nbytes = {len(content)}\nsha256 = "{digest}"\n'
+        text += f'\n[[files]]\npath = "{path}"\nrole = "{role}"\n'
+        text += f'bytes = {len(content)}\nsha256 = "{digest}"\n'
     (folder / "model.toml").write_text(text + "".join(sections))
 
 
@@ -139,20 +159,26 @@ def text_section(extra):
 
 
 token_file = {"tokenizer.json": ("tokenizer", tokenizer())}
+
+
+def both_towers(image, text):
+    return {"image.onnx": ("image", image), "text.onnx": ("text", text)} | token_file
+
+
 write(
     "colours",
-    {"image.onnx": ("image", image_tower("batch")), "text.onnx": ("text", text_tower("batch", "length", TensorProto.INT64, True))} | token_file,
+    both_towers(image_tower("batch"), text_tower("batch", "length", TensorProto.INT64, True)),
     [IMAGE, text_section('mask_input = "mask"\nlowercase = true\n')],
 )
 write(
     "single",
-    {"image.onnx": ("image", image_tower(1)), "text.onnx": ("text", text_tower(1, 8, TensorProto.INT32, False))} | token_file,
+    both_towers(image_tower(1), text_tower(1, 8, TensorProto.INT32, False)),
     [IMAGE, text_section("")],
 )
 write("hungry", {"image.onnx": ("image", hungry_tower())}, [IMAGE])
 write(
     "fours",
-    {"image.onnx": ("image", image_tower(4)), "text.onnx": ("text", text_tower(4, 8, TensorProto.INT32, False))} | token_file,
+    both_towers(image_tower(4), text_tower(4, 8, TensorProto.INT32, False)),
     [IMAGE, text_section("")],
 )
 write("lookup", {"text.onnx": ("text", lookup_tower())} | token_file, [text_section("")])

@@ -1,4 +1,4 @@
-//! A vector depends on its own input only, whatever else is in the batch and whoever else asks.
+//! A vector depends only on its own input, not on the rest of its batch or on other callers.
 
 use inference::{Embedding, Pixels};
 
@@ -12,7 +12,7 @@ fn pixels(fixture: &Fixture) -> Vec<Pixels> {
     fixture.golden.pictures.iter().map(|golden| fixture.golden_pixels(golden)).collect()
 }
 
-/// The same numbers from 0 below `of`, in a shuffled order with repetitions.
+/// `count` numbers from 0 to `of - 1`, in a fixed irregular order with repetitions.
 fn order(count: usize, of: usize) -> Vec<usize> {
     (0..count).map(|index| (index * index + 5 * index + 3) % of).collect()
 }
@@ -44,7 +44,7 @@ fn pictures_in_batches_of_1_7_and_32_get_their_own_vectors() {
     }
 }
 
-/// Texts of all lengths share a batch, so that short ones are padded to the longest.
+/// Texts of all lengths share a batch, so short ones are padded to the longest.
 #[test]
 fn texts_in_batches_of_1_7_and_32_get_their_own_vectors() {
     for family in SPEAKING {

@@ -1,6 +1,5 @@
-//! A captioner of BLIP's architecture writes token by token what the reference's `generate` writes,
-//! with a cache where the reference has one or none, alone and in batches whose rows end at
-//! different steps.
+//! A captioner of BLIP's architecture writes the same tokens as the reference's `generate`, alone
+//! and in batches whose rows end at different steps.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,7 +41,7 @@ fn model() -> CaptionerModel {
         .unwrap()
 }
 
-/// Pixels that the reference's processor made.
+/// The pixels of the reference's processor.
 fn golden_pixels(model: &CaptionerModel, picture: &GoldenPicture) -> Pixels {
     let stem = picture.file.split('.').next().unwrap();
     let levels =
@@ -79,7 +78,7 @@ fn every_token_equals_the_references() {
     }
 }
 
-/// Our own pixels are those of the reference within the last level.
+/// Our own pixels equal those of the reference within half a level on average.
 #[test]
 fn pictures_become_the_references_pixels() {
     let (captioner, model) = (load(4), model());
@@ -89,7 +88,7 @@ fn pictures_become_the_references_pixels() {
         let theirs = golden_pixels(&model, &picture);
         let apart = ours.data.iter().zip(&theirs.data).map(|(a, b)| (a - b).abs()).sum::<f32>()
             / ours.data.len() as f32;
-        // Half a level, in normalised units; JPEG decoders differ by more than the resizing does.
+        // Half a level in normalised units. JPEG decoders differ by more than resizing does.
         let tolerance = if picture.file.ends_with(".jpg") { 2.0 } else { 0.5 }
             / 255.0
             / model.manifest.image.std[0];
@@ -97,7 +96,7 @@ fn pictures_become_the_references_pixels() {
     }
 }
 
-/// What checks the check: each of these mistakes changes a caption.
+/// Checks the check: each of these mistakes changes a caption.
 #[test]
 fn mistakes_change_captions() {
     let (golden, model) = (golden(), model());

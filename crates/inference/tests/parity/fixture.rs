@@ -1,4 +1,4 @@
-//! A model of these tests, imported, and what its reference computed.
+//! An imported model of these tests, with the values of its reference.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use inference::{
 };
 use serde::Deserialize;
 
-/// Families with an image tower: all.
+/// All families. Each has an image tower.
 pub(crate) const FAMILIES: [&str; 5] = ["clip", "immich", "chinese-clip", "siglip2", "dinov3"];
 /// Families with a text tower.
 pub(crate) const SPEAKING: [&str; 4] = ["clip", "immich", "chinese-clip", "siglip2"];
@@ -41,7 +41,7 @@ pub(crate) struct GoldenText {
     pub(crate) vector: Vec<f32>,
 }
 
-/// A folder of a test, removed with it.
+/// A folder that is removed after the test.
 pub(crate) struct Folder {
     path: PathBuf,
     _root: tempfile::TempDir,
@@ -64,13 +64,13 @@ pub(crate) fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity")
 }
 
-/// The model as our importer takes it in.
+/// The model as the importer reads it.
 pub(crate) fn imported(family: &'static str) -> Fixture {
     changed(family, &[])
 }
 
-/// The model as imported, with a mistake put into its manifest: each pair is replaced once, and
-/// must be there.
+/// The imported model with a mistake in its manifest. Each pair is a text that must be there, and
+/// its replacement.
 pub(crate) fn changed(family: &'static str, replacements: &[(&str, &str)]) -> Fixture {
     with(family, Precision::Fp32, |mut text| {
         for (from, to) in replacements {
@@ -81,7 +81,7 @@ pub(crate) fn changed(family: &'static str, replacements: &[(&str, &str)]) -> Fi
     })
 }
 
-/// The model as imported in this precision, with its manifest changed.
+/// The model imported in this precision, with a changed manifest.
 pub(crate) fn with(
     family: &'static str,
     precision: Precision,
@@ -99,7 +99,7 @@ pub(crate) fn with(
     Fixture { folder, model, golden, family }
 }
 
-/// A copy of the files of a family, in a folder of its name, without what the reference computed.
+/// A copy of a family's files in a folder of its name, without the values of the reference.
 pub(crate) fn copy(family: &str) -> Folder {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join(family);
@@ -120,7 +120,7 @@ fn copy_below(from: &Path, to: &Path) {
     }
 }
 
-/// A picture file, decoded as in production.
+/// Decodes a picture file as in production.
 pub(crate) fn open(bytes: &[u8]) -> Picture {
     decode(bytes, &PictureLimits::default(), Detail::Whole).unwrap()
 }
@@ -150,8 +150,7 @@ impl Fixture {
         self.model.manifest.image.as_ref().unwrap()
     }
 
-    /// What the reference's processor made of a picture: levels from 0 to 255 per value, channel by
-    /// channel.
+    /// The pixels of the reference's processor: levels from 0 to 255, channel by channel.
     pub(crate) fn levels(&self, golden: &GoldenPicture) -> Vec<f32> {
         let stem = golden.file.split('.').next().unwrap();
         let folder = home().join(self.family).join("golden");
@@ -164,7 +163,7 @@ impl Fixture {
         (0..3).flat_map(|channel| levels.iter().skip(channel).step_by(3).copied()).collect()
     }
 
-    /// The reference's levels as its model takes them.
+    /// The reference's levels, normalised for its model.
     pub(crate) fn golden_pixels(&self, golden: &GoldenPicture) -> Pixels {
         let levels = self.levels(golden);
         let plane = levels.len() / 3;
@@ -175,7 +174,7 @@ impl Fixture {
         Pixels { data: levels.iter().enumerate().map(normalise).collect() }
     }
 
-    /// Values of ours as levels from 0 to 255.
+    /// Our pixels as levels from 0 to 255.
     pub(crate) fn our_levels(&self, pixels: &Pixels) -> Vec<f32> {
         let plane = pixels.data.len() / 3;
         let ImageTower { mean, std, .. } = self.tower();
@@ -185,7 +184,7 @@ impl Fixture {
         pixels.data.iter().enumerate().map(level).collect()
     }
 
-    /// The entry of one more file for the manifest.
+    /// The manifest's entry for one more file.
     pub(crate) fn listed(path: &str, content: &[u8]) -> ModelFile {
         use sha2::Digest;
         let sha256 = hex::encode(sha2::Sha256::digest(content));

@@ -1,4 +1,4 @@
-//! A model with 8-bit weights is served only after it was compared with its more exact twin.
+//! A model with 8-bit weights is served only after a comparison with the same model in fp32.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use inference::{Metadata, ModelError, Picture, PictureFormat, Precision, gate};
 use crate::fixture::{changed, imported, with};
 use crate::runtime::runtime;
 
-/// So many different pictures.
+/// This many different pictures.
 fn pictures(count: u32) -> impl Iterator<Item = Picture> {
     (0..count).map(|seed| {
         let (width, height) = (40 + seed % 23, 35 + seed % 31);
@@ -62,8 +62,7 @@ fn a_near_model_passes_and_its_record_is_bound_to_both_manifests() {
     assert!(
         gate::passed(&candidate.model).unwrap_err().to_string().contains("cannot be understood")
     );
-    // A model in fp32 needs no comparison, and can be compared with nothing else than its own
-    // space.
+    // A model in fp32 needs no comparison. Only models of one space can be compared.
     gate::passed(&reference.model).unwrap();
     assert!(gate::record(&imported("clip").model, &candidate.model, &report).is_err());
     assert!(gate::record(&candidate.model, &candidate.model, &report).is_err());

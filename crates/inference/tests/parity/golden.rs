@@ -1,4 +1,4 @@
-//! The `[golden]` of a manifest: a model that computes something else than its reference is
+//! The `[golden]` of a manifest: a model that does not compute what its reference computes is
 //! refused.
 
 use std::fs;
@@ -10,8 +10,8 @@ use inference::{Golden, Manifest, Model, ModelError};
 use crate::fixture::{Fixture, SPEAKING, imported, unit};
 use crate::runtime::runtime;
 
-/// The fixture with what its reference computed of one picture and one text, changed, in its
-/// manifest.
+/// The fixture with golden values in its manifest: those of the reference for one picture and one
+/// text, after a change.
 fn with_golden(fixture: &Fixture, change: impl FnOnce(&mut Golden)) -> Model {
     let [picture, text] = [&fixture.golden.pictures[2], &fixture.golden.pictures[0]];
     let (text_of, picture) =
@@ -20,7 +20,7 @@ fn with_golden(fixture: &Fixture, change: impl FnOnce(&mut Golden)) -> Model {
     let pad = i64::from(fixture.model.manifest.text.as_ref().unwrap().pad_id);
     let end = text_of.ids.iter().rposition(|id| *id != pad).unwrap() + 1;
     let fixed = fixture.model.manifest.text.as_ref().unwrap().pad_to > 0;
-    // Where padding is the end token, one of them belongs to the text.
+    // Where the end token also pads, one of them belongs to the text.
     let kept = if fixed {
         end + usize::from(fixture.model.manifest.text.as_ref().unwrap().outputs.is_empty())
     } else {
@@ -93,7 +93,7 @@ fn a_model_that_disagrees_is_refused_when_it_is_loaded() {
     assert!(failed.contains(&Compared::TextIds) && failed.contains(&Compared::Text), "{report:?}");
 }
 
-/// A cosine would not notice that a vector has the wrong length; the comparison does.
+/// A cosine would not notice a wrong length of a vector. The comparison does.
 #[test]
 fn vectors_that_are_not_of_unit_length_are_noticed() {
     let fixture = imported("clip");

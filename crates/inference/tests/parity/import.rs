@@ -1,4 +1,4 @@
-//! Folders as they come from public repositories become manifests.
+//! Folders in the layouts of public repositories become manifests.
 
 use std::fs;
 
@@ -50,9 +50,19 @@ fn what_differs_between_models_is_read_from_the_folder() {
 #[test]
 fn the_configuration_of_the_folder_wins_over_the_pattern() {
     let folder = copy("immich");
-    let config = r#"{"embed_dim": 24, "text_cfg": {"context_length": 77, "tokenizer_kwargs": {"clean": "canonicalize"}}, "init_logit_bias": -10}"#;
+    let config = r#"{
+        "embed_dim": 24,
+        "text_cfg": {"context_length": 77, "tokenizer_kwargs": {"clean": "canonicalize"}},
+        "init_logit_bias": -10
+    }"#;
     fs::write(folder.path().join("config.json"), config).unwrap();
-    let picture = r#"{"size": 48, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bilinear", "resize_mode": "squash"}"#;
+    let picture = r#"{
+        "size": 48,
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.25, 0.25, 0.25],
+        "interpolation": "bilinear",
+        "resize_mode": "squash"
+    }"#;
     fs::write(folder.path().join("visual/preprocess_cfg.json"), picture).unwrap();
     let text = import::folder(folder.path()).unwrap();
     let manifest = Manifest::parse(&text).unwrap();

@@ -1,14 +1,14 @@
-//! Three layers per family, so that a failure names its cause: pixels, tokens, vectors. And all of
-//! them together.
+//! Pixels, tokens and vectors of each family are compared on their own, so that a failure names its
+//! cause, and then all together.
 
 use crate::fixture::{END_TO_END, EXACT, FAMILIES, SPEAKING, imported, unit};
 use crate::runtime::runtime;
 
-/// Most that a level may be off, 0 to 255, on a file that every decoder reads alike.
+/// Greatest difference of a level (0 to 255) on a file that all decoders read alike.
 const LOSSLESS: f32 = 1.0;
-/// The same on a JPEG, whose decoders round differently.
+/// The same on a JPEG, where decoders round differently.
 const LOSSY: f32 = 8.0;
-/// Most that levels may be off on average.
+/// Greatest mean difference of levels.
 const MEAN: f32 = 0.3;
 
 #[test]
@@ -26,7 +26,7 @@ fn preprocess_pixels_are_those_of_the_processor() {
             let mean = apart.iter().sum::<f32>() / apart.len() as f32;
             println!("{family} {}: mean {mean:.3}, most {most:.3} of 255", golden.file);
             let limit = if golden.is_lossy() { LOSSY } else { LOSSLESS };
-            // The reference is stored in steps of 1/256, and levels come back through f32.
+            // The reference is stored in steps of 1/256, and our levels are computed back in f32.
             assert!(
                 most <= limit + 0.01 && mean <= MEAN,
                 "{family} {}: mean {mean}, most {most}",
@@ -70,7 +70,7 @@ fn infer_text_vectors_are_those_of_pytorch() {
         let fixture = imported(family);
         let encoder = fixture.model.text_encoder(&runtime()).unwrap();
         for golden in &fixture.golden.texts {
-            // Tokens are another layer: a vector from other ids would say nothing about this one.
+            // A vector from other ids would prove nothing about the graph.
             assert_eq!(
                 encoder.token_ids(&golden.text).unwrap(),
                 golden.ids,
@@ -97,7 +97,7 @@ fn end_to_end_a_file_becomes_the_vector_of_the_reference() {
     }
 }
 
-/// The checks above would prove little if all pictures, or all texts, had nearly the same vector.
+/// The checks above would prove little if all pictures or all texts had nearly the same vector.
 #[test]
 fn the_vectors_of_the_reference_differ() {
     for family in FAMILIES {

@@ -1,10 +1,10 @@
-//! Models of every family give what the libraries they come from give: same pixels, same tokens,
-//! same vectors.
+//! Parity: models of every family give the same pixels, tokens and vectors as their reference
+//! libraries.
 //!
-//! The folders beside this file were written by infra/parity/make.py: small models with random
-//! weights in the layouts of public repositories, with what Hugging Face's processors and
-//! tokenizers and PyTorch made of six pictures and eleven texts. Each is imported by our importer
-//! first.
+//! infra/train/parity/make.py wrote the folders beside this file. They hold small models with
+//! random weights in the layouts of public repositories, and the results of Hugging Face's
+//! processors and tokenizers and of PyTorch for six pictures and eleven texts. Each model is
+//! imported first.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 

@@ -1,4 +1,4 @@
-//! Checks the checks: mistakes that people do make must fall below the gates.
+//! Checks the checks: common mistakes must fall below the gates.
 
 use image::imageops::FilterType;
 use inference::Picture;
@@ -32,7 +32,7 @@ fn assert_all_below(what: &str, cosines: &[(String, f32)]) {
     }
 }
 
-/// How many texts are shorter than their padded row, so that padding can matter.
+/// Number of texts that are shorter than their padded row, where padding can matter.
 fn padded(fixture: &Fixture, pad: i64) -> usize {
     fixture.golden.texts.iter().filter(|golden| golden.ids.last() == Some(&pad)).count()
 }
@@ -49,7 +49,8 @@ fn a_wrong_padding_id_is_noticed() {
 #[test]
 fn a_missing_mask_is_noticed() {
     // All ones instead of the mask, over rows that are padded.
-    let mask = "[[text.extra_inputs]]\nname = \"attention_mask\"\nshape = [-1, 52]\nfill = 1.0\n\n[[text.extra_inputs]]";
+    let mask = "[[text.extra_inputs]]\nname = \"attention_mask\"\nshape = [-1, 52]\nfill = 1.0\n\n\
+                [[text.extra_inputs]]";
     let fixture = changed(
         "chinese-clip",
         &[
@@ -97,7 +98,7 @@ fn resizing_without_antialiasing_is_noticed() {
             picture.rgb = image::imageops::resize(&picture.rgb, width, height, FilterType::Nearest);
             picture
         });
-        // Only pictures that shrink have anything to smooth.
+        // Antialiasing changes only pictures that shrink.
         let shrunk: Vec<_> = cosines.into_iter().filter(|(file, _)| file != "small.png").collect();
         assert_eq!(shrunk.len(), 5);
         assert_all_below(family, &shrunk);
@@ -120,7 +121,7 @@ fn an_ignored_orientation_is_noticed() {
     }
 }
 
-/// A JPEG without its first APP1 segment, in which the orientation is.
+/// A JPEG without its first APP1 segment, which holds the orientation.
 fn without_exif(jpeg: &[u8]) -> Vec<u8> {
     let start = jpeg.windows(2).position(|marker| marker == [0xff, 0xe1]).unwrap();
     let length = usize::from(u16::from_be_bytes([jpeg[start + 2], jpeg[start + 3]]));

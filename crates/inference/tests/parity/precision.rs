@@ -1,5 +1,5 @@
-//! Weights of 16 and 8 bits: near the reference, with fp16 values going in and out where the graph
-//! wants them.
+//! Models with 16-bit and 8-bit weights stay close to the reference. fp16 inputs and outputs are
+//! converted.
 
 use inference::{Precision, gate};
 
@@ -36,7 +36,7 @@ fn a_model_in_int8_is_near() {
     }
 }
 
-/// Graphs that choose the scale of their 8-bit values per run let the other pictures of a batch
+/// Some graphs choose the scale of their 8-bit values per run. There the other pictures of a batch
 /// shift a vector a little.
 #[test]
 fn in_int8_the_rest_of_the_batch_shifts_a_vector_only_a_little() {

@@ -1,6 +1,8 @@
 """Writes the pictures of these tests that the image crate cannot write itself.
 
-    python -m venv venv && venv/bin/pip install pillow==13.0.0 pillow-jxl-plugin==1.3.8 pillow-heif==1.8.1 && venv/bin/python make.py
+    python -m venv venv
+    venv/bin/pip install pillow==13.0.0 pillow-jxl-plugin==1.3.8 pillow-heif==1.8.1
+    venv/bin/python make.py
 
 Each is 24 x 16: left half red, right half blue.
 """
@@ -28,8 +30,9 @@ picture.save(HERE / "progressive.jpg", quality=95, progressive=True)
 picture.quantize(4).save(HERE / "palette.png")
 picture.save(HERE / "interlaced.gif", interlace=1)
 picture.save(HERE / "lossy.webp", quality=95)
-picture.save(HERE / "animated.webp", save_all=True, append_images=[halves(BLUE, RED)], lossless=True)
-picture.save(HERE / "animated.gif", save_all=True, append_images=[halves(BLUE, RED)], duration=100)
+mirrored = [halves(BLUE, RED)]
+picture.save(HERE / "animated.webp", save_all=True, append_images=mirrored, lossless=True)
+picture.save(HERE / "animated.gif", save_all=True, append_images=mirrored, duration=100)
 picture.save(HERE / "deflate.tiff", compression="tiff_adobe_deflate")
 picture.save(HERE / "lossy.jxl", quality=95)
 picture.save(HERE / "lossless.jxl", lossless=True, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")

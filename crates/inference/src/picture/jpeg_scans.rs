@@ -1,45 +1,44 @@
-//! Does a JPEG file reach its end, and in how many scans?
+//! Whether a JPEG file reaches its end, and in how many scans.
 //!
-//! The JPEG decoder forgives a file that stops in the middle and fills the rest with grey, as
-//! browsers do. In a bucket such a file is an upload that was cut short: we want to say so, not to
-//! index half a picture.
+//! The JPEG decoder accepts a file that stops in the middle and fills the rest with grey, as
+//! browsers do. In a bucket such a file is an upload that was cut short. It is reported as damaged,
+//! so that no half picture is indexed.
 
-/// What the structure of a JPEG file says.
+/// The scans of a JPEG file, counted in its structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Scans {
-    /// Scans of the (first) image.
+pub(super) struct JpegScans {
+    /// Number of scans of the (first) image.
     pub(super) count: usize,
-    /// An end-of-image marker closes the image. True for a file without a sane structure, which is
-    /// left to the decoder.
+    /// Whether an end-of-image marker closes the image. Also true for a file with a broken
+    /// structure, which the decoder judges.
     pub(super) complete: bool,
 }
 
-impl Scans {
-    /// Walks the segments of a JPEG file (ITU-T T.81, annex B) up to the end-of-image marker.
-    ///
-    /// Bytes after that marker do not matter: phones append previews and videos.
-    pub(super) fn of(bytes: &[u8]) -> Scans {
+impl JpegScans {
+    /// Walks the segments of a JPEG file (ITU-T T.81, annex B) up to the end-of-image marker. Bytes
+    /// after that marker are ignored: phones append previews and videos.
+    pub(super) fn of(bytes: &[u8]) -> JpegScans {
         const END_OF_IMAGE: u8 = 0xd9;
         const START_OF_SCAN: u8 = 0xda;
         let mut position = 2; // behind the start-of-image marker
         let mut count = 0;
         loop {
             let Some(marker) = next_marker(bytes, &mut position) else {
-                return Scans { count, complete: false };
+                return JpegScans { count, complete: false };
             };
             match marker {
-                END_OF_IMAGE => return Scans { count, complete: true },
+                END_OF_IMAGE => return JpegScans { count, complete: true },
                 // Markers without a length: TEM, restarts, start of image.
                 0x01 | 0xd0..=0xd8 => {}
                 _ => {
                     let Some(&[high, low]) =
                         bytes.get(position..position + 2).and_then(|length| length.first_chunk())
                     else {
-                        return Scans { count, complete: false };
+                        return JpegScans { count, complete: false };
                     };
                     let length = usize::from(u16::from_be_bytes([high, low]));
                     if length < 2 {
-                        return Scans { count, complete: true };
+                        return JpegScans { count, complete: true };
                     }
                     position += length;
                     if marker == START_OF_SCAN {
@@ -52,13 +51,13 @@ impl Scans {
     }
 }
 
-/// Moves behind the next marker and returns its second byte. Bytes between segments are skipped, as
+/// Moves behind the next marker and returns its second byte. Skips bytes between segments, as
 /// decoders do.
 fn next_marker(bytes: &[u8], position: &mut usize) -> Option<u8> {
     loop {
         let start = *position + bytes.get(*position..)?.iter().position(|byte| *byte == 0xff)?;
         let code = *bytes.get(start + 1)?;
-        // 0xff before a marker is padding; 0 after 0xff makes it a data byte.
+        // 0xff before a marker is padding. 0 after 0xff makes the pair a data byte.
         *position = if code == 0xff { start + 1 } else { start + 2 };
         if code != 0xff && code != 0 {
             return Some(code);
@@ -66,7 +65,7 @@ fn next_marker(bytes: &[u8], position: &mut usize) -> Option<u8> {
     }
 }
 
-/// Moves to the marker that ends the compressed data of a scan; restarts belong to the data.
+/// Moves to the marker that ends the compressed data of a scan. Restart markers belong to the data.
 fn skip_scan(bytes: &[u8], position: &mut usize) {
     while let Some(code) = next_marker(bytes, position) {
         if !matches!(code, 0xd0..=0xd7) {
@@ -89,7 +88,7 @@ mod tests {
     const END: [u8; 2] = [0xff, 0xd9];
 
     fn reaches_end(bytes: &[u8]) -> bool {
-        Scans::of(bytes).complete
+        JpegScans::of(bytes).complete
     }
 
     fn file(parts: &[&[u8]]) -> Vec<u8> {
@@ -105,10 +104,13 @@ mod tests {
 
     #[test]
     fn scans_are_counted() {
-        assert_eq!(Scans::of(&file(&[&START, &COMMENT, &END])), Scans { count: 0, complete: true });
         assert_eq!(
-            Scans::of(&file(&[&START, &SCAN, &COMMENT, &SCAN, &END, &SCAN])),
-            Scans { count: 2, complete: true }
+            JpegScans::of(&file(&[&START, &COMMENT, &END])),
+            JpegScans { count: 0, complete: true }
+        );
+        assert_eq!(
+            JpegScans::of(&file(&[&START, &SCAN, &COMMENT, &SCAN, &END, &SCAN])),
+            JpegScans { count: 2, complete: true }
         );
     }
 

@@ -1,4 +1,4 @@
-//! ONNX Runtime: one library, one environment and one pool of threads per process.
+//! ONNX Runtime: one library, one environment and one thread pool per process.
 
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,10 @@ use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::logging::LogLevel;
 use serde::Deserialize;
 
-use crate::{ModelError, Provider};
+use super::provider::Provider;
+use crate::ModelError;
 
-/// How models are run.
+/// The settings `[runtime]`: which library runs the models, and on which hardware.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeSettings {
@@ -20,21 +21,21 @@ pub struct RuntimeSettings {
     pub library: String,
     /// Threads shared by all models of the process. 0 means one per CPU this process may use.
     pub threads: usize,
-    /// What shall run the models.
+    /// The hardware that shall run the models.
     pub provider: Provider,
-    /// Whether a model that no GPU runs is refused. Otherwise the CPU runs it, and why is kept.
+    /// Whether to refuse a model that no GPU runs. Otherwise the CPU runs it, and
+    /// [`Placement`](crate::Placement) says why.
     pub require_gpu: bool,
     /// Number of the GPU, from 0.
     pub device: i32,
-    /// Folder in which TensorRT keeps what it has compiled. Empty: it compiles again at every
-    /// start.
+    /// Folder in which TensorRT keeps compiled graphs. Empty: it compiles again at every start.
     pub engine_cache: String,
 }
 
-/// More threads than this is a typing error, not a machine.
+/// Largest accepted number of threads. More is a typing error.
 const MAX_THREADS: usize = 1024;
 
-/// File name under which the library is looked for where no path is given.
+/// File name of the library to look for where no path is given.
 const LIBRARY_NAME: &str = if cfg!(target_os = "windows") {
     "onnxruntime.dll"
 } else if cfg!(target_os = "macos") {
@@ -43,19 +44,19 @@ const LIBRARY_NAME: &str = if cfg!(target_os = "windows") {
     "libonnxruntime.so"
 };
 
-/// ONNX Runtime allows one environment per process, ever: it is kept until the process ends and
-/// every later [`Runtime::start`] gets the same one.
-static STARTED: Mutex<Option<Arc<Started>>> = Mutex::new(None);
+/// ONNX Runtime allows one environment per process. It is kept until the process ends, and every
+/// later [`Runtime::start`] gets the same one.
+static STARTED: Mutex<Option<Arc<StartedRuntime>>> = Mutex::new(None);
 
-/// A handle on the process's ONNX Runtime, with the settings for what is loaded through it. Cheap
-/// to clone.
+/// A handle on the process's ONNX Runtime, with the settings for the models loaded through it.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
-    process: Arc<Started>,
+    process: Arc<StartedRuntime>,
     settings: Arc<RuntimeSettings>,
 }
 
-struct Started {
+struct StartedRuntime {
     environment: Environment,
     library: String,
     threads: usize,
@@ -63,18 +64,19 @@ struct Started {
 }
 
 impl Runtime {
-    /// Loads the library and starts the process's runtime, or joins the running one: library and
-    /// threads of the first call hold for the whole process, and a later call with others is
-    /// logged. All other settings are this call's own.
+    /// Loads the library and starts the process's runtime, or joins the running one.
+    ///
+    /// The library and the threads of the first call hold for the whole process. A later call that
+    /// asks for others logs a warning. All other settings hold for this handle only.
     ///
     /// # Errors
-    /// [`ModelError::Setting`] for a setting that cannot be used, [`ModelError::Runtime`] where the
-    /// library is missing, too old, or fails. Both are fatal; a later call may try again with other
-    /// settings.
+    /// [`ModelError::Setting`] for a setting that cannot be used, [`ModelError::Runtime`] for a
+    /// library that is missing, too old, or fails. Both are fatal. A later call may try again with
+    /// other settings.
     pub fn start(settings: &RuntimeSettings) -> Result<Runtime, ModelError> {
-        check_gpu(settings)?;
+        check_gpu_settings(settings)?;
         let threads = thread_count(settings.threads)?;
-        let of = |process: &Arc<Started>| Runtime {
+        let handle = |process: &Arc<StartedRuntime>| Runtime {
             process: Arc::clone(process),
             settings: Arc::new(settings.clone()),
         };
@@ -82,25 +84,25 @@ impl Runtime {
         if let Some(process) = started.as_ref() {
             if (&process.library, process.threads) != (&settings.library, threads) {
                 tracing::warn!(
-                    "onnx runtime is already running; a new library or number of threads needs a new process"
+                    "onnx runtime is already running: \
+                     another library or number of threads needs a new process"
                 );
             }
-            return Ok(of(process));
+            return Ok(handle(process));
         }
         let library = find_library(&settings.library)?;
         let environment = start_environment(&library, threads)?;
         let version = version_in_name(&library).unwrap_or_else(|| String::from("1.24 or newer"));
         tracing::info!(library = %library.display(), version, threads, "onnx runtime started");
-        let process =
-            Arc::new(Started { environment, library: settings.library.clone(), threads, version });
-        let runtime = of(&process);
+        let library = settings.library.clone();
+        let process = Arc::new(StartedRuntime { environment, library, threads, version });
+        let runtime = handle(&process);
         *started = Some(process);
         Ok(runtime)
     }
 
-    /// Version of the library as its file name tells it (`1.31.1`), or `1.24 or newer` where the
-    /// name tells nothing: the binding checks the version when it loads the library but does not
-    /// give it out.
+    /// Version of the library, read from its file name (`1.31.1`), else `1.24 or newer`. The
+    /// binding checks the version when it loads the library, but does not return it.
     pub fn version(&self) -> &str {
         &self.process.version
     }
@@ -110,11 +112,11 @@ impl Runtime {
         self.process.threads
     }
 
-    pub(crate) fn settings(&self) -> &RuntimeSettings {
+    pub(super) fn settings(&self) -> &RuntimeSettings {
         &self.settings
     }
 
-    pub(crate) fn environment(&self) -> &Environment {
+    pub(super) fn environment(&self) -> &Environment {
         &self.process.environment
     }
 }
@@ -128,7 +130,7 @@ impl std::fmt::Debug for Runtime {
     }
 }
 
-fn check_gpu(settings: &RuntimeSettings) -> Result<(), ModelError> {
+fn check_gpu_settings(settings: &RuntimeSettings) -> Result<(), ModelError> {
     let wrong = |setting, value: String, reason: &str| {
         Err(ModelError::Setting { setting, value, reason: reason.to_owned() })
     };
@@ -143,8 +145,7 @@ fn check_gpu(settings: &RuntimeSettings) -> Result<(), ModelError> {
 
 fn thread_count(wanted: usize) -> Result<usize, ModelError> {
     match wanted {
-        // Honours CPU affinity and the quota of a container, unlike the number of CPUs of the
-        // machine.
+        // This count respects CPU affinity and the quota of a container.
         0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
         1..=MAX_THREADS => Ok(wanted),
         _ => Err(ModelError::Setting {
@@ -155,14 +156,14 @@ fn thread_count(wanted: usize) -> Result<usize, ModelError> {
     }
 }
 
-/// Path to load. A bare name, the last resort, is looked up by the system loader.
+/// The path to load. The last resort is a bare file name, which the system loader looks up.
 fn find_library(setting: &str) -> Result<PathBuf, ModelError> {
     let wanted = match setting {
         "" => std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from),
         path => Some(PathBuf::from(path)),
     };
     if let Some(path) = wanted {
-        // Absolute, because the binding would otherwise look beside the executable first.
+        // Absolute, because the binding looks for a relative path beside the executable first.
         let path = std::path::absolute(&path).unwrap_or(path);
         return if path.is_file() {
             Ok(path)
@@ -177,10 +178,10 @@ fn find_library(setting: &str) -> Result<PathBuf, ModelError> {
 
 fn start_environment(library: &Path, threads: usize) -> Result<Environment, ModelError> {
     let start = || {
-        // First of all calls into the binding: any other would load the library itself and panic
-        // where it is missing.
+        // This must be the first call into the binding. Any other call would load the library
+        // itself, and panic where it is missing.
         let builder = ort::init_from(library).map_err(|error| error.to_string())?;
-        // Threads that spin while waiting made two busy cores slower than one: they sleep instead.
+        // Waiting threads sleep. Spinning ones made two busy cores slower than one.
         let pool = GlobalThreadPoolOptions::default()
             .with_intra_threads(threads)
             .and_then(|pool| pool.with_inter_threads(1))
@@ -195,7 +196,7 @@ fn start_environment(library: &Path, threads: usize) -> Result<Environment, Mode
         environment.set_log_level(LogLevel::Warning);
         Ok::<Environment, String>(environment)
     };
-    // The binding panics on a library that exports the right names and then behaves wrongly.
+    // The binding panics on a library that exports the right names but behaves wrongly.
     match catch_unwind(start) {
         Ok(Ok(environment)) => Ok(environment),
         Ok(Err(reason)) => Err(start_error(library, &reason)),
@@ -207,7 +208,7 @@ fn start_error(library: &Path, reason: &str) -> ModelError {
     ModelError::Runtime { library: library.display().to_string(), reason: reason.to_owned() }
 }
 
-/// `1.31.1` from `libonnxruntime.so.1.31.1`, links followed.
+/// Reads `1.31.1` from `libonnxruntime.so.1.31.1`, following symbolic links.
 fn version_in_name(library: &Path) -> Option<String> {
     let real = std::fs::canonicalize(library).ok()?;
     let name = real.file_name()?.to_str()?;

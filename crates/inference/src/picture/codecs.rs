@@ -1,15 +1,18 @@
-//! Files of any format, decoded whole.
+//! Decoding files of any format at their full size.
 
 use std::io::Cursor;
 
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
-use super::decode::{Cost, Decoded, Request};
+use super::request::{DecodeCost, DecodeRequest, DecodedFile};
 use super::{PictureError, PictureFormat, colour, tiff_layout};
 
-/// Decodes with the decoder of the format.
-pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded, PictureError> {
+/// Decodes a file with the decoder of its format.
+pub(super) fn decode(
+    request: &DecodeRequest,
+    format: PictureFormat,
+) -> Result<DecodedFile, PictureError> {
     let mut allocation = Limits::no_limits();
     allocation.max_alloc = Some(request.limits.max_decoded_bytes);
     let failed = |error| picture_error(error, format, (0, 0), request);
@@ -23,9 +26,10 @@ pub(super) fn decode(request: &Request, format: PictureFormat) -> Result<Decoded
         let mut reader = ImageReader::with_format(content, codec);
         reader.limits(allocation);
         let decoder = reader.into_decoder().map_err(failed)?;
-        return read(decoder, request, format);
+        return decode_with(decoder, request, format);
     }
-    jxl(content, allocation).map_err(failed).and_then(|decoder| read(decoder, request, format))
+    let decoder = jxl(content, allocation).map_err(failed)?;
+    decode_with(decoder, request, format)
 }
 
 #[cfg(feature = "jxl")]
@@ -37,32 +41,31 @@ fn jxl(content: Cursor<&[u8]>, allocation: Limits) -> Result<impl ImageDecoder, 
 
 #[cfg(not(feature = "jxl"))]
 fn jxl(content: Cursor<&[u8]>, _: Limits) -> Result<impl ImageDecoder, ImageError> {
-    // Not reached: without their feature these formats are refused by name.
+    // Never reached: `PictureFormat::of` refuses the format without its feature.
     ImageReader::new(content).into_decoder()
 }
 
-fn read(
+fn decode_with(
     mut decoder: impl ImageDecoder,
-    request: &Request,
+    request: &DecodeRequest,
     format: PictureFormat,
-) -> Result<Decoded, PictureError> {
+) -> Result<DecodedFile, PictureError> {
     let size = decoder.dimensions();
     let pixels = u64::from(size.0) * u64::from(size.1);
-    // The decoder of JPEG XL works in 32-bit planes.
+    // The decoder of JPEG XL works on 32-bit planes.
     let planes = if format == PictureFormat::JpegXl {
         4 * u64::from(decoder.color_type().channel_count()) * pixels
     } else {
         0
     };
-    // Broken metadata is no reason to refuse a picture that can be seen.
     let orientation = match format {
-        // Its decoder has turned the picture already, by what the format itself says.
+        // The decoder has turned the picture already, as the codestream says.
         PictureFormat::JpegXl => Orientation::NoTransforms,
         _ => orientation(&mut decoder),
     };
     let plain = decoder.color_type() == ColorType::Rgb8 && orientation == Orientation::NoTransforms;
     let after = if plain { 0 } else { 4 * pixels };
-    let cost = Cost { size, decoder: decoder.total_bytes().saturating_add(planes), after };
+    let cost = DecodeCost { size, decoder: decoder.total_bytes().saturating_add(planes), after };
     let share = request.admit(format, &cost)?;
     let exif = match format {
         PictureFormat::Tiff => Some(request.bytes.to_vec()),
@@ -72,11 +75,12 @@ fn read(
     let image = DynamicImage::from_decoder(decoder)
         .map_err(|error| picture_error(error, format, size, request))?;
     let image = colour::to_srgb(image, icc.as_deref());
-    Ok(Decoded { image, format, size, orientation, exif, share })
+    Ok(DecodedFile { image, format, size, orientation, exif, share })
 }
 
 fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
-    // A TIFF has a tag of its own, which only its decoder knows to ask for.
+    // A TIFF has a tag of its own, which only its decoder reads. Broken metadata is ignored: it is
+    // no reason to refuse a picture.
     match exif(decoder) {
         Some(block) => Orientation::from_exif_chunk(&block),
         None => decoder.orientation().ok(),
@@ -84,19 +88,19 @@ fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
     .unwrap_or(Orientation::NoTransforms)
 }
 
-/// The TIFF structure with EXIF tags. Some programs put JPEG's name for it in front, in other
-/// formats, too.
+/// The TIFF structure with EXIF tags. Some programs put JPEG's prefix before it in other formats
+/// too.
 fn exif(decoder: &mut impl ImageDecoder) -> Option<Vec<u8>> {
     let block = decoder.exif_metadata().unwrap_or(None)?;
     Some(block.strip_prefix(b"Exif\0\0").map(<[u8]>::to_vec).unwrap_or(block))
 }
 
-/// Says what an error of the image library means for the caller.
+/// Translates an error of the image library.
 fn picture_error(
     error: ImageError,
     format: PictureFormat,
     (width, height): (u32, u32),
-    request: &Request,
+    request: &DecodeRequest,
 ) -> PictureError {
     match error {
         ImageError::Limits(_) => {

@@ -1,39 +1,39 @@
-//! How much memory all decoding of a process may hold at once.
+//! The memory budget that all decoding of a process shares.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that pictures of one process share: whoever decodes takes its part first, and waits until
-/// there is one.
+/// The bytes that the pictures of one process may hold together. Each picture takes a share before
+/// it is decoded, and waits until the share is free.
 ///
-/// Cheap to clone; all clones are the same budget. Parts are given in the order in which they were
-/// asked for, so that a large picture is not passed over for ever by small ones.
+/// Cheap to clone: all clones are the same budget. Shares are given in the order of the requests,
+/// so that small pictures cannot starve a large one.
 #[derive(Debug, Clone)]
-pub struct Budget(Arc<Shared>);
+pub struct Budget(Arc<BudgetQueue>);
 
 #[derive(Debug)]
-struct Shared {
+struct BudgetQueue {
     bytes: u64,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BudgetState {
     taken: u64,
-    // Numbers of the next one to ask and of the next one to be served.
+    // Ticket numbers: of the next request, and of the request to serve next.
     next: u64,
     serving: u64,
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// A budget of this many bytes.
     pub fn new(bytes: u64) -> Budget {
-        Budget(Arc::new(Shared { bytes, state: Mutex::default(), changed: Condvar::new() }))
+        Budget(Arc::new(BudgetQueue { bytes, state: Mutex::default(), changed: Condvar::new() }))
     }
 
-    /// Takes a part, and blocks the calling thread until it is free. Who wants more than there is
-    /// waits for all of it, and is then alone.
-    pub fn take(&self, bytes: u64) -> Share {
+    /// Takes a share, and blocks the calling thread until it is free. A request for more than the
+    /// whole budget gets all of it, and is then alone.
+    pub fn take(&self, bytes: u64) -> BudgetShare {
         let bytes = bytes.min(self.0.bytes);
         let mut state = self.0.lock();
         let number = state.next;
@@ -44,32 +44,32 @@ impl Budget {
         state.serving += 1;
         state.taken += bytes;
         drop(state);
-        // What is left may be enough for the next one.
+        // The rest may be enough for the next request.
         self.0.changed.notify_all();
-        Share { budget: self.clone(), bytes }
+        BudgetShare { budget: self.clone(), bytes }
     }
 
-    /// Bytes that are taken now.
+    /// Bytes that are taken at present.
     pub fn taken(&self) -> u64 {
         self.0.lock().taken
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl BudgetQueue {
+    fn lock(&self) -> MutexGuard<'_, BudgetState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A part of a [`Budget`]; given back when dropped.
+/// A share of a [`Budget`]. Dropping it gives it back.
 #[derive(Debug)]
-pub struct Share {
+pub struct BudgetShare {
     budget: Budget,
     bytes: u64,
 }
 
-impl Share {
-    /// Gives back all but so many bytes.
+impl BudgetShare {
+    /// Gives back all but this many bytes.
     pub fn shrink_to(&mut self, bytes: u64) {
         let spare = self.bytes.saturating_sub(bytes);
         self.bytes -= spare;
@@ -78,7 +78,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         self.shrink_to(0);
     }
@@ -121,7 +121,7 @@ mod tests {
         while budget.0.lock().next != 2 {
             std::thread::yield_now();
         }
-        // It is next in line and cannot be served: nobody gets past it.
+        // The large request is next in line and cannot be served. Nobody may pass it.
         let late = std::thread::spawn({
             let budget = budget.clone();
             move || budget.take(1)

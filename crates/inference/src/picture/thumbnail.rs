@@ -1,4 +1,4 @@
-//! What is made from a picture besides vectors: a thumbnail and a fingerprint.
+//! The thumbnail and the perceptual fingerprint of a picture.
 
 use image::codecs::jpeg::JpegEncoder;
 use image_hasher::{HashAlg, HasherConfig};
@@ -7,16 +7,16 @@ use super::{Picture, PictureError};
 use crate::manifest::ResampleFilter;
 use crate::resize::{Area, resize};
 
-/// JPEG quality of thumbnails, of 100: visibly the same at that size, at a fraction of the bytes.
+/// JPEG quality of thumbnails, 1 to 100. More looks the same at that size and takes more bytes.
 const THUMBNAIL_QUALITY: u8 = 80;
 
-/// Side of the square a picture is shrunk to before it is fingerprinted; the hash itself looks at
-/// 16 x 16.
+/// Side in pixels of the square that a picture is shrunk to before it is hashed. The hash itself
+/// works on 16 x 16 pixels.
 const FINGERPRINT_SIDE: u32 = 64;
 
 impl Picture {
-    /// A JPEG file of the picture whose longest side is `max_side` pixels (at least 1); smaller
-    /// pictures keep their size. Without metadata: no place, no camera.
+    /// Makes a JPEG file of the picture, without metadata. Its longest side has `max_side` pixels
+    /// (at least 1); a smaller picture keeps its size.
     ///
     /// # Errors
     /// [`PictureError::Thumbnail`] for a picture without pixels or beyond 65,535 pixels a side.
@@ -25,7 +25,7 @@ impl Picture {
         let (width, height) = self.rgb.dimensions();
         let longest = u64::from(width.max(height)).max(1);
         let side = u64::from(max_side.max(1)).min(longest);
-        // Not above the side it scales, so within u32; a thin picture keeps one pixel.
+        // Never above `longest`, so within u32. A thin picture keeps one pixel.
         let scaled =
             |length: u32| ((u64::from(length) * side + longest / 2) / longest).max(1) as u32;
         let small = resize(
@@ -43,9 +43,9 @@ impl Picture {
         Ok(jpeg)
     }
 
-    /// A perceptual fingerprint (pHash: median of the low frequencies of a cosine transform). The
-    /// fewer of the 64 bits differ between two pictures, the more alike they look; copies in
-    /// another size or quality differ in a few. 0 for a picture without pixels.
+    /// The perceptual hash (pHash: median of the low frequencies of a cosine transform). The fewer
+    /// of the 64 bits differ between two pictures, the more alike they look. Copies in another size
+    /// or quality differ in a few bits. 0 for a picture without pixels.
     pub fn phash(&self) -> u64 {
         let Some(small) = resize(
             &self.rgb,

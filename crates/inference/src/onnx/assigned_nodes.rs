@@ -1,8 +1,7 @@
-//! Which execution provider runs how many nodes of a loaded graph. The binding has no safe call for
-//! it.
+//! Which execution provider runs how many nodes of a loaded graph.
 #![allow(
     unsafe_code,
-    reason = "the binding gives this part of ONNX Runtime's C interface as it is"
+    reason = "the binding offers this part of ONNX Runtime's C interface only as it is"
 )]
 
 use std::ffi::{CStr, c_char};
@@ -11,16 +10,16 @@ use std::ptr;
 use ort::session::Session;
 use ort::{AsPointer, ortsys, sys};
 
-/// Session setting without which nothing is recorded (onnxruntime_session_options_config_keys.h,
-/// ONNX Runtime 1.24).
-pub(crate) const RECORD: &str = "session.record_ep_graph_assignment_info";
+/// The session setting that makes ONNX Runtime record the assignment of nodes
+/// (onnxruntime_session_options_config_keys.h, ONNX Runtime 1.24).
+pub(super) const RECORD: &str = "session.record_ep_graph_assignment_info";
 
-/// Names of the providers and how many nodes each runs, for a session made with [`RECORD`] set to
-/// `1`.
+/// The names of the providers and how many nodes each runs, for a session made with [`RECORD`] set
+/// to `1`.
 ///
 /// # Errors
-/// What ONNX Runtime said.
-pub(crate) fn nodes(session: &Session) -> ort::Result<Vec<(String, usize)>> {
+/// The error of ONNX Runtime.
+pub(super) fn by_provider(session: &Session) -> ort::Result<Vec<(String, usize)>> {
     let mut parts: *const *const sys::OrtEpAssignedSubgraph = ptr::null();
     let mut count = 0;
     ortsys![unsafe Session_GetEpGraphAssignmentInfo(session.ptr(), &mut parts, &mut count)?];

@@ -1,35 +1,36 @@
-//! A model's folder (or what is compiled in), verified: what every kind of model is loaded from.
+//! The verified files of a model, from which every kind of model is loaded.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::source::{MANIFEST, ModelSource, unreadable};
 use crate::manifest::{FileRole, ModelFile};
-use crate::source::{Graph, MANIFEST, Source, unreadable};
+use crate::onnx::Graph;
 use crate::{ModelError, catalogue};
 
-/// The files of one model, as its manifest lists them.
+/// The files that the manifest of a model lists.
 #[derive(Debug, Clone)]
-pub(crate) struct Files {
+pub(crate) struct ModelFiles {
     model: String,
     listed: Vec<ModelFile>,
-    source: Source,
+    source: ModelSource,
 }
 
-/// What is found under a name: its manifest as `parse` reads it, the SHA-256 of that, and the
+/// Finds the model with this name. Returns its manifest, the SHA-256 of the manifest, and the
 /// verified files.
 ///
-/// `id_and_files` tells the id and the files that a manifest names; `built_in` is what needs no
-/// folder, for messages.
-pub(crate) fn find<M>(
+/// `parse` reads a manifest, `id_and_files` gives the id and the files that it names. `built_in` is
+/// the model that needs no folder, for messages.
+pub(crate) fn find_verified<M>(
     name: &str,
     folder: &Path,
     built_in: &'static str,
     parse: impl Fn(&str) -> Result<M, String>,
     id_and_files: impl Fn(&M) -> (&str, &[ModelFile]),
-) -> Result<(M, String, Files), ModelError> {
-    let source = Source::find(name, folder).ok_or_else(|| unknown(name, folder, built_in))?;
+) -> Result<(M, String, ModelFiles), ModelError> {
+    let source = ModelSource::find(name, folder).ok_or_else(|| unknown(name, folder, built_in))?;
     let file_error = |model: &str, path: PathBuf, reason| ModelError::File {
         model: model.to_owned(),
         path,
@@ -37,7 +38,7 @@ pub(crate) fn find<M>(
     };
     let manifest_error = |reason| ModelError::Manifest { model: name.to_owned(), reason };
     let text = source
-        .read(MANIFEST)
+        .read_file(MANIFEST)
         .map_err(|e| file_error(name, source.path(MANIFEST), unreadable(e)))?;
     let text = std::str::from_utf8(&text)
         .map_err(|_| manifest_error(String::from("it is not UTF-8 text")))?;
@@ -45,7 +46,7 @@ pub(crate) fn find<M>(
     let (id, listed) = id_and_files(&manifest);
     let mut verified = Vec::new();
     for file in listed {
-        // A graph of both towers is listed twice.
+        // A graph that holds both towers is listed twice.
         let content = (&file.path, file.bytes, &file.sha256);
         if verified.contains(&content) {
             continue;
@@ -53,19 +54,20 @@ pub(crate) fn find<M>(
         verified.push(content);
         source.verify(file).map_err(|reason| file_error(id, source.path(&file.path), reason))?;
     }
-    let files = Files { model: id.to_owned(), listed: listed.to_vec(), source: source.clone() };
+    let files =
+        ModelFiles { model: id.to_owned(), listed: listed.to_vec(), source: source.clone() };
     Ok((manifest, hex::encode(Sha256::digest(text)), files))
 }
 
-impl Files {
-    /// The folder they are in; `None` where they are built in.
+impl ModelFiles {
+    /// The folder of the files. `None` for a built-in model.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.source.folder()
     }
 
-    /// The whole content of a file.
-    pub(crate) fn read(&self, path: &str) -> Result<Cow<'static, [u8]>, ModelError> {
-        self.source.read(path).map_err(|error| self.error(path, unreadable(error)))
+    /// The content of a file.
+    pub(crate) fn read_file(&self, path: &str) -> Result<Cow<'static, [u8]>, ModelError> {
+        self.source.read_file(path).map_err(|error| self.error(path, unreadable(error)))
     }
 
     /// The graph with this role.
@@ -74,7 +76,7 @@ impl Files {
         self.source.graph(path).map_err(|error| self.error(path, unreadable(error)))
     }
 
-    /// Path of the file with this role.
+    /// The path of the file with this role.
     pub(crate) fn path_of(&self, role: FileRole) -> Result<&str, ModelError> {
         let file = self.listed.iter().find(|file| file.role == role);
         file.map(|file| file.path.as_str()).ok_or_else(|| ModelError::Manifest {
@@ -83,14 +85,14 @@ impl Files {
         })
     }
 
-    /// What is wrong with a file; `reason` completes "the file … ".
+    /// An error about a file. `reason` completes the sentence "the file … ".
     pub(crate) fn error(&self, path: &str, reason: String) -> ModelError {
         ModelError::File { model: self.model.clone(), path: self.source.path(path), reason }
     }
 }
 
 fn unknown(name: &str, folder: &Path, built_in: &'static str) -> ModelError {
-    let found = Source::names(folder);
+    let found = ModelSource::names(folder);
     let found = if found.is_empty() {
         String::from("holds no model")
     } else {

@@ -1,44 +1,62 @@
-//! How many inputs go into one run: as many as were asked for, fewer after memory has run out,
-//! slowly more again.
+//! The batch size: how many inputs go into one run. It is halved when memory runs out and then
+//! grows again slowly.
 
 use std::sync::{Mutex, PoisonError};
 
+use super::placement::Placement;
 use crate::ModelError;
 
-/// Runs of a full batch that must have worked before a larger one is tried: a few seconds to
-/// minutes of work, so that a limit that is really there costs little.
+/// Full runs that must succeed before a larger batch is tried. They take seconds to minutes, so a
+/// limit that still holds costs little.
 const RUNS_BEFORE_GROWTH: u32 = 64;
+
+/// Inputs per run where the caller asks for none.
+pub(crate) struct DefaultBatch {
+    pub(crate) cpu: usize,
+    pub(crate) gpu: usize,
+}
+
+impl DefaultBatch {
+    /// `asked`, or the default of the hardware where `asked` is 0.
+    pub(crate) fn resolve(&self, asked: usize, placement: &Placement) -> usize {
+        match asked {
+            0 if placement.is_gpu() => self.gpu,
+            0 => self.cpu,
+            asked => asked,
+        }
+    }
+}
 
 /// The size of the next run, shared by all callers of one encoder.
 pub(crate) struct BatchSize {
     max: usize,
-    now: Mutex<Now>,
+    state: Mutex<BatchState>,
 }
 
-struct Now {
+struct BatchState {
     size: usize,
-    /// Full runs since the size last changed.
-    worked: u32,
+    /// Full runs that succeeded since the size last changed.
+    succeeded: u32,
 }
 
 impl BatchSize {
-    /// Starts with the largest.
+    /// Starts at the largest size.
     pub(crate) fn new(max: usize) -> Self {
-        Self { max, now: Mutex::new(Now { size: max, worked: 0 }) }
+        Self { max, state: Mutex::new(BatchState { size: max, succeeded: 0 }) }
     }
 
-    /// The largest there will be.
+    /// The largest size.
     pub(crate) fn max(&self) -> usize {
         self.max
     }
 
-    /// The present one, at least 1.
+    /// The current size, at least 1.
     pub(crate) fn get(&self) -> usize {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).size
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).size
     }
 
-    /// Runs the first of `items`, as many as fit into memory; says how many those were. With
-    /// `fixed` nothing smaller is tried.
+    /// Runs as many of the first `items` as fit into memory, and returns how many those were. A
+    /// `fixed` batch cannot be made smaller, so running out of memory is an error then.
     pub(crate) fn run_some<I, T>(
         &self,
         items: &[I],
@@ -49,7 +67,7 @@ impl BatchSize {
         loop {
             match run(items.get(..size).unwrap_or(items)) {
                 Ok(result) => {
-                    self.worked(size);
+                    self.succeeded(size);
                     return Ok((size, result));
                 }
                 Err(ModelError::Run { model, tower, reason })
@@ -73,30 +91,31 @@ impl BatchSize {
         }
     }
 
-    /// A run of so many worked.
-    fn worked(&self, size: usize) {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.size == self.max || size < now.size {
+    /// Records that a run of `size` inputs succeeded.
+    fn succeeded(&self, size: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.size == self.max || size < state.size {
             return;
         }
-        now.worked += 1;
-        if now.worked >= RUNS_BEFORE_GROWTH {
-            *now = Now { size: (now.size + now.size.div_ceil(4)).min(self.max), worked: 0 };
-            tracing::info!(batch = now.size, "runs of the model grow again");
+        state.succeeded += 1;
+        if state.succeeded >= RUNS_BEFORE_GROWTH {
+            let larger = (state.size + state.size.div_ceil(4)).min(self.max);
+            *state = BatchState { size: larger, succeeded: 0 };
+            tracing::info!(batch = larger, "runs of the model grow again");
         }
     }
 
-    /// A run of so many did not fit into memory. Says how many to try next; `None` where there is
-    /// no smaller run.
+    /// Records that a run of `size` inputs did not fit into memory, and returns the size to try
+    /// next. `None` where no smaller run is possible.
     fn halve(&self, size: usize) -> Option<usize> {
         let smaller = (size > 1).then_some(size / 2)?;
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = Now { size: now.size.min(smaller), worked: 0 };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = BatchState { size: state.size.min(smaller), succeeded: 0 };
         Some(smaller)
     }
 }
 
-/// Whether ONNX Runtime, CUDA or the system's allocator says in these words that memory ran out.
+/// Whether these words of ONNX Runtime, CUDA or the system's allocator mean that memory ran out.
 fn is_out_of_memory(reason: &str) -> bool {
     const SIGNS: [&str; 5] = [
         "out of memory",
@@ -120,14 +139,14 @@ mod tests {
         assert_eq!(size.halve(16), Some(8));
         assert_eq!(size.get(), 8);
         for _ in 0..RUNS_BEFORE_GROWTH - 1 {
-            size.worked(8);
+            size.succeeded(8);
         }
-        size.worked(3);
+        size.succeeded(3);
         assert_eq!(size.get(), 8, "a run that was not full says nothing about a larger one");
-        size.worked(8);
+        size.succeeded(8);
         assert_eq!(size.get(), 10);
         for _ in 0..20 * RUNS_BEFORE_GROWTH {
-            size.worked(size.get());
+            size.succeeded(size.get());
         }
         assert_eq!(size.get(), 32);
     }
@@ -142,7 +161,8 @@ mod tests {
     fn words_of_several_allocators_are_known() {
         for said in [
             "CUDA failure 2: out of memory ; GPU=0",
-            "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 4398046511104",
+            "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size \
+             4398046511104",
             "std::bad_alloc",
             "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
         ] {
