@@ -1,13 +1,8 @@
-//! `ingest dead`: what failed, why, and putting it back to work. Speaks to broker and bucket
-//! itself, so it works while no ingest runs.
-
-mod print;
-mod view;
+//! `ingest dead`. Talks to broker and bucket itself, so it works while no ingest runs.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,40 +10,32 @@ use anyhow::Context;
 use clap::{ArgGroup, Args, Subcommand};
 use globset::GlobMatcher;
 use jiff::Timestamp;
-use pipeline::bucket::Bucket;
-use pipeline::dead::{self, DeadLetter, MAX_RATE, Pace, Selection, Walked};
-use pipeline::publish::Publisher;
+use pipeline::dead::{self, Pace, Progress, Selection};
 use pipeline::stage_name::StageName;
-use service::health::Health;
-use service::process;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::view::Found;
-use crate::{Settings, control};
-pub(crate) use view::Gathered;
+use super::{letter_text, print};
+use crate::operate::dead_letters::{DeadLetters, LISTED, LetterMove, by_id, parse_rate};
+use crate::settings::Settings;
 
-// More lines help nobody who reads them.
-const LISTED: usize = 100;
 const TELL: Duration = Duration::from_secs(1);
 
 /// Dead letters: jobs that cannot succeed, each with its reason.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum DeadLetterCommand {
     /// Count what failed alike, largest group first.
     Groups {
-        /// Which letters.
         #[command(flatten)]
-        which: Which,
+        which: LetterArguments,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
     /// List letters, oldest first; 100 unless --limit says otherwise.
     List {
-        /// Which letters.
         #[command(flatten)]
-        which: Which,
+        which: LetterArguments,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -62,14 +49,13 @@ pub enum Command {
         json: bool,
     },
     /// Put letters back to work. A letter that dies again says how often it has been replayed.
-    Replay(Move),
+    Replay(MoveArguments),
     /// Take letters out for good.
-    Drop(Move),
+    Drop(MoveArguments),
     /// Write letters as lines of JSON, message included.
     Export {
-        /// Which letters.
         #[command(flatten)]
-        which: Which,
+        which: LetterArguments,
         /// File to write; stdout without it.
         #[arg(long)]
         output: Option<PathBuf>,
@@ -78,7 +64,7 @@ pub enum Command {
 
 /// Which letters; all given conditions must hold.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Which {
+pub(super) struct LetterArguments {
     /// Of this stage.
     #[arg(long, value_parser = StageName::from_str)]
     stage: Option<StageName>,
@@ -106,15 +92,20 @@ pub struct Which {
 
 /// What is moved, and how.
 #[derive(Debug, Clone, Args)]
-#[command(group(ArgGroup::new("meant").required(true).multiple(true).args(["stage", "class", "key", "since", "group", "ids", "all"])))]
-pub struct Move {
+#[command(group(
+    ArgGroup::new("meant")
+        .required(true)
+        .multiple(true)
+        .args(["stage", "class", "key", "since", "group", "ids", "all"])
+))]
+pub(super) struct MoveArguments {
     #[command(flatten)]
-    which: Which,
+    which: LetterArguments,
     /// All of them.
     #[arg(long)]
     all: bool,
     /// Letters per second; without it as fast as the broker takes them.
-    #[arg(long, value_parser = rate)]
+    #[arg(long, value_parser = parse_rate)]
     rate: Option<f64>,
     /// Change nothing; say how many letters are meant, and how many of their objects are gone or
     /// overwritten.
@@ -125,97 +116,59 @@ pub struct Move {
     json: bool,
 }
 
-impl Which {
+impl LetterArguments {
     fn selection(self) -> Selection {
         let Self { stage, class, key, since, group, ids, limit } = self;
         Selection { stage, class, key, since, group, ids, limit }
     }
 }
 
-/// Reads a rate in letters per second.
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|rate| valid_rate(*rate)).ok_or_else(wrong_rate)
-}
-
-pub(crate) fn valid_rate(rate: f64) -> bool {
-    (0.001..=MAX_RATE).contains(&rate)
-}
-
-pub(crate) fn wrong_rate() -> String {
-    format!("must be a number of letters per second, from 0.001 to {MAX_RATE}")
-}
-
-/// Runs one command; the exit code is 0, 1 where something failed, or 2 for settings and arguments
-/// that cannot be used.
-pub fn main(file: Option<&Path>, command: Command) -> ExitCode {
-    process::command(file, |settings: Settings, cancel| async move {
-        // A walk stops by itself, between two letters; everything else can be dropped anywhere.
-        let stop = cancel.clone();
-        let walks = matches!(command, Command::Replay(_) | Command::Drop(_));
-        tokio::select! {
-            done = run(settings, command, cancel) => done,
-            () = stop.cancelled(), if !walks => anyhow::bail!("interrupted"),
-        }
-    })
-}
-
-async fn run(
+/// Runs one command.
+pub(super) async fn run(
     settings: Settings,
-    command: Command,
+    command: DeadLetterCommand,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
+    let letters = DeadLetters::connect(&settings).await;
+    // A move stops by itself, between two letters. Everything else can be dropped anywhere.
     match command {
-        Command::Groups { which, json } => {
-            let found = look(&settings, &which.selection()).await?.groups();
-            print::to_stdout(|out| {
-                if json { print::json(out, &found) } else { print::groups(out, &found) }
-            })
-        }
-        Command::List { which, json } => {
-            let which = Which { limit: Some(which.limit.unwrap_or(LISTED)), ..which };
-            let found = look(&settings, &which.selection()).await?.letters();
-            print::to_stdout(|out| {
-                if json { print::json(out, &found) } else { print::letters(out, &found) }
-            })
-        }
-        Command::Show { id, json } => {
-            let found = show(&settings, id).await?;
-            print::to_stdout(|out| {
-                if json { print::json(out, &found) } else { print::one_by_one(out, &found) }
-            })
-        }
-        Command::Replay(what) => shift(&settings, what, true, cancel).await,
-        Command::Drop(what) => shift(&settings, what, false, cancel).await,
-        Command::Export { which, output } => {
-            export(&settings, &which.selection(), output.as_deref()).await
-        }
+        DeadLetterCommand::Replay(what) => shift(&letters, LetterMove::Replay, what, cancel).await,
+        DeadLetterCommand::Drop(what) => shift(&letters, LetterMove::Drop, what, cancel).await,
+        command => tokio::select! {
+            done = look(&letters, command) => done,
+            () = cancel.cancelled() => anyhow::bail!("interrupted"),
+        },
     }
 }
 
-/// The selected letters; a stage that no setting names has none.
-async fn look(settings: &Settings, selection: &Selection) -> anyhow::Result<Gathered> {
-    control::meant(settings, selection.stage.as_ref().map(StageName::as_str))
-        .map_err(anyhow::Error::msg)?;
-    Ok(Gathered::look(&settings.amqp, &control::stages(settings), selection).await?)
-}
-
-async fn show(settings: &Settings, id: String) -> anyhow::Result<Vec<Found>> {
-    let gathered =
-        look(settings, &Selection { ids: vec![id.clone()], ..Selection::default() }).await?;
-    anyhow::ensure!(
-        !gathered.selected.is_empty(),
-        "no dead letter has the id '{id}', or one that begins so"
-    );
-    let bucket = Bucket::connect(&settings.bucket).await;
-    gathered.with_presence(&bucket).await
+async fn look(letters: &DeadLetters, command: DeadLetterCommand) -> anyhow::Result<()> {
+    match command {
+        DeadLetterCommand::Groups { which, json } => {
+            let found = letters.look(&which.selection()).await?.groups();
+            if json { print::json(&found) } else { print::text(&letter_text::groups(&found)) }
+        }
+        DeadLetterCommand::List { which, json } => {
+            let which = LetterArguments { limit: which.limit.or(Some(LISTED)), ..which };
+            let found = letters.look(&which.selection()).await?.letters();
+            if json { print::json(&found) } else { print::text(&letter_text::list(&found)) }
+        }
+        DeadLetterCommand::Show { id, json } => {
+            let found = letters.show(&by_id(&id)).await?;
+            if json { print::json(&found) } else { print::text(&letter_text::one_by_one(&found)) }
+        }
+        DeadLetterCommand::Export { which, output } => {
+            export(letters, &which.selection(), output.as_deref()).await
+        }
+        DeadLetterCommand::Replay(_) | DeadLetterCommand::Drop(_) => Ok(()),
+    }
 }
 
 async fn export(
-    settings: &Settings,
+    letters: &DeadLetters,
     selection: &Selection,
     output: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let gathered = look(settings, selection).await?;
+    let gathered = letters.look(selection).await?;
     let lines = |out: &mut dyn Write| {
         for letter in &gathered.selected {
             serde_json::to_writer(&mut *out, letter)?;
@@ -230,40 +183,35 @@ async fn export(
             written.with_context(|| format!("writing {}", path.display()))?;
         }
     }
-    print::tell(&format!(
-        "{} dead letters written{}",
-        gathered.selected.len(),
-        print::beyond(gathered.unseen)
-    ));
+    let (count, beyond) = (gathered.selected.len(), letter_text::beyond(gathered.unseen));
+    print::tell(&format!("{count} dead letters written{beyond}"));
     Ok(())
 }
 
 async fn shift(
-    settings: &Settings,
-    what: Move,
-    replays: bool,
+    letters: &DeadLetters,
+    how: LetterMove,
+    MoveArguments { which, rate, dry_run, json, .. }: MoveArguments,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let selection = what.which.selection();
-    if what.dry_run {
-        let gathered = look(settings, &selection).await?;
-        let trial = gathered.trial(&Bucket::connect(&settings.bucket).await).await?;
-        return print::to_stdout(|out| {
-            if what.json { print::json(out, &trial) } else { print::trial(out, &trial, replays) }
-        });
+    let selection = which.selection();
+    if dry_run {
+        let trial = letters.trial(&selection).await?;
+        return if json {
+            print::json(&trial)
+        } else {
+            print::text(&letter_text::trial(&trial, how))
+        };
     }
-    let named = selection.stage.as_ref().map(StageName::as_str);
-    for stage in control::meant(settings, named).map_err(anyhow::Error::msg)? {
-        let pace = Pace { rate: what.rate, ..Pace::full(cancel.clone()) };
-        let walking = walk(settings, &stage, &selection, &pace, replays);
-        let walked = with_progress(&pace.progress, walking).await?;
-        print::to_stdout(|out| {
-            if what.json {
-                print::json(out, &walked)
-            } else {
-                print::walked(out, &stage, &walked, replays)
-            }
-        })?;
+    for stage in letters.stages_of(&selection)? {
+        let pace = Pace { rate, ..Pace::full(cancel.clone()) };
+        let moving = letters.shift(how, &stage, &selection, &pace);
+        let walked = with_progress(&pace.progress, moving).await?;
+        if json {
+            print::json(&walked)?;
+        } else {
+            print::text(&letter_text::walked(&stage, &walked, how))?;
+        }
         anyhow::ensure!(
             !walked.cancelled,
             "stopped: {} of the selected dead letters still lie there",
@@ -273,46 +221,23 @@ async fn shift(
     Ok(())
 }
 
-async fn walk(
-    settings: &Settings,
-    stage: &StageName,
-    selection: &Selection,
-    pace: &Pace,
-    replays: bool,
-) -> anyhow::Result<Walked> {
-    if !replays {
-        return Ok(dead::discard(&settings.amqp, stage, selection, pace).await?);
-    }
-    let name = format!("ingest dead {}", std::process::id());
-    let publisher =
-        Publisher::start(settings.amqp.clone(), name, vec![stage.clone()], Health::default());
-    Ok(dead::replay(&settings.amqp, stage, &publisher, selection, pace).await?)
-}
-
-/// Says every second how far it is; whatever was done before a failure is said too.
+/// Tells the progress every second, and once more if the move fails.
 async fn with_progress<T>(
-    progress: &watch::Sender<dead::Progress>,
+    progress: &watch::Sender<Progress>,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let mut said = *progress.borrow();
+    let mut told = *progress.borrow();
     let mut work = std::pin::pin!(work);
     loop {
         let done = tokio::time::timeout(TELL, &mut work).await;
         let now = *progress.borrow();
-        if now != said || matches!(done, Ok(Err(_))) {
-            print::tell(&format!(
-                "moved {}, skipped {}, left {}",
-                now.moved, now.skipped, now.left
-            ));
-            said = now;
+        if now != told || matches!(done, Ok(Err(_))) {
+            let Progress { moved, skipped, left, .. } = now;
+            print::tell(&format!("moved {moved}, skipped {skipped}, left {left}"));
+            told = now;
         }
         if let Ok(done) = done {
             return done;
         }
     }
-}
-
-/// A letter's key, for people.
-pub(crate) fn key_of(letter: &DeadLetter) -> &str {
-    letter.object.as_ref().map_or("-", |object| &object.key)
 }

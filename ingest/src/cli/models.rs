@@ -1,33 +1,34 @@
-//! `ingest models`: the same as below `/v1/ops/models`, done by this process itself.
+//! `ingest models`.
 
-use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use pipeline::depths::QueueDepths;
 use pipeline::models::Removal;
-use pipeline::stage_kind::StageKind;
-use service::health::Health;
+use pipeline::topology::Depths;
+use table::overlap::Overlap;
 use tokio_util::sync::CancellationToken;
 
-use super::{Activated, Row, SAMPLES, Wanted, activate, compare, keep, list, remove};
-use crate::columns;
-use crate::command::{duration, line, print_json};
-use crate::{Settings, parts};
+use super::print::{self, parse_duration};
+use crate::operate::models::{
+    self, Activation, ModelChoice, ModelRow, SAMPLES, activate, compare, keep, remove,
+};
+use crate::parts::IngestParts;
+use crate::settings::Settings;
 
 /// Models: how far each is, which one answers searches, and changing that.
 #[derive(Debug, Args)]
-pub struct Command {
+pub(super) struct ModelArguments {
     /// Without one, the models are listed.
     #[command(subcommand)]
-    what: Option<What>,
+    action: Option<ModelAction>,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum ModelAction {
     /// Make a model the one that answers searches; searchers follow within seconds.
     Activate {
         /// Its id.
@@ -50,12 +51,12 @@ enum What {
         #[arg(long, default_value_t = SAMPLES)]
         samples: usize,
     },
-    /// Do nothing for a model or captioner any more, and drop its table after a while.
+    /// Stop all work for a model or captioner, and drop its table after a while.
     Remove {
         /// Its id.
         id: String,
         /// Time in which `keep` takes it back without loss.
-        #[arg(long, default_value = "24h", value_parser = duration)]
+        #[arg(long, default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
     },
     /// Take a removal back.
@@ -65,36 +66,34 @@ enum What {
     },
 }
 
-/// Runs the command until it is done or cancelled.
-///
-/// # Errors
-/// Whatever kept it from being done, in a sentence.
-pub async fn run(
+pub(super) async fn run(
     settings: Settings,
-    command: Command,
-    cancel: CancellationToken,
+    ModelArguments { action, json }: ModelArguments,
+    cancel: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let Command { what, json } = command;
     let queues = QueueDepths::new(settings.amqp.clone());
-    let parts = parts(settings, Health::default()).await?;
-    match what {
+    let parts = IngestParts::for_command(settings).await?;
+    let text = match action {
         None => {
-            let rows = list(&parts, &queues).await?;
-            if json { print_json(&rows) } else { line(&table(&rows)) }
-        }
-        Some(What::Activate { id, force, .. }) => {
-            let done = activate(&parts, id.map_or(Wanted::Previous, Wanted::Id), force).await?;
-            let Activated { active, readiness, .. } = &done;
+            let rows = models::list(&parts, &queues).await?;
             if json {
-                print_json(&done)
-            } else {
-                line(&format!("'{active}' is the active model ({readiness})"))
+                return print::json(&rows);
             }
+            list_text(&rows)
         }
-        Some(What::Overlap { a, b, samples }) => {
-            let told = |done: &table::overlap::Overlap| {
+        Some(ModelAction::Activate { id, force, .. }) => {
+            let choice = id.map_or(ModelChoice::Previous, ModelChoice::Id);
+            let done = activate(&parts, choice, force).await?;
+            if json {
+                return print::json(&done);
+            }
+            let Activation { active, readiness, .. } = done;
+            format!("'{active}' is the active model ({readiness})")
+        }
+        Some(ModelAction::Overlap { a, b, samples }) => {
+            let told = |done: &Overlap| {
                 if done.samples.is_multiple_of(50) {
-                    let _ = writeln!(std::io::stderr(), "{} samples compared", done.samples);
+                    print::tell(&format!("{} samples compared", done.samples));
                 }
             };
             let overlap = tokio::select! {
@@ -102,48 +101,53 @@ pub async fn run(
                 () = cancel.cancelled() => anyhow::bail!("interrupted"),
             };
             if json {
-                return print_json(&overlap);
+                return print::json(&overlap);
             }
-            let mean =
-                overlap.mean.map_or_else(|| "unknown".to_owned(), |mean| format!("{mean:.3}"));
-            line(&format!(
-                "overlap@10 of {a} and {b}: {mean} ({} samples of {} pictures)",
-                overlap.samples, overlap.common
-            ))
+            overlap_text(&a, &b, &overlap)
         }
-        Some(What::Remove { id, grace }) => {
+        Some(ModelAction::Remove { id, grace }) => {
             let removal = remove(&parts, &id, grace).await?;
-            let text = format!(
-                "'{id}' is removed, its table goes at {:.0}; until then `ingest models keep {id}` takes it back",
+            if json {
+                return print::json(&removal);
+            }
+            format!(
+                "'{id}' is removed, its table goes at {:.0}; until then `ingest models keep {id}` \
+                 takes it back",
                 removal.drop_at
-            );
-            if json { print_json(&removal) } else { line(&text) }
+            )
         }
-        Some(What::Keep { id }) => {
+        Some(ModelAction::Keep { id }) => {
             let removal = keep(&parts, &id).await?;
-            let text = if removal.dropped_at.is_some() {
-                "is filled anew: its table was dropped"
-            } else {
-                "is kept"
-            };
-            if json { print_json(&removal) } else { line(&format!("'{id}' {text}")) }
+            if json {
+                return print::json(&removal);
+            }
+            match removal.dropped_at {
+                Some(_) => format!("'{id}' is filled anew: its table was dropped"),
+                None => format!("'{id}' is kept"),
+            }
         }
-    }
+    };
+    print::text(&text)
 }
 
-fn table(rows: &[Row]) -> String {
-    let names =
+fn overlap_text(a: &str, b: &str, overlap: &Overlap) -> String {
+    let Overlap { samples, common, mean } = overlap;
+    let mean = mean.map_or_else(|| "unknown".to_owned(), |mean| format!("{mean:.3}"));
+    format!("overlap@10 of {a} and {b}: {mean} ({samples} samples of {common} pictures)")
+}
+
+fn list_text(rows: &[ModelRow]) -> String {
+    let headings =
         ["MODEL", "DOES", "STATE", "SPACE", "ROWS", "COVERAGE", "QUEUED", "RETRYING", "DEAD"];
-    let lines = rows.iter().map(|row| {
-        let depth = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| {
-            row.queues
-                .as_ref()
-                .map_or_else(|| "?".to_owned(), |queues| pick(queues).unwrap_or(0).to_string())
+    let cells = |row: &ModelRow| {
+        let depth = |pick: fn(&Depths) -> Option<u32>| {
+            let known = row.queues.as_ref().map(|queues| pick(queues).unwrap_or(0).to_string());
+            known.unwrap_or_else(|| "?".to_owned())
         };
         vec![
             row.id.clone(),
-            does(row.kind).to_owned(),
-            state(row),
+            row.kind.does().to_owned(),
+            state_text(row),
             row.space.clone().unwrap_or_else(|| "-".to_owned()),
             row.rows.map_or_else(|| "-".to_owned(), |rows| rows.to_string()),
             row.coverage.map_or_else(|| "?".to_owned(), |coverage| format!("{coverage:.1} %")),
@@ -151,24 +155,17 @@ fn table(rows: &[Row]) -> String {
             depth(|queues| queues.retry),
             depth(|queues| queues.dead),
         ]
-    });
-    columns::table(&names, lines).trim_end().to_owned()
+    };
+    print::table(&headings, rows.iter().map(cells))
 }
 
-fn does(kind: StageKind) -> &'static str {
-    match kind {
-        StageKind::Embed => "embeds",
-        StageKind::Caption => "captions",
-    }
-}
-
-fn state(row: &Row) -> String {
+fn state_text(row: &ModelRow) -> String {
     match &row.removed {
         Some(Removal { dropped_at: Some(at), .. }) => format!("dropped {at:.0}"),
         Some(Removal { drop_at, .. }) => format!("removed, table goes {drop_at:.0}"),
         None if row.active => "active".to_owned(),
         None if row.previous => "previous".to_owned(),
-        None if row.set && row.kind == StageKind::Caption => "in use".to_owned(),
+        None if row.set && !row.kind.answers_searches() => "in use".to_owned(),
         None if row.set => "in the background".to_owned(),
         None => "not in settings".to_owned(),
     }

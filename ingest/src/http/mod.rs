@@ -1,117 +1,95 @@
-//! `/v1/ops/…`: what operators can do over HTTP. The same as on the command line.
+//! The HTTP interface of the active ingest: the webhook for events, and `/v1/ops/…` for operators.
+//! Handlers parse, call [`crate::operate`] and answer; they decide nothing.
+
+mod answer;
+mod dead_letters;
+mod models;
+mod openapi;
+mod operations;
+mod stages;
+mod sweep;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use axum::{Json, Router};
-use pipeline::connection::AmqpSettings;
+use axum::routing::any;
+use axum::{Router, middleware};
 use pipeline::depths::QueueDepths;
-use pipeline::publish::Publisher;
 use pipeline::stage_name::StageName;
-use secrecy::SecretString;
-use serde_json::{Value, json};
 use service::http::access;
-use service::http::problem::{Problem, read_json};
+use service::http::problem::Problem;
 use service::http::same_origin;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
-use crate::active::{Asked, Parts};
-use crate::control;
-use crate::index::Index;
-use crate::operations::{self, End, Operation, Operations};
-use crate::ops_dead::{self, Desk};
-use crate::ops_health::{self, Pulse};
-use crate::ops_models;
-use crate::progress::{self, Rate};
-use crate::report::{Report, Request};
-use crate::upkeep::{Upkeep, Which};
+use crate::active::ActiveHandle;
+use crate::operate::dead_letters::DeadLetters;
+use crate::operate::operations::Operations;
+use crate::operate::progress::{ProgressSource, RowRate, StageTable};
+use crate::parts::IngestParts;
+use crate::upkeep::Upkeep;
+use crate::watch::events;
+use crate::watch::schedule::QueuedSweep;
 
-const NOT_ACTIVE: &str = "this ingest is no longer the active one";
 const MAX_BODY_BYTES: usize = 64 << 10;
-// An answer must come even while bucket or broker do not.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the handlers work with.
-pub(crate) struct Ops {
-    parts: Parts,
-    index: Index,
-    // Whose tables the index holds.
-    stages: Vec<StageName>,
-    queues: QueueDepths,
-    publisher: Publisher,
-    rate: Rate,
-    sweeps: mpsc::Sender<Asked>,
+/// What the operators' handlers work with.
+struct OperatorApi {
+    parts: IngestParts,
+    queues: Arc<QueueDepths>,
+    progress: ProgressSource,
+    rate: RowRate,
+    // The stage whose queues show whether the broker answers.
+    active_stage: StageName,
+    sweeps: mpsc::Sender<QueuedSweep>,
     upkeep: Upkeep,
     operations: Operations,
+    dead_letters: DeadLetters,
 }
 
-impl Ops {
-    /// Operations end when `stop` is cancelled.
-    pub(crate) fn new(
-        parts: &Parts,
-        index: Index,
-        stages: Vec<StageName>,
-        publisher: Publisher,
-        sweeps: mpsc::Sender<Asked>,
-        upkeep: Upkeep,
-        stop: CancellationToken,
-    ) -> Self {
+impl OperatorApi {
+    fn new(handle: ActiveHandle) -> Self {
+        let ActiveHandle { parts, stages, sweeps, upkeep, stop, .. } = handle;
+        let queues = Arc::new(QueueDepths::new(parts.settings.amqp.clone()));
+        let tables = stages
+            .iter()
+            .map(|stage| StageTable { stage: stage.name.clone(), table: stage.table.clone() });
+        let progress = ProgressSource::new(parts.state.clone(), Arc::clone(&queues), tables);
         Self {
-            parts: parts.clone(),
-            queues: QueueDepths::new(parts.settings.amqp.clone()),
-            rate: Rate::start(index.clone(), stop.clone()),
-            index,
-            stages,
-            publisher,
+            rate: RowRate::start(progress.clone(), stop.clone()),
+            progress,
+            queues,
+            active_stage: stages.active(),
             sweeps,
             upkeep,
             operations: Operations::new(stop),
+            dead_letters: DeadLetters::new(
+                &parts.settings,
+                parts.bucket.clone(),
+                Some(stages.publisher().clone()),
+            ),
+            parts,
         }
-    }
-
-    fn amqp(&self) -> &AmqpSettings {
-        &self.parts.settings.amqp
     }
 }
 
-/// All routes below `/v1/ops`; with a key set, only for who knows it.
-pub(crate) fn router(ops: Ops, key: SecretString) -> Router {
-    let operations = ops.operations.clone();
-    let models = ops_models::router(&ops.parts, operations.clone());
-    let desk = Desk::new(
-        ops.amqp().clone(),
-        control::stages(&ops.parts.settings),
-        ops.parts.bucket.clone(),
-        ops.publisher.clone(),
-        operations.clone(),
-    );
-    let pulse = Pulse {
-        parts: ops.parts.clone(),
-        queues: QueueDepths::new(ops.amqp().clone()),
-        stage: ops.stages.first().cloned(),
-    };
-    Router::new()
-        .route("/v1/ops/progress", get(show))
-        .route("/v1/ops/stages/{stage}/{action}", post(switch))
-        .route("/v1/ops/sweep", post(sweep))
-        .route("/v1/ops/maintain", post(maintain))
+/// All routes of an active ingest.
+pub(crate) fn router(handle: ActiveHandle) -> Router {
+    events::router(Arc::clone(&handle.door), &handle.parts.settings).merge(operators(handle))
+}
+
+/// The routes below `/v1/ops`. If a key is set, requests must carry it.
+fn operators(handle: ActiveHandle) -> Router {
+    let key = Arc::new(handle.parts.settings.ops.api_key.clone());
+    openapi::described()
+        .split_for_parts()
+        .0
         .route("/v1/ops/{*rest}", any(unknown))
-        .with_state(Arc::new(ops))
-        .merge(ops_dead::router(desk))
-        .merge(ops_health::router(pulse))
-        .merge(models)
-        .merge(operations::router(operations))
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(Arc::new(key), access::check))
+        .layer(middleware::from_fn_with_state(key, access::check))
         .layer(middleware::from_fn(same_origin::check))
+        .with_state(Arc::new(OperatorApi::new(handle)))
 }
 
 async fn unknown() -> Problem {
@@ -120,108 +98,4 @@ async fn unknown() -> Problem {
 
 async fn not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this resource cannot be used with this method")
-}
-
-/// Limits how long a handler waits for others, and turns their failure into an answer.
-pub(crate) async fn within<T>(
-    what: &str,
-    work: impl Future<Output = anyhow::Result<T>>,
-) -> Result<T, Problem> {
-    match tokio::time::timeout(TIMEOUT, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Problem::unavailable(what, format!("{error:#}"))),
-        Err(_) => Err(Problem::unavailable(what, "no answer in time")),
-    }
-}
-
-async fn show(State(ops): State<Arc<Ops>>) -> Result<Json<Value>, Problem> {
-    let progress = progress::progress(
-        &ops.parts.state,
-        &ops.index,
-        &ops.queues,
-        &ops.stages,
-        ops.rate.earlier(),
-    );
-    let progress = within("the progress cannot be computed", progress).await?;
-    Ok(Json(json!({ "stages": progress })))
-}
-
-async fn switch(
-    State(ops): State<Arc<Ops>>,
-    Path((stage, action)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
-    let stages = control::stages(&ops.parts.settings);
-    let stage = control::stage(&stages, &stage)
-        .map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
-    let state = &ops.parts.state;
-    let failed = "the stage cannot be changed";
-    let done = match action.as_str() {
-        "pause" => json!(within(failed, control::pause(state, &stage, "someone over HTTP")).await?),
-        "resume" => {
-            json!(within(failed, control::resume(state, &stage, "someone over HTTP")).await?)
-        }
-        "cancel" => json!(within(failed, control::cancel(state, ops.amqp(), &stage)).await?),
-        _ => {
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "a stage can be paused, resumed and cancelled: pause, resume, cancel",
-            ));
-        }
-    };
-    Ok(Json(done))
-}
-
-/// 202 and the operation, or 409 and which one is in the way.
-pub(crate) fn accepted(started: Result<Operation, Box<Operation>>) -> Result<Response, Problem> {
-    match started {
-        Ok(operation) => Ok((StatusCode::ACCEPTED, Json(operation)).into_response()),
-        Err(running) => {
-            let detail =
-                format!("operation {} does the same: wait for its end or cancel it", running.id);
-            Err(Problem::new(StatusCode::CONFLICT, detail))
-        }
-    }
-}
-
-async fn sweep(State(ops): State<Arc<Ops>>, body: Bytes) -> Result<Response, Problem> {
-    let request: Request = read(&body)?;
-    control::meant(&ops.parts.settings, request.stage.as_deref())
-        .map_err(|error| Problem::field("stage", error))?;
-    control::check(&ops.parts.settings, &request)
-        .map_err(|error| Problem::field("outdated", error))?;
-    let sweeps = ops.sweeps.clone();
-    accepted(ops.operations.start("sweep", "sweep".to_owned(), move |reporter| async move {
-        let (told, mut telling) = watch::channel(Report::default());
-        let (done, end) = oneshot::channel();
-        let asked = Asked { request, progress: told, done, cancel: reporter.cancel.clone() };
-        sweeps.send(asked).await.map_err(|_| anyhow::anyhow!(NOT_ACTIVE))?;
-        let shown = async {
-            while telling.changed().await.is_ok() {
-                reporter.progress(json!(*telling.borrow_and_update()));
-            }
-        };
-        let (report, ()) = tokio::join!(end, shown);
-        Ok(match report.map_err(|_| anyhow::anyhow!(NOT_ACTIVE))?? {
-            Some(report) => End::Done(json!(report)),
-            None => End::Cancelled(Value::Null),
-        })
-    }))
-}
-
-async fn maintain(State(ops): State<Arc<Ops>>) -> Result<Response, Problem> {
-    let upkeep = ops.upkeep.clone();
-    accepted(ops.operations.start("maintain", "maintain".to_owned(), move |reporter| async move {
-        tokio::select! {
-            round = upkeep.run(Which::All) => Ok(End::Done(json!(round))),
-            () = reporter.cancel.cancelled() => Ok(End::Cancelled(Value::Null)),
-        }
-    }))
-}
-
-/// Reads a JSON body; an empty one means that everything is as by default.
-pub(crate) fn read<T: serde::de::DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
-    if body.is_empty() {
-        return Ok(T::default());
-    }
-    read_json(body, "")
 }

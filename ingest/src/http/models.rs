@@ -1,117 +1,164 @@
-//! `/v1/ops/models`: the models over HTTP. The same answers as `ingest models … --json`.
+//! `/v1/ops/models`. The same answers as `ingest models … --json`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use pipeline::depths::QueueDepths;
-use serde::Deserialize;
+use pipeline::models::Removal;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use service::http::problem::Problem;
+use service::http::problem::{Problem, ProblemBody};
+use table::overlap::Overlap;
+use utoipa::ToSchema;
 
-use crate::active::Parts;
-use crate::models::{self, GRACE, Refused, SAMPLES, Wanted};
-use crate::operations::{End, Operations};
-use crate::ops::{accepted, read, within};
+use super::OperatorApi;
+use super::answer::{accepted, read, within};
+use crate::operate::models::{self, Activation, GRACE, ModelChoice, ModelRow, SAMPLES};
+use crate::operate::operations::{Operation, OperationEnd};
+use crate::operate::schemas::RemovalSchema;
 
-struct Desk {
-    parts: Parts,
-    queues: QueueDepths,
-    operations: Operations,
+const FAILED: &str = "the models cannot be looked at or changed";
+
+/// All models and captioners.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ModelList {
+    models: Vec<ModelRow>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Names a model, or the one that was active before.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Activate {
+pub(super) struct ActivateRequest {
+    /// Its id.
     model: Option<String>,
+    /// The one that was active before.
     previous: bool,
+    /// Even if its table lacks pictures.
     force: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Names a model or captioner to remove.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Remove {
+pub(super) struct RemoveRequest {
+    /// Its id.
     model: String,
+    /// Time in which the removal can be taken back without loss: `24h` (the default), `10m`.
     #[serde(with = "humantime_serde")]
+    #[schema(value_type = Option<String>)]
     grace: Option<Duration>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Names a removed model or captioner.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Keep {
+pub(super) struct KeepRequest {
+    /// Its id.
     model: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Names two models to compare.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Overlap {
+pub(super) struct OverlapRequest {
+    /// One model.
     a: String,
+    /// The other one.
     b: String,
+    /// Pictures to compare, 100 by default.
     samples: Option<usize>,
 }
 
-/// The routes.
-pub(crate) fn router(parts: &Parts, operations: Operations) -> Router {
-    let queues = QueueDepths::new(parts.settings.amqp.clone());
-    Router::new()
-        .route("/v1/ops/models", get(list))
-        .route("/v1/ops/models/activate", post(activate))
-        .route("/v1/ops/models/remove", post(remove))
-        .route("/v1/ops/models/keep", post(keep))
-        .route("/v1/ops/models/overlap", post(overlap))
-        .with_state(Arc::new(Desk { parts: parts.clone(), queues, operations }))
+/// All models and captioners, and how far each is.
+#[utoipa::path(get, path = "/v1/ops/models", tag = "models", responses(
+    (status = 200, body = ModelList),
+))]
+pub(super) async fn list(State(api): State<Arc<OperatorApi>>) -> Result<Json<ModelList>, Problem> {
+    let models = within(FAILED, models::list(&api.parts, &api.queues)).await?;
+    Ok(Json(ModelList { models }))
 }
 
-/// What was refused is the asker's affair, everything else a trouble of ours.
-async fn done<T>(work: impl Future<Output = anyhow::Result<T>>) -> Result<T, Problem> {
-    let split = async {
-        match work.await {
-            Ok(done) => Ok(Ok(done)),
-            Err(error) => error.downcast::<Refused>().map(Err),
-        }
-    };
-    within("the models cannot be looked at or changed", split)
-        .await?
-        .map_err(|error| Problem::new(StatusCode::CONFLICT, error))
-}
-
-async fn list(State(desk): State<Arc<Desk>>) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({ "models": done(models::list(&desk.parts, &desk.queues)).await? })))
-}
-
-async fn activate(State(desk): State<Arc<Desk>>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let Activate { model, previous, force } = read(&body)?;
-    let wanted = match (model, previous) {
-        (Some(id), false) => Wanted::Id(id),
-        (None, true) => Wanted::Previous,
+/// Makes a model the one that answers searches; searchers follow within seconds.
+#[utoipa::path(post, path = "/v1/ops/models/activate", tag = "models",
+    request_body = ActivateRequest,
+    responses(
+        (status = 200, body = Activation),
+        (status = 400, body = ProblemBody, description = "something is wrong: `field` names it"),
+        (status = 409, body = ProblemBody, description = "refused, for the reason in `detail`"),
+    ))]
+pub(super) async fn activate(
+    State(api): State<Arc<OperatorApi>>,
+    body: Bytes,
+) -> Result<Json<Activation>, Problem> {
+    let ActivateRequest { model, previous, force } = read(&body)?;
+    let choice = match (model, previous) {
+        (Some(id), false) => ModelChoice::Id(id),
+        (None, true) => ModelChoice::Previous,
         _ => return Err(Problem::field("model", "name the model, or say \"previous\": true")),
     };
-    Ok(Json(json!(done(models::activate(&desk.parts, wanted, force)).await?)))
+    within(FAILED, models::activate(&api.parts, choice, force)).await.map(Json)
 }
 
-async fn remove(State(desk): State<Arc<Desk>>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let Remove { model, grace } = read(&body)?;
-    Ok(Json(json!(done(models::remove(&desk.parts, &model, grace.unwrap_or(GRACE))).await?)))
+/// Stops all work for a model or captioner, and drops its table after a while.
+#[utoipa::path(post, path = "/v1/ops/models/remove", tag = "models",
+    request_body = RemoveRequest,
+    responses(
+        (status = 200, body = RemovalSchema),
+        (status = 400, body = ProblemBody, description = "something is wrong: `field` names it"),
+        (status = 409, body = ProblemBody, description = "refused, for the reason in `detail`"),
+    ))]
+pub(super) async fn remove(
+    State(api): State<Arc<OperatorApi>>,
+    body: Bytes,
+) -> Result<Json<Removal>, Problem> {
+    let RemoveRequest { model, grace } = read(&body)?;
+    let grace = grace.unwrap_or(GRACE);
+    within(FAILED, models::remove(&api.parts, &model, grace)).await.map(Json)
 }
 
-async fn keep(State(desk): State<Arc<Desk>>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let Keep { model } = read(&body)?;
-    Ok(Json(json!(done(models::keep(&desk.parts, &model)).await?)))
+/// Takes a removal back.
+#[utoipa::path(post, path = "/v1/ops/models/keep", tag = "models",
+    request_body = KeepRequest,
+    responses(
+        (status = 200, body = RemovalSchema, description = "the removal that was taken back"),
+        (status = 400, body = ProblemBody, description = "something is wrong: `field` names it"),
+        (status = 409, body = ProblemBody, description = "it is not being removed"),
+    ))]
+pub(super) async fn keep(
+    State(api): State<Arc<OperatorApi>>,
+    body: Bytes,
+) -> Result<Json<Removal>, Problem> {
+    let KeepRequest { model } = read(&body)?;
+    within(FAILED, models::keep(&api.parts, &model)).await.map(Json)
 }
 
-async fn overlap(State(desk): State<Arc<Desk>>, body: Bytes) -> Result<Response, Problem> {
-    let Overlap { a, b, samples } = read(&body)?;
-    let parts = desk.parts.clone();
-    accepted(desk.operations.start("models.overlap", "models/overlap".to_owned(), move |reporter| async move {
-        let told = |so_far: &table::overlap::Overlap| reporter.progress(json!(so_far));
+/// Compares what two models find: of the ten nearest pictures, the mean share that both name. The
+/// operation's progress is the result so far.
+#[utoipa::path(post, path = "/v1/ops/models/overlap", tag = "models",
+    request_body = OverlapRequest,
+    responses(
+        (status = 202, body = Operation),
+        (status = 400, body = ProblemBody, description = "something is wrong: `field` names it"),
+        (status = 409, body = ProblemBody, description = "a comparison runs already"),
+    ))]
+pub(super) async fn overlap(
+    State(api): State<Arc<OperatorApi>>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let OverlapRequest { a, b, samples } = read(&body)?;
+    let (parts, samples) = (api.parts.clone(), samples.unwrap_or(SAMPLES));
+    let subject = "models/overlap".to_owned();
+    let started = api.operations.start("models.overlap", subject, move |reporter| async move {
+        let told = |so_far: &Overlap| reporter.progress(json!(so_far));
         tokio::select! {
-            compared = models::compare(&parts, [&a, &b], samples.unwrap_or(SAMPLES), told) => Ok(End::Done(json!(compared?))),
-            () = reporter.cancel.cancelled() => Ok(End::Cancelled(Value::Null)),
+            compared = models::compare(&parts, [&a, &b], samples, told) => {
+                Ok(OperationEnd::Done(json!(compared?)))
+            }
+            () = reporter.cancel.cancelled() => Ok(OperationEnd::Cancelled(Value::Null)),
         }
-    }))
+    });
+    accepted(started, "does the same")
 }

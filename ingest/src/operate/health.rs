@@ -1,109 +1,88 @@
-//! `/v1/ops/health`: whether what everything rests on is there, in sentences.
+//! Whether store, broker and sweep are as they should be, in sentences.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use jiff::Timestamp;
+use pipeline::bucket::Bucket;
 use pipeline::depths::QueueDepths;
 use pipeline::stage_name::StageName;
 use serde::Serialize;
-use service::http::problem::Problem;
+use utoipa::ToSchema;
 
-use crate::active::{Parts, SWEEP_STATE};
-use crate::ops::within;
-use crate::report::{Report, is_late};
+use crate::parts::IngestParts;
+use crate::watch::report::{self, is_late};
 
 const STORE_LIMIT: Duration = Duration::from_secs(5);
 
-/// What is asked.
-pub(crate) struct Pulse {
-    pub(crate) parts: Parts,
-    pub(crate) queues: QueueDepths,
-    pub(crate) stage: Option<StageName>,
-}
-
-#[derive(Serialize)]
-struct Health {
-    store: Condition,
-    broker: Condition,
-    sweep: Sweep,
-    /// Only the active ingest answers here.
+/// The health of an installation.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InstallationHealth {
+    store: HealthCondition,
+    broker: HealthCondition,
+    sweep: SweepCondition,
+    /// Always true: a standby does not answer here.
     active: bool,
 }
 
-#[derive(Serialize)]
-struct Condition {
+/// Whether one part works, and why or why not.
+#[derive(Serialize, ToSchema)]
+struct HealthCondition {
     ok: bool,
     detail: String,
 }
 
-#[derive(Serialize)]
-struct Sweep {
+/// Whether the last full sweep is recent.
+#[derive(Serialize, ToSchema)]
+struct SweepCondition {
     #[serde(flatten)]
-    condition: Condition,
-    /// Seconds since the last full one ended; null before the first.
+    condition: HealthCondition,
+    /// Seconds since the last full sweep ended; null before the first.
     age_seconds: Option<i64>,
 }
 
-/// The route.
-pub(crate) fn router(pulse: Pulse) -> Router {
-    Router::new().route("/v1/ops/health", get(show)).with_state(Arc::new(pulse))
-}
-
-async fn show(State(pulse): State<Arc<Pulse>>) -> Result<Json<Health>, Problem> {
-    let (store, broker) = tokio::join!(store(&pulse), broker(&pulse));
-    let sweep = match store.ok {
-        true => within("the state of the sweep cannot be read", sweep(&pulse)).await?,
-        false => Sweep {
-            condition: Condition { ok: false, detail: "the store is away".to_owned() },
-            age_seconds: None,
-        },
+/// Asks store and broker; the broker for the queues of this stage.
+pub(crate) async fn health(
+    parts: &IngestParts,
+    queues: &QueueDepths,
+    stage: &StageName,
+) -> anyhow::Result<InstallationHealth> {
+    let (store, broker) = tokio::join!(store(&parts.bucket), broker(queues, stage));
+    let sweep = if store.ok {
+        sweep(parts).await?
+    } else {
+        let condition = HealthCondition { ok: false, detail: "the store is away".to_owned() };
+        SweepCondition { condition, age_seconds: None }
     };
-    Ok(Json(Health { store, broker, sweep, active: true }))
+    Ok(InstallationHealth { store, broker, sweep, active: true })
 }
 
-async fn store(pulse: &Pulse) -> Condition {
-    let bucket = &pulse.parts.bucket;
-    match tokio::time::timeout(STORE_LIMIT, bucket.answers()).await {
-        Ok(true) => {
-            Condition { ok: true, detail: format!("the bucket '{}' answers", bucket.name()) }
+async fn store(bucket: &Bucket) -> HealthCondition {
+    let name = bucket.name();
+    let ok = tokio::time::timeout(STORE_LIMIT, bucket.answers()).await.unwrap_or(false);
+    let detail = if ok {
+        format!("the bucket '{name}' answers")
+    } else {
+        format!("the bucket '{name}' does not answer")
+    };
+    HealthCondition { ok, detail }
+}
+
+async fn broker(queues: &QueueDepths, stage: &StageName) -> HealthCondition {
+    match queues.depths(stage).await {
+        Ok(_) => HealthCondition { ok: true, detail: "the broker answers".to_owned() },
+        Err(error) => HealthCondition { ok: false, detail: error.to_string() },
+    }
+}
+
+async fn sweep(parts: &IngestParts) -> anyhow::Result<SweepCondition> {
+    let last = report::last_full(&parts.state).await?.and_then(|report| report.finished_at);
+    let (ok, detail) = match (parts.health.troubles().remove("listing"), last) {
+        (Some(trouble), _) => (false, trouble),
+        (None, Some(at)) => {
+            (!is_late(at, &parts.settings), format!("the last full one ended at {at:.0}"))
         }
-        _ => Condition {
-            ok: false,
-            detail: format!("the bucket '{}' does not answer", bucket.name()),
-        },
-    }
-}
-
-async fn broker(pulse: &Pulse) -> Condition {
-    let Some(stage) = &pulse.stage else {
-        return Condition { ok: true, detail: "there is no stage to ask for".to_owned() };
+        (None, None) => (true, "the first one has not ended yet".to_owned()),
     };
-    match pulse.queues.depths(stage).await {
-        Ok(_) => Condition { ok: true, detail: "the broker answers".to_owned() },
-        Err(error) => Condition { ok: false, detail: error.to_string() },
-    }
-}
-
-async fn sweep(pulse: &Pulse) -> anyhow::Result<Sweep> {
-    let last = pulse
-        .parts
-        .state
-        .get::<Report>(SWEEP_STATE)
-        .await?
-        .and_then(|(report, _)| report.finished_at);
     let age_seconds = last.map(|at| Timestamp::now().as_second() - at.as_second());
-    let settings = &pulse.parts.settings;
-    let (ok, detail) = match (pulse.parts.health.troubles().remove("listing"), last, age_seconds) {
-        (Some(trouble), ..) => (false, trouble),
-        (None, Some(at), _) if is_late(at, settings) => {
-            (false, format!("the last full one ended at {at:.0}"))
-        }
-        (None, Some(at), _) => (true, format!("the last full one ended at {at:.0}")),
-        (None, None, _) => (true, "the first one has not ended yet".to_owned()),
-    };
-    Ok(Sweep { condition: Condition { ok, detail }, age_seconds })
+    Ok(SweepCondition { condition: HealthCondition { ok, detail }, age_seconds })
 }

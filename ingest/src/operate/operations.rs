@@ -1,83 +1,81 @@
-//! Long operations that were asked for over HTTP: they run on, and can be looked at and stopped.
+//! Long operations that operators start over HTTP. They run in the background, and can be looked at
+//! and cancelled.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
-use service::http::problem::Problem;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::refusal::Unknown;
 
 const REMEMBERED: usize = 100;
 
-/// Where an operation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The state of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Status {
+pub(crate) enum OperationStatus {
     Running,
     Done,
     Failed,
     Cancelled,
 }
 
-/// One operation, as it is shown.
-#[derive(Debug, Clone, Serialize)]
+/// One operation.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Operation {
     pub(crate) id: String,
-    /// What it does, e.g. `dead.replay`.
+    /// The action, e.g. `dead.replay`.
     pub(crate) kind: &'static str,
-    /// What it works on, of which only one operation at a time does, e.g. `dead/embed`.
+    /// What it works on, e.g. `dead/embed-demo-clip`. Only one operation at a time has a subject.
     pub(crate) subject: String,
-    pub(crate) state: Status,
+    pub(crate) state: OperationStatus,
     pub(crate) started_at: Timestamp,
     pub(crate) ended_at: Option<Timestamp>,
-    /// How far it is; at its end, its result.
+    /// The progress of a running operation, the result of an ended one.
     pub(crate) progress: Value,
-    /// Why it failed.
+    /// Why it failed; `null` otherwise.
     pub(crate) error: Option<String>,
     #[serde(skip)]
     cancel: CancellationToken,
 }
 
-/// How an operation ended that did not fail.
+/// How an operation ended that did not fail, with its result.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum OperationEnd {
     Done(Value),
     Cancelled(Value),
 }
 
-/// All operations of this process: the running ones and the last hundred that ended. Clones share
-/// them.
+/// The running operations of this process, and the last hundred that ended. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Operations {
     known: Arc<Mutex<VecDeque<Operation>>>,
     shutdown: CancellationToken,
 }
 
-/// What an operation gets to say how far it is and to learn that it shall stop.
+/// Given to an operation, which reports its progress to it and learns from it that it shall stop.
 #[derive(Debug, Clone)]
-pub(crate) struct Reporter {
+pub(crate) struct OperationReporter {
     operations: Operations,
     id: String,
-    /// Stops the operation.
+    /// Cancelled when the operation shall stop.
     pub(crate) cancel: CancellationToken,
 }
 
-impl Reporter {
-    /// Replaces the progress that is shown.
+impl OperationReporter {
+    /// Replaces the shown progress.
     pub(crate) fn progress(&self, progress: Value) {
         self.operations.change(&self.id, |operation| operation.progress = progress);
     }
 }
 
 impl Operations {
-    /// `shutdown` cancels all of them.
+    /// `shutdown` cancels all operations.
     pub(crate) fn new(shutdown: CancellationToken) -> Self {
         Self { known: Arc::default(), shutdown }
     }
@@ -85,19 +83,20 @@ impl Operations {
     /// Starts an operation in the background.
     ///
     /// # Errors
-    /// One of the same subject runs already; it is given back.
+    /// The running operation that has the same subject.
     pub(crate) fn start<F>(
         &self,
         kind: &'static str,
         subject: String,
-        work: impl FnOnce(Reporter) -> F,
+        work: impl FnOnce(OperationReporter) -> F,
     ) -> Result<Operation, Box<Operation>>
     where
-        F: Future<Output = anyhow::Result<End>> + Send + 'static,
+        F: Future<Output = anyhow::Result<OperationEnd>> + Send + 'static,
     {
         let mut known = self.known();
-        if let Some(running) =
-            known.iter().find(|known| known.subject == subject && known.state == Status::Running)
+        if let Some(running) = known
+            .iter()
+            .find(|known| known.subject == subject && known.state == OperationStatus::Running)
         {
             return Err(Box::new(running.clone()));
         }
@@ -105,7 +104,7 @@ impl Operations {
             id: uuid::Uuid::new_v4().simple().to_string(),
             kind,
             subject,
-            state: Status::Running,
+            state: OperationStatus::Running,
             started_at: Timestamp::now(),
             ended_at: None,
             progress: Value::Null,
@@ -114,13 +113,13 @@ impl Operations {
         };
         known.push_back(operation.clone());
         drop(known);
-        let reporter = Reporter {
+        let reporter = OperationReporter {
             operations: self.clone(),
             id: operation.id.clone(),
             cancel: operation.cancel.clone(),
         };
-        // A task of its own, so that a panic in it ends as a failed operation and not as one that
-        // runs for ever.
+        // A task of its own, so that a panic ends as a failed operation instead of one that runs for
+        // ever.
         let work = tokio::spawn(work(reporter));
         let (operations, id) = (self.clone(), operation.id.clone());
         tokio::spawn(async move {
@@ -133,8 +132,20 @@ impl Operations {
     }
 
     /// The operation with this id.
-    pub(crate) fn get(&self, id: &str) -> Option<Operation> {
-        self.known().iter().find(|known| known.id == id).cloned()
+    pub(crate) fn get(&self, id: &str) -> Result<Operation, Unknown> {
+        self.known().iter().find(|known| known.id == id).cloned().ok_or_else(|| {
+            let id: String = id.chars().take(64).collect();
+            Unknown(format!(
+                "no operation with the id '{id}' is known: the last {REMEMBERED} that ended are"
+            ))
+        })
+    }
+
+    /// Tells an operation to stop; returns how it stood.
+    pub(crate) fn cancel(&self, id: &str) -> Result<Operation, Unknown> {
+        let operation = self.get(id)?;
+        operation.cancel.cancel();
+        Ok(operation)
     }
 
     /// All that are known, newest first.
@@ -142,29 +153,31 @@ impl Operations {
         self.known().iter().rev().cloned().collect()
     }
 
-    fn end(&self, id: &str, ended: anyhow::Result<End>) {
+    fn end(&self, id: &str, ended: anyhow::Result<OperationEnd>) {
         self.change(id, |operation| {
             operation.ended_at = Some(Timestamp::now());
             operation.state = match ended {
-                Ok(End::Done(result)) => {
+                Ok(OperationEnd::Done(result)) => {
                     operation.progress = result;
-                    Status::Done
+                    OperationStatus::Done
                 }
-                Ok(End::Cancelled(result)) => {
+                Ok(OperationEnd::Cancelled(result)) => {
                     operation.progress = result;
-                    Status::Cancelled
+                    OperationStatus::Cancelled
                 }
                 Err(error) => {
                     tracing::error!(operation.kind, operation.id, "an operation failed: {error:#}");
                     operation.error = Some(format!("{error:#}"));
-                    Status::Failed
+                    OperationStatus::Failed
                 }
             };
         });
         let mut known = self.known();
-        let ended = known.iter().filter(|known| known.state != Status::Running).count();
+        let ended = known.iter().filter(|known| known.state != OperationStatus::Running).count();
         for _ in REMEMBERED..ended {
-            if let Some(oldest) = known.iter().position(|known| known.state != Status::Running) {
+            if let Some(oldest) =
+                known.iter().position(|known| known.state != OperationStatus::Running)
+            {
                 known.remove(oldest);
             }
         }
@@ -181,50 +194,16 @@ impl Operations {
     }
 }
 
-/// `/v1/ops/operations`: list, look at, stop.
-pub(crate) fn router(operations: Operations) -> Router {
-    Router::new()
-        .route("/v1/ops/operations", get(list))
-        .route("/v1/ops/operations/{id}", get(show).delete(cancel))
-        .with_state(operations)
-}
-
-async fn list(State(operations): State<Operations>) -> Json<Value> {
-    Json(json!({ "operations": operations.list() }))
-}
-
-async fn show(
-    State(operations): State<Operations>,
-    Path(id): Path<String>,
-) -> Result<Json<Operation>, Problem> {
-    operations.get(&id).map(Json).ok_or_else(|| unknown(&id))
-}
-
-async fn cancel(
-    State(operations): State<Operations>,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Operation>), Problem> {
-    let operation = operations.get(&id).ok_or_else(|| unknown(&id))?;
-    operation.cancel.cancel();
-    Ok((StatusCode::ACCEPTED, Json(operation)))
-}
-
-fn unknown(id: &str) -> Problem {
-    let id: String = id.chars().take(64).collect();
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        format!("no operation with the id '{id}' is known: the last {REMEMBERED} that ended are"),
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     async fn ended(operations: &Operations, id: &str) -> Operation {
         for _ in 0..1000 {
             let operation = operations.get(id).expect("it is known");
-            if operation.state != Status::Running {
+            if operation.state != OperationStatus::Running {
                 return operation;
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -235,10 +214,10 @@ mod tests {
     #[tokio::test]
     async fn one_operation_per_subject_and_every_end_is_told() {
         let operations = Operations::new(CancellationToken::new());
-        let waits = |reporter: Reporter| async move {
+        let waits = |reporter: OperationReporter| async move {
             reporter.progress(json!(1));
             reporter.cancel.cancelled().await;
-            Ok(End::Cancelled(json!(2)))
+            Ok(OperationEnd::Cancelled(json!(2)))
         };
         let first = operations.start("test", "a".into(), waits).unwrap();
         assert_eq!(operations.start("test", "a".into(), waits).unwrap_err().id, first.id);
@@ -247,12 +226,12 @@ mod tests {
         let broken = operations.start("test", "c".into(), |_| async { panic!("a bug") }).unwrap();
         first.cancel.cancel();
         let first = ended(&operations, &first.id).await;
-        assert_eq!((first.state, first.progress), (Status::Cancelled, json!(2)));
+        assert_eq!((first.state, first.progress), (OperationStatus::Cancelled, json!(2)));
         assert_eq!(ended(&operations, &other.id).await.error.as_deref(), Some("no luck"));
-        assert_eq!(ended(&operations, &broken.id).await.state, Status::Failed);
+        assert_eq!(ended(&operations, &broken.id).await.state, OperationStatus::Failed);
         for _ in 0..150 {
             let next = operations
-                .start("test", "a".into(), |_| async { Ok(End::Done(json!(3))) })
+                .start("test", "a".into(), |_| async { Ok(OperationEnd::Done(json!(3))) })
                 .unwrap();
             ended(&operations, &next.id).await;
         }

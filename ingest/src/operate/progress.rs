@@ -7,22 +7,30 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pipeline::depths::QueueDepths;
+use pipeline::models;
 use pipeline::stage_name::StageName;
 use pipeline::state::StateStore;
 use pipeline::switch::{self, StageState};
+use pipeline::topology::Depths;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
-use crate::active::SWEEP_STATE;
-use crate::index::Index;
-use crate::report::Report;
+use crate::parts::IngestParts;
+use crate::watch::report::{self, SweepReport};
+use crate::watch::watched_table::WatchedTable;
 
-/// Progress of one stage. What is not known (no sweep yet, broker away) is `None`.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Progress {
+const RATE_OVER: Duration = Duration::from_secs(60);
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+// A rate over less time than this says nothing.
+const SHORTEST: Duration = Duration::from_millis(500);
+
+/// Progress of one stage. Unknown values (no sweep yet, broker away) are `null`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct StageProgress {
     /// Name of the stage.
     pub(crate) stage: String,
-    /// By whom and since when it is paused.
+    /// Who paused it and when; `null` while it runs.
     pub(crate) paused: Option<String>,
     /// Watched objects in the bucket, as of the last full sweep.
     pub(crate) objects: Option<usize>,
@@ -32,7 +40,7 @@ pub(crate) struct Progress {
     pub(crate) queued: Option<u32>,
     /// Jobs waiting for their next attempt.
     pub(crate) retrying: Option<u32>,
-    /// Jobs that crashed workers, waiting to be worked on alone.
+    /// Jobs whose workers crashed, waiting to be tried alone.
     pub(crate) suspect: Option<u32>,
     /// Dead letters.
     pub(crate) dead: Option<u32>,
@@ -44,133 +52,178 @@ pub(crate) struct Progress {
     pub(crate) seconds_left: Option<f64>,
     /// When the last full sweep ended.
     pub(crate) swept_at: Option<Timestamp>,
-    /// Seconds since then.
+    /// Seconds since the last full sweep ended.
     pub(crate) sweep_age_seconds: Option<i64>,
 }
 
-/// How many rows there were, for the rate between two looks.
-#[derive(Debug, Clone)]
-pub(crate) struct Look {
-    at: Instant,
-    // In the order of the stages.
-    rows: Vec<usize>,
+/// A stage and its table.
+#[derive(Clone)]
+pub(crate) struct StageTable {
+    pub(crate) stage: StageName,
+    pub(crate) table: WatchedTable,
 }
 
-impl Look {
-    /// Counts the rows now.
-    pub(crate) async fn now(index: &Index) -> anyhow::Result<Self> {
-        let mut rows = Vec::new();
-        for stage in 0..index.stages() {
-            rows.push(index.rows(stage).await?.unwrap_or(0));
+/// The number of rows of each stage at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct RowCounts {
+    at: Instant,
+    rows: BTreeMap<StageName, usize>,
+}
+
+/// Everything that progress is computed from; clones share it.
+#[derive(Clone)]
+pub(crate) struct ProgressSource {
+    state: StateStore,
+    queues: Arc<QueueDepths>,
+    tables: Arc<[StageTable]>,
+}
+
+impl RowCounts {
+    async fn count(tables: &[StageTable]) -> anyhow::Result<Self> {
+        let mut rows = BTreeMap::new();
+        for StageTable { stage, table } in tables {
+            rows.insert(stage.clone(), table.rows().await?.unwrap_or(0));
         }
         Ok(Self { at: Instant::now(), rows })
     }
 
-    /// The rate since an earlier look; `None` if it is too short ago to tell.
-    fn rate_since(&self, earlier: &Self, stage: usize) -> Option<f64> {
+    fn of(&self, stage: &StageName) -> usize {
+        self.rows.get(stage).copied().unwrap_or(0)
+    }
+
+    /// Rows per second since an earlier count; `None` if that is too short ago to tell.
+    fn rate_since(&self, earlier: &Self, stage: &StageName) -> Option<f64> {
         let time = self.at.saturating_duration_since(earlier.at);
-        let more = self.rows.get(stage)?.saturating_sub(*earlier.rows.get(stage)?);
-        (time > Duration::from_millis(500)).then(|| more as f64 / time.as_secs_f64())
+        let more = self.of(stage).saturating_sub(*earlier.rows.get(stage)?);
+        (time > SHORTEST).then(|| more as f64 / time.as_secs_f64())
     }
 }
 
-const RATE_OVER: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+impl ProgressSource {
+    pub(crate) fn new(
+        state: StateStore,
+        queues: Arc<QueueDepths>,
+        tables: impl IntoIterator<Item = StageTable>,
+    ) -> Self {
+        Self { state, queues, tables: tables.into_iter().collect() }
+    }
 
-/// Looks every now and then, so that a rate over the last minute is at hand.
-#[derive(Debug, Clone)]
-pub(crate) struct Rate {
-    looks: Arc<Mutex<VecDeque<Look>>>,
+    /// The progress of every stage; `earlier` is an earlier count, for the rate.
+    pub(crate) async fn progress(
+        &self,
+        earlier: Option<RowCounts>,
+    ) -> anyhow::Result<Vec<StageProgress>> {
+        let now = RowCounts::count(&self.tables).await?;
+        let sweep = report::last_full(&self.state).await?;
+        let switches = switch::read(&self.state).await?;
+        let mut all = Vec::new();
+        for StageTable { stage, .. } in self.tables.iter() {
+            let rate = earlier.as_ref().and_then(|earlier| now.rate_since(earlier, stage));
+            let depths = self.depths(stage).await;
+            let mut progress = of_stage(stage, now.of(stage), depths, sweep.as_ref());
+            progress.paused = paused(switches.get(stage.as_str()));
+            progress.rows_per_second = rate;
+            progress.seconds_left = seconds_left(&progress);
+            all.push(progress);
+        }
+        Ok(all)
+    }
+
+    async fn depths(&self, stage: &StageName) -> Option<Depths> {
+        match self.queues.depths(stage).await {
+            Ok(depths) => Some(depths),
+            Err(error) => {
+                tracing::warn!(%error, "the queues cannot be counted");
+                None
+            }
+        }
+    }
 }
 
-impl Rate {
-    /// Looks until `stop`.
-    pub(crate) fn start(index: Index, stop: CancellationToken) -> Self {
-        let looks = Arc::<Mutex<VecDeque<Look>>>::default();
-        let rate = Self { looks: Arc::clone(&looks) };
+/// The progress of every stage, with a rate measured over this time.
+pub(crate) async fn measured(
+    parts: &IngestParts,
+    over: Duration,
+) -> anyhow::Result<Vec<StageProgress>> {
+    let decisions = models::read(&parts.state).await?;
+    let stages = parts.settings.stages.kept(&decisions).into_iter();
+    let tables = stages
+        .map(|stage| StageTable { table: WatchedTable::of_stage(&parts.database, &stage), stage });
+    let queues = Arc::new(QueueDepths::new(parts.settings.amqp.clone()));
+    let source = ProgressSource::new(parts.state.clone(), queues, tables);
+    let earlier = RowCounts::count(&source.tables).await?;
+    tokio::time::sleep(over).await;
+    source.progress(Some(earlier)).await
+}
+
+fn paused(switch: Option<&StageState>) -> Option<String> {
+    let switch = switch.filter(|switch| switch.paused)?;
+    let since = switch.changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+    Some(format!("by {}{since}", switch.changed_by))
+}
+
+/// Everything but the pause and the rate.
+fn of_stage(
+    stage: &StageName,
+    rows: usize,
+    depths: Option<Depths>,
+    sweep: Option<&SweepReport>,
+) -> StageProgress {
+    let count =
+        |pick: fn(&Depths) -> Option<u32>| depths.as_ref().map(|depths| pick(depths).unwrap_or(0));
+    let swept_at = sweep.and_then(|sweep| sweep.finished_at);
+    StageProgress {
+        stage: stage.as_str().to_owned(),
+        paused: None,
+        objects: sweep.map(|sweep| sweep.objects),
+        indexed: rows,
+        queued: count(|depths| Some(depths.work.unwrap_or(0) + depths.bulk.unwrap_or(0))),
+        retrying: count(|depths| depths.retry),
+        suspect: count(|depths| depths.suspect),
+        dead: count(|depths| depths.dead),
+        skipped: sweep.map(|sweep| sweep.skipped),
+        rows_per_second: None,
+        seconds_left: None,
+        swept_at,
+        sweep_age_seconds: swept_at.map(|at| Timestamp::now().as_second() - at.as_second()),
+    }
+}
+
+fn seconds_left(progress: &StageProgress) -> Option<f64> {
+    let done = progress.indexed + progress.dead.unwrap_or(0) as usize;
+    match (progress.objects?.saturating_sub(done), progress.rows_per_second) {
+        (0, _) => Some(0.0),
+        (left, Some(rate)) if rate > 0.0 => Some(left as f64 / rate),
+        _ => None,
+    }
+}
+
+/// Counts rows every ten seconds, so that a rate over the last minute is at hand.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RowRate {
+    counts: Arc<Mutex<VecDeque<RowCounts>>>,
+}
+
+impl RowRate {
+    /// Counts until `stop`.
+    pub(crate) fn start(source: ProgressSource, stop: CancellationToken) -> Self {
+        let rate = Self::default();
+        let counts = Arc::clone(&rate.counts);
         tokio::spawn(async move {
-            while tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await.is_err() {
-                let Ok(look) = Look::now(&index).await else { continue };
-                let mut looks = looks.lock().unwrap_or_else(PoisonError::into_inner);
-                looks.push_back(look);
-                while looks.front().is_some_and(|first| first.at.elapsed() > RATE_OVER) {
-                    looks.pop_front();
+            while tokio::time::timeout(COUNT_EVERY, stop.cancelled()).await.is_err() {
+                let Ok(count) = RowCounts::count(&source.tables).await else { continue };
+                let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+                counts.push_back(count);
+                while counts.front().is_some_and(|first| first.at.elapsed() > RATE_OVER) {
+                    counts.pop_front();
                 }
             }
         });
         rate
     }
 
-    /// The oldest look of the last minute.
-    pub(crate) fn earlier(&self) -> Option<Look> {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).front().cloned()
-    }
-}
-
-/// Progress of these stages, which are the index's; `earlier` is a former look, for the rate.
-pub(crate) async fn progress(
-    state: &StateStore,
-    index: &Index,
-    queues: &QueueDepths,
-    stages: &[StageName],
-    earlier: Option<Look>,
-) -> anyhow::Result<Vec<Progress>> {
-    let now = Look::now(index).await?;
-    let sweep = state.get::<Report>(SWEEP_STATE).await?.map(|(report, _)| report);
-    let switches = switch::read(state).await?;
-    let mut all = Vec::new();
-    for (place, stage) in stages.iter().enumerate() {
-        let rows = now.rows.get(place).copied().unwrap_or(0);
-        let rate = earlier.as_ref().and_then(|earlier| now.rate_since(earlier, place));
-        all.push(of_stage(stage, rows, rate, sweep.as_ref(), &switches, queues).await);
-    }
-    Ok(all)
-}
-
-async fn of_stage(
-    stage: &StageName,
-    rows: usize,
-    rate: Option<f64>,
-    sweep: Option<&Report>,
-    switches: &BTreeMap<String, StageState>,
-    queues: &QueueDepths,
-) -> Progress {
-    let paused = switches.get(stage.as_str()).filter(|stage| stage.paused).map(|stage| {
-        let since = stage.changed_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
-        format!("by {}{since}", stage.changed_by)
-    });
-    let depths = match queues.depths(stage).await {
-        Ok(depths) => Some(depths),
-        Err(error) => {
-            tracing::warn!(%error, "the queues cannot be counted");
-            None
-        }
-    };
-    let count = |pick: fn(&pipeline::topology::Depths) -> Option<u32>| {
-        depths.as_ref().map(|depths| pick(depths).unwrap_or(0))
-    };
-    let queued = count(|depths| Some(depths.work.unwrap_or(0) + depths.bulk.unwrap_or(0)));
-    let dead = count(|depths| depths.dead);
-    let objects = sweep.map(|sweep| sweep.objects);
-    let left = objects.map(|objects| objects.saturating_sub(rows + dead.unwrap_or(0) as usize));
-    let swept_at = sweep.and_then(|sweep| sweep.finished_at);
-    Progress {
-        stage: stage.as_str().to_owned(),
-        paused,
-        objects,
-        indexed: rows,
-        queued,
-        retrying: count(|depths| depths.retry),
-        suspect: count(|depths| depths.suspect),
-        dead,
-        skipped: sweep.map(|sweep| sweep.skipped),
-        rows_per_second: rate,
-        seconds_left: match (left, rate) {
-            (Some(0), _) => Some(0.0),
-            (Some(left), Some(rate)) if rate > 0.0 => Some(left as f64 / rate),
-            _ => None,
-        },
-        swept_at,
-        sweep_age_seconds: swept_at.map(|at| Timestamp::now().as_second() - at.as_second()),
+    /// The oldest count of the last minute.
+    pub(crate) fn earlier(&self) -> Option<RowCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).front().cloned()
     }
 }

@@ -1,5 +1,4 @@
-//! Asking the active ingest to do something, when this process may not: it alone publishes from
-//! listings and deletes rows.
+//! Asking the active ingest, which alone publishes from listings and deletes rows.
 
 use std::time::Duration;
 
@@ -14,15 +13,15 @@ use crate::lease::Holder;
 const POLL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The operator's HTTP interface of the active ingest.
-pub(crate) struct Remote {
+/// The operators' HTTP interface of the active ingest.
+pub(super) struct Remote {
     client: reqwest::Client,
     address: String,
     key: SecretString,
 }
 
 impl Remote {
-    pub(crate) fn new(holder: &Holder, key: SecretString) -> anyhow::Result<Self> {
+    pub(super) fn new(holder: &Holder, key: SecretString) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .build()
@@ -30,9 +29,9 @@ impl Remote {
         Ok(Self { client, address: holder.address.clone(), key })
     }
 
-    /// Starts an operation and waits for its end; `progress` sees its state now and then. Cancels
-    /// it when told to.
-    pub(crate) async fn run(
+    /// Starts an operation and waits for its end. `progress` gets its progress now and then. Cancels
+    /// the operation when `cancel` says so.
+    pub(super) async fn run(
         &self,
         path: &str,
         body: &impl Serialize,
@@ -70,7 +69,11 @@ impl Remote {
         let key = self.key.expose_secret();
         let request = if key.is_empty() { request } else { request.bearer_auth(key) };
         let answer = request.send().await.with_context(|| {
-            format!("the active ingest at {} cannot be reached: run this where it can, or set its ops.address", self.address)
+            format!(
+                "the active ingest at {} cannot be reached: run this where it can, or set its \
+                 ops.address",
+                self.address
+            )
         })?;
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();

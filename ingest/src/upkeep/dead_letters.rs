@@ -1,95 +1,56 @@
-//! The dead queue as the active ingest keeps it: every failed object in it once, nothing in it that
-//! is indexed by now.
+//! The dead queues in order: each failed object is in them once, and no indexed object is.
 
 use std::collections::HashSet;
 
 use pipeline::connection::AmqpSettings;
-use pipeline::dead::{self, Tidied};
+use pipeline::dead::{self, DeadLetter, Tidied};
 
-use crate::index::Index;
-use crate::served::{Served, ServedStages};
+use crate::watch::dead::note_dead_letters;
+use crate::watch::stages::{WatchedStage, WatchedStages};
 
-/// Clones share what they work with.
+/// Tidies the dead queues. Clones share its collaborators.
 #[derive(Clone)]
-pub(crate) struct DeadUpkeep {
+pub(crate) struct DeadLetterUpkeep {
     amqp: AmqpSettings,
-    stages: ServedStages,
-    index: Index,
+    stages: WatchedStages,
 }
 
-impl DeadUpkeep {
-    pub(crate) fn new(amqp: AmqpSettings, stages: ServedStages, index: Index) -> Self {
-        Self { amqp, stages, index }
+impl DeadLetterUpkeep {
+    pub(crate) fn new(amqp: AmqpSettings, stages: WatchedStages) -> Self {
+        Self { amqp, stages }
     }
 
-    /// Notes which objects lie among the dead letters, so that they are not published again.
-    pub(crate) async fn look(&self) -> anyhow::Result<()> {
-        for (_, served) in self.stages.iter() {
-            let found = dead::peek(&self.amqp, &served.stage).await?;
-            let ids = found
-                .letters
-                .iter()
-                .filter_map(|letter| letter.object.as_ref())
-                .map(|object| object.image_id());
-            served.published.note_dead(ids, found.unseen == 0);
-        }
-        Ok(())
-    }
-
-    /// Merges dead letters of one job, and drops those whose picture has been indexed since. A
-    /// crash between publishing a dead letter and acknowledging its job leaves the first kind, a
-    /// replay that was doubled leaves the second.
+    /// Merges dead letters of one job, and drops those whose picture has been indexed since. The
+    /// first kind stays behind when a worker crashes between publishing a dead letter and
+    /// acknowledging its job, the second when a job is replayed twice.
     pub(crate) async fn tidy(&self) -> anyhow::Result<Tidied> {
         let mut all = Tidied::default();
-        for (place, served) in self.stages.iter() {
-            let tidied = self.tidy_one(place, served).await?;
+        for stage in self.stages.iter() {
+            let tidied = self.tidy_stage(stage).await?;
             all.merged += tidied.merged;
             all.resolved += tidied.resolved;
         }
         Ok(all)
     }
 
-    async fn tidy_one(&self, place: usize, served: &Served) -> anyhow::Result<Tidied> {
-        let found = dead::peek(&self.amqp, &served.stage).await?;
-        let ids: Vec<_> = found
-            .letters
-            .iter()
-            .filter_map(|letter| letter.object.as_ref())
-            .map(|object| object.image_id())
-            .collect();
-        served.published.note_dead(ids.iter().copied(), found.unseen == 0);
+    async fn tidy_stage(&self, stage: &WatchedStage) -> anyhow::Result<Tidied> {
+        let look = note_dead_letters(&self.amqp, stage).await?;
+        let id_of = |letter: &DeadLetter| letter.object.as_ref().map(|object| object.image_id());
+        let ids: Vec<_> = look.letters.iter().filter_map(id_of).collect();
         let distinct: HashSet<_> = ids.iter().collect();
-        // Where the row was there when the job was published, it says nothing about the job.
-        let once = found.letters.iter().filter(|letter| !letter.asks_again());
-        let once: Vec<_> = once
-            .filter_map(|letter| letter.object.as_ref())
-            .map(|object| object.image_id())
-            .collect();
-        let indexed: HashSet<_> = self.index.having(place, &once).await?.into_iter().collect();
+        // A job that does an existing row again is not resolved by that row.
+        let once = look.letters.iter().filter(|letter| !letter.asks_again());
+        let once: Vec<_> = once.filter_map(id_of).collect();
+        let indexed: HashSet<_> = stage.table.having(&once).await?.into_iter().collect();
         if distinct.len() == ids.len() && indexed.is_empty() {
             return Ok(Tidied::default());
         }
-        let is_done = |letter: &dead::DeadLetter| {
-            !letter.asks_again()
-                && letter.object.as_ref().is_some_and(|object| indexed.contains(&object.image_id()))
+        let is_done = |letter: &DeadLetter| {
+            !letter.asks_again() && id_of(letter).is_some_and(|id| indexed.contains(&id))
         };
-        let tidied = dead::tidy(&self.amqp, &served.stage, is_done).await?;
-        tracing::info!(stage = %served.stage, merged = tidied.merged, resolved = tidied.resolved, "tidied the dead letters");
+        let tidied = dead::tidy(&self.amqp, &stage.name, is_done).await?;
+        let Tidied { merged, resolved, .. } = tidied;
+        tracing::info!(stage = %stage.name, merged, resolved, "tidied the dead letters");
         Ok(tidied)
-    }
-}
-
-/// Shows how many jobs are where.
-pub(crate) fn measure(stages: &ServedStages) {
-    for (_, served) in stages.iter() {
-        let counts = served.published.counts();
-        for (kind, count) in [
-            ("on_their_way", counts.on_their_way),
-            ("dead", counts.dead),
-            ("withheld", counts.withheld),
-        ] {
-            metrics::gauge!("bucketlens_ingest_remembered_jobs", "stage" => served.stage.to_string(), "kind" => kind)
-                .set(count as f64);
-        }
     }
 }

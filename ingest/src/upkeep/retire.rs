@@ -1,6 +1,6 @@
-//! The end of a model that an operator removed: when its grace time is over and nobody works for it
-//! any more, its queues, its journal and its table go, in this order, so that a crash in between is
-//! taken up where it happened.
+//! The end of a removed model or captioner. Once its grace period is over and no worker consumes its
+//! queues, its queues, its journal and its table are deleted, in this order, so that a restart goes
+//! on where a crash interrupted it.
 
 use std::time::Duration;
 
@@ -11,17 +11,18 @@ use pipeline::stage_name::StageName;
 use pipeline::topology::Topology;
 use table::ledger;
 
-use crate::active::Parts;
-use crate::journal;
-use crate::served::{Decided, table_of};
+use crate::parts::IngestParts;
+use crate::watch::journal;
+use crate::watch::stages::ModelDecisions;
+use crate::watch::watched_table::table_of;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
-/// Looks again and again. Runs until dropped.
-pub(crate) async fn run_often(parts: &Parts, decided: Decided) {
+/// Retires stages as they fall due. Runs until dropped.
+pub(crate) async fn run_often(parts: &IngestParts, decisions: ModelDecisions) {
     loop {
-        let now = decided.borrow().clone().unwrap_or_default();
+        let now = decisions.borrow().clone().unwrap_or_default();
         let mut pause = LOOK_EVERY;
         for stage in due(&now) {
             match retire(parts, &stage).await {
@@ -30,7 +31,10 @@ pub(crate) async fn run_often(parts: &Parts, decided: Decided) {
                     tracing::info!(%stage, "removed: its queues and its table are gone")
                 }
                 Ok(Retired::InUse) => {
-                    tracing::warn!(%stage, "is not removed yet: workers still consume its queues, stop them");
+                    tracing::warn!(
+                        %stage,
+                        "is not removed yet: workers still consume its queues, stop them"
+                    );
                     pause = AFTER_TROUBLE;
                 }
                 Err(error) => {
@@ -43,11 +47,11 @@ pub(crate) async fn run_often(parts: &Parts, decided: Decided) {
     }
 }
 
-/// Stages of the models and captioners whose grace time is over and whose table is still there.
-fn due(decided: &Models) -> Vec<StageName> {
+/// Removed stages whose grace period is over and whose table still exists.
+fn due(decisions: &Models) -> Vec<StageName> {
     let now = Timestamp::now();
     let over = |removal: &Removal| removal.dropped_at.is_none() && removal.drop_at <= now;
-    decided
+    decisions
         .removed
         .iter()
         .filter(|(_, removal)| over(removal))
@@ -57,14 +61,14 @@ fn due(decided: &Models) -> Vec<StageName> {
 
 enum Retired {
     Gone,
-    /// Somebody still works for it.
+    /// A worker still consumes its queues.
     InUse,
-    /// The decision was taken back.
+    /// The operator took the removal back.
     Kept,
 }
 
-async fn retire(parts: &Parts, stage: &StageName) -> anyhow::Result<Retired> {
-    // Asked again: the decision may have been taken back since it was last read.
+async fn retire(parts: &IngestParts, stage: &StageName) -> anyhow::Result<Retired> {
+    // Read again, because the operator may have taken the removal back.
     if !due(&models::read(&parts.state).await?).contains(stage) {
         return Ok(Retired::Kept);
     }

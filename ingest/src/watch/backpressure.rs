@@ -1,131 +1,102 @@
-//! Back pressure: how full the queues are, and whether more may be put into them. The broker's own
-//! limit is a wall that is overshot and only opens again when the queue has drained; this keeps
-//! publishing well away from it.
+//! Back pressure: listings publish only while a stage's queues have room. The broker has a limit of
+//! its own, but it is overshot and opens again only once the queue has drained, so publishing stops
+//! well below it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::connection::AmqpSettings;
 use pipeline::depths::QueueDepths;
 use pipeline::stage_name::StageName;
 use pipeline::topology::Depths;
-use serde::Deserialize;
-use service::settings::SettingsError;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::settings::BackpressureSettings;
+
 const POLL: Duration = Duration::from_secs(2);
 
-/// `[backpressure]`: between which depths of the queues publishing pauses.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackpressureSettings {
-    /// Waiting jobs of a stage above which nothing more is published from listings.
-    pub high: u32,
-    /// Waiting jobs below which publishing goes on.
-    pub low: u32,
-}
-
-impl BackpressureSettings {
-    pub(crate) fn validate(&self) -> Result<(), SettingsError> {
-        if self.high > 4_000_000 {
-            return Err(SettingsError::value(
-                "backpressure.high",
-                "must be at most 4000000: queues are limited to 5000000",
-            ));
-        }
-        if self.low == 0 || self.low > self.high {
-            return Err(SettingsError::value(
-                "backpressure.low",
-                "must be from 1 to backpressure.high",
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// What the queues looked like.
+/// The queues of one stage as last seen.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct QueueState {
+    // Listings may publish.
     open: bool,
-    // Fewer wait than the low mark says; not so while nobody knows.
+    // Fewer jobs than the low mark wait; false while the depth is unknown.
     calm: bool,
-    // Since when nothing has waited anywhere but in the dead queue.
+    // Since when only dead letters have waited.
     idle_since: Option<Instant>,
 }
 
-/// Handle to the latest look at the queues; clones share it.
-#[derive(Debug, Clone)]
-pub(crate) struct Governor {
-    // In the order of the stages.
-    seen: watch::Receiver<Vec<Seen>>,
+impl QueueState {
+    const UNKNOWN: Self = Self { open: true, calm: false, idle_since: None };
 }
 
-impl Governor {
-    /// Looks at the queues of these stages every two seconds, as long as a handle exists.
+/// How full the queues of one stage are; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct StageQueues {
+    seen: watch::Receiver<QueueState>,
+}
+
+impl StageQueues {
+    /// Looks at the queues of a stage every two seconds, as long as a handle exists.
     pub(crate) fn start(
-        amqp: AmqpSettings,
+        depths: &Arc<QueueDepths>,
+        stage: StageName,
         settings: BackpressureSettings,
-        stages: Vec<StageName>,
     ) -> Self {
-        let (sender, seen) =
-            watch::channel(vec![Seen { open: true, calm: false, idle_since: None }; stages.len()]);
+        let (sender, seen) = watch::channel(QueueState::UNKNOWN);
+        let depths = Arc::clone(depths);
         tokio::spawn(async move {
-            let queues = QueueDepths::new(amqp);
             while !sender.is_closed() {
-                for (place, stage) in stages.iter().enumerate() {
-                    match queues.depths(stage).await {
-                        Ok(depths) => {
-                            sender.send_modify(|seen| seen[place].update(stage, depths, &settings))
-                        }
-                        Err(error) => {
-                            tracing::debug!(%error, "the depth of the queues is not known");
-                            sender.send_modify(|seen| {
-                                seen[place] = Seen { calm: false, idle_since: None, ..seen[place] }
-                            });
-                        }
+                match depths.depths(&stage).await {
+                    Ok(depths) => {
+                        sender.send_modify(|seen| seen.update(&stage, depths, &settings));
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, %stage, "the depth of the queues is not known");
+                        sender.send_modify(|seen| {
+                            *seen = QueueState { open: seen.open, ..QueueState::UNKNOWN };
+                        });
                     }
                 }
                 tokio::time::sleep(POLL).await;
             }
-            // A gauge keeps what it was told last: of queues that are gone, or another process's
-            // business by now.
-            stages.iter().for_each(|stage| show(stage, true, Depths::default()));
+            // A gauge keeps its last value. These queues are gone, or another process shows them.
+            show(&stage, true, Depths::default());
         });
         Self { seen }
     }
 
-    /// Waits until the queues of the stage at this place have room. A broker that is away does not
-    /// keep waiting here: the publisher waits for it.
-    pub(crate) async fn wait(&self, stage: usize) {
-        let _ =
-            self.seen.clone().wait_for(|seen| seen.get(stage).is_none_or(|seen| seen.open)).await;
+    /// Waits until the queues have room. Does not wait for a broker that is away: the publisher
+    /// does.
+    pub(crate) async fn wait_for_room(&self) {
+        let _ = self.seen.clone().wait_for(|seen| seen.open).await;
     }
 
-    /// Whether the backfill of a stage that nobody waits for may go on: its own queues have room,
-    /// and those of the stage that people do wait for hold less than the low mark.
-    pub(crate) fn spare_time(&self, stage: usize, active: usize) -> bool {
-        let seen = self.seen.borrow();
-        seen.get(stage).is_some_and(|seen| seen.open)
-            && seen.get(active).is_some_and(|seen| seen.calm)
+    /// Whether the queues have room.
+    pub(crate) fn have_room(&self) -> bool {
+        self.seen.borrow().open
     }
 
-    /// Whether nothing has waited in any queue but the dead ones for this long.
+    /// Whether fewer jobs than the low mark wait.
+    pub(crate) fn are_calm(&self) -> bool {
+        self.seen.borrow().calm
+    }
+
+    /// Whether only dead letters have waited for this long.
     pub(crate) fn idle_for(&self, time: Duration) -> bool {
-        self.seen
-            .borrow()
-            .iter()
-            .all(|seen| seen.idle_since.is_some_and(|since| since.elapsed() >= time))
+        self.seen.borrow().idle_since.is_some_and(|since| since.elapsed() >= time)
     }
 }
 
-impl Seen {
+impl QueueState {
     fn update(&mut self, stage: &StageName, depths: Depths, settings: &BackpressureSettings) {
         let waiting = depths.work.unwrap_or(0).saturating_add(depths.bulk.unwrap_or(0));
         let was_open = self.open;
         self.open = if self.open { waiting <= settings.high } else { waiting < settings.low };
         self.calm = waiting < settings.low;
         if was_open && !self.open {
-            tracing::warn!(%stage, waiting, high = settings.high, "the queues are full enough, publishing from listings pauses");
+            let high = settings.high;
+            tracing::warn!(%stage, waiting, high, "publishing from listings pauses: queues are full");
         } else if self.open && !was_open {
             tracing::info!(%stage, waiting, "publishing from listings goes on");
         }
@@ -138,11 +109,8 @@ impl Seen {
 }
 
 fn show(stage: &StageName, open: bool, depths: Depths) {
-    metrics::gauge!("bucketlens_ingest_queue_open", "stage" => stage.to_string()).set(if open {
-        1.0
-    } else {
-        0.0
-    });
+    let open = f64::from(u8::from(open));
+    metrics::gauge!("bucketlens_ingest_queue_open", "stage" => stage.to_string()).set(open);
     for (queue, depth) in [
         ("work", depths.work),
         ("bulk", depths.bulk),
@@ -162,8 +130,7 @@ mod tests {
     #[test]
     fn publishing_pauses_above_the_high_mark_until_below_the_low_one() {
         let settings = BackpressureSettings { high: 10, low: 5 };
-        let (stage, mut seen) =
-            (StageName::embed("a"), Seen { open: true, calm: false, idle_since: None });
+        let (stage, mut seen) = (StageName::embed("a"), QueueState::UNKNOWN);
         let mut open_at = |work: u32, bulk: u32| {
             let depths = Depths {
                 work: Some(work),

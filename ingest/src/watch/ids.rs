@@ -1,20 +1,20 @@
-//! Very many identities in little memory: 16 bytes each, and 2 bits of notes.
+//! Very many identities in little memory: 16 bytes and two flags each.
 
 use pipeline::ImageId;
 
-/// A sorted list of identities, each with two notes: seen in a listing, dismissed for good.
+/// A sorted list of identities, each with two flags: seen in a listing, and dismissed for good.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     sorted: Vec<ImageId>,
-    seen: Bits,
-    dismissed: Bits,
+    seen: BitSet,
+    dismissed: BitSet,
     spare: usize,
 }
 
 #[derive(Debug, Default)]
-struct Bits(Vec<u64>);
+struct BitSet(Vec<u64>);
 
-impl Bits {
+impl BitSet {
     fn of(len: usize) -> Self {
         Self(vec![0; len.div_ceil(64)])
     }
@@ -29,42 +29,42 @@ impl Bits {
 }
 
 impl Ids {
-    /// From any order; what stands there twice counts once.
+    /// From any order; duplicates count once.
     pub(crate) fn new(mut ids: Vec<ImageId>) -> Self {
         ids.sort_unstable();
         let all = ids.len();
         ids.dedup();
         let len = ids.len();
-        Self { sorted: ids, seen: Bits::of(len), dismissed: Bits::of(len), spare: all - len }
+        Self { sorted: ids, seen: BitSet::of(len), dismissed: BitSet::of(len), spare: all - len }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.sorted.len()
     }
 
-    /// Rows that were there a second time.
+    /// Number of duplicates in the original list.
     pub(crate) fn spare(&self) -> usize {
         self.spare
     }
 
-    /// Whether it is there and not dismissed.
+    /// Whether it is in the list and not dismissed.
     pub(crate) fn contains(&self, id: &ImageId) -> bool {
         self.sorted.binary_search(id).is_ok_and(|index| !self.dismissed.get(index))
     }
 
-    /// Notes it as seen; returns whether it is there and not dismissed.
+    /// Flags it as seen; returns whether it is in the list and not dismissed.
     pub(crate) fn see(&mut self, id: &ImageId) -> bool {
         let Ok(index) = self.sorted.binary_search(id) else { return false };
         self.seen.set(index);
         !self.dismissed.get(index)
     }
 
-    /// Forgets what was seen.
+    /// Clears the flag "seen" of all.
     pub(crate) fn begin(&mut self) {
         self.seen.0.fill(0);
     }
 
-    /// Notes these as not to be asked about again.
+    /// Dismisses these: they count as absent, and [`Self::unseen`] leaves them out.
     pub(crate) fn dismiss<'a>(&mut self, ids: impl IntoIterator<Item = &'a ImageId>) {
         for id in ids {
             if let Ok(index) = self.sorted.binary_search(id) {
@@ -73,13 +73,13 @@ impl Ids {
         }
     }
 
-    /// What was neither seen nor dismissed.
+    /// Those that were neither seen nor dismissed.
     pub(crate) fn unseen(&self) -> impl Iterator<Item = ImageId> + '_ {
         let open = |index: &usize| !self.seen.get(*index) && !self.dismissed.get(*index);
         (0..self.sorted.len()).filter(open).map(|index| self.sorted[index])
     }
 
-    /// Those that `other` does not hold.
+    /// How many of them `other` does not hold.
     pub(crate) fn not_in(&self, other: &Self) -> usize {
         self.sorted.iter().filter(|id| other.sorted.binary_search(id).is_err()).count()
     }

@@ -1,9 +1,9 @@
-//! What was published, kept in the bucket: without it a restarted ingest would publish again
-//! everything that still waits in the queues.
+//! The journal of published jobs, kept in the bucket. Without it a restarted ingest would publish
+//! everything again that still waits in the queues.
 //!
-//! Segments below `state/published/<stage>/`, each a list of records of 17 bytes: identity and
-//! lane. Only ever written whole and deleted whole; the time of a segment stands in its name. A
-//! crash loses the last second of it, which costs duplicates.
+//! It consists of segments below `state/published/<stage>/`. A segment is a list of records of 17
+//! bytes: identity and flags. Segments are only written and deleted whole; the name of a segment
+//! holds its time. A crash loses the last second, which costs duplicate jobs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,40 +20,40 @@ const RECORD_BYTES: usize = 17;
 // A segment stays below the size limit of state objects.
 const SEGMENT_RECORDS: usize = 500_000;
 const FLUSH: Duration = Duration::from_secs(1);
-// Below this many records, and this many segments, rewriting is not worth its requests.
+// With fewer superfluous records and fewer segments than this, rewriting is not worth its requests.
 const WORTH_REWRITING: usize = 10_000;
 const MANY_SEGMENTS: usize = 64;
-// A trickle of events makes a segment a second; more than one per this many records is too many to
-// read at a start.
+// A trickle of events makes a segment a second. Reading more segments than one per this many
+// records would slow down a start.
 const RECORDS_PER_SEGMENT: usize = 1_000;
 
 /// One published job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct JournalRecord {
     pub(crate) id: ImageId,
-    /// How the job stands, as [`crate::published`] encodes it.
+    /// State of the job, as [`super::outstanding`] encodes it.
     pub(crate) flags: u8,
 }
 
-/// Clones share it.
+/// The journal of one stage; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     state: StateStore,
     folder: String,
-    inner: Arc<Mutex<Inner>>,
+    progress: Arc<Mutex<JournalState>>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct JournalState {
     // Confirmed by the broker, not yet in the bucket.
-    fresh: Vec<Record>,
-    // Records in the bucket, those that no longer matter included.
+    fresh: Vec<JournalRecord>,
+    // Records in the bucket, superfluous ones included.
     stored: usize,
     segments: usize,
     next: u32,
 }
 
-fn encode(records: &[Record]) -> Bytes {
+fn encode(records: &[JournalRecord]) -> Bytes {
     let mut body = BytesMut::with_capacity(records.len() * RECORD_BYTES);
     for record in records {
         body.put_u128(record.id.as_u128());
@@ -62,12 +62,12 @@ fn encode(records: &[Record]) -> Bytes {
     body.freeze()
 }
 
-// A segment that was cut short (no store does that) gives what is whole.
-fn decode(body: &[u8]) -> impl Iterator<Item = Record> + '_ {
+// Of a truncated segment (no store makes one) the whole records are read.
+fn decode(body: &[u8]) -> impl Iterator<Item = JournalRecord> + '_ {
     let records = body.chunks_exact(RECORD_BYTES);
     records.filter_map(|record| {
         let (id, flags) = record.split_first_chunk::<16>()?;
-        Some(Record { id: ImageId::from_u128(u128::from_be_bytes(*id)), flags: flags[0] })
+        Some(JournalRecord { id: ImageId::from_u128(u128::from_be_bytes(*id)), flags: flags[0] })
     })
 }
 
@@ -75,7 +75,7 @@ fn seconds_of(segment: &str) -> Option<u32> {
     segment.split('-').next()?.parse().ok()
 }
 
-/// Removes everything that was noted of a stage.
+/// Removes the journal of a stage.
 pub(crate) async fn remove(state: &StateStore, stage: &StageName) -> Result<(), StateError> {
     for name in state.names(&folder(stage)).await? {
         state.delete(&name).await?;
@@ -89,12 +89,15 @@ fn folder(stage: &StageName) -> String {
 
 impl Journal {
     pub(crate) fn new(state: StateStore, stage: &StageName) -> Self {
-        Self { state, folder: folder(stage), inner: Arc::default() }
+        Self { state, folder: folder(stage), progress: Arc::default() }
     }
 
-    /// Gives every record with the Unix second of its segment, segment by segment: all at once
-    /// would be many.
-    pub(crate) async fn load(&self, mut take: impl FnMut(Record, u32)) -> Result<(), StateError> {
+    /// Gives `take` every record with the Unix second of its segment. Holds one segment in memory at
+    /// a time.
+    pub(crate) async fn load(
+        &self,
+        mut take: impl FnMut(JournalRecord, u32),
+    ) -> Result<(), StateError> {
         let mut stored = 0;
         let names = self.state.names(&self.folder).await?;
         self.lock().segments = names.len();
@@ -114,12 +117,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes a published job; it is in the bucket about a second later.
-    pub(crate) fn note(&self, record: Record) {
+    /// Notes a published job. It is written to the bucket within about a second.
+    pub(crate) fn note(&self, record: JournalRecord) {
         self.lock().fresh.push(record);
     }
 
-    /// Writes what was noted, about once a second. Runs until dropped.
+    /// Writes the noted records about once a second. Runs until dropped.
     pub(crate) async fn flush_often(&self) {
         loop {
             tokio::time::sleep(FLUSH).await;
@@ -129,12 +132,12 @@ impl Journal {
         }
     }
 
-    /// Writes what was noted.
+    /// Writes the noted records.
     pub(crate) async fn flush(&self) -> Result<(), StateError> {
         loop {
             let batch: Vec<_> = {
-                let inner = self.lock();
-                inner.fresh.iter().take(SEGMENT_RECORDS).copied().collect()
+                let progress = self.lock();
+                progress.fresh.iter().take(SEGMENT_RECORDS).copied().collect()
             };
             if batch.is_empty() {
                 return Ok(());
@@ -144,15 +147,15 @@ impl Journal {
         }
     }
 
-    /// Replaces all segments by one list, if enough of what they hold no longer matters.
+    /// Replaces all segments by one list if most of their records are superfluous.
     pub(crate) async fn rewrite(
         &self,
         live: usize,
-        records: impl FnOnce() -> Vec<Record>,
+        records: impl FnOnce() -> Vec<JournalRecord>,
     ) -> Result<(), StateError> {
         let (stored, segments) = {
-            let inner = self.lock();
-            (inner.stored, inner.segments)
+            let progress = self.lock();
+            (progress.stored, progress.segments)
         };
         let wasteful = stored > 2 * live + if live == 0 { 0 } else { WORTH_REWRITING };
         if !wasteful && segments <= MANY_SEGMENTS + live / RECORDS_PER_SEGMENT {
@@ -161,8 +164,8 @@ impl Journal {
         self.flush().await?;
         let former = self.state.names(&self.folder).await?;
         {
-            let mut inner = self.lock();
-            (inner.stored, inner.segments) = (0, 0);
+            let mut progress = self.lock();
+            (progress.stored, progress.segments) = (0, 0);
         }
         for segment in records().chunks(SEGMENT_RECORDS) {
             self.write_segment(segment).await?;
@@ -173,23 +176,23 @@ impl Journal {
         Ok(())
     }
 
-    async fn write_segment(&self, records: &[Record]) -> Result<(), StateError> {
+    async fn write_segment(&self, records: &[JournalRecord]) -> Result<(), StateError> {
         let number = {
-            let mut inner = self.lock();
-            inner.next = inner.next.wrapping_add(1);
-            inner.next
+            let mut progress = self.lock();
+            progress.next = progress.next.wrapping_add(1);
+            progress.next
         };
         let (second, process) = (jiff::Timestamp::now().as_second(), std::process::id());
         let name = format!("{}{second:010}-{process}-{number:010}", self.folder);
         self.state.write(&name, encode(records), Only::Always).await?;
-        let mut inner = self.lock();
-        inner.stored += records.len();
-        inner.segments += 1;
+        let mut progress = self.lock();
+        progress.stored += records.len();
+        progress.segments += 1;
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, JournalState> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,7 +203,7 @@ mod tests {
     #[test]
     fn records_round_trip_and_a_torn_end_is_left_out() {
         let records: Vec<_> = (0..3)
-            .map(|n| Record { id: ImageId::of("b", &format!("{n}.jpg"), "e"), flags: n })
+            .map(|n| JournalRecord { id: ImageId::of("b", &format!("{n}.jpg"), "e"), flags: n })
             .collect();
         let body = encode(&records);
         assert_eq!(decode(&body).collect::<Vec<_>>(), records);

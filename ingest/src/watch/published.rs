@@ -1,7 +1,5 @@
-//! The way from "this object lacks a row" to a confirmed job of one stage, and the memory of what
-//! is on its way.
+//! Publishing the jobs of one stage, each once.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,85 +11,36 @@ use pipeline::state::StateError;
 use pipeline::topology::Topology;
 use pipeline::{ImageId, ObjectRef};
 
-use crate::journal::{Journal, Record};
+use super::journal::{Journal, JournalRecord};
+use super::outstanding::{BULK, OutstandingCounts, OutstandingJobs};
 
-/// Its job went to the bulk queue.
-const BULK: u8 = 1;
-/// Its job was taken off the bulk queue by the operator: not published again until a sweep is asked
-/// for.
-const WITHHELD: u8 = 2;
-/// It lies among the dead letters.
-const DEAD: u8 = 4;
-/// Its publish is not confirmed yet.
-const UNCONFIRMED: u8 = 8;
-
-/// One object version on its way.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    // Unix seconds, good until 2106: a map of these takes 32 bytes per slot.
-    since: u32,
-    flags: u8,
-    // Number of the last full listing that held the object, modulo 256.
-    listing: u8,
-}
-
-/// Publishes jobs and remembers which are on their way, so that neither ten equal events nor a
-/// listing every two seconds publish an object again while it waits in a queue or lies among the
-/// dead letters. 33 bytes per slot of a hash table that is at most 7/8 and on average 2/3 full;
+/// Publishes jobs and remembers which are on their way. Ten equal events, or a listing every two
+/// seconds, publish an object once while its job waits in a queue or is a dead letter. The memory
 /// survives restarts in a [`Journal`].
 ///
-/// Only a memory, never the truth: what should have arrived long ago is forgotten (see
-/// [`Self::forget_overdue`]).
+/// The memory is never the truth: a job that should have arrived long ago is forgotten (see
+/// [`Self::forget_overdue`]) and published again.
 #[derive(Clone)]
 pub(crate) struct Published {
     publisher: Publisher,
     topology: Topology,
     stage: StageName,
     journal: Journal,
-    inner: Arc<Mutex<Inner>>,
+    jobs: Arc<Mutex<OutstandingJobs>>,
 }
 
-#[derive(Default)]
-struct Inner {
-    entries: HashMap<ImageId, Entry>,
-    listing: u8,
-}
-
-/// How many of the remembered are of which kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) on_their_way: usize,
-    pub(crate) dead: usize,
-    pub(crate) withheld: usize,
-}
-
-/// Takes an id off the way again unless its publish was confirmed, also when the caller gives up in
-/// between.
-struct Claim<'a> {
+/// Forgets a job again unless its publish was confirmed, even if the caller gives up in between.
+struct PublishClaim<'a> {
     published: &'a Published,
     id: ImageId,
     confirmed: bool,
 }
 
-impl Drop for Claim<'_> {
+impl Drop for PublishClaim<'_> {
     fn drop(&mut self) {
         if !self.confirmed {
-            self.published.lock().entries.remove(&self.id);
+            self.published.jobs().forget([&self.id]);
         }
-    }
-}
-
-fn now() -> u32 {
-    u32::try_from(Timestamp::now().as_second()).unwrap_or(u32::MAX)
-}
-
-fn deadline(limit: Duration) -> u32 {
-    now().saturating_sub(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX))
-}
-
-impl Entry {
-    fn overdue(&self, deadline: u32) -> bool {
-        self.since <= deadline && self.flags & (DEAD | WITHHELD | UNCONFIRMED) == 0
     }
 }
 
@@ -102,35 +51,27 @@ impl Published {
         stage: StageName,
         journal: Journal,
     ) -> Self {
-        Self { publisher, topology, stage, journal, inner: Arc::default() }
+        Self { publisher, topology, stage, journal, jobs: Arc::default() }
     }
 
-    /// Where it survives restarts.
+    /// Where the memory survives restarts.
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// Takes up what an earlier process had published.
+    /// Takes over the jobs of an earlier process; returns how many are on their way.
     pub(crate) async fn recall(&self) -> Result<usize, StateError> {
-        let take = |Record { id, flags }, since| {
-            let mut inner = self.lock();
-            let listing = inner.listing;
-            let entry = inner.entries.entry(id).or_insert(Entry { since, flags, listing });
-            if since >= entry.since {
-                *entry = Entry { since, flags, listing };
-            }
-        };
-        self.journal.load(take).await?;
-        Ok(self.lock().entries.len())
+        self.journal.load(|record, since| self.jobs().recall(record, since)).await?;
+        Ok(self.jobs().len())
     }
 
     /// Whether a job for this object version is on its way, dead or withheld.
     pub(crate) fn holds(&self, id: &ImageId) -> bool {
-        self.lock().entries.contains_key(id)
+        self.jobs().contains(id)
     }
 
-    /// Publishes a job unless one is on its way already; returns whether it did. Waits for the
-    /// broker's confirm.
+    /// Publishes a job unless one is outstanding; returns whether it did. Waits for the broker's
+    /// confirm.
     pub(crate) async fn publish(
         &self,
         object: ObjectRef,
@@ -138,28 +79,22 @@ impl Published {
     ) -> Result<bool, PublishError> {
         let id = object.image_id();
         let flags = if matches!(origin, Origin::Sweep | Origin::Replay) { BULK } else { 0 };
-        {
-            let mut inner = self.lock();
-            let listing = inner.listing;
-            if inner.entries.contains_key(&id) {
-                return Ok(false);
-            }
-            inner.entries.insert(id, Entry { since: now(), flags: flags | UNCONFIRMED, listing });
+        if !self.jobs().begin(id, flags) {
+            return Ok(false);
         }
-        let mut claim = Claim { published: self, id, confirmed: false };
+        let mut claim = PublishClaim { published: self, id, confirmed: false };
         let job = Job::new(self.stage.clone(), object, origin);
         self.publisher.publish(Outgoing::job(&self.topology, &job)).await?;
         claim.confirmed = true;
-        if let Some(entry) = self.lock().entries.get_mut(&id) {
-            entry.flags &= !UNCONFIRMED;
-        }
-        self.journal.note(Record { id, flags });
-        metrics::counter!("bucketlens_ingest_published_total", "stage" => self.stage.to_string(), "origin" => origin.as_str())
+        self.jobs().confirm(&id);
+        self.journal.note(JournalRecord { id, flags });
+        let (stage, origin) = (self.stage.to_string(), origin.as_str());
+        metrics::counter!("bucketlens_ingest_published_total", "stage" => stage, "origin" => origin)
             .increment(1);
         Ok(true)
     }
 
-    /// Publishes a job for an object version whose rows are there.
+    /// Publishes a job for an object version whose row exists.
     pub(crate) async fn publish_again(
         &self,
         object: ObjectRef,
@@ -167,153 +102,88 @@ impl Published {
     ) -> Result<(), PublishError> {
         let job = Job::new(self.stage.clone(), object, Origin::Sweep).again(redo);
         self.publisher.publish(Outgoing::job(&self.topology, &job)).await?;
-        metrics::counter!("bucketlens_ingest_published_again_total", "stage" => self.stage.to_string()).increment(1);
+        let stage = self.stage.to_string();
+        metrics::counter!("bucketlens_ingest_published_again_total", "stage" => stage).increment(1);
         Ok(())
     }
 
-    /// Notes these as dead letters. If they are `all` there are, what was noted before and is not
-    /// among them is on its way (replayed) or gone.
+    /// Notes these as dead letters. If they are `all` there are, an earlier dead letter that is not
+    /// among them counts as on its way from now on.
     pub(crate) fn note_dead(&self, ids: impl Iterator<Item = ImageId>, all: bool) {
-        let now = now();
-        let mut inner = self.lock();
-        let listing = inner.listing;
-        for entry in inner.entries.values_mut().filter(|entry| all && entry.flags & DEAD != 0) {
-            // Counted from now: a replayed one has just set out again.
-            *entry = Entry { since: now, flags: entry.flags & !DEAD, ..*entry };
-        }
-        for id in ids {
-            inner.entries.entry(id).or_insert(Entry { since: now, flags: 0, listing }).flags |=
-                DEAD;
-        }
+        self.jobs().note_dead(ids, all);
     }
 
     /// Whether [`Self::forget_overdue`] would forget anything.
     pub(crate) fn any_overdue(&self, limit: Duration) -> bool {
-        let deadline = deadline(limit);
-        self.lock().entries.values().any(|entry| entry.overdue(deadline))
+        self.jobs().any_overdue(limit)
     }
 
-    /// Forgets what has been on its way for longer than `limit` and is neither dead nor withheld:
-    /// it is published again if it still lacks a row. Returns how many.
+    /// Forgets the jobs that have been on their way for longer than `limit` and are neither dead
+    /// nor withheld. They are published again if their row is still missing. Returns how many.
     pub(crate) fn forget_overdue(&self, limit: Duration) -> usize {
-        let deadline = deadline(limit);
-        let mut inner = self.lock();
-        let before = inner.entries.len();
-        inner.entries.retain(|_, entry| !entry.overdue(deadline));
-        before - inner.entries.len()
+        self.jobs().forget_overdue(limit)
     }
 
-    /// Forgets it unless it lies among the dead letters.
+    /// Forgets a job unless it is a dead letter.
     pub(crate) fn forget_unless_dead(&self, id: &ImageId) {
-        let mut inner = self.lock();
-        if inner.entries.get(id).is_some_and(|entry| entry.flags & DEAD == 0) {
-            inner.entries.remove(id);
-        }
+        self.jobs().forget_unless_dead(id);
     }
 
-    /// Forgets these.
+    /// Forgets these jobs.
     pub(crate) fn forget(&self, ids: &[ImageId]) {
-        let mut inner = self.lock();
-        for id in ids {
-            inner.entries.remove(id);
-        }
+        self.jobs().forget(ids);
     }
 
-    /// The operator emptied the bulk queue at this moment: what had been put there before is
-    /// withheld.
-    pub(crate) fn withhold(&self, before: Timestamp) {
-        let before = u32::try_from(before.as_second()).unwrap_or(0);
-        for (id, entry) in &mut self.lock().entries {
-            if entry.flags & (BULK | DEAD | WITHHELD) == BULK && entry.since <= before {
-                entry.flags |= WITHHELD;
-                // A segment is a little younger than what it holds, so the moment alone would not
-                // tell after a restart.
-                self.journal.note(Record { id: *id, flags: entry.flags & !UNCONFIRMED });
-            }
-        }
+    /// An operator emptied the bulk queue at this moment: the jobs that were in it are withheld.
+    pub(crate) fn withhold(&self, until: Timestamp) {
+        // The journal notes each of them. Its segments are a little younger than the jobs in them,
+        // so after a restart the moment alone would not tell.
+        self.jobs().withhold(until, |record| self.journal.note(record));
     }
 
-    /// Withholds these without publishing them, because the backfill they belong to was cancelled
-    /// meanwhile.
-    pub(crate) fn withhold_these(&self, ids: impl Iterator<Item = ImageId>) {
-        let mut inner = self.lock();
-        let listing = inner.listing;
-        for id in ids {
-            inner.entries.entry(id).or_insert(Entry {
-                since: now(),
-                flags: BULK | WITHHELD,
-                listing,
-            });
-            self.journal.note(Record { id, flags: BULK | WITHHELD });
-        }
+    /// Withholds these without publishing them, because their backfill was cancelled meanwhile.
+    pub(crate) fn withhold_unpublished(&self, ids: impl Iterator<Item = ImageId>) {
+        self.jobs().withhold_unpublished(ids, |record| self.journal.note(record));
     }
 
-    /// Forgets what is withheld, so that it is published again. Returns how many.
+    /// Forgets the withheld jobs, so that they are published again. Returns how many.
     pub(crate) fn release(&self) -> usize {
-        let mut inner = self.lock();
-        let before = inner.entries.len();
-        inner.entries.retain(|_, entry| entry.flags & WITHHELD == 0);
-        before - inner.entries.len()
+        self.jobs().release()
     }
 
-    /// Forgets what has arrived.
-    pub(crate) fn arrived(&self, indexed: impl Fn(&ImageId) -> bool) {
-        self.lock().entries.retain(|id, _| !indexed(id));
+    /// Forgets the jobs whose rows exist.
+    pub(crate) fn forget_arrived(&self, indexed: impl Fn(&ImageId) -> bool) {
+        self.jobs().forget_arrived(indexed);
     }
 
-    /// Begins a full listing; call [`Self::listed`] for what it holds, then
+    /// Begins a listing. [`Self::note_listed`] follows for its objects, and after a full listing
     /// [`Self::forget_unlisted`].
-    pub(crate) fn begin_listing(&self) -> u32 {
-        let mut inner = self.lock();
-        inner.listing = inner.listing.wrapping_add(1);
-        now()
+    pub(crate) fn begin_listing(&self) {
+        self.jobs().begin_listing();
     }
 
     /// These objects are in the listing.
-    pub(crate) fn listed<'a>(&self, ids: impl Iterator<Item = &'a ImageId>) {
-        let mut inner = self.lock();
-        let listing = inner.listing;
-        for id in ids {
-            if let Some(entry) = inner.entries.get_mut(id) {
-                entry.listing = listing;
-            }
-        }
+    pub(crate) fn note_listed<'a>(&self, ids: impl Iterator<Item = &'a ImageId>) {
+        self.jobs().note_listed(ids);
     }
 
-    /// Forgets what was not in the listing that began at `begun`: what is gone has no job to wait
-    /// for, and uploaded again it is new.
-    pub(crate) fn forget_unlisted(&self, begun: u32) {
-        let mut inner = self.lock();
-        let listing = inner.listing;
-        inner.entries.retain(|_, entry| entry.listing == listing || entry.since >= begun);
+    /// Forgets the jobs whose object was not in the listing. The object is gone; uploaded again, it
+    /// is new.
+    pub(crate) fn forget_unlisted(&self) {
+        self.jobs().forget_unlisted();
     }
 
-    /// Makes the journal small again where that is worth it.
+    /// Rewrites the journal where that makes it much smaller.
     pub(crate) async fn tidy_journal(&self) -> Result<(), StateError> {
-        let live = self.lock().entries.len();
-        let records = || {
-            self.lock()
-                .entries
-                .iter()
-                .map(|(id, entry)| Record { id: *id, flags: entry.flags & !UNCONFIRMED })
-                .collect()
-        };
-        self.journal.rewrite(live, records).await
+        let live = self.jobs().len();
+        self.journal.rewrite(live, || self.jobs().records()).await
     }
 
-    pub(crate) fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for entry in self.lock().entries.values() {
-            match entry.flags {
-                flags if flags & DEAD != 0 => counts.dead += 1,
-                flags if flags & WITHHELD != 0 => counts.withheld += 1,
-                _ => counts.on_their_way += 1,
-            }
-        }
-        counts
+    pub(crate) fn counts(&self) -> OutstandingCounts {
+        self.jobs().counts()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn jobs(&self) -> MutexGuard<'_, OutstandingJobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,82 +1,136 @@
-//! The stages ingest works for. All that is kept per stage stands in one order: that of
-//! `stages.models`, without those that are being removed, then that of `stages.captioners`.
+//! The stages that ingest publishes jobs for. Each [`WatchedStage`] owns everything that is kept
+//! for its stage.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use pipeline::depths::QueueDepths;
 use pipeline::models::Models;
-use pipeline::stage_kind::StageKind;
+use pipeline::publish::Publisher;
 use pipeline::stage_name::StageName;
-use table::{captions, embeddings};
+use pipeline::topology::Topology;
 use tokio::sync::watch;
 
-use crate::published::Published;
-use crate::settings::StageSettings;
+use super::backpressure::StageQueues;
+use super::journal::Journal;
+use super::published::Published;
+use super::watched_table::WatchedTable;
+use crate::parts::IngestParts;
 
-/// Operators' decisions as last read; `None` until they could be read once.
-pub(crate) type Decided = watch::Receiver<Option<Models>>;
+/// What operators have decided about models; `None` until it could be read for the first time.
+pub(crate) type ModelDecisions = watch::Receiver<Option<Models>>;
 
-/// One stage.
+/// One stage. Clones share its state.
 #[derive(Clone)]
-pub(crate) struct Served {
-    pub(crate) stage: StageName,
-    /// What is on its way to its workers.
+pub(crate) struct WatchedStage {
+    pub(crate) name: StageName,
+    /// The table that its workers fill.
+    pub(crate) table: WatchedTable,
+    /// The jobs that are on their way to its workers.
     pub(crate) published: Published,
+    /// How full its queues are.
+    pub(crate) queues: StageQueues,
 }
 
-/// All of them, and which is that of the active model. Clones share it.
+/// All watched stages, in the order of the settings. Clones share them.
 #[derive(Clone)]
-pub(crate) struct ServedStages {
-    all: Arc<[Served]>,
-    decided: Decided,
+pub(crate) struct WatchedStages {
+    all: Arc<[WatchedStage]>,
+    publisher: Publisher,
+    default_active: StageName,
+    decisions: ModelDecisions,
 }
 
-impl ServedStages {
-    pub(crate) fn new(all: Vec<Served>, decided: Decided) -> Self {
-        Self { all: all.into(), decided }
+impl WatchedStages {
+    /// The stages that the settings name, without the removed ones. Starts watching their queues.
+    ///
+    /// # Errors
+    /// No stage is left whose table answers searches.
+    pub(crate) fn start(parts: &IngestParts, decisions: ModelDecisions) -> anyhow::Result<Self> {
+        let settings = &parts.settings;
+        let names = settings.stages.kept(&decisions.borrow().clone().unwrap_or_default());
+        let answering = names.iter().find(|name| name.kind().answers_searches()).cloned();
+        let default_active = answering.ok_or_else(|| {
+            anyhow::anyhow!(
+                "every model of stages.models is being removed: keep one with \
+                 `ingest models keep ID`"
+            )
+        })?;
+        let publisher = Publisher::start(
+            settings.amqp.clone(),
+            format!("ingest {}", std::process::id()),
+            names.clone(),
+            parts.health.clone(),
+        );
+        let topology = Topology::new(&settings.amqp.namespace);
+        let depths = Arc::new(QueueDepths::new(settings.amqp.clone()));
+        let stage = |name: StageName| WatchedStage {
+            table: WatchedTable::of_stage(&parts.database, &name),
+            published: Published::new(
+                publisher.clone(),
+                topology.clone(),
+                name.clone(),
+                Journal::new(parts.state.clone(), &name),
+            ),
+            queues: StageQueues::start(&depths, name.clone(), settings.backpressure),
+            name,
+        };
+        let all = names.into_iter().map(stage).collect();
+        Ok(Self { all, publisher, default_active, decisions })
     }
 
-    /// In their order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Served)> + Clone {
-        self.all.iter().enumerate()
+    /// What publishes their jobs.
+    pub(crate) fn publisher(&self) -> &Publisher {
+        &self.publisher
     }
 
-    /// Place of the model that answers searches. One that is not served here cannot be waited for:
-    /// then the first counts.
-    pub(crate) fn active(&self) -> usize {
-        let decided = self.decided.borrow();
-        let active = decided.as_ref().and_then(|decided| decided.active.as_deref());
-        let active = active.map(StageName::embed);
-        active
-            .and_then(|active| self.all.iter().position(|served| served.stage == active))
-            .unwrap_or(0)
+    /// In the order of the settings.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &WatchedStage> + Clone {
+        self.all.iter()
     }
-}
 
-/// Those of the set models that are not being removed.
-pub(crate) fn kept(set: &[String], decided: &Models) -> Vec<String> {
-    set.iter().filter(|id| !decided.is_removed(&StageName::embed(id))).cloned().collect()
-}
-
-/// The stages of the set models that are not being removed, then those of such captioners.
-pub(crate) fn stages(set: &StageSettings, decided: &Models) -> Vec<StageName> {
-    let models = kept(&set.models, decided);
-    let captioners = set
-        .captioners
-        .iter()
-        .filter(|id| !decided.is_removed(&StageName::caption(id)))
-        .map(|id| StageName::caption(id));
-    models.iter().map(|id| StageName::embed(id)).chain(captioners).collect()
-}
-
-/// Name of the table that the workers of a stage fill.
-pub(crate) fn table_of(stage: &StageName) -> String {
-    match stage.kind() {
-        StageKind::Embed => embeddings::name(stage.id()),
-        StageKind::Caption => captions::name(stage.id()),
+    /// Their tables.
+    pub(crate) fn tables(&self) -> Vec<WatchedTable> {
+        self.iter().map(|stage| stage.table.clone()).collect()
     }
-}
 
-/// The model that answers searches: the chosen one, or the first that is set.
-pub(crate) fn active_of<'a>(set: &'a [String], decided: &'a Models) -> &'a str {
-    decided.active.as_deref().or_else(|| set.first().map(String::as_str)).unwrap_or_default()
+    /// The stage of the model that answers searches. If ingest does not watch that one, the first
+    /// stage that could answer searches.
+    pub(crate) fn active(&self) -> StageName {
+        let decisions = self.decisions.borrow();
+        let activated = decisions.as_ref().and_then(|decisions| decisions.active.as_deref());
+        activated
+            .map(StageName::embed)
+            .filter(|active| self.iter().any(|stage| stage.name == *active))
+            .unwrap_or_else(|| self.default_active.clone())
+    }
+
+    /// Whether only dead letters have waited in any queue for this long.
+    pub(crate) fn idle_for(&self, time: Duration) -> bool {
+        self.iter().all(|stage| stage.queues.idle_for(time))
+    }
+
+    /// Writes every journal about once a second. Runs until dropped.
+    pub(crate) async fn flush_often(&self) {
+        let journals = self.iter().map(|stage| stage.published.journal().flush_often());
+        futures::future::join_all(journals).await;
+    }
+
+    /// Shows how many jobs of each stage are where.
+    pub(crate) fn show_counts(&self) {
+        for stage in self.iter() {
+            let counts = stage.published.counts();
+            for (kind, count) in [
+                ("on_their_way", counts.on_their_way),
+                ("dead", counts.dead),
+                ("withheld", counts.withheld),
+            ] {
+                let stage = stage.name.to_string();
+                metrics::gauge!(
+                    "bucketlens_ingest_remembered_jobs", "stage" => stage, "kind" => kind
+                )
+                .set(count as f64);
+            }
+        }
+    }
 }

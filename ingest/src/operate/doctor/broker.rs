@@ -1,25 +1,25 @@
-//! The broker: reachable, of a good version, with our exchanges and queues, and someone who works.
+//! The broker: reachable, of a good version, with our exchanges and queues, and with workers.
 
 use pipeline::inspect::{self, Broker, Part, PartState};
-use pipeline::stage_kind::StageKind;
 use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
 
-use super::{Check, Report};
-use crate::{Settings, control};
+use super::report::{DoctorCheck, DoctorReport};
+use crate::settings::Settings;
 
-pub(crate) async fn run(settings: &Settings) -> Report {
-    let mut report = Report::default();
-    let stages = control::stages(settings);
+pub(crate) async fn run(settings: &Settings) -> DoctorReport {
+    let mut report = DoctorReport::default();
+    let stages = settings.stages.all();
     let broker = match inspect::broker(&settings.amqp, &stages, settings.events.queue).await {
         Ok(broker) => broker,
         Err(error) => {
-            let advice = "start the broker, or check amqp.url: host, port, user, password, virtual host (%2f for '/')";
-            report.push(Check::fail("broker.reachable", error.to_string(), advice));
+            let advice = "start the broker, or check amqp.url: host, port, user, password, \
+                          virtual host (%2f for '/')";
+            report.push(DoctorCheck::fail("broker.reachable", error.to_string(), advice));
             return report;
         }
     };
-    report.push(Check::ok("broker.reachable", "connected and signed in"));
+    report.push(DoctorCheck::ok("broker.reachable", "connected and signed in"));
     report.push(version(broker.version.as_deref()));
     report.push(parts(settings, &broker));
     let topology = Topology::new(&settings.amqp.namespace);
@@ -37,9 +37,9 @@ pub(crate) async fn run(settings: &Settings) -> Report {
     report
 }
 
-fn version(version: Option<&str>) -> Check {
+fn version(version: Option<&str>) -> DoctorCheck {
     let Some(version) = version else {
-        return Check::warn(
+        return DoctorCheck::warn(
             "broker.version",
             "the broker does not say its version",
             "use RabbitMQ 3.10 or newer",
@@ -49,21 +49,22 @@ fn version(version: Option<&str>) -> Check {
     let number: [u32; 3] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
     let seen = format!("RabbitMQ {version}");
     match number {
-        number if number < [3, 10, 0] => Check::fail(
+        number if number < [3, 10, 0] => DoctorCheck::fail(
             "broker.version",
             seen,
             "dead letters need RabbitMQ 3.10 or newer: upgrade it",
         ),
-        [4, 3, 1..=4] => Check::warn(
+        [4, 3, 1..=4] => DoctorCheck::warn(
             "broker.version",
             seen,
-            "this version has bugs in dead-lettering and recovery: upgrade to 4.3.5 or newer, or use 4.2.9 or newer of 4.2",
+            "this version has bugs in dead-lettering and recovery: upgrade to 4.3.5 or newer, or \
+             use 4.2.9 or newer of 4.2",
         ),
-        _ => Check::ok("broker.version", seen),
+        _ => DoctorCheck::ok("broker.version", seen),
     }
 }
 
-fn parts(settings: &Settings, broker: &Broker) -> Check {
+fn parts(settings: &Settings, broker: &Broker) -> DoctorCheck {
     let wrong = |wanted: fn(&PartState) -> bool| -> Vec<&Part> {
         broker.parts.iter().filter(|part| wanted(&part.state)).collect()
     };
@@ -76,15 +77,16 @@ fn parts(settings: &Settings, broker: &Broker) -> Check {
     };
     let differing = wrong(|state| matches!(state, PartState::Differs(_)));
     if let Some(Part { state: PartState::Differs(said), .. }) = differing.first() {
-        return Check::fail(
+        return DoctorCheck::fail(
             "broker.queues",
             format!("{} differ from what this program declares: {said}", names(&differing)),
-            "an older release or someone else made them: let the queues run empty and delete them, or use another amqp.namespace",
+            "an older release or someone else made them: let the queues run empty and delete them, \
+             or use another amqp.namespace",
         );
     }
     let missing = wrong(|state| *state == PartState::Missing);
     if missing.is_empty() {
-        return Check::ok(
+        return DoctorCheck::ok(
             "broker.queues",
             format!("all {} exchanges and queues are there", broker.parts.len()),
         );
@@ -99,12 +101,12 @@ fn parts(settings: &Settings, broker: &Broker) -> Check {
         format!("{} of {} are missing: {}", missing.len(), broker.parts.len(), names(&missing))
     };
     match settings.amqp.topology {
-        TopologyMode::Declare => Check::warn(
+        TopologyMode::Declare => DoctorCheck::warn(
             "broker.queues",
             seen,
             "start ingest or an embedder: they declare what is missing",
         ),
-        _ => Check::fail(
+        _ => DoctorCheck::fail(
             "broker.queues",
             seen,
             "declare them, or set amqp.topology = \"declare\" for one process",
@@ -112,7 +114,7 @@ fn parts(settings: &Settings, broker: &Broker) -> Check {
     }
 }
 
-/// Ready messages and consumers of a queue that is as it should be.
+/// Ready messages and consumers of a queue without problems.
 fn counts(broker: &Broker, queue: &str) -> Option<(u32, u32)> {
     broker.parts.iter().find(|part| part.name == queue && part.kind == "queue").and_then(|part| {
         match part.state {
@@ -122,30 +124,23 @@ fn counts(broker: &Broker, queue: &str) -> Option<(u32, u32)> {
     })
 }
 
-fn workers(stage: &StageName, consumers: u32) -> Check {
+fn workers(stage: &StageName, consumers: u32) -> DoctorCheck {
     let name = format!("workers.{stage}");
     match consumers {
-        0 => Check::warn(
+        0 => DoctorCheck::warn(
             name,
             format!("no worker of the stage '{stage}' is connected"),
-            match stage.kind() {
-                StageKind::Embed => {
-                    "start an embedder whose models.serve names the model: jobs wait until one runs"
-                }
-                StageKind::Caption => {
-                    "start a captioner with this captions.id: jobs wait until one runs"
-                }
-            },
+            format!("its jobs wait: start the {}", stage.kind().worker_of(stage.id())),
         ),
-        _ => Check::ok(name, format!("{consumers} workers are connected")),
+        _ => DoctorCheck::ok(name, format!("{consumers} workers are connected")),
     }
 }
 
-fn dead_letters(stage: &StageName, dead: u32) -> Check {
+fn dead_letters(stage: &StageName, dead: u32) -> DoctorCheck {
     let name = format!("dead.{stage}");
     match dead {
-        0 => Check::ok(name, "no dead letters"),
-        _ => Check::warn(
+        0 => DoctorCheck::ok(name, "no dead letters"),
+        _ => DoctorCheck::warn(
             name,
             format!("{dead} dead letters"),
             "see why with `ingest dead groups`, then replay or drop them",
@@ -153,16 +148,18 @@ fn dead_letters(stage: &StageName, dead: u32) -> Check {
     }
 }
 
-fn suspects(stage: &StageName, suspects: u32) -> Check {
+fn suspects(stage: &StageName, suspects: u32) -> DoctorCheck {
     let name = format!("suspect.{stage}");
     match suspects {
-        0 => Check::ok(name, "no jobs under suspicion"),
-        _ => Check::warn(
+        0 => DoctorCheck::ok(name, "no jobs under suspicion"),
+        _ => DoctorCheck::warn(
             name,
             format!(
-                "{suspects} jobs have been with workers that crashed and wait to be tried one at a time"
+                "{suspects} jobs were held by workers that crashed, and wait to be tried one at a \
+                 time"
             ),
-            "if the number does not fall, look at why workers crash: their log, memory limit and model",
+            "if the number does not fall, look at why workers crash: their log, memory limit and \
+             model",
         ),
     }
 }
@@ -170,24 +167,24 @@ fn suspects(stage: &StageName, suspects: u32) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::report::Verdict;
+    use crate::operate::doctor::report::DoctorVerdict;
 
     #[test]
     fn versions_with_known_bugs_are_named() {
         for (text, verdict) in [
-            ("3.9.29", Verdict::Fail),
-            ("3.10.8", Verdict::Ok),
-            ("3.13.7", Verdict::Ok),
-            ("4.2.9", Verdict::Ok),
-            ("4.3.0", Verdict::Ok),
-            ("4.3.1", Verdict::Warn),
-            ("4.3.4-rc.1", Verdict::Warn),
-            ("4.3.5", Verdict::Ok),
-            ("5.0.0+beta", Verdict::Ok),
-            ("nonsense", Verdict::Fail),
+            ("3.9.29", DoctorVerdict::Fail),
+            ("3.10.8", DoctorVerdict::Ok),
+            ("3.13.7", DoctorVerdict::Ok),
+            ("4.2.9", DoctorVerdict::Ok),
+            ("4.3.0", DoctorVerdict::Ok),
+            ("4.3.1", DoctorVerdict::Warn),
+            ("4.3.4-rc.1", DoctorVerdict::Warn),
+            ("4.3.5", DoctorVerdict::Ok),
+            ("5.0.0+beta", DoctorVerdict::Ok),
+            ("nonsense", DoctorVerdict::Fail),
         ] {
             assert_eq!(version(Some(text)).verdict, verdict, "{text}");
         }
-        assert_eq!(version(None).verdict, Verdict::Warn);
+        assert_eq!(version(None).verdict, DoctorVerdict::Warn);
     }
 }

@@ -1,6 +1,5 @@
-//! `ingest doctor`: looks at everything this installation rests on and says what is wrong and what
-//! to do about it. Writes nothing but a few objects below `bucket.own_prefix`, which it removes
-//! again.
+//! The doctor checks everything that an installation needs, and says what is wrong and what to do.
+//! It writes a few objects below `bucket.own_prefix` and removes them again, and nothing else.
 
 mod broker;
 mod events;
@@ -10,31 +9,14 @@ mod store;
 mod sweep;
 mod tables;
 
-use std::io::Write;
-
 use pipeline::bucket::Bucket;
 use pipeline::state::StateStore;
 
-use crate::Settings;
-pub(crate) use report::{Check, Report};
+use crate::settings::Settings;
+pub(crate) use report::{DoctorReport, DoctorVerdict};
 
-/// Runs all checks and prints them; the answer is `Ok` only if none failed.
-///
-/// # Errors
-/// A check failed, or nothing could be printed.
-pub async fn main(settings: Settings, json: bool) -> anyhow::Result<()> {
-    let report = run(&settings).await;
-    let text =
-        if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
-    std::io::stdout().write_all(text.as_bytes())?;
-    match report.failed() {
-        0 => Ok(()),
-        failed => anyhow::bail!("{failed} checks failed"),
-    }
-}
-
-/// Runs all checks. What cannot be looked at because something below it failed is left out.
-pub(crate) async fn run(settings: &Settings) -> Report {
+/// Runs all checks. A check is left out if something that it depends on has failed.
+pub(crate) async fn run(settings: &Settings) -> DoctorReport {
     let bucket = Bucket::connect(&settings.bucket).await;
     let state = StateStore::new(bucket.clone(), &settings.bucket);
     let (store, broker) =

@@ -1,16 +1,14 @@
-//! What the doctor has to say.
-
-use std::fmt;
+//! The doctor's report.
 
 use serde::Serialize;
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Verdict {
-    /// As it should be.
+pub(crate) enum DoctorVerdict {
+    /// All is well.
     Ok,
-    /// It works, but someone should look.
+    /// It works, but an operator should look.
     Warn,
     /// It does not work.
     Fail,
@@ -18,19 +16,19 @@ pub(crate) enum Verdict {
 
 /// One check.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Check {
-    /// Dotted, begins with its subject: `store.clock`.
+pub(crate) struct DoctorCheck {
+    /// Dotted, its subject first: `store.clock`.
     pub(crate) name: String,
-    pub(crate) verdict: Verdict,
-    /// What was seen.
+    pub(crate) verdict: DoctorVerdict,
+    /// The observation.
     pub(crate) seen: String,
-    /// What to do; `None` if nothing is to be done.
+    /// What to do; `None` if all is well.
     pub(crate) advice: Option<String>,
 }
 
-impl Check {
+impl DoctorCheck {
     pub(crate) fn ok(name: impl Into<String>, seen: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict: Verdict::Ok, seen: seen.into(), advice: None }
+        Self { name: name.into(), verdict: DoctorVerdict::Ok, seen: seen.into(), advice: None }
     }
 
     pub(crate) fn warn(
@@ -40,7 +38,7 @@ impl Check {
     ) -> Self {
         Self {
             name: name.into(),
-            verdict: Verdict::Warn,
+            verdict: DoctorVerdict::Warn,
             seen: seen.into(),
             advice: Some(advice.into()),
         }
@@ -53,21 +51,21 @@ impl Check {
     ) -> Self {
         Self {
             name: name.into(),
-            verdict: Verdict::Fail,
+            verdict: DoctorVerdict::Fail,
             seen: seen.into(),
             advice: Some(advice.into()),
         }
     }
 }
 
-/// All checks, in the order in which they rest on each other.
+/// All checks, in the order in which they depend on each other.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Report {
-    pub(crate) checks: Vec<Check>,
+pub(crate) struct DoctorReport {
+    pub(crate) checks: Vec<DoctorCheck>,
 }
 
-impl Report {
-    pub(crate) fn push(&mut self, check: Check) {
+impl DoctorReport {
+    pub(crate) fn push(&mut self, check: DoctorCheck) {
         self.checks.push(check);
     }
 
@@ -75,36 +73,13 @@ impl Report {
         self.checks.extend(other.checks);
     }
 
-    /// Number of checks that failed.
+    /// Number of failed checks.
     pub(crate) fn failed(&self) -> usize {
-        self.count(Verdict::Fail)
+        self.count(DoctorVerdict::Fail)
     }
 
-    fn count(&self, verdict: Verdict) -> usize {
+    /// Number of checks with this verdict.
+    pub(crate) fn count(&self, verdict: DoctorVerdict) -> usize {
         self.checks.iter().filter(|check| check.verdict == verdict).count()
     }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
-        for check in &self.checks {
-            let verdict = match check.verdict {
-                Verdict::Ok => "ok",
-                Verdict::Warn => "warn",
-                Verdict::Fail => "FAIL",
-            };
-            writeln!(f, "{verdict:<4}  {:<width$}  {}", check.name, one_line(&check.seen))?;
-            if let Some(advice) = &check.advice {
-                writeln!(f, "{:<4}  {:<width$}  -> {}", "", "", one_line(advice))?;
-            }
-        }
-        let (ok, warn, fail) = (self.count(Verdict::Ok), self.count(Verdict::Warn), self.failed());
-        writeln!(f, "{ok} ok, {warn} to look at, {fail} failed")
-    }
-}
-
-/// Texts of others may hold anything; a table has one line per check.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! The object store: reachable, ours to use, in time, and safe for tables.
+//! The object store: reachable, accessible, with the right time, and safe for tables.
 
 use std::time::Duration;
 
@@ -6,18 +6,22 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::bucket::{Bucket, BucketSettings, Only};
 use pipeline::inspect::StoreAnswer;
 use pipeline::state::StateStore;
-use table::location::Location;
 
-use super::{Check, Report};
+use super::report::{DoctorCheck, DoctorReport};
+use crate::parts::location;
 
 // A signature is refused when the clocks differ by more.
 const SKEW_FAILS: SignedDuration = SignedDuration::from_mins(15);
 const SKEW_WARNS: SignedDuration = SignedDuration::from_secs(60);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) async fn run(settings: &BucketSettings, bucket: &Bucket, state: &StateStore) -> Report {
+pub(crate) async fn run(
+    settings: &BucketSettings,
+    bucket: &Bucket,
+    state: &StateStore,
+) -> DoctorReport {
     let answer = bucket.ask().await;
-    let mut report = Report::default();
+    let mut report = DoctorReport::default();
     report.push(reachable(settings, &answer));
     if let Some(date) = answer.date {
         report.push(clock(Timestamp::now().duration_since(date)));
@@ -39,61 +43,68 @@ fn place(settings: &BucketSettings) -> &str {
     if settings.endpoint.is_empty() { "Amazon S3" } else { &settings.endpoint }
 }
 
-fn reachable(settings: &BucketSettings, answer: &StoreAnswer) -> Check {
+fn reachable(settings: &BucketSettings, answer: &StoreAnswer) -> DoctorCheck {
     match (answer.status, &answer.problem) {
         (Some(status), _) => {
-            Check::ok("store.reachable", format!("{} answers ({status})", place(settings)))
+            DoctorCheck::ok("store.reachable", format!("{} answers ({status})", place(settings)))
         }
-        (None, problem) => Check::fail(
+        (None, problem) => DoctorCheck::fail(
             "store.reachable",
             format!(
                 "{} does not answer: {}",
                 place(settings),
                 problem.as_deref().unwrap_or("no reason given")
             ),
-            "check bucket.endpoint: scheme, host, port, name resolution, firewall, certificate; and that credentials are set",
+            "check bucket.endpoint: scheme, host, port, name resolution, firewall, certificate; \
+             and that credentials are set",
         ),
     }
 }
 
-fn clock(skew: SignedDuration) -> Check {
+fn clock(skew: SignedDuration) -> DoctorCheck {
     let seen = format!("the store's clock and ours differ by {} s", skew.as_secs().abs());
-    let advice = "set the clock of this machine or of the store (NTP): at 15 minutes the store refuses every request";
+    let advice = "set the clock of this machine or of the store (NTP): at 15 minutes the store \
+                  refuses every request";
     match skew.abs() {
-        skew if skew > SKEW_FAILS => Check::fail("store.clock", seen, advice),
-        skew if skew > SKEW_WARNS => Check::warn("store.clock", seen, advice),
-        _ => Check::ok("store.clock", seen),
+        skew if skew > SKEW_FAILS => DoctorCheck::fail("store.clock", seen, advice),
+        skew if skew > SKEW_WARNS => DoctorCheck::warn("store.clock", seen, advice),
+        _ => DoctorCheck::ok("store.clock", seen),
     }
 }
 
-fn access(settings: &BucketSettings, answer: &StoreAnswer) -> Check {
+fn access(settings: &BucketSettings, answer: &StoreAnswer) -> DoctorCheck {
     let name = &settings.name;
     let code = answer.code.as_deref().unwrap_or("no reason given");
     let seen =
         |status: u16| format!("the store answers {status} {code} when bucket '{name}' is listed");
     match answer.status {
-        Some(200) | None => Check::ok("store.listing", format!("bucket '{name}' can be listed")),
-        Some(404) => Check::fail(
+        Some(200) | None => {
+            DoctorCheck::ok("store.listing", format!("bucket '{name}' can be listed"))
+        }
+        Some(404) => DoctorCheck::fail(
             "store.listing",
             seen(404),
             "create the bucket, or check bucket.name, bucket.region and bucket.path_style",
         ),
-        Some(status @ (400 | 401 | 403)) if code == "AccessDenied" => Check::fail(
+        Some(status @ (400 | 401 | 403)) if code == "AccessDenied" => DoctorCheck::fail(
             "store.listing",
             seen(status),
-            "the key is known but may not list: allow s3:ListBucket on the bucket and s3:GetObject, s3:PutObject and s3:DeleteObject in it",
+            "the key is known but may not list: allow s3:ListBucket on the bucket and \
+             s3:GetObject, s3:PutObject and s3:DeleteObject in it",
         ),
-        Some(status @ (400 | 401 | 403)) => Check::fail(
+        Some(status @ (400 | 401 | 403)) => DoctorCheck::fail(
             "store.listing",
             seen(status),
             "check bucket.access_key_id, bucket.secret_access_key, bucket.region and the clock",
         ),
-        Some(status) => Check::fail("store.listing", seen(status), "look into the store's own log"),
+        Some(status) => {
+            DoctorCheck::fail("store.listing", seen(status), "look into the store's own log")
+        }
     }
 }
 
-/// Writes, reads and removes a small object where the product keeps its own.
-async fn writes(settings: &BucketSettings, state: &StateStore) -> Check {
+/// Writes, reads and removes a small object below `bucket.own_prefix`.
+async fn writes(settings: &BucketSettings, state: &StateStore) -> DoctorCheck {
     let name = format!("doctor-{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
     let trial = async {
         state.write(&name, "trial".into(), Only::Always).await?;
@@ -108,23 +119,25 @@ async fn writes(settings: &BucketSettings, state: &StateStore) -> Check {
     };
     let place = format!("below '{}'", settings.own_prefix);
     match trial.await {
-        Ok(()) => {
-            Check::ok("store.writing", format!("an object {place} was written, read and removed"))
-        }
-        Err(error) => Check::fail(
+        Ok(()) => DoctorCheck::ok(
+            "store.writing",
+            format!("an object {place} was written, read and removed"),
+        ),
+        Err(error) => DoctorCheck::fail(
             "store.writing",
             format!("{place}: {error:#}"),
-            "allow s3:PutObject, s3:GetObject and s3:DeleteObject there, and look for a quota, a full disk or an object lock",
+            "allow s3:PutObject, s3:GetObject and s3:DeleteObject there, and look for a quota, a \
+             full disk or an object lock",
         ),
     }
 }
 
-/// Whether links for browsers can be made, and lead anywhere.
-async fn links(settings: &BucketSettings, bucket: &Bucket) -> Check {
+/// Whether links for browsers can be made, and whether browsers can follow them.
+async fn links(settings: &BucketSettings, bucket: &Bucket) -> DoctorCheck {
     let link = match bucket.presigned_get("doctor", Duration::from_secs(60), false).await {
         Ok(link) => link,
         Err(error) => {
-            return Check::fail(
+            return DoctorCheck::fail(
                 "store.links",
                 error.to_string(),
                 "give credentials that can sign: a key and a secret",
@@ -137,31 +150,33 @@ async fn links(settings: &BucketSettings, bucket: &Bucket) -> Check {
         || host.ends_with(".local")
         || host.contains(".svc");
     if settings.public_endpoint.is_empty() && inside {
-        return Check::warn(
+        return DoctorCheck::warn(
             "store.links",
             format!("links to originals lead to {host}"),
-            "browsers elsewhere cannot reach that: set bucket.public_endpoint, unless everything runs on one machine",
+            "browsers elsewhere cannot reach that: set bucket.public_endpoint, unless everything \
+             runs on one machine",
         );
     }
-    Check::ok("store.links", format!("links to originals lead to {host}"))
+    DoctorCheck::ok("store.links", format!("links to originals lead to {host}"))
 }
 
-/// The same test that every writing process makes when it starts.
-async fn tables(settings: &BucketSettings) -> Check {
-    let location = Location { uri: settings.tables_uri(), options: settings.storage_options() };
-    let advice = "do not run on this store as it is: rows would be lost without any error. Upgrade it, or use one named in the README";
+/// The same probe that every writing process makes when it starts.
+async fn tables(settings: &BucketSettings) -> DoctorCheck {
+    let location = location(settings);
+    let advice = "do not run on this store as it is: rows would be lost without any error. Upgrade \
+                  it, or use one named in the README";
     match tokio::time::timeout(PROBE_TIMEOUT, table::probe::probe(&location)).await {
-        Ok(Ok(())) => Check::ok(
+        Ok(Ok(())) => DoctorCheck::ok(
             "store.tables",
             "conditional writes, listing order, multipart uploads and ranges are right",
         ),
         Ok(Err(error @ table::probe::ProbeError::Unsafe { .. })) => {
-            Check::fail("store.tables", error.to_string(), advice)
+            DoctorCheck::fail("store.tables", error.to_string(), advice)
         }
         Ok(Err(error)) => {
-            Check::fail("store.tables", error.to_string(), "look into the store's own log")
+            DoctorCheck::fail("store.tables", error.to_string(), "look into the store's own log")
         }
-        Err(_) => Check::fail(
+        Err(_) => DoctorCheck::fail(
             "store.tables",
             format!("the trial took more than {PROBE_TIMEOUT:?}"),
             "look for an overloaded store",
@@ -172,16 +187,16 @@ async fn tables(settings: &BucketSettings) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::report::Verdict;
+    use crate::operate::doctor::report::DoctorVerdict;
 
     #[test]
     fn clocks_may_differ_a_little_whichever_is_ahead() {
         for (seconds, verdict) in [
-            (0, Verdict::Ok),
-            (60, Verdict::Ok),
-            (61, Verdict::Warn),
-            (900, Verdict::Warn),
-            (901, Verdict::Fail),
+            (0, DoctorVerdict::Ok),
+            (60, DoctorVerdict::Ok),
+            (61, DoctorVerdict::Warn),
+            (900, DoctorVerdict::Warn),
+            (901, DoctorVerdict::Fail),
         ] {
             for skew in [SignedDuration::from_secs(seconds), SignedDuration::from_secs(-seconds)] {
                 assert_eq!(clock(skew).verdict, verdict, "{skew}");

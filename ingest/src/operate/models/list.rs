@@ -7,82 +7,95 @@ use pipeline::stage_name::StageName;
 use pipeline::topology::Depths;
 use serde::Serialize;
 use table::ledger::{self, Ledger};
-use table::{captions, embeddings};
+use utoipa::ToSchema;
 
-use crate::active::{Parts, SWEEP_STATE};
-use crate::report::Report;
-use crate::served::{self, active_of, table_of};
+use crate::operate::schemas::{QueueDepthsSchema, RemovalSchema};
+use crate::parts::IngestParts;
+use crate::watch::report;
+use crate::watch::watched_table::{stage_of, table_of};
 
 /// One model or captioner.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Row {
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ModelRow {
     pub(crate) id: String,
-    /// What it does.
+    /// Its kind of work: `embed` or `caption`.
+    #[schema(value_type = String)]
     pub(crate) kind: StageKind,
-    /// Whether it answers searches. A captioner's captions are searched by the searchers whose
-    /// settings name it.
+    /// Whether it answers searches. Never true for a captioner: searchers name the captions they
+    /// search in their settings.
     pub(crate) active: bool,
-    /// Whether it did before the active one.
+    /// Whether it was active before the present one.
     pub(crate) previous: bool,
-    /// Whether `stages.models` or `stages.captioners` names it.
+    /// Whether the settings name it.
     pub(crate) set: bool,
-    /// The space of its vectors; `None` while there are none.
+    /// The space of its vectors; `null` while it has none.
     pub(crate) space: Option<String>,
-    /// SHA-256 of the `model.toml` they were made with.
+    /// SHA-256 of the `model.toml` that its vectors were made with.
     pub(crate) manifest_hash: Option<String>,
-    /// Rows of its table, spare ones included; `None` where it has no table.
+    /// Rows of its table, spare ones included; `null` while it has no table.
     pub(crate) rows: Option<usize>,
-    /// Rows in percent of the watched objects of the last full sweep, at most 100; `None` before
-    /// the first.
+    /// Rows in percent of the watched objects of the last full sweep, at most 100; `null` before the
+    /// first.
     pub(crate) coverage: Option<f64>,
-    /// What waits in its queues; `None` while the broker is away.
+    /// Depths of its queues; `null` while the broker is away.
+    #[schema(value_type = Option<QueueDepthsSchema>)]
     pub(crate) queues: Option<Depths>,
-    /// When it was removed, and when its table goes or went.
+    /// When it was removed and its table is dropped; `null` if it is not removed.
+    #[schema(value_type = Option<RemovalSchema>)]
     pub(crate) removed: Option<Removal>,
 }
 
-/// Those that settings name, then those that only have a table or are being removed.
-pub(crate) async fn list(parts: &Parts, queues: &QueueDepths) -> anyhow::Result<Vec<Row>> {
-    let decided = models::read(&parts.state).await?;
-    let objects = parts.state.get::<Report>(SWEEP_STATE).await?.map(|(sweep, _)| sweep.objects);
+/// First those that the settings name, then those that only have a table or are being removed.
+pub(crate) async fn list(
+    parts: &IngestParts,
+    queues: &QueueDepths,
+) -> anyhow::Result<Vec<ModelRow>> {
+    let decisions = models::read(&parts.state).await?;
+    let objects = report::last_full(&parts.state).await?.map(|report| report.objects);
     let tables = ledger::table_names(&parts.database).await?;
-    let set: Vec<_> = served::stages(&parts.settings.stages, &Models::default());
-    let found = tables.iter().filter_map(|name| {
-        let model = embeddings::model_of(name).map(StageName::embed);
-        model.or_else(|| captions::captioner_of(name).map(StageName::caption))
-    });
-    let mut others: Vec<_> = found.chain(decided.removed.keys().cloned()).collect();
+    let set = parts.settings.stages.all();
+    let with_table = tables.iter().filter_map(|table| stage_of(table));
+    let mut others: Vec<_> = with_table.chain(decisions.removed.keys().cloned()).collect();
     others.sort();
     others.dedup();
     others.retain(|stage| !set.contains(stage));
     let mut rows = Vec::new();
     for stage in set.iter().chain(&others) {
-        let (id, kind) = (stage.id(), stage.kind());
-        let (mut count, mut space) = (None, None);
-        if let Some(table) = Ledger::open(&parts.database, &table_of(stage)).await? {
-            (count, space) = (Some(table.count_rows().await?), table.space(id).await?);
-        }
-        let embeds = kind == StageKind::Embed;
-        let covered = |objects: usize| {
-            if objects == 0 {
-                100.0
-            } else {
-                100.0 * count.unwrap_or(0).min(objects) as f64 / objects as f64
-            }
-        };
-        rows.push(Row {
-            id: id.to_owned(),
-            kind,
-            active: embeds && active_of(&parts.settings.stages.models, &decided) == id,
-            previous: embeds && decided.previous.as_deref() == Some(id),
-            set: set.contains(stage),
-            manifest_hash: space.as_ref().map(|space| space.manifest_hash.clone()),
-            space: space.map(|space| space.space),
-            rows: count,
-            coverage: objects.map(covered),
-            queues: queues.depths(stage).await.ok(),
-            removed: decided.removed.get(stage).cloned(),
-        });
+        let mut row = row(parts, stage, &decisions).await?;
+        row.coverage = objects.map(|objects| coverage(row.rows.unwrap_or(0), objects));
+        row.queues = queues.depths(stage).await.ok();
+        rows.push(row);
     }
     Ok(rows)
+}
+
+/// Everything but coverage and queues.
+async fn row(
+    parts: &IngestParts,
+    stage: &StageName,
+    decisions: &Models,
+) -> anyhow::Result<ModelRow> {
+    let (id, kind) = (stage.id(), stage.kind());
+    let settings = &parts.settings.stages;
+    let (mut rows, mut space) = (None, None);
+    if let Some(table) = Ledger::open(&parts.database, &table_of(stage)).await? {
+        (rows, space) = (Some(table.count_rows().await?), table.space(id).await?);
+    }
+    Ok(ModelRow {
+        id: id.to_owned(),
+        kind,
+        active: kind.answers_searches() && settings.active_model(decisions) == id,
+        previous: kind.answers_searches() && decisions.previous.as_deref() == Some(id),
+        set: settings.ids(kind).iter().any(|set| set == id),
+        manifest_hash: space.as_ref().map(|space| space.manifest_hash.clone()),
+        space: space.map(|space| space.space),
+        rows,
+        coverage: None,
+        queues: None,
+        removed: decisions.removed.get(stage).cloned(),
+    })
+}
+
+fn coverage(rows: usize, objects: usize) -> f64 {
+    if objects == 0 { 100.0 } else { 100.0 * rows.min(objects) as f64 / objects as f64 }
 }

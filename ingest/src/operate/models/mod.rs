@@ -1,8 +1,6 @@
-//! The models an operator can see, compare, switch between and remove. What is decided here stands
-//! in the state object that searchers, embedders and the active ingest follow; none of it needs an
-//! ingest that runs.
+//! The models that operators list, compare, activate and remove. Decisions are kept in a state
+//! object that searchers, workers and the active ingest follow. No action needs a running ingest.
 
-pub mod command;
 mod list;
 mod readiness;
 
@@ -14,71 +12,62 @@ use pipeline::models::{self, Models, Removal};
 use pipeline::stage_kind::StageKind;
 use pipeline::stage_name::StageName;
 use serde::Serialize;
-use table::captions;
-use table::embeddings::{self, Embeddings};
+use table::embeddings::Embeddings;
 use table::ledger;
 use table::overlap::{self, Overlap};
+use utoipa::ToSchema;
 
-use crate::active::Parts;
-use crate::served::active_of;
-pub(crate) use list::{Row, list};
+use super::refusal::refused;
+use crate::parts::IngestParts;
+use crate::watch::watched_table::table_of;
+pub(crate) use list::{ModelRow, list};
 pub(crate) use readiness::Readiness;
 
-/// Samples of a comparison unless somebody says otherwise, and at most.
+/// Default number of samples of a comparison.
 pub(crate) const SAMPLES: usize = 100;
 const MOST_SAMPLES: usize = 10_000;
-/// Time in which a removal can be taken back unless somebody says otherwise, and at most.
+/// Default time in which a removal can be taken back.
 pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
-// What workers have begun when they learn of it is still written: that must not meet a table that
-// goes.
+// Workers finish their batch when they learn of a removal. Their table must still exist then.
 const LEAST_GRACE: Duration = Duration::from_secs(10);
 const MOST_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// What was asked for makes no sense as things are; nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Refused(String);
-
-fn refused<T>(reason: impl Into<String>) -> anyhow::Result<T> {
-    Err(Refused(reason.into()).into())
-}
-
-/// Which model is to be the active one.
+/// The model to activate.
 #[derive(Debug, Clone)]
-pub(crate) enum Wanted {
+pub(crate) enum ModelChoice {
     Id(String),
-    /// The one before the present one.
+    /// The one that was active before the present one.
     Previous,
 }
 
-/// A switch that was made.
-#[derive(Debug, Serialize)]
-pub(crate) struct Activated {
+/// The models after an activation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Activation {
     pub(crate) active: String,
     pub(crate) previous: Option<String>,
     pub(crate) readiness: Readiness,
 }
 
-/// Makes a model the one that answers searches. Refuses one whose table lacks more than its dead
-/// letters explain, unless forced; searchers follow within seconds.
+/// Makes a model the one that answers searches. Refuses a model whose table lacks more pictures than
+/// it has dead letters, unless forced. Searchers follow within seconds.
 pub(crate) async fn activate(
-    parts: &Parts,
-    wanted: Wanted,
+    parts: &IngestParts,
+    choice: ModelChoice,
     force: bool,
-) -> anyhow::Result<Activated> {
-    let set = &parts.settings.stages.models;
+) -> anyhow::Result<Activation> {
+    let settings = &parts.settings.stages;
     let decided = models::read(&parts.state).await?;
-    let id = match wanted {
-        Wanted::Id(id) => id,
-        Wanted::Previous => match decided.previous {
+    let id = match choice {
+        ModelChoice::Id(id) => id,
+        ModelChoice::Previous => match decided.previous {
             Some(previous) => previous,
             None => return refused("no other model was active before: name the one that is meant"),
         },
     };
-    if !set.contains(&id) {
+    if !settings.models.contains(&id) {
         return refused(format!(
             "stages.models does not name '{id}', so nothing fills its table: it names {}",
-            set.join(", ")
+            settings.models.join(", ")
         ));
     }
     let Some(readiness) = readiness::of(parts, &id).await? else {
@@ -97,52 +86,49 @@ pub(crate) async fn activate(
                 "'{id}' is being removed: take that back first with `ingest models keep {id}`"
             ));
         }
-        let until_now = active_of(set, models).to_owned();
+        let until_now = settings.active_model(models).to_owned();
         models.activate(&id, &until_now);
         Ok(models.previous.clone())
     });
     let previous = switched.await??;
     tracing::info!(model = id, ?previous, "activated");
-    Ok(Activated { active: id, previous, readiness })
+    Ok(Activation { active: id, previous, readiness })
 }
 
-/// Marks a model as removed: nothing is published for it from now on, its embedders rest, and after
-/// the grace time its table goes. Marked again, the time counts anew. So is a captioner, once
-/// settings no longer name it.
-pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::Result<Removal> {
+/// Marks a model as removed: nothing is published for it from now on, its workers rest, and after
+/// the grace period its table is dropped. Marked again, the grace period begins anew. A captioner
+/// can be removed once the settings no longer name it.
+pub(crate) async fn remove(
+    parts: &IngestParts,
+    id: &str,
+    grace: Duration,
+) -> anyhow::Result<Removal> {
     if !(LEAST_GRACE..=MOST_GRACE).contains(&grace) {
         return refused(
-            "the grace time must be from 10s to 366 days: workers need some seconds to finish what they have begun",
+            "the grace time must be from 10s to 366 days: workers need some seconds to finish what \
+             they have begun",
         );
     }
-    let set = &parts.settings.stages.models;
-    let tables: BTreeSet<_> = ledger::table_names(&parts.database).await?.into_iter().collect();
-    let is_model = set.iter().any(|set| set == id) || tables.contains(&embeddings::name(id));
-    let has_captions = tables.contains(&captions::name(id));
-    let captioned = parts.settings.stages.captioners.iter().any(|set| set == id);
-    let kind = if !is_model && (has_captions || captioned) {
-        StageKind::Caption
-    } else {
-        StageKind::Embed
-    };
-    if kind == StageKind::Caption && captioned {
+    let settings = &parts.settings.stages;
+    let Removable { stage, is_set, is_known } = removable(parts, id).await?;
+    let kind = stage.kind();
+    if is_set && !kind.answers_searches() {
+        let (noun, setting) = (kind.noun(), kind.ingest_setting());
         return refused(format!(
-            "settings still name the captioner '{id}': take it out of stages.captioners first"
+            "settings still name the {noun} '{id}': take it out of {setting} first"
         ));
     }
-    let stage = StageName::new(kind, id);
-    let known = is_model || has_captions;
     let (at, grace) = (Timestamp::now(), SignedDuration::try_from(grace)?);
     let removal = Removal { at, drop_at: at.checked_add(grace)?, dropped_at: None };
     let mark = |models: &mut Models| {
-        if kind == StageKind::Embed && active_of(set, models) == id {
+        if kind.answers_searches() && settings.active_model(models) == id {
             return refused(format!("'{id}' is the active model: activate another one first"));
         }
         match models.removed.get(&stage) {
             Some(Removal { dropped_at: Some(at), .. }) => {
                 return refused(format!("the table of '{id}' was dropped at {at:.0}"));
             }
-            None if !known => {
+            None if !is_known => {
                 return refused(format!(
                     "there is no model or captioner '{id}': no setting names it and it has no table"
                 ));
@@ -150,7 +136,7 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
             _ => {}
         }
         models.removed.insert(stage.clone(), removal.clone());
-        if kind == StageKind::Embed {
+        if kind.answers_searches() {
             models.previous = models.previous.take().filter(|previous| previous != id);
         }
         Ok(())
@@ -159,8 +145,31 @@ pub(crate) async fn remove(parts: &Parts, id: &str, grace: Duration) -> anyhow::
     Ok(removal)
 }
 
-/// Takes a removal back; returns what it was.
-pub(crate) async fn keep(parts: &Parts, id: &str) -> anyhow::Result<Removal> {
+/// The stage that an id means, and where it is known from.
+struct Removable {
+    stage: StageName,
+    /// The settings name it.
+    is_set: bool,
+    /// The settings name it, or it has a table.
+    is_known: bool,
+}
+
+/// An id means the first kind of stage that is known by it.
+async fn removable(parts: &IngestParts, id: &str) -> anyhow::Result<Removable> {
+    let tables: BTreeSet<_> = ledger::table_names(&parts.database).await?.into_iter().collect();
+    let of_kind = |kind: StageKind| {
+        let stage = StageName::new(kind, id);
+        let is_set = parts.settings.stages.ids(kind).iter().any(|set| set == id);
+        let is_known = is_set || tables.contains(&table_of(&stage));
+        Removable { stage, is_set, is_known }
+    };
+    let known = StageKind::ALL.into_iter().map(of_kind).find(|found| found.is_known);
+    // A removal without a table may still stand under the first kind.
+    Ok(known.unwrap_or_else(|| of_kind(StageKind::ALL[0])))
+}
+
+/// Takes a removal back, and returns it.
+pub(crate) async fn keep(parts: &IngestParts, id: &str) -> anyhow::Result<Removal> {
     let take_back = |models: &mut Models| {
         StageKind::ALL.iter().find_map(|kind| models.removed.remove(&StageName::new(*kind, id)))
     };
@@ -171,9 +180,9 @@ pub(crate) async fn keep(parts: &Parts, id: &str) -> anyhow::Result<Removal> {
     .await?
 }
 
-/// How alike two models answer, with stored vectors as queries.
+/// Compares what two models find, with stored vectors as queries. `told` gets the result so far.
 pub(crate) async fn compare(
-    parts: &Parts,
+    parts: &IngestParts,
     [a, b]: [&str; 2],
     samples: usize,
     told: impl Fn(&Overlap),

@@ -1,27 +1,26 @@
-//! Whether a model's table holds what searches are answered from now.
+//! Whether a model's table is complete enough to answer searches.
 
 use std::fmt;
 
 use pipeline::depths::QueueDepths;
 use pipeline::stage_name::StageName;
 use serde::Serialize;
-use table::ledger::Ledger;
-use table::{embeddings, images};
+use utoipa::ToSchema;
 
-use crate::active::{Parts, SWEEP_STATE};
-use crate::index;
-use crate::report::Report;
+use crate::parts::IngestParts;
+use crate::watch::report;
+use crate::watch::watched_table::WatchedTable;
 
-/// What a table holds and lacks.
-#[derive(Debug, Clone, Serialize)]
+/// How complete a model's table is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Readiness {
-    /// Watched objects in the bucket as of the last full sweep; `None` before the first.
+    /// Watched objects in the bucket as of the last full sweep; `null` before the first.
     pub(crate) objects: Option<usize>,
-    /// Object versions that have their vector.
+    /// Object versions with a vector.
     pub(crate) indexed: usize,
-    /// Object versions that are known, or were listed, and have none.
+    /// Known or listed object versions without one.
     pub(crate) missing: usize,
-    /// Dead letters of the model's stage: so many may be missing.
+    /// Dead letters of the model's stage: this many may be missing.
     pub(crate) dead: usize,
 }
 
@@ -37,23 +36,24 @@ impl fmt::Display for Readiness {
         let objects = objects.map_or_else(|| "?".to_owned(), |objects| objects.to_string());
         write!(
             f,
-            "{indexed} object versions indexed of {objects} objects in the last sweep, {missing} missing, {dead} of them dead"
+            "{indexed} object versions indexed of {objects} objects in the last sweep, {missing} \
+             missing, {dead} of them dead"
         )
     }
 }
 
-/// Reads all ids of the model's table and of `images`: 16 bytes each. `None`: the model has no
-/// table.
-pub(super) async fn of(parts: &Parts, id: &str) -> anyhow::Result<Option<Readiness>> {
-    let Some(table) = Ledger::open(&parts.database, &embeddings::name(id)).await? else {
+/// `None` while the model has no table. Reads all ids of its table and of `images`, 16 bytes each.
+pub(super) async fn of(parts: &IngestParts, id: &str) -> anyhow::Result<Option<Readiness>> {
+    let stage = StageName::embed(id);
+    let table = WatchedTable::of_stage(&parts.database, &stage);
+    if table.version().await?.is_none() {
         return Ok(None);
-    };
-    let images = Ledger::open(&parts.database, images::NAME).await?;
-    let known = index::ids(images.as_ref(), None).await?;
-    let vectors = index::ids(Some(&table), None).await?;
-    let objects = parts.state.get::<Report>(SWEEP_STATE).await?.map(|(sweep, _)| sweep.objects);
-    // A broker that is away knows no dead letters, and what is missing then counts.
-    let depths = QueueDepths::new(parts.settings.amqp.clone()).depths(&StageName::embed(id)).await;
+    }
+    let known = WatchedTable::images(&parts.database).ids(None).await?;
+    let vectors = table.ids(None).await?;
+    let objects = report::last_full(&parts.state).await?.map(|report| report.objects);
+    // While the broker is away no dead letter is known, and every missing row counts.
+    let depths = QueueDepths::new(parts.settings.amqp.clone()).depths(&stage).await;
     let dead = depths.ok().and_then(|depths| depths.dead).unwrap_or(0) as usize;
     let unlisted = objects.unwrap_or(0).saturating_sub(vectors.len());
     Ok(Some(Readiness {

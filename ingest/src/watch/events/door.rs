@@ -1,69 +1,66 @@
-//! The doors by which S3 notifications come in: a webhook, a queue the store pushes into, and
-//! listening to the store. Hints only: each makes ingest look at one key at once instead of at the
-//! next listing.
-
-mod listen;
-mod queue;
-mod webhook;
+//! What an event does, whichever door it came through: a look at its key, then a job or a removal.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use anyhow::Context;
-use axum::Router;
 use pipeline::bucket::{Bucket, BucketError};
-use pipeline::connection::AmqpSettings;
 use pipeline::event::{EventSource, ObjectEvent, Via, parse_notification};
 use pipeline::filter::KeyFilter;
 use pipeline::job::Origin;
 use pipeline::{ImageId, ObjectRef};
 use service::backoff::Backoff;
-use tokio::sync::{Mutex, Notify, Semaphore};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Mutex, Semaphore};
 
-use crate::EventSettings;
-use crate::index::Index;
-use crate::served::ServedStages;
+use crate::parts::IngestParts;
+use crate::watch::index::Index;
+use crate::watch::stages::WatchedStages;
 
-// Keys looked at at a time, by all doors together.
-const LOOKS_IN_FLIGHT: usize = 16;
+// Keys that all doors together look at at a time.
+pub(super) const LOOKS_IN_FLIGHT: usize = 16;
 // Keys remembered as gone; 16 bytes each.
 const MOST_GONE: usize = 100_000;
-// Attempts after which an object that alone makes trouble is left to the listing.
+// After so many attempts an object that alone fails is left to the next listing.
 const ATTEMPTS: u32 = 4;
-// Enough of a message to recognise it in a log.
+// Characters of a message that appear in the log.
 const SHOWN_CHARS: usize = 200;
 
-/// What an event needs to become a job or a removal; all doors share one.
-pub(crate) struct Door {
-    bucket: Bucket,
+/// Turns events into jobs and removals; all doors share one.
+pub(crate) struct EventDoor {
+    pub(super) bucket: Bucket,
+    pub(super) source: EventSource,
     index: Index,
     filter: Arc<KeyFilter>,
-    stages: ServedStages,
-    source: EventSource,
+    stages: WatchedStages,
     looks: Semaphore,
-    // Deletes of one table conflict with each other.
+    // Held while rows are removed: deletes of one table conflict with each other.
     removing: Mutex<()>,
-    // Keys that an event was about and under which nothing lay, hashed.
+    // Hashes of keys under which an event found no object.
     gone: StdMutex<HashSet<ImageId>>,
 }
 
-impl Door {
+impl EventDoor {
     pub(crate) fn new(
-        bucket: Bucket,
+        parts: &IngestParts,
         index: Index,
         filter: Arc<KeyFilter>,
-        stages: ServedStages,
-        source: EventSource,
+        stages: WatchedStages,
     ) -> Self {
-        let (looks, removing) = (Semaphore::new(LOOKS_IN_FLIGHT), Mutex::new(()));
-        Self { bucket, index, filter, stages, source, looks, removing, gone: StdMutex::default() }
+        Self {
+            bucket: parts.bucket.clone(),
+            source: parts.settings.events.source,
+            index,
+            filter,
+            stages,
+            looks: Semaphore::new(LOOKS_IN_FLIGHT),
+            removing: Mutex::new(()),
+            gone: StdMutex::default(),
+        }
     }
 
-    /// Looks at the key the event names; if nothing lies there, at the other reading of the same
-    /// text too. Returns whether that led to a job or a removal.
-    async fn act(&self, event: &ObjectEvent) -> anyhow::Result<bool> {
+    /// Looks at the key of the event. If no object lies there, looks at the other decoding of the
+    /// key too. Returns whether that led to a job or a removal.
+    pub(super) async fn act(&self, event: &ObjectEvent) -> anyhow::Result<bool> {
         let _look = self.looks.acquire().await?;
         let mut acted = false;
         for key in std::iter::once(&event.key).chain(&event.other_key) {
@@ -83,10 +80,11 @@ impl Door {
         bucket == self.bucket.name() && self.filter.matches(key)
     }
 
-    /// Brings one key up to date: whether an object lies there, and whether anything was to do.
-    /// What an event says may be old; what the store says now is acted on.
+    /// Brings one key up to date, from what the store says now: an event may be old. Returns whether
+    /// an object lies there, and whether anything was to do.
     async fn look(&self, key: &str) -> anyhow::Result<(bool, bool)> {
-        // Tables before bucket: what is indexed in between is then not mistaken for former content.
+        // Tables before bucket: an object that is indexed in between is then not mistaken for former
+        // content.
         let mut outdated = self
             .index
             .versions_of(self.bucket.name(), key)
@@ -103,8 +101,8 @@ impl Door {
             let _alone = self.removing.lock().await;
             self.index.remove(&outdated).await.context("removing rows of former content")?;
         }
-        for (_, served) in self.stages.iter() {
-            served.published.forget(&outdated);
+        for stage in self.stages.iter() {
+            stage.published.forget(&outdated);
         }
         let (there, mut done) = (present.is_some(), !outdated.is_empty());
         let was_gone = self.note_presence(key, there);
@@ -112,28 +110,28 @@ impl Door {
             && was_gone
         {
             // Its job may have found nothing; the same bytes put again have the same identity.
-            for (_, served) in self.stages.iter() {
-                served.published.forget_unless_dead(&object.image_id());
+            for stage in self.stages.iter() {
+                stage.published.forget_unless_dead(&object.image_id());
             }
         }
         if let Some(object) = present {
-            for (place, served) in self.stages.iter() {
-                if !self.index.has(place, &object).await? {
-                    done |= served.published.publish(object.clone(), Origin::Event).await?;
+            for stage in self.stages.iter() {
+                if !stage.table.has(&object).await? {
+                    done |= stage.published.publish(object.clone(), Origin::Event).await?;
                 }
             }
         }
         Ok((there, done))
     }
 
-    /// Notes whether an object lies under the key; returns whether it was seen to be gone before.
+    /// Notes whether an object lies under the key; returns whether it was noted as gone before.
     fn note_presence(&self, key: &str, there: bool) -> bool {
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         let hash = ImageId::of(self.bucket.name(), key, "");
         if there {
             return gone.remove(&hash);
         }
-        // Only a memory: what is dropped here waits for the next listing.
+        // Only a memory: a key that is dropped here waits for the next listing.
         if gone.len() >= MOST_GONE {
             gone.clear();
         }
@@ -141,9 +139,9 @@ impl Door {
         false
     }
 
-    /// Acts on the event however long store, tables or broker are away. An object that alone cannot
-    /// be looked at is given up: the listing finds it.
-    async fn act_in_the_end(&self, event: &ObjectEvent) {
+    /// Acts on the event, however long store, tables or broker are away. Gives up an object if the
+    /// store fails for it alone: the listing finds it.
+    pub(super) async fn act_in_the_end(&self, event: &ObjectEvent) {
         let mut backoff = Backoff::default();
         for attempt in 1u32.. {
             let Err(error) = self.act(event).await else { return };
@@ -171,11 +169,11 @@ impl Door {
         }
     }
 
-    /// The events of one message that concern us; what cannot be read is counted and logged.
-    fn read(&self, door: &'static str, body: &[u8], via: Via) -> Vec<ObjectEvent> {
+    /// The events of one message that concern us. An unreadable message is counted and logged.
+    pub(super) fn read(&self, door: &'static str, body: &[u8], via: Via) -> Vec<ObjectEvent> {
         match parse_notification(body, self.source, via) {
             Ok(mut events) => {
-                // The store tells of our own tables as well.
+                // The store reports changes of our own tables too.
                 events.retain(|event| {
                     std::iter::once(&event.key)
                         .chain(&event.other_key)
@@ -194,42 +192,12 @@ impl Door {
     }
 }
 
-/// Opens the doors that are set to be open, beside the webhook; they close at shutdown.
-/// `listing_due` is told whenever events may have been missed.
-pub(crate) fn open(
-    door: &Arc<Door>,
-    settings: &EventSettings,
-    amqp: &AmqpSettings,
-    prefix: &str,
-    listing_due: &Arc<Notify>,
-    shutdown: &CancellationToken,
-) -> JoinSet<()> {
-    let mut doors = JoinSet::new();
-    if settings.queue {
-        doors.spawn(queue::run(Arc::clone(door), amqp.clone(), shutdown.clone()));
-    }
-    if settings.listen {
-        doors.spawn(listen::run(
-            Arc::clone(door),
-            prefix.to_owned(),
-            Arc::clone(listing_due),
-            shutdown.clone(),
-        ));
-    }
-    doors
-}
-
-/// The routes of the webhook.
-pub(crate) fn router(door: Arc<Door>, settings: EventSettings) -> Router {
-    webhook::router(door, settings.secret)
-}
-
-/// Counts what came in by a door.
-fn count(door: &'static str, events: usize) {
+/// Counts events that came in by a door.
+pub(super) fn count(door: &'static str, events: usize) {
     metrics::counter!("bucketlens_ingest_events_total", "door" => door).increment(events as u64);
 }
 
-/// The beginning of something a stranger sent, fit for a log.
+/// The beginning of a stranger's message, without control characters, for the log.
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN_CHARS)]);
     text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()

@@ -1,4 +1,4 @@
-//! Listening to the store: notifications with nothing to configure, on stores that can (MinIO,
+//! Listening to the store: events without any configuration, where the store can do it (MinIO,
 //! RustFS).
 
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, mpsc::Sender};
 use tokio_util::sync::CancellationToken;
 
-use super::{Door, LOOKS_IN_FLIGHT};
+use super::door::{EventDoor, LOOKS_IN_FLIGHT};
 
-// Events that wait to be acted on. A store drops what is not read at once, so reading never waits
-// for acting.
+// Events that wait to be acted on. A store drops events that are not read at once, so reading never
+// waits for acting.
 const BACKLOG: usize = 10_000;
-// A store that has no such request gets it by an upgrade, if ever.
+// A store without this request gets it by an upgrade, if ever.
 const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 
-/// Listens until shutdown. Nothing is repeated for a listener that was away, so a listing is due
-/// after every connection.
+/// Listens until shutdown. The store repeats nothing for a listener that was away, so a listing is
+/// due after every connection.
 pub(super) async fn run(
-    door: Arc<Door>,
+    door: Arc<EventDoor>,
     prefix: String,
     listing_due: Arc<Notify>,
     shutdown: CancellationToken,
@@ -38,7 +38,7 @@ pub(super) async fn run(
     }
 }
 
-async fn act(door: &Door, events: mpsc::Receiver<ObjectEvent>) {
+async fn act(door: &EventDoor, events: mpsc::Receiver<ObjectEvent>) {
     let events = futures::stream::unfold(events, |mut events| async {
         Some((events.recv().await?, events))
     });
@@ -50,7 +50,7 @@ async fn act(door: &Door, events: mpsc::Receiver<ObjectEvent>) {
         .await;
 }
 
-async fn hear(door: &Door, prefix: &str, listing_due: &Notify, backlog: &Sender<ObjectEvent>) {
+async fn hear(door: &EventDoor, prefix: &str, listing_due: &Notify, backlog: &Sender<ObjectEvent>) {
     let mut backoff = Backoff::default();
     let mut refused = false;
     loop {
@@ -63,8 +63,9 @@ async fn hear(door: &Door, prefix: &str, listing_due: &Notify, backlog: &Sender<
             ListenError::Refused { .. } => {
                 if !refused {
                     tracing::warn!(
-                        "{error}: pictures are found by listing only. MinIO and RustFS have this request and need the permission \
-                         s3:ListenBucketNotification; for other stores use the webhook or events.queue, and set events.listen = false"
+                        "{error}: pictures are found by listing only. MinIO and RustFS have this \
+                         request and need the permission s3:ListenBucketNotification; for other \
+                         stores use the webhook or events.queue, and set events.listen = false"
                     );
                 }
                 refused = true;
@@ -82,7 +83,7 @@ async fn hear(door: &Door, prefix: &str, listing_due: &Notify, backlog: &Sender<
 
 /// Reads one answer to its end.
 async fn attend(
-    door: &Door,
+    door: &EventDoor,
     mut listening: Listening,
     listing_due: &Notify,
     backlog: &Sender<ObjectEvent>,
@@ -95,8 +96,8 @@ async fn attend(
             Err(error) => return error,
         };
         if !heard {
-            // Only now is it known that this is an answer of the right kind and that later changes
-            // will be heard.
+            // Only the first line proves that the store understood the request and reports later
+            // changes.
             heard = true;
             backoff.reset();
             tracing::info!("listening to the store");

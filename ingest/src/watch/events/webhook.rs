@@ -2,86 +2,66 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::post;
+use axum::{Json, Router};
 use pipeline::event::{Via, parse_notification};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
-use subtle::ConstantTimeEq;
+use serde_json::{Value, json};
+use service::http::access;
+use service::http::problem::Problem;
 
-use super::{Door, count};
+use super::door::{EventDoor, count};
 
 // AWS sends at most 64 KiB; batches of others are larger.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-struct Webhook {
-    door: Arc<Door>,
-    secret: SecretString,
-}
-
-/// The routes of this door.
-pub(super) fn router(door: Arc<Door>, secret: SecretString) -> Router {
-    let webhook = Arc::new(Webhook { door, secret });
+/// The route. An empty secret closes it.
+pub(super) fn router(door: Arc<EventDoor>, secret: SecretString) -> Router {
+    if secret.expose_secret().is_empty() {
+        return Router::new().route("/events", post(closed));
+    }
     Router::new()
         .route("/events", post(receive))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(webhook)
+        .layer(middleware::from_fn_with_state(Arc::new(secret), access::check))
+        .layer(middleware::from_fn(with_scheme))
+        .with_state(door)
 }
 
-impl Webhook {
-    fn opens_to(&self, headers: &HeaderMap) -> bool {
-        let secret = self.secret.expose_secret().as_bytes();
-        let given =
-            headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
-        // MinIO sends its token with or without the scheme, as it was written into its settings.
-        let given = given.strip_prefix(b"Bearer ").unwrap_or(given);
-        !secret.is_empty() && bool::from(given.ct_eq(secret))
-    }
+async fn closed() -> Problem {
+    let detail = "no events are taken: set events.secret to open this door";
+    Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
-async fn receive(State(webhook): State<Arc<Webhook>>, headers: HeaderMap, body: Bytes) -> Response {
-    if webhook.secret.expose_secret().is_empty() {
-        return answer(
-            StatusCode::FORBIDDEN,
-            "no events are taken: set events.secret to open this door",
-        );
+/// Adds the scheme `Bearer` where it is missing: MinIO sends its token exactly as it was configured,
+/// often without one.
+async fn with_scheme(mut request: Request, next: Next) -> Response {
+    if let Some(token) = request.headers().get(header::AUTHORIZATION)
+        && !token.as_bytes().starts_with(b"Bearer ")
+        && let Ok(bearer) = HeaderValue::from_bytes(&[b"Bearer ", token.as_bytes()].concat())
+    {
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
     }
-    if !webhook.opens_to(&headers) {
-        return answer(
-            StatusCode::UNAUTHORIZED,
-            "send events.secret as 'Authorization: Bearer ...'",
-        );
-    }
-    let door = &webhook.door;
-    let events = match parse_notification(&body, door.source, Via::Push) {
-        Ok(events) => events,
-        Err(error) => return answer(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
+    next.run(request).await
+}
+
+async fn receive(State(door): State<Arc<EventDoor>>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let events = parse_notification(&body, door.source, Via::Push)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error))?;
     count("webhook", events.len());
     let mut acted = 0;
     for event in &events {
-        match door.act(event).await {
-            Ok(done) => acted += usize::from(done),
-            Err(error) => {
-                tracing::warn!(
-                    "an event could not be acted on, its sender may send it again: {error:#}"
-                );
-                return answer(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "bucket, tables or broker cannot be reached, send it again later",
-                );
-            }
-        }
+        let done = door.act(event).await.map_err(|error| {
+            tracing::warn!("no effect yet, the sender may repeat the event: {error:#}");
+            let detail = "bucket, tables or broker cannot be reached, send it again later";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        })?;
+        acted += usize::from(done);
     }
-    axum::Json(json!({ "events": events.len(), "acted_on": acted })).into_response()
-}
-
-fn answer(status: StatusCode, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or_default();
-    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    Ok(Json(json!({ "events": events.len(), "acted_on": acted })))
 }
