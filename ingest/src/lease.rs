@@ -1,6 +1,6 @@
-//! Leader election: one `ingest` is active at a time. It holds a lease, an object in the bucket that
-//! it takes and renews with conditional writes. A second instance waits, and takes over when the
-//! lease has not been renewed for [`LIFETIME`]. Clocks are never compared: the waiting instance
+//! Leader election: one `ingest` is active at a time. It holds a lease, an object in the bucket
+//! that it takes and renews with conditional writes. A second instance waits, and takes over when
+//! the lease has not been renewed for [`LIFETIME`]. Clocks are never compared: the waiting instance
 //! measures by its own clock for how long the object has not changed.
 
 use std::future::Future;
@@ -104,8 +104,8 @@ impl LeaseCandidate {
 }
 
 impl Lease {
-    /// Renews until the lease is lost, because another process took it or the store was away for too
-    /// long. Returns the reason.
+    /// Renews until the lease is lost, because another process took it or the store was away for
+    /// too long. Returns the reason.
     async fn hold(&mut self) -> String {
         let mut renewed = Instant::now();
         loop {

@@ -3,20 +3,17 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{ArgGroup, Args, Subcommand};
-use globset::GlobMatcher;
-use jiff::Timestamp;
-use pipeline::dead::{self, Pace, Progress, Selection};
-use pipeline::stage_name::StageName;
+use clap::Subcommand;
+use pipeline::dead::{Pace, Progress, Selection};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::letter_arguments::{LetterArguments, MoveArguments};
 use super::{letter_text, print};
-use crate::operate::dead_letters::{DeadLetters, LISTED, LetterMove, by_id, parse_rate};
+use crate::operate::dead_letters::{DeadLetters, LISTED, LetterMove, by_id};
 use crate::settings::Settings;
 
 const TELL: Duration = Duration::from_secs(1);
@@ -62,67 +59,6 @@ pub(super) enum DeadLetterCommand {
     },
 }
 
-/// Which letters; all given conditions must hold.
-#[derive(Debug, Clone, Default, Args)]
-pub(super) struct LetterArguments {
-    /// Of this stage.
-    #[arg(long, value_parser = StageName::from_str)]
-    stage: Option<StageName>,
-    /// With this class, e.g. corrupt_picture.
-    #[arg(long)]
-    class: Option<String>,
-    /// Of objects whose key matches this glob; `*` stays within one path level, `**` does not.
-    #[arg(long, value_parser = dead::key_glob)]
-    key: Option<GlobMatcher>,
-    /// Failed last at or after this time (2026-07-01, 2026-07-01T12:00:00Z), or not longer ago than
-    /// this (90m, 2h, 3d).
-    #[arg(long, value_parser = |text: &str| dead::since(text, Timestamp::now()))]
-    since: Option<Timestamp>,
-    /// Of the group with this id.
-    #[arg(long)]
-    group: Option<String>,
-    /// With this message id, or one that begins with these eight digits or more; may be given
-    /// again.
-    #[arg(long = "id")]
-    ids: Vec<String>,
-    /// At most so many, oldest first.
-    #[arg(long)]
-    limit: Option<usize>,
-}
-
-/// What is moved, and how.
-#[derive(Debug, Clone, Args)]
-#[command(group(
-    ArgGroup::new("meant")
-        .required(true)
-        .multiple(true)
-        .args(["stage", "class", "key", "since", "group", "ids", "all"])
-))]
-pub(super) struct MoveArguments {
-    #[command(flatten)]
-    which: LetterArguments,
-    /// All of them.
-    #[arg(long)]
-    all: bool,
-    /// Letters per second; without it as fast as the broker takes them.
-    #[arg(long, value_parser = parse_rate)]
-    rate: Option<f64>,
-    /// Change nothing; say how many letters are meant, and how many of their objects are gone or
-    /// overwritten.
-    #[arg(long)]
-    dry_run: bool,
-    /// Print the result as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-impl LetterArguments {
-    fn selection(self) -> Selection {
-        let Self { stage, class, key, since, group, ids, limit } = self;
-        Selection { stage, class, key, since, group, ids, limit }
-    }
-}
-
 /// Runs one command.
 pub(super) async fn run(
     settings: Settings,
@@ -147,8 +83,8 @@ async fn look(letters: &DeadLetters, command: DeadLetterCommand) -> anyhow::Resu
             let found = letters.look(&which.selection()).await?.groups();
             if json { print::json(&found) } else { print::text(&letter_text::groups(&found)) }
         }
-        DeadLetterCommand::List { which, json } => {
-            let which = LetterArguments { limit: which.limit.or(Some(LISTED)), ..which };
+        DeadLetterCommand::List { mut which, json } => {
+            which.limit.get_or_insert(LISTED);
             let found = letters.look(&which.selection()).await?.letters();
             if json { print::json(&found) } else { print::text(&letter_text::list(&found)) }
         }

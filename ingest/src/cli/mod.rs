@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod doctor;
+mod letter_arguments;
 mod letter_text;
 mod models;
 mod print;

@@ -14,8 +14,8 @@ use service::http::problem::{Problem, ProblemBody};
 use table::overlap::Overlap;
 use utoipa::ToSchema;
 
-use super::OperatorApi;
 use super::answer::{accepted, read, within};
+use super::api::OperatorApi;
 use crate::operate::models::{self, Activation, GRACE, ModelChoice, ModelRow, SAMPLES};
 use crate::operate::operations::{Operation, OperationEnd};
 use crate::operate::schemas::RemovalSchema;

@@ -12,7 +12,8 @@ use utoipa::openapi::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{OperatorApi, dead_letters, models, operations, stages, sweep};
+use super::api::OperatorApi;
+use super::{dead_letters, models, operations, stages, sweep};
 
 const PROBLEM: &str = "application/problem+json";
 

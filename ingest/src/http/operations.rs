@@ -9,8 +9,8 @@ use serde::Serialize;
 use service::http::problem::{Problem, ProblemBody};
 use utoipa::ToSchema;
 
-use super::OperatorApi;
 use super::answer::not_found;
+use super::api::OperatorApi;
 use crate::operate::operations::Operation;
 
 /// Operations, newest first.

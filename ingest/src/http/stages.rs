@@ -9,8 +9,8 @@ use serde::Serialize;
 use service::http::problem::{Problem, ProblemBody};
 use utoipa::ToSchema;
 
-use super::OperatorApi;
 use super::answer::{not_found, within};
+use super::api::OperatorApi;
 use crate::operate::health::{self, InstallationHealth};
 use crate::operate::progress::StageProgress;
 use crate::operate::refusal::Unknown;

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::response::Response;
 use service::http::problem::{Problem, ProblemBody};
 
-use super::OperatorApi;
 use super::answer::{accepted, read, wrong_field};
+use super::api::OperatorApi;
 use crate::operate::operations::Operation;
 use crate::operate::{maintain, sweep};
 use crate::watch::report::SweepRequest;

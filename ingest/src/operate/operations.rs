@@ -118,8 +118,8 @@ impl Operations {
             id: operation.id.clone(),
             cancel: operation.cancel.clone(),
         };
-        // A task of its own, so that a panic ends as a failed operation instead of one that runs for
-        // ever.
+        // A task of its own, so that a panic ends as a failed operation instead of one that runs
+        // for ever.
         let work = tokio::spawn(work(reporter));
         let (operations, id) = (self.clone(), operation.id.clone());
         tokio::spawn(async move {

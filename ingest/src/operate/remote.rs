@@ -29,8 +29,8 @@ impl Remote {
         Ok(Self { client, address: holder.address.clone(), key })
     }
 
-    /// Starts an operation and waits for its end. `progress` gets its progress now and then. Cancels
-    /// the operation when `cancel` says so.
+    /// Starts an operation and waits for its end. `progress` gets its progress now and then.
+    /// Cancels the operation when `cancel` says so.
     pub(super) async fn run(
         &self,
         path: &str,

@@ -72,7 +72,9 @@ pub(crate) async fn run(
     let sweeping = async { turn::active(parts).await?.sweep_once(request, told).await };
     let swept = tokio::select! {
         swept = lease.during(sweeping) => swept.context("another ingest became active meanwhile")?,
-        () = cancel.cancelled() => Err(anyhow::anyhow!("stopped; what was published stays published")),
+        () = cancel.cancelled() => {
+            Err(anyhow::anyhow!("stopped; what was published stays published"))
+        }
     };
     lease.give_back().await;
     Ok(serde_json::to_value(swept?)?)

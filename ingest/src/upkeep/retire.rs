@@ -1,6 +1,6 @@
-//! The end of a removed model or captioner. Once its grace period is over and no worker consumes its
-//! queues, its queues, its journal and its table are deleted, in this order, so that a restart goes
-//! on where a crash interrupted it.
+//! The end of a removed model or captioner. Once its grace period is over and no worker consumes
+//! its queues, its queues, its journal and its table are deleted, in this order, so that a restart
+//! goes on where a crash interrupted it.
 
 use std::time::Duration;
 

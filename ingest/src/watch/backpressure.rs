@@ -96,7 +96,7 @@ impl QueueState {
         self.calm = waiting < settings.low;
         if was_open && !self.open {
             let high = settings.high;
-            tracing::warn!(%stage, waiting, high, "publishing from listings pauses: queues are full");
+            tracing::warn!(%stage, waiting, high, "full queues: publishing from listings pauses");
         } else if self.open && !was_open {
             tracing::info!(%stage, waiting, "publishing from listings goes on");
         }

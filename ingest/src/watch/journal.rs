@@ -92,8 +92,8 @@ impl Journal {
         Self { state, folder: folder(stage), progress: Arc::default() }
     }
 
-    /// Gives `take` every record with the Unix second of its segment. Holds one segment in memory at
-    /// a time.
+    /// Gives `take` every record with the Unix second of its segment. Holds one segment in memory
+    /// at a time.
     pub(crate) async fn load(
         &self,
         mut take: impl FnMut(JournalRecord, u32),

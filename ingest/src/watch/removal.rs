@@ -1,5 +1,5 @@
-//! Whether an object that a listing did not show is really gone. Rows are removed only after a HEAD,
-//! never because of an empty listing, and never very many at once (the mass-delete breaker).
+//! Whether an object that a listing did not show is really gone. Rows are removed only after a
+//! HEAD, never because of an empty listing, and never very many at once (the mass-delete breaker).
 
 use std::collections::HashMap;
 

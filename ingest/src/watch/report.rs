@@ -76,7 +76,7 @@ pub(crate) struct SweepCounts {
     /// Of the missing: left to a later sweep, because the active model's queues are not nearly empty
     /// or the stage's own are full. Never for the active model.
     pub(crate) postponed: usize,
-    /// Of the indexed: published again because they are outdated. In a dry run: would be published.
+    /// Of the indexed: published again because they are outdated. In a dry run: would be.
     pub(crate) outdated: usize,
 }
 
@@ -107,14 +107,14 @@ pub(crate) struct SweepReport {
     pub(crate) waiting: usize,
     /// Of the missing: left to a later sweep, so that a backfill does not delay the active model.
     pub(crate) postponed: usize,
-    /// Of the indexed: published again because they are outdated. In a dry run: would be published.
+    /// Of the indexed: published again because they are outdated. In a dry run: would be.
     pub(crate) outdated: usize,
     /// The same six for each model.
     pub(crate) models: BTreeMap<String, SweepCounts>,
     /// The same six for each captioner.
     pub(crate) captioners: BTreeMap<String, SweepCounts>,
-    /// Of the published: uploaded since the last full sweep while an event door was open. Each stands
-    /// for a lost event.
+    /// Of the published: uploaded since the last full sweep while an event door was open. Each
+    /// stands for a lost event.
     pub(crate) missed_by_events: usize,
     /// Object versions whose rows were removed because the object is gone. In a dry run: would be
     /// removed.
@@ -122,8 +122,8 @@ pub(crate) struct SweepReport {
     /// Object versions whose rows were removed because the object has newer content. In a dry run:
     /// would be removed.
     pub(crate) removed_overwritten: usize,
-    /// Object versions whose rows were kept although the objects are gone, because they were too many
-    /// at once.
+    /// Object versions whose rows were kept although the objects are gone, because they were too
+    /// many at once.
     pub(crate) refused: usize,
     /// Rows of keys that are no longer watched, or of foreign buckets. They are left alone.
     pub(crate) unwatched: usize,

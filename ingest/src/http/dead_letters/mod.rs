@@ -16,8 +16,8 @@ use service::http::problem::{Problem, ProblemBody};
 use utoipa::ToSchema;
 
 use self::request::{LetterQuery, MoveRequest};
-use super::OperatorApi;
 use super::answer::{accepted, failed, wrong_field};
+use super::api::OperatorApi;
 use crate::operate::dead_letters::{
     LISTED, LetterGroups, LetterList, LetterMove, LetterNow, LetterOrder, MoveTrial,
 };

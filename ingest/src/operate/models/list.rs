@@ -34,8 +34,8 @@ pub(crate) struct ModelRow {
     pub(crate) manifest_hash: Option<String>,
     /// Rows of its table, spare ones included; `null` while it has no table.
     pub(crate) rows: Option<usize>,
-    /// Rows in percent of the watched objects of the last full sweep, at most 100; `null` before the
-    /// first.
+    /// Rows in percent of the watched objects of the last full sweep, at most 100; `null` before
+    /// the first.
     pub(crate) coverage: Option<f64>,
     /// Depths of its queues; `null` while the broker is away.
     #[schema(value_type = Option<QueueDepthsSchema>)]

@@ -48,8 +48,8 @@ pub(crate) struct Activation {
     pub(crate) readiness: Readiness,
 }
 
-/// Makes a model the one that answers searches. Refuses a model whose table lacks more pictures than
-/// it has dead letters, unless forced. Searchers follow within seconds.
+/// Makes a model the one that answers searches. Refuses a model whose table lacks more pictures
+/// than it has dead letters, unless forced. Searchers follow within seconds.
 pub(crate) async fn activate(
     parts: &IngestParts,
     choice: ModelChoice,

@@ -80,11 +80,11 @@ impl EventDoor {
         bucket == self.bucket.name() && self.filter.matches(key)
     }
 
-    /// Brings one key up to date, from what the store says now: an event may be old. Returns whether
-    /// an object lies there, and whether anything was to do.
+    /// Brings one key up to date, from what the store says now: an event may be old. Returns
+    /// whether an object lies there, and whether anything was to do.
     async fn look(&self, key: &str) -> anyhow::Result<(bool, bool)> {
-        // Tables before bucket: an object that is indexed in between is then not mistaken for former
-        // content.
+        // Tables before bucket: an object that is indexed in between is then not mistaken for
+        // former content.
         let mut outdated = self
             .index
             .versions_of(self.bucket.name(), key)

@@ -38,8 +38,8 @@ async fn closed() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
-/// Adds the scheme `Bearer` where it is missing: MinIO sends its token exactly as it was configured,
-/// often without one.
+/// Adds the scheme `Bearer` where it is missing: MinIO sends its token exactly as it was
+/// configured, often without one.
 async fn with_scheme(mut request: Request, next: Next) -> Response {
     if let Some(token) = request.headers().get(header::AUTHORIZATION)
         && !token.as_bytes().starts_with(b"Bearer ")

@@ -41,8 +41,8 @@ pub(super) struct Sweeper {
     stages: WatchedStages,
     snapshot: Snapshot,
     switches: StageSwitches,
-    // Indexed objects that a changed filter no longer matches. They are left alone, and the store is
-    // not asked for them again.
+    // Indexed objects that a changed filter no longer matches. They are left alone, and the store
+    // is not asked for them again.
     unwatched: HashSet<ImageId>,
     // When the last full sweep of this process began.
     last_full: Option<Timestamp>,
