@@ -1,7 +1,7 @@
-//! One `ingest` at a time: a lease in the bucket, taken and renewed with conditional writes. A
-//! second instance waits and takes over when the lease has not been renewed for [`LIFETIME`].
-//! Clocks are never compared: the one who waits watches whether the object changes, for as long as
-//! its own clock says.
+//! Leader election: one `ingest` is active at a time. It holds a lease, an object in the bucket
+//! that it takes and renews with conditional writes. A second instance waits, and takes over when
+//! the lease has not been renewed for [`LIFETIME`]. Clocks are never compared: the waiting instance
+//! measures by its own clock for how long the object has not changed.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -18,22 +18,23 @@ const NAME: &str = "ingest";
 /// A lease that has not been renewed for this long may be taken over.
 const LIFETIME: Duration = Duration::from_secs(6);
 const RENEWAL: Duration = Duration::from_secs(2);
-// The holder stops before anyone else may start, by more than one request may be late.
+// The holder stops this long before the lease can be taken, which is longer than one request can be
+// delayed.
 const MARGIN: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_secs(1);
 
-/// Who holds the lease.
+/// The process that holds the lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Holder {
     /// Different for every process.
     pub(crate) id: String,
-    /// Where its HTTP interface is reached; empty if it has none.
+    /// Address of its HTTP interface; empty if it has none.
     pub(crate) address: String,
-    /// Process id, for people.
+    /// Process id; shown to people only.
     pub(crate) process: u32,
-    /// Since when it holds the lease, by its own clock; for people.
+    /// Since when it holds the lease, by its own clock; shown to people only.
     pub(crate) since: Timestamp,
-    // Makes every renewal another content, and so another ETag.
+    // Changes with every renewal, and so the ETag changes too.
     renewals: u64,
 }
 
@@ -53,25 +54,25 @@ pub(crate) struct Lease {
     etag: String,
 }
 
-/// What one attempt to take the lease found.
+/// The outcome of one attempt to take the lease.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// It is ours.
+    /// This process holds it now.
     Taken(Lease),
-    /// Someone else has it.
+    /// Another process holds it.
     Held(Holder),
 }
 
-/// Watches a lease that someone else holds, and takes it once it is abandoned.
+/// Watches a lease that another process holds, and takes it once it is abandoned.
 #[derive(Debug)]
-pub(crate) struct Candidate {
+pub(crate) struct LeaseCandidate {
     state: StateStore,
     me: Holder,
-    // The ETag as last seen, and since when it has been the same.
+    // The last ETag, and since when it has been the same.
     seen: Option<(String, Instant)>,
 }
 
-impl Candidate {
+impl LeaseCandidate {
     pub(crate) fn new(state: StateStore, me: Holder) -> Self {
         Self { state, me, seen: None }
     }
@@ -85,7 +86,7 @@ impl Candidate {
                     Some((seen, since)) if *seen == etag => *since,
                     _ => self.seen.insert((etag.clone(), Instant::now())).1,
                 };
-                // Lost by being late, and nobody has taken it since: it is still ours.
+                // A lease of our own that we lost by being late can be taken back at once.
                 if since.elapsed() < LIFETIME && holder.id != self.me.id {
                     return Ok(Attempt::Held(holder));
                 }
@@ -103,8 +104,8 @@ impl Candidate {
 }
 
 impl Lease {
-    /// Renews until the lease is lost: taken by another, or not renewed in time because the store
-    /// is away. Returns why.
+    /// Renews until the lease is lost, because another process took it or the store was away for
+    /// too long. Returns the reason.
     async fn hold(&mut self) -> String {
         let mut renewed = Instant::now();
         loop {
@@ -129,7 +130,7 @@ impl Lease {
         match renewed {
             Some(etag) => self.etag = etag,
             None => {
-                // A renewal that was given up on may have arrived all the same.
+                // A renewal that timed out here may have arrived all the same.
                 match self.state.get::<Holder>(NAME).await? {
                     Some((holder, etag)) if holder.id == self.holder.id => self.etag = etag,
                     _ => return Ok(false),
@@ -139,19 +140,19 @@ impl Lease {
         Ok(true)
     }
 
-    /// Gives the lease back, so that the next one need not wait.
+    /// Gives the lease back, so that a standby takes over at once.
     pub(crate) async fn give_back(self) {
         match self.state.get::<Holder>(NAME).await {
             Ok(Some((holder, _))) if holder.id == self.holder.id => {
                 if let Err(error) = self.state.delete(NAME).await {
-                    tracing::warn!(%error, "the lease could not be given back, it expires by itself");
+                    tracing::warn!(%error, "the lease was not given back, it expires by itself");
                 }
             }
             _ => {}
         }
     }
 
-    /// Runs `work` while the lease is held. `None`: it was lost meanwhile, and the work was dropped
+    /// Runs `work` while the lease is held. `None`: the lease was lost, and the work was dropped
     /// where it stood.
     pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -164,14 +165,14 @@ impl Lease {
     }
 }
 
-/// Waits as a standby until the lease is ours; `None` once shut down.
+/// Waits as a standby until the lease is taken; `None` once shut down.
 pub(crate) async fn win(
     state: &StateStore,
     me: &Holder,
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Option<Lease> {
-    let mut candidate = Candidate::new(state.clone(), me.clone());
+    let mut candidate = LeaseCandidate::new(state.clone(), me.clone());
     loop {
         match candidate.attempt().await {
             Ok(Attempt::Taken(lease)) => {

@@ -9,5 +9,6 @@ mod dead;
 mod doctor;
 mod doors;
 mod front;
+mod openapi;
 mod operate;
 mod settings;
