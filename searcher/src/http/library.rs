@@ -1,4 +1,4 @@
-//! `/v1/library`: everything there is, by date.
+//! `/v1/library`: all pictures by date.
 
 use std::sync::Arc;
 
@@ -14,18 +14,19 @@ use table::schema::Facts;
 use table::timeline::{Moment, Timeline};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::{App, query_string_problem};
+use super::app::App;
+use super::query_string::query_string_problem;
 use crate::problem::{self, Problem, ProblemBody};
 
-const PICTURES: usize = 100;
-const MOST_PICTURES: usize = 500;
+const DEFAULT_PICTURES: usize = 100;
+const MAX_PICTURES: usize = 500;
 
-/// Which part of the library.
+/// A part of the library.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Part {
-    /// Most pictures of a page, from 1 to 500.
+pub(crate) struct LibraryRange {
+    /// Pictures of a page, from 1 to 500.
     #[param(minimum = 1, maximum = 500, default = 100)]
     limit: Option<usize>,
     /// `next_cursor` of the page before.
@@ -40,12 +41,12 @@ pub(crate) struct Part {
 
 /// A page of the library.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Page {
+pub(crate) struct LibraryPage {
     /// Newest first.
-    pictures: Vec<Picture>,
-    /// Where the next page begins; null on the last one.
+    pictures: Vec<LibraryPicture>,
+    /// Where the next page begins; null on the last page.
     next_cursor: Option<String>,
-    /// Pictures in the asked range, on all pages.
+    /// Pictures of the range, on all pages.
     total: usize,
     /// Version of the table of pictures.
     table_version: u64,
@@ -53,7 +54,7 @@ pub(crate) struct Page {
 
 /// One picture.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Picture {
+pub(crate) struct LibraryPicture {
     image_id: String,
     bucket: String,
     key: String,
@@ -66,13 +67,13 @@ pub(crate) struct Picture {
     size_bytes: u64,
     taken_at: Option<Timestamp>,
     last_modified: Option<Timestamp>,
-    /// By what it is sorted: when it was taken, or else last written.
+    /// Orders the library: when the picture was taken, or else last written.
     date: Timestamp,
     thumbnail_url: String,
     url: String,
 }
 
-/// How many pictures each month has.
+/// Number of pictures of each month.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Months {
     /// Newest first; months without pictures are left out.
@@ -93,7 +94,7 @@ pub(crate) struct Month {
     count: usize,
 }
 
-/// The table of pictures and its timeline; no table and an empty one until a worker has made it.
+/// The table of pictures and its timeline; `None` and an empty one until a worker has created it.
 async fn pictures(app: &App) -> Result<(Option<&Images>, Arc<Timeline>), Problem> {
     let Some(images) = app.engine.images().await.map_err(problem::tables)? else {
         return Ok((None, Arc::default()));
@@ -101,24 +102,24 @@ async fn pictures(app: &App) -> Result<(Option<&Images>, Arc<Timeline>), Problem
     Ok((Some(images), app.timelines.newest(images.ledger()).await.map_err(problem::tables)?))
 }
 
-/// Pictures by date, newest first. A cursor goes on after the picture that was shown last, whatever
-/// was added meanwhile.
-#[utoipa::path(get, path = "/v1/library", tag = "library", params(Part), responses(
-    (status = 200, body = Page),
+/// Pictures by date, newest first. A cursor continues after the last picture of the former page,
+/// whatever was added meanwhile.
+#[utoipa::path(get, path = "/v1/library", tag = "library", params(LibraryRange), responses(
+    (status = 200, body = LibraryPage),
     (status = 400, body = ProblemBody, description = "a parameter is wrong"),
 ))]
 pub(crate) async fn library(
     State(app): State<Arc<App>>,
-    part: Result<Query<Part>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
-    let Query(part) = part.map_err(|rejection| query_string_problem(&rejection))?;
-    let limit = part.limit.unwrap_or(PICTURES);
-    if !(1..=MOST_PICTURES).contains(&limit) {
-        return Err(Problem::field("limit", format!("must be from 1 to {MOST_PICTURES}")));
+    range: Result<Query<LibraryRange>, QueryRejection>,
+) -> Result<Json<LibraryPage>, Problem> {
+    let Query(asked) = range.map_err(|rejection| query_string_problem(&rejection))?;
+    let limit = asked.limit.unwrap_or(DEFAULT_PICTURES);
+    if !(1..=MAX_PICTURES).contains(&limit) {
+        return Err(Problem::field("limit", format!("must be from 1 to {MAX_PICTURES}")));
     }
-    let from = part.from.as_deref().map(|text| moment("from", text, false)).transpose()?;
-    let before = part.to.as_deref().map(|text| moment("to", text, true)).transpose()?;
-    let after = part.cursor.as_deref().map(read_cursor).transpose()?;
+    let from = asked.from.as_deref().map(|text| moment("from", text, false)).transpose()?;
+    let before = asked.to.as_deref().map(|text| moment("to", text, true)).transpose()?;
+    let after = asked.cursor.as_deref().map(read_cursor).transpose()?;
     let (images, timeline) = pictures(&app).await?;
     let range = timeline.between(from, before);
     let begin =
@@ -132,17 +133,22 @@ pub(crate) async fn library(
         }
         _ => Default::default(),
     };
-    // One that was removed a moment ago is left out.
+    // A picture that was removed meanwhile has no facts and is left out.
     let pictures = ids
         .iter()
         .zip(moments)
         .filter_map(|(id, moment)| picture(facts.remove(id)?, moment.at))
         .collect();
     let next_cursor = moments.last().filter(|_| end < range.end).map(write_cursor);
-    Ok(Json(Page { pictures, next_cursor, total: range.len(), table_version: timeline.version }))
+    Ok(Json(LibraryPage {
+        pictures,
+        next_cursor,
+        total: range.len(),
+        table_version: timeline.version,
+    }))
 }
 
-/// How many pictures there are of each month, to jump to one.
+/// Number of pictures of each month, to jump to one.
 #[utoipa::path(get, path = "/v1/library/months", tag = "library", responses(
     (status = 200, body = Months),
 ))]
@@ -158,7 +164,7 @@ pub(crate) async fn months(State(app): State<Arc<App>>) -> Result<Json<Months>, 
     }))
 }
 
-fn picture(facts: Facts, at: i64) -> Option<Picture> {
+fn picture(facts: Facts, at: i64) -> Option<LibraryPicture> {
     let Facts {
         image_id,
         bucket,
@@ -175,7 +181,7 @@ fn picture(facts: Facts, at: i64) -> Option<Picture> {
     let date = Timestamp::from_microsecond(at).ok()?;
     let [thumbnail_url, url] =
         ["thumbnail", "original"].map(|what| format!("/v1/images/{image_id}/{what}"));
-    Some(Picture {
+    Some(LibraryPicture {
         image_id,
         bucket,
         key,
@@ -192,8 +198,8 @@ fn picture(facts: Facts, at: i64) -> Option<Picture> {
     })
 }
 
-/// Microseconds since 1970 of a moment, or of the beginning of a day; for its end, of that of the
-/// next day.
+/// Microseconds since 1970 of a moment or of the beginning of a day (UTC). With `end` the moment or
+/// day itself is included: one microsecond later, or the beginning of the next day.
 fn moment(field: &str, text: &str, end: bool) -> Result<i64, Problem> {
     let wrong = || {
         Problem::field(
