@@ -6,6 +6,7 @@ mod app;
 mod caption_requests;
 mod captions;
 mod library;
+mod library_range;
 mod objects;
 mod openapi;
 mod operations;

@@ -61,7 +61,7 @@ pub(crate) async fn search(
 }
 
 /// The result of asking all signals once.
-struct Round {
+struct RankingRound {
     page: HitPage,
     /// Position at which the next page begins.
     next: Option<usize>,
@@ -123,7 +123,7 @@ impl Search<'_> {
         plan.signals.len() == 1 && self.query.sort == Sort::Relevance
     }
 
-    async fn round(&self, plan: &QueryPlan, limit: usize) -> Result<Round, Problem> {
+    async fn round(&self, plan: &QueryPlan, limit: usize) -> Result<RankingRound, Problem> {
         let SignalResults { hits, degraded } = self.ask(plan, limit).await?;
         let scales = hits.iter().filter_map(scale_of).collect();
         let exact = hits.iter().all(|hits| hits.exact);
@@ -142,7 +142,7 @@ impl Search<'_> {
         let page = self.choose(&fused, settled).await?;
         let next = page.next.or((has_more && page.is_full).then_some(fused.len()));
         let is_incomplete = has_more && !page.is_full;
-        Ok(Round { page, next, is_incomplete, dropped, exact, scales, degraded })
+        Ok(RankingRound { page, next, is_incomplete, dropped, exact, scales, degraded })
     }
 }
 
