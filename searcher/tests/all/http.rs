@@ -380,6 +380,15 @@ async fn a_key_protects_the_data_but_not_the_page() {
     }
     let metrics = world.http().get(format!("{base}/metrics")).send().await.unwrap();
     assert!(metrics.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
+    let metrics = metrics.text().await.unwrap();
+    for device in ["cpu", "gpu"] {
+        let recorded = |line: &&str| {
+            line.starts_with("bucketlens_model_nodes{")
+                && line.contains("model=\"demo-clip\"")
+                && line.contains(&format!("device=\"{device}\""))
+        };
+        assert!(metrics.lines().any(|line| recorded(&line)), "{device}: {metrics}");
+    }
     drop(searcher);
     world.finish().await;
 }

@@ -13,42 +13,13 @@ use table::location::Access;
 use table::schema::{EmbeddingRow, Facts, Space};
 use testkit::{World, copy_demo_model, eventually};
 
-const DIM: usize = 128;
+use crate::vectors::{Numbers, demo_space};
+
 const COLOURS: [(&str, &str); 4] =
     [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")];
 const THINGS: [(&str, &str); 5] =
     [("car", "汽车"), ("cat", "猫"), ("boat", "船"), ("tree", "树"), ("house", "房子")];
 const TIMES: [(&str, &str); 2] = [("at night", "夜晚"), ("in the daytime", "白天")];
-
-/// Numbers that look random and are the same at every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f32 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 40) as f32 / (1_u64 << 24) as f32) * 2.0 - 1.0
-    }
-
-    fn direction(&mut self) -> Vec<f32> {
-        unit((0..DIM).map(|_| self.next()).collect())
-    }
-
-    fn near(&mut self, to: &[f32], spread: f32) -> Vec<f32> {
-        unit(to.iter().map(|x| x + self.next() * spread).collect())
-    }
-}
-
-fn unit(vector: Vec<f32>) -> Vec<f32> {
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    vector.into_iter().map(|x| x / length).collect()
-}
-
-fn demo_space() -> Space {
-    let model = inference::Model::find("demo-clip", Path::new("models")).unwrap();
-    let (space, manifest_hash) = (model.manifest.space.clone(), model.digest.clone());
-    Space { model: model.manifest.id, space, manifest_hash, dim: DIM }
-}
 
 /// Forty pictures: every colour, thing and time, each thing in a direction of its own.
 struct Library {

@@ -170,6 +170,15 @@ async fn operations_are_forwarded_with_the_key_of_the_one_who_asks() {
     let (status, problem) = ask(Method::GET, "/v1/ops/dead?limit=many", "operator").await;
     assert_eq!((status, &problem["field"]), (400, &json!("limit")), "{problem}");
     assert_eq!(ask(Method::GET, "/v1/ops/dead/00000000/link", "operator").await.0, 404);
+    // Ingest's own description comes the same way, and Swagger UI offers it.
+    let (status, description) = ask(Method::GET, "/v1/ops/openapi.json", "operator").await;
+    assert_eq!((status, description["openapi"].is_string()), (200, true), "{description}");
+    assert!(description["paths"]["/v1/ops/progress"].is_object(), "{description}");
+    let swagger = world.http().get(format!("{base}/docs/swagger-initializer.js"));
+    let swagger = swagger.send().await.unwrap().text().await.unwrap();
+    for path in ["/v1/openapi.json", "/v1/ops/openapi.json"] {
+        assert!(swagger.contains(&format!("\"{path}\"")), "{path} is missing in {swagger}");
+    }
     // A page of another site cannot do it, not even through a browser that has a key.
     let foreign = world
         .http()
@@ -212,6 +221,12 @@ async fn the_description_names_every_route_and_a_page_shows_it() {
             .starts_with("default-src 'none'")
     );
     assert!(page.text().await.unwrap().contains("swagger-ui"));
+    let swagger = world.http().get(format!("{base}/docs/swagger-initializer.js"));
+    let swagger = swagger.send().await.unwrap().text().await.unwrap();
+    assert!(
+        swagger.contains("/v1/openapi.json") && !swagger.contains("/v1/ops/"),
+        "operations are not offered where they are not forwarded: {swagger}"
+    );
     // Switched off unless somebody switches them on.
     assert_eq!(world.post(&format!("{base}/v1/uploads"), json!({ "files": [] })).await.0, 403);
     assert_eq!(world.get(&format!("{base}/v1/ops/progress"), &[]).await.0, 503);
