@@ -1,6 +1,6 @@
-//! Follows operators' choice of the active model. The new model is loaded and its table opened while
-//! the old one answers; then it takes over between two requests. If that fails, the old one goes
-//! on, health shows the reason, and it is tried again. A model that could not be loaded at the
+//! Follows operators' choice of the active model. The new model is loaded and its table opened
+//! while the old one answers; then it takes over between two requests. If that fails, the old one
+//! goes on, health shows the reason, and it is tried again. A model that could not be loaded at the
 //! start is tried in the same way; until then only words are searched.
 
 use std::sync::{Arc, Mutex, PoisonError};

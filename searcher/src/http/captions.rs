@@ -41,7 +41,8 @@ pub(crate) struct AcceptedCaption {
 ///
 /// Answered when the broker has the job. The caption appears at `/v1/images/{id}` some seconds
 /// later. A picture that has a caption keeps it unless `redo` is set.
-#[utoipa::path(post, path = "/v1/images/{id}/caption", tag = "pictures", params(PathIdParameter, CaptionOptions), responses(
+#[utoipa::path(post, path = "/v1/images/{id}/caption", tag = "pictures",
+    params(PathIdParameter, CaptionOptions), responses(
     (status = 202, body = AcceptedCaption, description = "it is on its way"),
     (status = 400, body = ProblemBody, description = "the id or a parameter is wrong"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),

@@ -1,5 +1,5 @@
 //! `/v1/ops/…`: a reverse proxy to ingest, so that the page needs one address only. Ingest decides
-//! who may operate: the key of a request is forwarded with it, and the searcher has none of its own.
+//! who may operate: the searcher forwards the key of a request and has none of its own.
 
 use std::time::Duration;
 

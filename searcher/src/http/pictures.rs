@@ -118,7 +118,8 @@ pub(crate) async fn facts(
 }
 
 /// A small JPEG of a picture.
-#[utoipa::path(get, path = "/v1/images/{id}/thumbnail", tag = "pictures", params(PathIdParameter), responses(
+#[utoipa::path(get, path = "/v1/images/{id}/thumbnail", tag = "pictures",
+    params(PathIdParameter), responses(
     (status = 200, content_type = "image/jpeg", body = Vec<u8>),
     (status = 400, body = ProblemBody, description = "the id is malformed"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
@@ -139,7 +140,8 @@ pub(crate) async fn thumbnail(
 
 /// A link to the original, which expires: a redirect, or JSON for `Accept: application/json`.
 // A script that must send an API key cannot follow a redirect to another origin.
-#[utoipa::path(get, path = "/v1/images/{id}/original", tag = "pictures", params(PathIdParameter, OriginalOptions), responses(
+#[utoipa::path(get, path = "/v1/images/{id}/original", tag = "pictures",
+    params(PathIdParameter, OriginalOptions), responses(
     (status = 200, body = OriginalLink, description = "if `Accept: application/json` was sent"),
     (status = 302, description = "to the store", headers(("location" = String))),
     (status = 400, body = ProblemBody, description = "the id is malformed"),

@@ -17,7 +17,8 @@ use crate::settings::UploadSettings;
 /// why; searches work without it. While the model cannot be loaded, `model` is null and `problem`
 /// says why.
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses(
-    (status = 200, body = Value, description = "version, model, tables, queues, what may be uploaded"),
+    (status = 200, body = Value,
+        description = "version, model, tables, queues, what may be uploaded"),
 ))]
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Value>, Problem> {
     let model = app.engine.model();

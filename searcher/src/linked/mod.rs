@@ -29,7 +29,8 @@ const MAX_REDIRECTS: usize = 3;
 const KEPT_FOR: Duration = Duration::from_secs(300);
 const KEPT_BYTES: u64 = 64 << 20;
 
-/// Why a picture was not fetched. No sentence reveals what exists in networks that may not be asked.
+/// Why a picture was not fetched. No sentence reveals what exists in networks that may not be
+/// asked.
 #[derive(Debug, thiserror::Error)]
 enum FetchFailure {
     #[error("is not fetched here (image_urls.enabled is off): send the picture itself")]

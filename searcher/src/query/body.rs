@@ -47,8 +47,8 @@ pub(crate) struct ExampleBody {
     weight: f32,
 }
 
-/// JSON of `POST /v1/search`: any of `text`, `image` (base64), `image_url`, `image_id` and `vector`,
-/// or `examples` with weights.
+/// JSON of `POST /v1/search`: any of `text`, `image` (base64), `image_url`, `image_id` and
+/// `vector`, or `examples` with weights.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBody {

@@ -1,4 +1,4 @@
-//! Options of a search: how its hits are collapsed, cut off and sorted, and which model it requires.
+//! Options of a search: how its hits are collapsed, cut off and sorted; which model it requires.
 
 use serde::Deserialize;
 use table::schema::Space;

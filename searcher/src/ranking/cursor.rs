@@ -115,9 +115,10 @@ mod tests {
         let written = cursor.write();
         assert_eq!(Cursor::read(&written).unwrap(), cursor);
         let json = URL_SAFE_NO_PAD.decode(written).unwrap();
+        let scale = r#"{"m":0.25,"d":0.5,"u":null,"b":false}"#;
         assert_eq!(
             String::from_utf8(json).unwrap(),
-            r#"{"q":"d","m":"","v":0,"c":null,"s":[null,{"m":0.25,"d":0.5,"u":null,"b":false}],"p":3}"#
+            format!(r#"{{"q":"d","m":"","v":0,"c":null,"s":[null,{scale}],"p":3}}"#)
         );
     }
 
