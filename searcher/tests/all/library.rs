@@ -41,7 +41,10 @@ async fn an_upload_is_searchable_and_the_library_shows_it_first() {
     })
     .await;
     let picture = solid_jpeg([200, 30, 30], 64);
-    let file = |name: &str, size: usize| json!({ "name": name, "size_bytes": size, "content_type": "image/jpeg" });
+    let file = |name: &str, size: usize| {
+        let content_type = "image/jpeg";
+        json!({ "name": name, "size_bytes": size, "content_type": content_type })
+    };
     let wanted = json!({ "files": [
         file("trip/a <b>.jpg", picture.len()),
         file("large.jpg", 100_001),
