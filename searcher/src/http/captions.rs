@@ -43,7 +43,7 @@ pub(crate) struct AcceptedCaption {
 /// later. A picture that has a caption keeps it unless `redo` is set.
 #[utoipa::path(post, path = "/v1/images/{id}/caption", tag = "pictures",
     params(PathIdParameter, CaptionOptions), responses(
-    (status = 202, body = AcceptedCaption, description = "it is on its way"),
+    (status = 202, body = AcceptedCaption, description = "accepted: the broker has the job"),
     (status = 400, body = ProblemBody, description = "the id or a parameter is wrong"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
     (status = 409, body = ProblemBody, description = "no captioner is set"),

@@ -63,7 +63,7 @@ fn complete(operation: &mut Operation) {
     for (status, response) in responses.iter_mut() {
         let RefOr::T(response) = response else { continue };
         if response.description.is_empty() {
-            response.description = "as asked".to_owned();
+            response.description = "success".to_owned();
         }
         if status.starts_with(['4', '5'])
             && let Some(body) = response.content.shift_remove("application/json")
