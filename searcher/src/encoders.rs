@@ -1,4 +1,4 @@
-//! The towers of a model, and where models are found.
+//! The encoders of a model, and how they are found and loaded.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,33 +10,35 @@ use inference::{
 };
 use table::schema::Space;
 
-use crate::ModelSettings;
+use crate::settings::ModelSettings;
 
-// A query is one picture or one text: larger batches would only cost memory.
-const ONE: usize = 1;
+// A query is one picture or one text: a larger batch would only cost memory.
+const BATCH: usize = 1;
 
-// Enough to tell one in a hundred pairs with the pictures of a sample; a large model takes some
-// seconds for them.
+// Enough to estimate what 1 % of unrelated word-picture pairs exceed. A large model takes seconds
+// to encode them.
 const UNRELATED_WORDS: usize = 200;
 
-/// The towers of the model whose vectors are searched.
+/// The encoders of the model whose vectors are searched.
 pub(crate) struct Encoders {
     pub(crate) manifest: Manifest,
     pub(crate) space: Space,
     pub(crate) image: ImageEncoder,
+    /// `None`: the model encodes pictures only.
     pub(crate) text: Option<TextEncoder>,
-    /// Vectors of words that have nothing to do with most pictures, by which the words of a
-    /// question are measured.
+    /// Vectors of words that most pictures have nothing to do with. Text queries are calibrated by
+    /// their cosines.
     pub(crate) unrelated_words: Vec<Vec<f32>>,
 }
 
 impl Encoders {
-    /// Loads and warms the towers; a model without a text tower searches by picture only.
+    /// Loads and warms up the encoders, and sets the metric `bucketlens_model_nodes` of the image
+    /// encoder.
     ///
     /// # Errors
     /// The model cannot be loaded.
     fn load(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
-        let image = model.image_encoder(runtime, ONE)?;
+        let image = model.image_encoder(runtime, BATCH)?;
         let text = model.manifest.text.as_ref().map(|_| model.text_encoder(runtime)).transpose()?;
         let manifest = model.manifest.clone();
         let space = Space {
@@ -45,52 +47,53 @@ impl Encoders {
             manifest_hash: model.digest.clone(),
             dim: image.dim(),
         };
-        let unrelated_words = text.as_ref().map_or(Ok(Vec::new()), encode_words)?;
+        let unrelated_words = text.as_ref().map_or(Ok(Vec::new()), encode_unrelated_words)?;
+        image.placement().record(&manifest.id);
         Ok(Self { manifest, space, image, text, unrelated_words })
     }
 }
 
-fn encode_words(text: &TextEncoder) -> Result<Vec<Vec<f32>>, ModelError> {
+fn encode_unrelated_words(text: &TextEncoder) -> Result<Vec<Vec<f32>>, ModelError> {
     let terms = inference::keywords::prompts();
     let step = terms.len().div_ceil(UNRELATED_WORDS).max(1);
     let words: Vec<String> = terms.into_iter().step_by(step).collect();
     Ok(text.encode(&words)?.into_iter().map(Embedding::into_vec).collect())
 }
 
-/// Where models are found. Clones share what is known.
+/// Finds and loads models. Clones share the names that were found.
 #[derive(Clone)]
-pub(crate) struct Shelf {
+pub(crate) struct ModelLoader {
     settings: ModelSettings,
     runtime: RuntimeSettings,
-    // Under which name a model of an id was found: a path need not say the id.
+    // Model id to the name under which it was found: the path of a folder need not contain the id.
     names: Arc<Mutex<HashMap<String, String>>>,
 }
 
-impl Shelf {
+impl ModelLoader {
     pub(crate) fn new(settings: ModelSettings, runtime: RuntimeSettings) -> Self {
         Self { settings, runtime, names: Arc::default() }
     }
 
-    /// The name that settings give the model.
-    pub(crate) fn set(&self) -> &str {
+    /// The name of the model in the settings.
+    pub(crate) fn configured_name(&self) -> &str {
         &self.settings.active
     }
 
-    /// Loads the model with this id, or without one that which settings name.
+    /// Loads the model with this id; `None` loads the one that the settings name.
     ///
     /// # Errors
-    /// It cannot be found or loaded, or what was found has another id.
+    /// No model is found, it has another id, or it cannot be loaded.
     pub(crate) async fn load(&self, id: Option<&str>) -> anyhow::Result<Encoders> {
         let known = id.and_then(|id| {
             self.names.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
         });
         let name = known.unwrap_or_else(|| id.unwrap_or(&self.settings.active).to_owned());
-        let loaded = match (self.named(name.clone(), id).await, id) {
+        let loaded = match (self.load_named(name.clone(), id).await, id) {
             (Ok(encoders), _) => Ok((encoders, name)),
-            // Settings may name it by a path.
+            // The settings may name it by a path.
             (Err(error), Some(_)) => {
                 let name = self.settings.active.clone();
-                self.named(name.clone(), id)
+                self.load_named(name.clone(), id)
                     .await
                     .map(|encoders| (encoders, name))
                     .map_err(|_| error)
@@ -103,9 +106,9 @@ impl Shelf {
         Ok(encoders)
     }
 
-    /// Loads the model of a name, if it has this id: one that is not wanted costs no more than
-    /// reading its manifest.
-    async fn named(&self, name: String, id: Option<&str>) -> anyhow::Result<Encoders> {
+    /// Loads the model of this name. A model with another id is refused after its manifest was
+    /// read, before its weights are.
+    async fn load_named(&self, name: String, id: Option<&str>) -> anyhow::Result<Encoders> {
         let (settings, runtime, wanted) =
             (self.settings.clone(), self.runtime.clone(), id.map(str::to_owned));
         let load = move || {
@@ -113,7 +116,8 @@ impl Shelf {
             let found = &model.manifest.id;
             if let Some(wanted) = wanted.filter(|wanted| wanted != found) {
                 anyhow::bail!(
-                    "the model found under the name '{wanted}' has the id '{found}': name folders like ids"
+                    "the model found under the name '{wanted}' has the id '{found}': name folders \
+                     like ids"
                 );
             }
             gate::passed(&model)?;

@@ -1,16 +1,21 @@
-//! What the searcher answers when it cannot answer.
+//! Errors that several parts of the searcher answer.
 
 use axum::http::StatusCode;
 pub(crate) use service::http::problem::{Problem, ProblemBody, read_json};
 use table::TableError;
 
-/// Nothing is known under this id.
+/// 404: no route has this address.
+pub(crate) fn no_such_resource() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no such resource")
+}
+
+/// 404: no picture with this id is indexed.
 pub(crate) fn no_image(id: &str) -> Problem {
     let id: String = id.chars().take(64).collect();
     Problem::new(StatusCode::NOT_FOUND, format!("no picture with the id '{id}' is indexed"))
 }
 
-/// The tables cannot be asked.
+/// 503: the tables cannot be read.
 pub(crate) fn tables(error: TableError) -> Problem {
     Problem::unavailable("the tables cannot be read", error)
 }

@@ -1,9 +1,9 @@
-// The address says all that is shown, so links can be shared and Back works:
-//   ?view=                                    another view than the search; the rest is its own affair
+// The address holds the whole state of the page, so links can be shared and Back works:
+//   ?view=                                    another view than the search, which reads the rest itself
 //   ?q=words &like=image_id &url=address …    what hits should be like, and filters, see FILTERS
-//   &weights=pictures,captions,words …        how they are ordered, where not as usual
+//   &weights=pictures,captions,words …        how hits are ordered, unless by default
 //   #image=image_id                           which picture is open
-// A picture of the reader's has no address: it lives until the tab is closed.
+// The reader's own pictures are not in the address: they are kept until the tab is closed.
 
 export const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'bmp', 'tiff', 'jxl', 'heic', 'avif'];
 export const SIGNALS = ['image', 'caption_vector', 'text'];
@@ -31,7 +31,7 @@ function day(text) {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text) ? text : null;
 }
 
-// Filters with one value: its name here, its name in the address, and how it is read.
+// Filters with one value: name here, name in the address, and how the value is read.
 export const FILTERS = [
   ['orientation', 'orientation', (text) => oneOf(['landscape', 'portrait', 'square'], text)],
   ['from', 'from', day],
@@ -106,13 +106,13 @@ export function go(address, state = {}, { replace = false } = {}) {
   react({ reuse: false });
 }
 
-// Changes of one kind that follow each other (`step`: typing, moving a slider) are one step for Back.
+// Consecutive changes of one kind (`step`: typing, moving a slider) are one step for Back.
 export function change(part, step) {
   const asked = { ...readAddress(), ...part };
   go(addressOf(asked), { ...stateOf(asked), step }, { replace: step && history.state?.step === step });
 }
 
-// What else is asked takes its place among the examples.
+// Pictures of the query stand among the examples.
 const roomFor = ({ words, imageIds, urls }) => Math.max(MOST_EXAMPLES - imageIds.length - urls.length - (words ? 1 : 0), 1);
 
 export function addPictures(files) {

@@ -1,4 +1,4 @@
-// The page: everything shown follows from the address, see address.js.
+// The page: the address decides everything shown, see address.js.
 
 import { addressOf, go, idOf, isSearch, readAddress, stateOf, viewInAddress, whenMoved } from './address.js';
 import { listenToCaptioning } from './captioning.js';

@@ -2,7 +2,7 @@ import { element, on } from './elements.js';
 import { askFacts, askForCaption } from './server.js';
 import { say } from './words.js';
 
-// Looks for the caption after these pauses, then leaves it to the reader: a busy captioner may take an hour.
+// Asks for the caption after these pauses, then stops: a busy captioner may take an hour.
 const PAUSES_MS = [2000, 3000, 5000, 10_000, 20_000, 40_000];
 
 const notes = new Map(); // id → what came of asking, as the name of a sentence and its values

@@ -1,4 +1,4 @@
-// Parts of the page by their id, and new ones. Text from elsewhere is set as text only: nothing is ever read as HTML.
+// Elements by their id, and new ones. Foreign text is set as text only and never parsed as HTML.
 
 import { translate } from './words.js';
 
@@ -24,7 +24,7 @@ export function copyOf(id) {
   return copy;
 }
 
-/** Makes `list` show `items` in their order. A child is kept as long as its item's key: focus and pictures stay. */
+/** Makes `list` show `items` in order. A child is kept while its item's key is: focus and pictures stay. */
 export function drawList(list, items, keyOf, build, draw) {
   const known = new Map([...list.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, place) => {

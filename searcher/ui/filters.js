@@ -74,7 +74,7 @@ export function listenToFilters() {
     event.preventDefault();
     addKeyword();
   });
-  // On the way down, because a chip that was clicked on is gone on the way up.
+  // In the capture phase: a chip that was clicked is gone in the bubble phase.
   on(document, 'click', closePanels, { capture: true });
   on(document, 'keydown', (event) => { if (event.key === 'Escape') closePanels(event); });
 }

@@ -52,7 +52,7 @@ export function tile(hit) {
   return item;
 }
 
-/** Makes a link search by this picture too, or hides it where there is nothing to add it to, or no room. */
+/** Makes a link add this picture to the search; hides it if there is no search, or no room in it. */
 export function linkAdding(link, id) {
   const asked = readAddress();
   const count = asked.imageIds.length + asked.urls.length + asked.pictures.length + (asked.words ? 1 : 0);

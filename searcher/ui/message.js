@@ -44,7 +44,7 @@ function drawLeftOut() {
 function drawMessage() {
   const [title, detail] = messageWords();
   element('message').hidden = !title;
-  // Whoever has scrolled would not see it above.
+  // A reader who has scrolled would not see it at the top.
   element('message').classList.toggle('over', Boolean(trouble) && scrollY > 300);
   element('message-title').textContent = title ?? '';
   element('message-detail').textContent = detail ?? '';

@@ -14,7 +14,7 @@ let takeDropped = searchPictures; // where what is dropped or pasted goes
 
 export const focusWords = () => wordsInput.select();
 
-/** From now on `take(dataTransfer)` gets what is dropped or pasted; without it, the search does. */
+/** From now on `take(dataTransfer)` gets dropped and pasted data; without it, the search does. */
 export function takeDrops(take = searchPictures, name = 'dropHere') {
   takeDropped = take;
   element('drop-words').dataset.say = name;
@@ -55,7 +55,7 @@ function example(show, removal, name = say('similarTo')) {
   return make('li', { title: name }, image, button);
 }
 
-// The address of a picture is an example. One that is being typed is none yet.
+// The address of a picture is an example, but not while it is being typed.
 function searchWords(step) {
   const words = wordsInput.value.trim();
   if (!status?.image_urls || !isLink(words)) change({ words: words || null }, step);

@@ -1,4 +1,4 @@
-// What was said about a picture: captions, keywords, and what spoke for it in the search.
+// Captions and keywords of a picture, and the signals that found it.
 
 import { SIGNALS } from './address.js';
 import { element, make } from './elements.js';
@@ -31,7 +31,7 @@ export function drawSaid(hit) {
   element('viewer-captioner').hidden = !hit.captioner;
 }
 
-/** The text, with the words that were found marked: only those that stand alone, where writing sets words apart. */
+/** The text with matched words marked; in writing with spaces, whole words only. */
 function marked(text, words) {
   if (!words.length) return [text];
   const either = words.map((word) => (isHan(word) ? escaped(word) : `(?<![\\p{L}\\p{N}])${escaped(word)}(?![\\p{L}\\p{N}])`));

@@ -1,11 +1,11 @@
-// The search under way and what it found. Nothing is drawn here: `whenChanged` is told.
+// The current search and its hits. Nothing is drawn here; `whenChanged` is called.
 
 import { idOf, isSearch } from './address.js';
 import { askHits, askStatus } from './server.js';
 
 const KEPT_RESULTS = 30;
 
-// What the grid shows, or is about to show; `cursor` is null where there is no more.
+// Hits that the grid shows or will show; `cursor` is null after the last page.
 const resultsOf = (asked) => ({ asked, id: asked && idOf(asked), hits: [], cursor: null, answer: null, scroll: 0 });
 
 export let results = resultsOf(null);
@@ -69,7 +69,7 @@ export function complain(problem) {
   changed();
 }
 
-// A cursor whose versions of the tables are gone leads nowhere: that search begins anew.
+// If the table versions of a cursor are gone, the search begins anew.
 export function retry() {
   if (isCursorGone()) return search(results.asked);
   trouble = null;

@@ -1,4 +1,4 @@
-// What the page asks of the server. A failure is thrown as { status, title, detail }; status 0: no answer.
+// Requests to the server. A failure is thrown as { status, title, detail }; status 0: no answer.
 
 import { hasExamples, hasFilters, isRelevantOnly } from './address.js';
 
@@ -7,7 +7,7 @@ const LONGEST_MS = 60_000; // the server gives up before
 
 const KEPT_BLOBS = 500;
 
-// Two keys, for as long as the tab is open: one to search, one to operate.
+// Two keys, kept until the tab is closed: one to search, one to operate.
 const keyFor = (isOperators) => (isOperators ? 'bucketlens.operators-key' : 'bucketlens.api-key');
 const blobAddresses = new Map(); // path → promise of a blob: address, only with an API key; the oldest first
 
@@ -91,7 +91,7 @@ export async function loadable(path) {
   return blobAddresses.get(path);
 }
 
-// What is shown already does not need its address any more.
+// A picture that is shown does not need its object URL any more.
 function forgetOldestBlob() {
   const [path, address] = blobAddresses.entries().next().value;
   blobAddresses.delete(path);
@@ -115,13 +115,13 @@ export function loadWhenNear(image, path) {
   nearWindow.observe(image);
 }
 
-/** Empties a place. Pictures that are still on their way to it are given up: those in sight would wait for them. */
+/** Empties an element and cancels the pictures it still loads: visible ones would wait for them. */
 export function clearPictures(place) {
   for (const image of place.querySelectorAll('img')) if (!image.complete) image.removeAttribute('src');
   place.replaceChildren();
 }
 
-// A script may not follow the redirect to the store: the link is asked for as JSON.
+// A script must not follow the redirect to the store, so it asks for the link as JSON.
 export async function askOriginal(path) {
   if (!hasKey()) return path;
   const { url } = await askJson(path, { headers: { Accept: 'application/json' }, redirect: 'manual' });

@@ -3,7 +3,7 @@ import { say } from './words.js';
 
 const TOLD_MS = 2000;
 
-// Own pictures stand in no address, and only a secure page may use the clipboard.
+// The reader's own pictures are in no address, and only a secure page may use the clipboard.
 export const canShare = (asked) => Boolean(navigator.clipboard) && !asked?.pictures.length;
 
 async function copyLink({ target }) {

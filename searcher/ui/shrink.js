@@ -1,9 +1,9 @@
-// A picture to search by, made as small as models see it: over a slow network a photograph would not come in time.
+// Shrinks a query picture to the size that models see: a photograph is slow on a slow network.
 
 const SIDE_PX = 1024;
 const SMALL_BYTES = 1_000_000;
 
-/** The picture as a small JPEG; as it is, where it is small already or the browser cannot read it. */
+/** The picture as a small JPEG; unchanged if it is small or the browser cannot read it. */
 export async function shrink(file) {
   if (file.size <= SMALL_BYTES) return file;
   try {

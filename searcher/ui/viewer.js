@@ -1,4 +1,4 @@
-// One picture, large. Which one is said by the address; which lie beside it, by the album.
+// One picture, large. The address says which one; the album says which are beside it.
 
 import { go, imageInAddress } from './address.js';
 import { drawCaptioning } from './captioning.js';
@@ -37,7 +37,7 @@ const found = {
 };
 let album = found;
 
-/** From now on pictures lie beside each other as in this album, without one as in the search. */
+/** Sets the album that orders the pictures; without one, the search does. */
 export const useAlbum = (other = found) => { album = other; };
 
 function hitOf(id) {
@@ -57,7 +57,7 @@ function drawIfShown(hit) {
   if (viewer.open && shown === hit) drawFacts(hit);
 }
 
-/** Shows the picture the address says, or none. What is in sight is drawn anew only `again`, so that the focus stays. */
+/** Shows the picture of the address, or none. The open picture is drawn again only with `again`: the focus stays. */
 export function followImage({ again = false } = {}) {
   const id = imageInAddress();
   if (!id || keyIsMissing()) return viewer.close();

@@ -1,6 +1,6 @@
-// The views beside the search, loaded when first looked at. Each is a folder with a module of its name:
+// The views beside the search, loaded when first shown. Each is a folder with a module of its name:
 //   start()                  once, before it is first shown
-//   show({ reuse, came })    its address was gone to; `reuse` by Back or Forward, `came` from another view
+//   show({ reuse, came })    the reader opened it; `reuse`: by Back or Forward, `came`: from another view
 //   hide()                   the reader left
 //   draw()                   in the page's language, before `show` and whenever it changed
 //   retry()                  there is a key now, or the server answers again

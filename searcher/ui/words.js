@@ -164,7 +164,7 @@ export function say(name, ...values) {
   });
 }
 
-// In UTC: most cameras write no time zone and their clock is read as UTC. The reader's zone would make it wrong.
+// In UTC: most cameras write no time zone, and their clock is read as UTC.
 export function instant(text) {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return String(text);

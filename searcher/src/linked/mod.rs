@@ -1,5 +1,6 @@
-//! Query pictures that are given by their address: fetched here, from the public internet only
-//! unless settings say otherwise, with limits of bytes, time and number.
+//! Query pictures that are given by their address. They are fetched here, with limits on bytes,
+//! time and number. Only addresses of the public internet are asked, unless the settings allow more
+//! networks (protection against server-side request forgery).
 
 mod networks;
 
@@ -18,19 +19,20 @@ use crate::problem::Problem;
 use crate::settings::{ImageUrlSettings, SearchSettings};
 
 const FIELD: &str = "image_url";
-/// Of a host that may not be asked the same is said as of one that does not exist.
+/// The same sentence for a host that may not be asked and for one that does not exist, so that
+/// nobody learns which hosts exist.
 const NOWHERE: &str = "leads nowhere: its host is unknown, does not answer, or is not public";
-/// Longer addresses are no addresses of pictures.
-pub(crate) const MOST_CHARACTERS: usize = 2048;
-const MOST_REDIRECTS: usize = 3;
-/// The pages of a search need its picture again.
+/// Longest address of a picture.
+pub(crate) const MAX_URL_BYTES: usize = 2048;
+const MAX_REDIRECTS: usize = 3;
+/// How long a picture is cached: every page of a search needs it.
 const KEPT_FOR: Duration = Duration::from_secs(300);
 const KEPT_BYTES: u64 = 64 << 20;
 
-/// Why a picture was not fetched. Nothing of it tells what there is in networks that may not be
+/// Why a picture was not fetched. No sentence reveals what exists in networks that may not be
 /// asked.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum FetchFailure {
     #[error("is not fetched here (image_urls.enabled is off): send the picture itself")]
     Off,
     #[error("{0}")]
@@ -47,10 +49,10 @@ enum Failure {
     Busy,
 }
 
-impl From<&Failure> for Problem {
-    fn from(failure: &Failure) -> Self {
+impl From<&FetchFailure> for Problem {
+    fn from(failure: &FetchFailure) -> Self {
         match failure {
-            Failure::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, failure),
+            FetchFailure::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, failure),
             _ => Self::field(FIELD, failure),
         }
     }
@@ -63,8 +65,8 @@ pub(crate) struct Fetcher {
     networks: Networks,
     timeout: Duration,
     max_bytes: usize,
-    // Other sites may be slow: they shall not have all turns.
-    places: Semaphore,
+    // Bulkhead: slow sites must not take all of `search.max_concurrent`.
+    permits: Semaphore,
     recent: Cache<Url, Bytes>,
 }
 
@@ -83,14 +85,14 @@ impl Fetcher {
             .dns_resolver(Arc::new(networks.clone()))
             .redirect(Policy::custom(move |attempt| follow(&follows, attempt)))
             .referer(false)
-            // Limits are of what is sent.
+            // The limit on bytes is meant for the bytes that are sent.
             .no_gzip()
             .no_brotli()
             .no_zstd()
             .no_deflate()
-            // A proxy would resolve names itself.
+            // A proxy would resolve names itself, past our check.
             .no_proxy()
-            // Connections to other sites are not kept.
+            // No idle connections to other sites.
             .pool_max_idle_per_host(0)
             .build()?;
         let size = |_: &Url, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -100,7 +102,7 @@ impl Fetcher {
             networks,
             timeout: settings.timeout,
             max_bytes: search.max_image_bytes,
-            places: Semaphore::new((search.max_concurrent / 4).max(1)),
+            permits: Semaphore::new((search.max_concurrent / 4).max(1)),
             recent: Cache::builder()
                 .weigher(size)
                 .max_capacity(KEPT_BYTES)
@@ -114,54 +116,54 @@ impl Fetcher {
         self.enabled
     }
 
-    /// What lies at an address, as it is: it need not be a picture.
+    /// The bytes at an address. They need not be a picture.
     ///
     /// # Errors
-    /// It may not be asked, does not answer, or answers something else or too much.
+    /// The address may not be asked, does not answer with 200, or answers too many bytes.
     pub(crate) async fn fetch(&self, url: &Url) -> Result<Bytes, Problem> {
         let fetched = self.recent.try_get_with_by_ref(url, self.ask(url)).await;
         fetched.map_err(|failure| Problem::from(failure.as_ref()))
     }
 
-    async fn ask(&self, url: &Url) -> Result<Bytes, Failure> {
+    async fn ask(&self, url: &Url) -> Result<Bytes, FetchFailure> {
         if !self.enabled {
-            return Err(Failure::Off);
+            return Err(FetchFailure::Off);
         }
-        check(&self.networks, url).map_err(Failure::Refused)?;
-        let _place = self.places.try_acquire().map_err(|_| Failure::Busy)?;
+        check(&self.networks, url).map_err(FetchFailure::Refused)?;
+        let _permit = self.permits.try_acquire().map_err(|_| FetchFailure::Busy)?;
         let mut answer =
             self.client.get(url.clone()).send().await.map_err(|error| self.reason(&error))?;
         if answer.status() != StatusCode::OK {
-            return Err(Failure::Status(answer.status()));
+            return Err(FetchFailure::Status(answer.status()));
         }
         let mut bytes = Vec::new();
         let announced = answer.content_length().unwrap_or(0);
         if announced > self.max_bytes as u64 {
-            return Err(Failure::TooLarge(self.max_bytes));
+            return Err(FetchFailure::TooLarge(self.max_bytes));
         }
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.reason(&error))? {
             if bytes.len() + chunk.len() > self.max_bytes {
-                return Err(Failure::TooLarge(self.max_bytes));
+                return Err(FetchFailure::TooLarge(self.max_bytes));
             }
             bytes.extend_from_slice(&chunk);
         }
         Ok(bytes.into())
     }
 
-    fn reason(&self, error: &reqwest::Error) -> Failure {
+    fn reason(&self, error: &reqwest::Error) -> FetchFailure {
         match error {
-            error if error.is_timeout() => Failure::Late(self.timeout),
+            error if error.is_timeout() => FetchFailure::Late(self.timeout),
             error if error.is_redirect() => {
-                Failure::Refused("leads on to where it may not lead, or too often")
+                FetchFailure::Refused("leads on to where it may not lead, or too often")
             }
-            error if error.is_connect() => Failure::Refused(NOWHERE),
-            _ => Failure::BrokenOff,
+            error if error.is_connect() => FetchFailure::Refused(NOWHERE),
+            _ => FetchFailure::BrokenOff,
         }
     }
 }
 
 fn follow(networks: &Networks, attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    if attempt.previous().len() > MOST_REDIRECTS {
+    if attempt.previous().len() > MAX_REDIRECTS {
         return attempt.error("too many redirects");
     }
     match check(networks, attempt.url()) {
@@ -170,8 +172,7 @@ fn follow(networks: &Networks, attempt: Attempt<'_>) -> reqwest::redirect::Actio
     }
 }
 
-/// Whether an address may be asked as far as it can be seen: what its name means is seen when it is
-/// resolved.
+/// Checks an address without resolving its name; the resolver checks what the name leads to.
 fn check(networks: &Networks, url: &Url) -> Result<(), &'static str> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with https:// or http://");
@@ -179,13 +180,13 @@ fn check(networks: &Networks, url: &Url) -> Result<(), &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a name or a password");
     }
-    // Others understand what looks like a request, too: mail servers, databases.
+    // Servers of other protocols (mail, databases) may understand a request, too.
     if url.port().is_some_and(|port| port < 1024 && port != 80 && port != 443) {
         return Err("must not name a port below 1024, but 80 and 443");
     }
     let may_be = match url.host() {
-        Some(Host::Ipv4(address)) => networks.hold(address.into()),
-        Some(Host::Ipv6(address)) => networks.hold(address.into()),
+        Some(Host::Ipv4(address)) => networks.contain(address.into()),
+        Some(Host::Ipv6(address)) => networks.contain(address.into()),
         Some(Host::Domain(_)) => true,
         None => false,
     };

@@ -1,4 +1,4 @@
-//! Which addresses may be asked: those of the public internet, and those that settings name.
+//! Which addresses may be asked: those of the public internet, and those in the settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -14,8 +14,8 @@ const fn v6(a: u16, b: u16, length: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), length)
 }
 
-/// What is not globally reachable by IANA's IPv4 special-purpose address registry, the relays of
-/// 6to4, multicast and what is reserved.
+/// Networks that are not globally reachable (IANA IPv4 special-purpose address registry), relays of
+/// 6to4, multicast and reserved networks.
 const SPECIAL_V4: [Ipv4Net; 16] = [
     v4(0, 0, 0, 8),
     v4(10, 0, 0, 8),
@@ -34,10 +34,10 @@ const SPECIAL_V4: [Ipv4Net; 16] = [
     v4(240, 0, 0, 4),
     v4(255, 255, 255, 24),
 ];
-/// All that is assigned as global unicast.
+/// Global unicast.
 const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 3);
-/// What of it is not globally reachable by IANA's IPv6 registry, or leads to any IPv4 address
-/// (6to4).
+/// Networks in it that are not globally reachable (IANA IPv6 registry), or that lead to any IPv4
+/// address (6to4).
 const SPECIAL_V6: [Ipv6Net; 4] =
     [v6(0x2001, 0, 23), v6(0x2001, 0xdb8, 32), v6(0x2002, 0, 16), v6(0x3fff, 0, 20)];
 
@@ -53,7 +53,7 @@ impl Networks {
     }
 
     /// Whether this address may be asked.
-    pub(super) fn hold(&self, address: IpAddr) -> bool {
+    pub(super) fn contain(&self, address: IpAddr) -> bool {
         // ::ffff:10.0.0.1 is 10.0.0.1.
         let address = address.to_canonical();
         is_public(address) || self.allowed.iter().any(|network| network.contains(&address))
@@ -70,15 +70,15 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// A connection is made to what is resolved here, so a name cannot mean something else a moment
-/// later.
+/// The client connects to the addresses that are resolved here, so a name cannot lead elsewhere
+/// after the check (DNS rebinding).
 impl Resolve for Networks {
     fn resolve(&self, name: Name) -> Resolving {
         let networks = self.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let held: Vec<SocketAddr> =
-                found.filter(|address| networks.hold(address.ip())).collect();
+                found.filter(|address| networks.contain(address.ip())).collect();
             if held.is_empty() {
                 return Err("the name leads to no address that may be asked".into());
             }
@@ -93,7 +93,7 @@ mod tests {
 
     fn held(allowed: &[&str], address: &str) -> bool {
         let allowed: Vec<IpNet> = allowed.iter().map(|network| network.parse().unwrap()).collect();
-        Networks::new(&allowed).hold(address.parse().unwrap())
+        Networks::new(&allowed).contain(address.parse().unwrap())
     }
 
     #[test]

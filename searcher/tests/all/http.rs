@@ -21,7 +21,7 @@ async fn wrong_input_is_400_with_the_field_named() {
     let base = searcher.ready().await;
     let url = format!("{base}/v1/search");
 
-    // Before any table exists nothing is found, and that is no error.
+    // Before any table exists, nothing is found, and that is no error.
     let (status, body) = world.get(&url, &[("q", "cat")]).await;
     assert_eq!(
         (status, &body["hits"], &body["model"]),
@@ -56,7 +56,9 @@ async fn wrong_input_is_400_with_the_field_named() {
         (json!({ "text": "a", "cursor": "eyJxIjoiIn0" }), "cursor"),
         (json!({ "text": "a", "cursor": "a".repeat(100_000) }), "cursor"),
         (
-            json!({ "text": "a", "filter": { "place": { "north": 91, "south": 0, "west": 0, "east": 0 } } }),
+            json!({ "text": "a", "filter": {
+                "place": { "north": 91, "south": 0, "west": 0, "east": 0 }
+            } }),
             "filter.place",
         ),
         (json!({ "image": "%%%" }), "image"),
@@ -284,7 +286,7 @@ async fn the_same_bytes_are_one_hit_where_asked_for() {
         (&json!([]), &json!(0))
     );
 
-    // Only what the filter keeps is counted; a form and JSON can ask for it too.
+    // Only pictures that pass the filter are counted. A form and JSON can collapse, too.
     let request = json!({ "text": "sky", "collapse": "duplicates", "filter": { "prefix": "b/" } });
     let (_, body) = world.post(&url, request).await;
     assert_eq!(of(&body, &sky)["duplicates_total"], json!(1), "{body}");
@@ -330,7 +332,7 @@ async fn a_key_protects_the_data_but_not_the_page() {
         let right = world.http().get(&url).bearer_auth("sesame").send().await.unwrap();
         assert_ne!(right.status(), 401, "{path}");
     }
-    // The broker is away: the status says so and stays useful.
+    // While the broker is away, the status says so and stays useful.
     let status: Value = world
         .http()
         .get(format!("{base}/v1/status"))
@@ -380,6 +382,15 @@ async fn a_key_protects_the_data_but_not_the_page() {
     }
     let metrics = world.http().get(format!("{base}/metrics")).send().await.unwrap();
     assert!(metrics.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
+    let metrics = metrics.text().await.unwrap();
+    for device in ["cpu", "gpu"] {
+        let recorded = |line: &&str| {
+            line.starts_with("bucketlens_model_nodes{")
+                && line.contains("model=\"demo-clip\"")
+                && line.contains(&format!("device=\"{device}\""))
+        };
+        assert!(metrics.lines().any(|line| recorded(&line)), "{device}: {metrics}");
+    }
     drop(searcher);
     world.finish().await;
 }

@@ -13,42 +13,13 @@ use table::location::Access;
 use table::schema::{EmbeddingRow, Facts, Space};
 use testkit::{World, copy_demo_model, eventually};
 
-const DIM: usize = 128;
+use crate::vectors::{Numbers, demo_space};
+
 const COLOURS: [(&str, &str); 4] =
     [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")];
 const THINGS: [(&str, &str); 5] =
     [("car", "汽车"), ("cat", "猫"), ("boat", "船"), ("tree", "树"), ("house", "房子")];
 const TIMES: [(&str, &str); 2] = [("at night", "夜晚"), ("in the daytime", "白天")];
-
-/// Numbers that look random and are the same at every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f32 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 40) as f32 / (1_u64 << 24) as f32) * 2.0 - 1.0
-    }
-
-    fn direction(&mut self) -> Vec<f32> {
-        unit((0..DIM).map(|_| self.next()).collect())
-    }
-
-    fn near(&mut self, to: &[f32], spread: f32) -> Vec<f32> {
-        unit(to.iter().map(|x| x + self.next() * spread).collect())
-    }
-}
-
-fn unit(vector: Vec<f32>) -> Vec<f32> {
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    vector.into_iter().map(|x| x / length).collect()
-}
-
-fn demo_space() -> Space {
-    let model = inference::Model::find("demo-clip", Path::new("models")).unwrap();
-    let (space, manifest_hash) = (model.manifest.space.clone(), model.digest.clone());
-    Space { model: model.manifest.id, space, manifest_hash, dim: DIM }
-}
 
 /// Forty pictures: every colour, thing and time, each thing in a direction of its own.
 struct Library {
@@ -69,7 +40,7 @@ impl Library {
         Self { numbers, things, embeddings, captions }
     }
 
-    /// Another copy of every picture, in an album of this name.
+    /// Adds a copy of every picture to an album of this name.
     async fn add(&mut self, album: &str) {
         let (mut pictures, mut said) = (Vec::new(), Vec::new());
         for (place, (thing, thing_zh)) in THINGS.iter().enumerate() {
@@ -100,7 +71,7 @@ impl Library {
         self.captions.append(&said, album).await.unwrap();
     }
 
-    /// What is asked for by an example of this thing.
+    /// The query vector of this thing.
     fn example(&self, thing: &str) -> Vec<f32> {
         self.things[THINGS.iter().position(|(name, _)| *name == thing).unwrap()].clone()
     }
@@ -194,7 +165,7 @@ async fn words_are_found_in_both_languages_and_every_hit_says_why() {
         "{answer}"
     );
 
-    // All three together: what each adds makes up the score.
+    // All three signals together: their contributions make up the score.
     let answer = ask(&world, &base, json!({ "text": "red car", "top_k": 5 })).await;
     assert_eq!(
         (&answer["degraded"], &answer["weights"]),
@@ -235,11 +206,17 @@ async fn words_are_found_in_both_languages_and_every_hit_says_why() {
         (json!({ "keywords": ["car", "cat"] }), 0),
         (json!({ "keywords": ["car"], "orientation": "square" }), 4),
         (
-            json!({ "keywords": ["car"], "place": { "north": 3, "south": 0, "west": 178, "east": -178 } }),
+            json!({
+                "keywords": ["car"],
+                "place": { "north": 3, "south": 0, "west": 178, "east": -178 },
+            }),
             4,
         ),
         (
-            json!({ "keywords": ["car"], "place": { "north": 3, "south": 0, "west": -180, "east": 0 } }),
+            json!({
+                "keywords": ["car"],
+                "place": { "north": 3, "south": 0, "west": -180, "east": 0 },
+            }),
             2,
         ),
     ] {
@@ -252,7 +229,7 @@ async fn words_are_found_in_both_languages_and_every_hit_says_why() {
             json!({ "text": "red car", "weights": only("image"), "top_k": 40, "filter": filter });
         assert_eq!(keys(&ask(&world, &base, by_picture).await).len(), count, "{filter}");
     }
-    // The latest first, and those that do not say when last.
+    // The latest first, and pictures without a date last.
     let answer =
         ask(&world, &base, query(json!({ "sort": "taken_at", "filter": { "keywords": ["car"] } })))
             .await;
@@ -297,7 +274,7 @@ async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
             let answer = ask(&world, &base, query).await;
             paged.extend(keys(&answer));
             cursor = answer["next_cursor"].clone();
-            // What an embedder and a captioner write meanwhile.
+            // Rows that an embedder and a captioner write meanwhile.
             if page % 4 == 0 && size == 20 {
                 library.add(&format!("later-{page}")).await;
             }
@@ -309,12 +286,12 @@ async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
             assert_eq!(paged.iter().collect::<HashSet<_>>().len(), 200);
             assert!(cursor.is_null(), "nothing comes after all");
         } else {
-            // By now there are more; these pages are of the newest versions.
+            // By now there are more rows; these pages read the newest versions.
             assert_eq!(paged.iter().collect::<HashSet<_>>().len(), paged.len());
             assert!(paged.iter().any(|key| key.starts_with("later-")) && cursor.is_string());
         }
     }
-    // One signal alone has no last page before all is shown.
+    // Pages of a single signal end only when everything was shown.
     let (mut all, mut cursor) = (HashSet::new(), Value::Null);
     loop {
         let mut query = json!({ "vector": library.example("car"), "top_k": 90 });
@@ -329,7 +306,7 @@ async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
         }
     }
     assert_eq!(all.len(), 320);
-    // A place where no page can end is refused, not looked for.
+    // A position at which no page can end is refused.
     let query = json!({ "vector": library.example("car"), "top_k": 9 });
     let cursor =
         ask(&world, &base, query.clone()).await["next_cursor"].as_str().unwrap().to_owned();
@@ -347,7 +324,7 @@ async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
             "{position}: {body}"
         );
     }
-    // Words that nothing is without: all is looked at, and nothing is left.
+    // A word that every picture has: all are looked at, and none is left.
     let (status, body) =
         world.post(&format!("{base}/v1/search"), json!({ "text": "car -jpg", "top_k": 5 })).await;
     assert_eq!((status, keys(&body).len()), (200, 0), "{body}");
@@ -375,7 +352,7 @@ async fn nothing_relevant_is_an_answer() {
     let half = cut(json!({ "text": "night", "weights": only("text") })).await;
     assert_eq!(keys(&half).len(), 60, "{half}");
     let few = cut(json!({ "text": "red car night", "weights": only("text") })).await;
-    // Those with all the words, then those with nearly all.
+    // First the pictures with all words, then those with nearly all.
     let captions: Vec<_> = few["hits"]
         .as_array()
         .unwrap()
@@ -386,7 +363,7 @@ async fn nothing_relevant_is_an_answer() {
         ["a red car at night", "a red car in the daytime"].map(|caption| [caption; 3]);
     assert_eq!(captions, [night, day].concat());
     assert!(few["dropped_below_cutoff"].as_u64().unwrap() > 0, "{few}");
-    // By an example: its own kind, and no other.
+    // By an example: pictures of its kind, and no other.
     let cars = cut(json!({ "vector": library.example("car") })).await;
     assert!(
         keys(&cars).len() == 24 && keys(&cars).iter().all(|key| key.ends_with("car.jpg")),
@@ -423,7 +400,7 @@ async fn what_an_answer_lacks_is_said() {
     );
     assert!(searcher.stop().await.success());
 
-    // A model that has no words.
+    // A model without a text encoder.
     let folder = tempfile::tempdir().unwrap();
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/inference/models/demo-clip");
     let mute = folder.path().join("mute");
@@ -457,15 +434,14 @@ async fn what_an_answer_lacks_is_said() {
         "{answer}"
     );
     assert!(answer["hits"][0]["caption"].as_str().unwrap().contains("red car"), "{answer}");
-    // Without captions there is no way to answer words at all.
+    // Without captions words cannot be answered at all.
     let (status, problem) = world
         .post(&format!("{base}/v1/search"), json!({ "text": "red car", "weights": only("image") }))
         .await;
     assert_eq!((status, &problem["field"]), (400, &json!("text")), "{problem}");
     assert!(searcher.stop().await.success());
 
-    // A chosen model that is not there yet: words are searched for, and once it comes it is
-    // compared too.
+    // A chosen model that is not there yet: only words are searched until it comes.
     let late = folder.path().join("late");
     let state = world.state().await;
     let chosen = json!({ "active": "late", "previous": "demo-clip", "removed": {} });
@@ -500,7 +476,7 @@ async fn what_an_answer_lacks_is_said() {
     let chosen = json!({ "active": "demo-clip", "previous": null, "removed": {} });
     state.put("models", &chosen, pipeline::bucket::Only::Always).await.unwrap();
 
-    // Where there are no captions, and somebody asks for them.
+    // A search asks for captions, and there are none.
     let mut searcher = world.run("searcher", &[("CAPTIONS__ACTIVE", "")]);
     let base = searcher.ready().await;
     let answer = ask(&world, &base, json!({ "text": "red car" })).await;

@@ -1,4 +1,4 @@
-//! Query pictures of other sites: fetched where that is allowed, and from nowhere else.
+//! Query pictures of other sites are fetched from allowed addresses only.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ async fn serve(host: &str, router: Router) -> SocketAddr {
     address
 }
 
-/// A site that nobody may ask; it counts who does.
+/// A site that must not be asked; it counts the requests.
 async fn secret_site() -> (SocketAddr, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
@@ -36,7 +36,7 @@ async fn secret_site() -> (SocketAddr, Arc<AtomicUsize>) {
     (serve("127.0.0.1", router).await, asked)
 }
 
-/// A site that may be asked, and leads wherever a query says.
+/// A site that may be asked, and redirects to wherever the query string says.
 async fn open_site() -> SocketAddr {
     let endless = || {
         Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from(vec![0; 8192]))))
@@ -96,7 +96,10 @@ async fn pictures_of_other_sites_are_fetched_where_that_is_allowed_only() {
         let (status, body) = ask(&world, &base, &format!("{open}{good}")).await;
         assert_eq!((status, &body["hits"]), (200, &json!([])), "{good}: {body}");
     }
-    let examples = json!({ "examples": [{ "image_url": format!("{open}/red.jpg") }, { "text": "boat", "weight": 0.5 }] });
+    let picture = format!("{open}/red.jpg");
+    let examples = json!({
+        "examples": [{ "image_url": picture }, { "text": "boat", "weight": 0.5 }]
+    });
     assert_eq!(world.post(&format!("{base}/v1/search"), examples).await.0, 200);
 
     let mut refusals = vec![
@@ -138,7 +141,7 @@ async fn pictures_of_other_sites_are_fetched_where_that_is_allowed_only() {
         assert_eq!((status, &body["field"]), (400, &json!("image_url")), "{url}: {body}");
     }
     assert_eq!(asked.load(Ordering::Relaxed), 0, "a site was asked that nobody may ask");
-    // Whether a name exists in a network that may not be asked is not told.
+    // The answer does not reveal whether a name exists in a network that must not be asked.
     let (_, unknown) = ask(&world, &base, "http://no-such-host.invalid/").await;
     let (_, hidden) = ask(&world, &base, &format!("http://localhost:{secret_port}/")).await;
     assert_eq!(unknown["detail"], hidden["detail"]);

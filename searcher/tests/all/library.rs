@@ -30,7 +30,7 @@ async fn an_upload_is_searchable_and_the_library_shows_it_first() {
     let (status, empty) = world.get(&format!("{base}/v1/library"), &[]).await;
     assert_eq!((status, keys(&empty).len(), &empty["total"]), (200, 0, &json!(0)), "{empty}");
 
-    // Some that are there before, a page at a time while more come.
+    // Pictures that exist before; their pages are read while more come.
     for n in 0..9 {
         world.put(&format!("old-{n}.jpg"), solid_jpeg([n * 20, 100, 50], 48)).await;
     }
@@ -41,8 +41,15 @@ async fn an_upload_is_searchable_and_the_library_shows_it_first() {
     })
     .await;
     let picture = solid_jpeg([200, 30, 30], 64);
-    let file = |name: &str, size: usize| json!({ "name": name, "size_bytes": size, "content_type": "image/jpeg" });
-    let wanted = json!({ "files": [file("trip/a <b>.jpg", picture.len()), file("large.jpg", 100_001), file("page.html", 10)] });
+    let file = |name: &str, size: usize| {
+        let content_type = "image/jpeg";
+        json!({ "name": name, "size_bytes": size, "content_type": content_type })
+    };
+    let wanted = json!({ "files": [
+        file("trip/a <b>.jpg", picture.len()),
+        file("large.jpg", 100_001),
+        file("page.html", 10),
+    ] });
     let (status, answer) = world.post(&format!("{base}/v1/uploads"), wanted.clone()).await;
     assert_eq!(status, 200, "{answer}");
     let [link, large, page] = [0, 1, 2].map(|place| answer["uploads"][place].clone());
@@ -97,11 +104,12 @@ async fn an_upload_is_searchable_and_the_library_shows_it_first() {
             .headers()
             .get("content-disposition")
             .map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!(disposition.is_some_and(|text| text.starts_with("attachment; filename*=UTF-8''a%20%3Cb%3E%2D")), saves);
+        let begin = "attachment; filename*=UTF-8''a%20%3Cb%3E%2D";
+        assert_eq!(disposition.is_some_and(|text| text.starts_with(begin)), saves);
         assert_eq!(answer.bytes().await.unwrap(), picture);
     }
 
-    // It stands first; the pages that were begun before go on where they were.
+    // The upload comes first; pages that were begun before continue where they were.
     let (_, newest) = world.get(&library, &[("limit", "1")]).await;
     assert_eq!((keys(&newest), &newest["total"]), (vec![key], &json!(10)), "{newest}");
     let (mut all, mut cursor) = (keys(&first), first["next_cursor"].clone());
@@ -170,7 +178,16 @@ async fn operations_are_forwarded_with_the_key_of_the_one_who_asks() {
     let (status, problem) = ask(Method::GET, "/v1/ops/dead?limit=many", "operator").await;
     assert_eq!((status, &problem["field"]), (400, &json!("limit")), "{problem}");
     assert_eq!(ask(Method::GET, "/v1/ops/dead/00000000/link", "operator").await.0, 404);
-    // A page of another site cannot do it, not even through a browser that has a key.
+    // Ingest's own description comes the same way, and Swagger UI offers it.
+    let (status, description) = ask(Method::GET, "/v1/ops/openapi.json", "operator").await;
+    assert_eq!((status, description["openapi"].is_string()), (200, true), "{description}");
+    assert!(description["paths"]["/v1/ops/progress"].is_object(), "{description}");
+    let swagger = world.http().get(format!("{base}/docs/swagger-initializer.js"));
+    let swagger = swagger.send().await.unwrap().text().await.unwrap();
+    for path in ["/v1/openapi.json", "/v1/ops/openapi.json"] {
+        assert!(swagger.contains(&format!("\"{path}\"")), "{path} is missing in {swagger}");
+    }
+    // A page of another site cannot operate, not even through a browser that has a key.
     let foreign = world
         .http()
         .post(format!("{base}/v1/ops/maintain"))
@@ -212,7 +229,13 @@ async fn the_description_names_every_route_and_a_page_shows_it() {
             .starts_with("default-src 'none'")
     );
     assert!(page.text().await.unwrap().contains("swagger-ui"));
-    // Switched off unless somebody switches them on.
+    let swagger = world.http().get(format!("{base}/docs/swagger-initializer.js"));
+    let swagger = swagger.send().await.unwrap().text().await.unwrap();
+    assert!(
+        swagger.contains("/v1/openapi.json") && !swagger.contains("/v1/ops/"),
+        "operations are not offered where they are not forwarded: {swagger}"
+    );
+    // Uploads and operations are off by default.
     assert_eq!(world.post(&format!("{base}/v1/uploads"), json!({ "files": [] })).await.0, 403);
     assert_eq!(world.get(&format!("{base}/v1/ops/progress"), &[]).await.0, 503);
     drop(searcher);

@@ -9,4 +9,6 @@ mod http;
 mod hybrid;
 mod image_urls;
 mod library;
+mod paging;
 mod settings;
+mod vectors;

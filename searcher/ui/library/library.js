@@ -1,4 +1,5 @@
-// Everything there is by date, newest first. The address may say from which month on: ?view=library&to=2024-06.
+// All pictures by date, newest first. The address may name the month to begin with:
+// ?view=library&to=2024-06.
 
 import { saidInAddress, viewInAddress } from '../address.js';
 import { element } from '../elements.js';
@@ -51,7 +52,7 @@ export function draw() {
   drawSummary();
 }
 
-/** Goes on where it failed. */
+/** Continues after a failure. */
 export async function retry() {
   if (!hasBegun()) return beginAnew();
   lookAgain();

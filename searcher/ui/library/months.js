@@ -16,7 +16,7 @@ const format = (text, options) => new Intl.DateTimeFormat(pageLanguage(), { time
 export const monthName = (month) => format(month, { month: 'long', year: 'numeric' });
 const dayName = (day) => format(day, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
 
-/** The heading pictures of this day stand under. Months with few pictures are not cut into days. */
+/** The heading of pictures of this day. Months with few pictures are not divided into days. */
 export function headingOf(day) {
   const month = months.find((known) => day.startsWith(known.month));
   return month && month.count < FEWEST_FOR_DAYS ? monthName(month.month) : dayName(day);

@@ -1,5 +1,5 @@
-// The library, page by page. Of pages far from the window nothing is kept but where they begin and how high they are,
-// so that a hundred thousand pictures can be scrolled through.
+// The library, page by page. Pages far from the window keep only their cursor and their height, so
+// that a hundred thousand pictures can be scrolled through.
 
 import { imageInAddress } from '../address.js';
 import { element, make } from '../elements.js';
@@ -24,7 +24,7 @@ const near = new IntersectionObserver((entries) => {
     const page = pages.find((known) => known.element === target);
     if (!page) continue;
     page.isNear = isIntersecting;
-    // It may be far again by then.
+    // The page may be far from the window again by then.
     if (isIntersecting) fill(page).then(() => page.isNear || empty(page), (problem) => grown(null, problem));
     else empty(page);
   }
@@ -83,7 +83,7 @@ async function ask(page) {
   return answer;
 }
 
-/** A last row that may be short begins the next page instead. */
+/** Moves a last row that may be short to the next page. */
 function handOver(page) {
   const tiles = [...page.element.lastElementChild.children];
   const row = tiles.filter((one) => one.offsetTop === tiles.at(-1).offsetTop);
@@ -119,9 +119,9 @@ function draw(page) {
 }
 
 function empty(page) {
-  // While another view is shown nothing is near, and nothing has a height.
+  // While another view is shown, no page is near the window or has a height.
   if (!page.pictures || page.filling || !page.element.offsetHeight) return;
-  // The picture that is open has its neighbours here.
+  // The neighbours of the open picture are here.
   if (page.pictures.some((picture) => picture.image_id === imageInAddress())) return;
   page.element.style.height = `${page.element.offsetHeight}px`;
   clearPictures(page.element);

@@ -5,7 +5,7 @@ import { say } from '../words.js';
 
 let last = Promise.resolve();
 
-/** Whether the reader agrees. One question after the other, and none once these pages were left. */
+/** Whether the reader agrees. One dialog at a time, and none after these pages were left. */
 export function ask(...words) {
   last = last.then(() => viewInAddress() === 'operations' && show(...words));
   return last;
@@ -40,7 +40,7 @@ export async function attempt(work) {
 
 export const order = (what, body = {}) => attempt(sendJson(`/v1/ops/${what}`, body));
 
-/** A button that keeps still while its work is under way. */
+/** A button that is disabled while its work is under way. */
 export function button(name, work) {
   const made = make('button', { type: 'button', className: 'small-button', textContent: say(name) });
   made.dataset.say = name;

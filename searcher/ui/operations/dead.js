@@ -54,10 +54,10 @@ async function look(asked) {
   }
 }
 
-// Looking takes the letters out of the queue for a moment: only when their number is another one for good.
+// Reading takes the letters out of the queue for a moment, so only after their number has changed.
 export function notice(stages, { isShown, anew }) {
   stageNames = stages.map(({ stage }) => stage);
-  // What is not known is not another number.
+  // An unknown number is no change.
   if (!isShown || (!anew && (Date.now() - readAt < LEAST_PAUSE_MS || stages.some(({ dead }) => dead === null)))) return;
   const chosen = form().stage.value;
   const count = stages.reduce((sum, { stage, dead }) => sum + (!chosen || stage === chosen ? dead ?? 0 : 0), 0);
@@ -130,7 +130,7 @@ async function open(place, { id, stage }, limit = LISTED) {
   tell();
 }
 
-// One operation works on one stage.
+// An operation works on one stage.
 async function shift(what, selection) {
   const everything = Object.keys(selection).length ? selection : { all: true };
   const trial = await attempt(sendJson(`/v1/ops/dead/${what}`, { ...everything, dry_run: true }));

@@ -13,7 +13,7 @@ const near = new IntersectionObserver((entries) => {
   }
 });
 
-// Where there is no picture, or none that can be read, a sign stays.
+// A placeholder stays if there is no picture or it cannot be read.
 export function showThumbnail(place, letter) {
   place.textContent = '?';
   pictured.set(place, letter);
@@ -24,9 +24,9 @@ async function fillThumbnail(place) {
   const { id, imageId, stage } = pictured.get(place);
   const image = make('img', { alt: '' });
   on(image, 'load', () => place.replaceChildren(image));
-  // What failed in another stage than embedding has a small picture already.
+  // An object that failed in another stage than embedding has a thumbnail already.
   if (imageId && !stage.startsWith('embed')) return load(image, imagePath(imageId, 'thumbnail'));
-  // Each link is a look into the whole queue, so they are asked for one after the other.
+  // Each link costs a walk through the whole queue, so links are requested one by one.
   linking = linking.then(async () => {
     const { url } = place.isConnected ? await askJson(`/v1/ops/dead/${id}/link`).catch(() => ({})) : {};
     if (url) image.src = url;

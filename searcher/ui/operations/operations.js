@@ -48,9 +48,9 @@ async function look({ anew = false } = {}) {
   const mine = setTimeout(() => {});
   timer = mine;
   if (!document.hidden || anew) {
-    // One may fail because of what another one tells: that the store is away.
+    // One may fail for the reason that another one reports: the store is away.
     const answers = await Promise.allSettled(['progress', 'operations', 'health'].map((what) => askJson(`/v1/ops/${what}`)));
-    // Left or begun anew meanwhile.
+    // The view was left, or drawn anew, meanwhile.
     if (timer !== mine) return;
     const [progress, running, health] = answers.map(({ value }) => value);
     const failed = answers.find(({ reason }) => reason)?.reason;

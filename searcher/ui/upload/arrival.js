@@ -24,7 +24,7 @@ async function look(file) {
   const { indexed, image_id: imageId } = await askJson(`/v1/objects?${new URLSearchParams({ key: file.link.key })}`).catch(() => ({}));
   arriving.splice(arriving.indexOf(file), 1);
   if (indexed) return arrived(Object.assign(file, { state: 'searchable', imageId }));
-  // Looked for less and less often: it may never come.
+  // Asked for less and less often: it may never appear.
   file.lookAt = Date.now() + (Date.now() - file.storedAt) / 4;
   return arriving.push(file);
 }

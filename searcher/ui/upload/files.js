@@ -23,7 +23,7 @@ async function filesBelow(entry) {
   return below;
 }
 
-// By what the server takes: browsers do not know all types.
+// By the server's list: browsers do not know all types.
 function typeOf(name, types) {
   const lower = name.toLowerCase();
   return Object.keys(types).find((type) => types[type].some((suffix) => lower.endsWith(suffix)));

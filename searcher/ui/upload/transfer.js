@@ -1,4 +1,4 @@
-// Sending files to the store, a few at a time, again and again while the network fails.
+// Sends files to the store, a few at a time, and retries while the network fails.
 
 import { askJson, sendJson } from '../server.js';
 
@@ -11,7 +11,7 @@ const waiting = [];
 const sending = new Set();
 let askingForLinks = null;
 let mostFiles = LINKS_AT_ONCE;
-// Once something turned out to be there already, the store is asked before bytes are sent in vain.
+// Once a file existed already, the store is asked before further bytes are sent in vain.
 let asksFirst = false;
 let changed = () => {};
 let stored = () => {};
@@ -62,7 +62,7 @@ async function sendPatiently(file) {
     const status = await sendOnce(file);
     if (status === 'refused') return { state: 'refused', problem: { detail: file.link.problem } };
     if (status === 'there' || status === 412 || (status >= 200 && status < 300)) return {};
-    // An expired link is no failure of the network.
+    // An expired link is not a network failure.
     if (status === 403) file.link = null;
     else if (status && status < 500 && status !== 408 && status !== 429) return { problem: { status } };
     if (failures === PAUSES_MS.length) return { problem: status ? { status } : {} };
@@ -112,7 +112,7 @@ const isThere = (key) => askJson(`/v1/objects?${new URLSearchParams({ key })}`).
 });
 
 function put(file) {
-  // Only this kind of request tells how much has been sent.
+  // Only XMLHttpRequest reports how much has been sent.
   const request = new XMLHttpRequest();
   let silent;
   const wait = () => {

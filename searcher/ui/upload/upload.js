@@ -1,4 +1,4 @@
-// Putting pictures into the bucket. What was begun goes on while another view is shown.
+// Uploads to the bucket. They go on while another view is shown.
 
 import { viewInAddress } from '../address.js';
 import { copyOf, element, drawList, make, on } from '../elements.js';
@@ -11,7 +11,7 @@ import { chosenFiles, droppedFiles, sift } from './files.js';
 import { cancel, follow, isSending, send } from './transfer.js';
 import './words.js';
 
-// Rows in sight; of a larger upload those that began last, and what failed.
+// Rows that are shown: of a large upload the latest, and those that failed.
 const MOST_ROWS = 200;
 const DRAW_PERIOD_MS = 200;
 const STORED_UNFINISHED = 'bucketlens.upload';
@@ -84,7 +84,7 @@ function drawSoon() {
   }, DRAW_PERIOD_MS);
 }
 
-// Kept for after a reload. What is done, the files themselves say.
+// Kept for a reload. The server knows which files are done.
 function remember() {
   const open = left();
   if (!open.length) return localStorage.removeItem(STORED_UNFINISHED);

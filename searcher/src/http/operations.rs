@@ -1,6 +1,5 @@
-//! `/v1/ops/…`: forwarded to ingest as it is, so that the page's operations need one address only.
-//! Who may operate is ingest's decision: the key that comes with a request goes with it, and this
-//! process has none of its own.
+//! `/v1/ops/…`: a reverse proxy to ingest, so that the page needs one address only. Ingest decides
+//! who may operate: the searcher forwards the key of a request and has none of its own.
 
 use std::time::Duration;
 
@@ -10,44 +9,45 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Router, middleware};
+use reqwest::redirect::Policy;
 use url::Url;
 
-use crate::api;
-use crate::intake::{self, Intake};
-use crate::problem::Problem;
+use super::admission::{self, Admission};
+use crate::problem::{self, Problem};
 
 const MAX_BODY_BYTES: usize = 64 << 10;
 const AT_ONCE: usize = 16;
 // Ingest itself gives up after 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(40);
-const PASSED_ON: [header::HeaderName; 3] =
+const FORWARDED_HEADERS: [header::HeaderName; 3] =
     [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT];
 
 #[derive(Clone)]
-struct Ingest {
+struct IngestClient {
     url: String,
     http: reqwest::Client,
 }
 
-/// The routes; `url` is the address of ingest, empty where it is not to be reached from here.
+/// The routes. `url` is the address of ingest; empty: every request is answered 503.
 ///
 /// # Errors
 /// The HTTP client cannot be made.
 pub(crate) fn router(url: &str) -> anyhow::Result<Router> {
-    let none = reqwest::redirect::Policy::none();
-    let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(none).no_proxy().build()?;
-    let ingest = Ingest { url: url.trim_end_matches('/').to_owned(), http };
+    let no_redirects = Policy::none();
+    let http =
+        reqwest::Client::builder().timeout(TIMEOUT).redirect(no_redirects).no_proxy().build()?;
+    let ingest = IngestClient { url: url.trim_end_matches('/').to_owned(), http };
     Ok(Router::new()
         .route("/v1/ops/{*rest}", any(forward))
         .layer(middleware::from_fn_with_state(
-            Intake::new(AT_ONCE, MAX_BODY_BYTES, TIMEOUT),
-            intake::admit,
+            Admission::new(AT_ONCE, MAX_BODY_BYTES, TIMEOUT),
+            admission::admit,
         ))
         .with_state(ingest))
 }
 
-/// The address of a path at ingest; `None` where it would lead out of the operations by steps
-/// upwards, however written.
+/// The address of a path at ingest; `None` if the path leads out of `/v1/ops/` by steps upwards, in
+/// whatever spelling.
 fn within_operations(ingest: &str, path: &str) -> Option<Url> {
     let inside = Url::parse(&format!("{ingest}/v1/ops/")).ok()?;
     let to = Url::parse(&format!("{ingest}{path}")).ok()?;
@@ -57,20 +57,23 @@ fn within_operations(ingest: &str, path: &str) -> Option<Url> {
 }
 
 async fn forward(
-    State(ingest): State<Ingest>,
+    State(ingest): State<IngestClient>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     if ingest.url.is_empty() {
-        let detail = "operations are not reachable from here: set operations.url of the searcher to the address of ingest";
+        let detail = "operations are not reachable from here: set operations.url of the searcher \
+                      to the address of ingest";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let Some(to) = within_operations(&ingest.url, path) else { return Err(api::unknown().await) };
+    let Some(to) = within_operations(&ingest.url, path) else {
+        return Err(problem::no_such_resource());
+    };
     let mut request = ingest.http.request(method, to).body(body);
-    for name in PASSED_ON {
+    for name in FORWARDED_HEADERS {
         if let Some(value) = headers.get(&name) {
             request = request.header(name, value);
         }
@@ -80,10 +83,11 @@ async fn forward(
         .await
         .map_err(|error| Problem::unavailable("ingest does not answer", error))?;
     let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
-    let (status, asks) = (answer.status(), answer.headers().get(header::WWW_AUTHENTICATE).cloned());
+    let challenge = answer.headers().get(header::WWW_AUTHENTICATE).cloned();
+    let status = answer.status();
     let mut response = (status, Body::from_stream(answer.bytes_stream())).into_response();
     response.headers_mut().extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
-    response.headers_mut().extend(asks.map(|asks| (header::WWW_AUTHENTICATE, asks)));
+    response.headers_mut().extend(challenge.map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));

@@ -1,4 +1,4 @@
-//! What a search answers, as it is written.
+//! The JSON answer of a search.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,53 +8,54 @@ use table::captions::CaptionText;
 use table::duplicates::Duplicate;
 use utoipa::ToSchema;
 
-use crate::engine::Served;
-use crate::ranking::fusion::{Fusion, Say, Signal, Weights};
-use crate::ranking::{self, Answer};
+use crate::active_model::ActiveModel;
+use crate::query::weights::{Fusion, Weights};
+use crate::ranking::fusion::SignalScore;
+use crate::ranking::{RankedAnswer, RankedHit};
 
 /// Hits, and what they came from.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SearchAnswer {
     /// The best first.
-    hits: Vec<Hit>,
-    /// Where the next page begins: to be sent as `cursor` with the same search. Null on the last
+    hits: Vec<SearchHit>,
+    /// Where the next page begins: send it as `cursor` with the same search. Null on the last
     /// page.
     next_cursor: Option<String>,
-    /// Candidates that were left out because nothing speaks for them (`cutoff`).
+    /// Number of candidates that the cutoff left out.
     dropped_below_cutoff: usize,
-    /// What this answer lacks, in a sentence; null where it lacks nothing.
+    /// What this answer lacks, in a sentence; null if it lacks nothing.
     degraded: Option<String>,
-    /// Id of the model that answered; null where none could.
+    /// Id of the model that answered; null if none could.
     model: Option<String>,
     /// The space of its vectors.
     space: Option<String>,
     /// Version of the table of vectors.
     table_version: u64,
-    /// Version of the table of captions; null where there is none.
+    /// Version of the table of captions; null if there is none.
     captions_version: Option<u64>,
-    /// What each signal counted.
+    /// The weight of each signal.
     weights: Weights,
     fusion: Fusion,
-    /// Whether all vectors were compared.
+    /// Whether all vectors of pictures were compared.
     exact: bool,
     /// Milliseconds the search took.
     took_ms: u64,
 }
 
-/// One picture that was found.
+/// One found picture.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Hit {
+pub(crate) struct SearchHit {
     /// 32 hexadecimal digits that name this version of the object.
     image_id: String,
     bucket: String,
     key: String,
     etag: String,
-    /// What it is ordered by; comparable within one answer only.
+    /// Orders the hits; comparable within one answer only.
     score: f32,
-    /// What each signal says of it.
-    #[schema(value_type = BTreeMap<String, Say>)]
-    signals: BTreeMap<&'static str, Say>,
-    /// Words of the search that its caption, keywords or key hold.
+    /// The score of each signal that found it.
+    #[schema(value_type = BTreeMap<String, SignalScore>)]
+    signals: BTreeMap<&'static str, SignalScore>,
+    /// Words of the search that its caption, keywords or key contain.
     matched: Vec<String>,
     /// In pixels, as displayed.
     width: u32,
@@ -66,7 +67,7 @@ pub(crate) struct Hit {
     thumbnail_url: String,
     url: String,
     #[serde(flatten)]
-    said: Captioned,
+    caption: CaptionFields,
     /// With `collapse`: other objects with the same bytes, at most 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicates: Option<Vec<Duplicate>>,
@@ -75,9 +76,9 @@ pub(crate) struct Hit {
     duplicates_total: Option<usize>,
 }
 
-/// What was said about a picture. Left out where nothing was.
+/// The caption and keywords of a picture. The fields are left out if it has none.
 #[derive(Debug, Default, Serialize, ToSchema)]
-pub(crate) struct Captioned {
+pub(crate) struct CaptionFields {
     /// The sentence in the main language.
     #[serde(skip_serializing_if = "Option::is_none")]
     caption: Option<String>,
@@ -87,14 +88,14 @@ pub(crate) struct Captioned {
     /// Keywords in all languages.
     #[serde(skip_serializing_if = "Option::is_none")]
     keywords: Option<Vec<String>>,
-    /// Who said it.
+    /// Who wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     captioner: Option<String>,
 }
 
-impl Captioned {
-    pub(crate) fn of(said: Option<CaptionText>) -> Self {
-        let Some(CaptionText { caption, language, others, keywords, provider, .. }) = said else {
+impl From<Option<Said>> for CaptionFields {
+    fn from(text: Option<Said>) -> Self {
+        let Some(Said { caption, language, others, keywords, provider, .. }) = text else {
             return Self::default();
         };
         let captions = std::iter::once((language, caption.clone())).chain(others).collect();
@@ -108,16 +109,21 @@ impl Captioned {
 }
 
 impl SearchAnswer {
-    pub(crate) fn of(answer: Answer, served: &Served, fusion: Fusion, took: Duration) -> Self {
+    pub(super) fn new(
+        answer: RankedAnswer,
+        model: &ActiveModel,
+        fusion: Fusion,
+        took: Duration,
+    ) -> Self {
         Self {
-            hits: answer.hits.into_iter().map(Hit::of).collect(),
+            hits: answer.hits.into_iter().map(SearchHit::from).collect(),
             next_cursor: answer.next_cursor,
             dropped_below_cutoff: answer.dropped,
             degraded: answer.degraded,
-            model: served.model().map(str::to_owned),
-            space: served.encoders().map(|encoders| encoders.space.space.clone()),
-            table_version: answer.table_version,
-            captions_version: answer.captions_version,
+            model: model.id().map(str::to_owned),
+            space: model.encoders().map(|encoders| encoders.space.space.clone()),
+            table_version: answer.versions.embeddings,
+            captions_version: answer.versions.captions,
             weights: answer.weights,
             fusion,
             exact: answer.exact,
@@ -126,9 +132,9 @@ impl SearchAnswer {
     }
 }
 
-impl Hit {
-    fn of(hit: ranking::Hit) -> Self {
-        let ranking::Hit { facts, score, says, matched, said, duplicates } = hit;
+impl From<RankedHit> for SearchHit {
+    fn from(hit: RankedHit) -> Self {
+        let RankedHit { facts, score, signals, matched, caption, duplicates } = hit;
         let [thumbnail_url, url] =
             ["thumbnail", "original"].map(|what| format!("/v1/images/{}/{what}", facts.image_id));
         let (named, total) =
@@ -139,10 +145,7 @@ impl Hit {
             key: facts.key,
             etag: facts.etag,
             score,
-            signals: says
-                .into_iter()
-                .map(|(signal, say): (Signal, Say)| (signal.name(), say))
-                .collect(),
+            signals: signals.into_iter().map(|(signal, score)| (signal.name(), score)).collect(),
             matched,
             width: facts.width,
             height: facts.height,
@@ -150,7 +153,7 @@ impl Hit {
             content_hash: facts.content_hash,
             thumbnail_url,
             url,
-            said: Captioned::of(said),
+            caption: caption.into(),
             duplicates: named,
             duplicates_total: total,
         }

@@ -1,5 +1,4 @@
-//! `/v1/images/{id}`: what is known about one picture, its small picture, and the way to the
-//! original.
+//! `/v1/images/{id}`: facts about one picture, its thumbnail, and a link to its original.
 
 use std::sync::Arc;
 
@@ -14,27 +13,28 @@ use table::images::Images;
 use table::schema::Facts;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::answer::Captioned;
-use crate::api::{App, query_string_problem};
+use super::answer::CaptionFields;
+use super::app::App;
+use super::query_string::query_string_problem;
 use crate::problem::{self, Problem, ProblemBody};
 
-// An id names one content for ever, so what is derived from it never changes.
-const FOR_EVER: &str = "private, max-age=31536000, immutable";
+// An id names one content for ever, so its thumbnail never changes.
+const FOREVER: &str = "private, max-age=31536000, immutable";
 
-/// The id in the address, for the description.
+/// The id in the path, for OpenAPI.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[allow(dead_code, reason = "it only describes what Id reads")]
-pub(crate) struct IdInPath {
+#[allow(dead_code, reason = "it only documents what PathId reads")]
+pub(crate) struct PathIdParameter {
     /// The `image_id` of a hit.
     #[param(pattern = "^[0-9a-f]{32}$", example = "00000000000000000000000000000000")]
     id: String,
 }
 
-/// The id in the address, checked.
-pub(crate) struct Id(pub(crate) String);
+/// The id in the path, checked.
+pub(crate) struct PathId(pub(crate) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for Id {
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -49,7 +49,11 @@ async fn images<'a>(app: &'a App, id: &str) -> Result<&'a Images, Problem> {
     app.engine.images().await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
 }
 
-pub(crate) async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
+/// Facts about an indexed picture.
+///
+/// # Errors
+/// 404: no such picture is indexed.
+pub(super) async fn indexed(app: &App, id: &str) -> Result<Facts, Problem> {
     images(app, id)
         .await?
         .facts(id)
@@ -58,7 +62,7 @@ pub(crate) async fn known(app: &App, id: &str) -> Result<Facts, Problem> {
         .ok_or_else(|| problem::no_image(id))
 }
 
-/// Everything known about a picture, and what was said of it.
+/// Everything known about a picture, with its caption and keywords.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PictureFacts {
     #[serde(flatten)]
@@ -70,38 +74,38 @@ pub(crate) struct PictureFacts {
     thumbnail_url: String,
     url: String,
     #[serde(flatten)]
-    said: Captioned,
+    caption: CaptionFields,
 }
 
-/// What is to become of an original.
+/// How to answer with an original.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wish {
-    /// A browser saves it instead of showing it.
+pub(crate) struct OriginalOptions {
+    /// The link lets a browser save the file instead of showing it.
     #[serde(default)]
     #[param(required = false, default = false)]
     download: bool,
 }
 
-/// Where an original is to be found for a while.
+/// A link to an original, which expires.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Original {
+pub(crate) struct OriginalLink {
     url: String,
 }
 
-/// Everything known about a picture, and what was said of it.
-#[utoipa::path(get, path = "/v1/images/{id}", tag = "pictures", params(IdInPath), responses(
+/// Everything known about a picture, with its caption and keywords.
+#[utoipa::path(get, path = "/v1/images/{id}", tag = "pictures", params(PathIdParameter), responses(
     (status = 200, body = PictureFacts),
-    (status = 400, body = ProblemBody, description = "the id is none"),
+    (status = 400, body = ProblemBody, description = "the id is malformed"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
 pub(crate) async fn facts(
     State(app): State<Arc<App>>,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<axum::Json<PictureFacts>, Problem> {
-    let facts = known(&app, &id).await?;
-    let said = match app.engine.captions().await.map_err(problem::tables)? {
+    let facts = indexed(&app, &id).await?;
+    let caption = match app.engine.captions().await.map_err(problem::tables)? {
         Some(captions) => {
             captions.said(std::slice::from_ref(&id)).await.map_err(problem::tables)?.remove(&id)
         }
@@ -110,18 +114,19 @@ pub(crate) async fn facts(
     let [thumbnail_url, url] =
         ["thumbnail", "original"].map(|what| format!("/v1/images/{id}/{what}"));
     let phash_hex = format!("{:016x}", facts.phash);
-    Ok(axum::Json(PictureFacts { facts, phash_hex, thumbnail_url, url, said: Captioned::of(said) }))
+    Ok(axum::Json(PictureFacts { facts, phash_hex, thumbnail_url, url, caption: caption.into() }))
 }
 
 /// A small JPEG of a picture.
-#[utoipa::path(get, path = "/v1/images/{id}/thumbnail", tag = "pictures", params(IdInPath), responses(
+#[utoipa::path(get, path = "/v1/images/{id}/thumbnail", tag = "pictures",
+    params(PathIdParameter), responses(
     (status = 200, content_type = "image/jpeg", body = Vec<u8>),
-    (status = 400, body = ProblemBody, description = "the id is none"),
+    (status = 400, body = ProblemBody, description = "the id is malformed"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
 pub(crate) async fn thumbnail(
     State(app): State<Arc<App>>,
-    Id(id): Id,
+    PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let bytes = images(&app, &id)
         .await?
@@ -129,26 +134,28 @@ pub(crate) async fn thumbnail(
         .await
         .map_err(problem::tables)?
         .ok_or_else(|| problem::no_image(&id))?;
-    let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOR_EVER)];
+    let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOREVER)];
     Ok((headers, bytes).into_response())
 }
 
-/// A link to the original, that works for a while: a redirect, or JSON where that is asked for.
+/// A link to the original, which expires: a redirect, or JSON for `Accept: application/json`.
 // A script that must send an API key cannot follow a redirect to another origin.
-#[utoipa::path(get, path = "/v1/images/{id}/original", tag = "pictures", params(IdInPath, Wish), responses(
-    (status = 200, body = Original, description = "where `Accept: application/json` was sent"),
+#[utoipa::path(get, path = "/v1/images/{id}/original", tag = "pictures",
+    params(PathIdParameter, OriginalOptions), responses(
+    (status = 200, body = OriginalLink, description = "if `Accept: application/json` was sent"),
     (status = 302, description = "to the store", headers(("location" = String))),
-    (status = 400, body = ProblemBody, description = "the id is none"),
+    (status = 400, body = ProblemBody, description = "the id is malformed"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
 pub(crate) async fn original(
     State(app): State<Arc<App>>,
-    Id(id): Id,
-    wish: Result<Query<Wish>, QueryRejection>,
+    PathId(id): PathId,
+    options: Result<Query<OriginalOptions>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(Wish { download }) = wish.map_err(|rejection| query_string_problem(&rejection))?;
-    let facts = known(&app, &id).await?;
+    let Query(OriginalOptions { download }) =
+        options.map_err(|rejection| query_string_problem(&rejection))?;
+    let facts = indexed(&app, &id).await?;
     let link = app.bucket.presigned_get(&facts.key, app.link_lifetime, download).await;
     let link =
         link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;
@@ -156,7 +163,7 @@ pub(crate) async fn original(
     let accept =
         headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.starts_with("application/json") {
-        return Ok(([no_store], axum::Json(Original { url: link })).into_response());
+        return Ok(([no_store], axum::Json(OriginalLink { url: link })).into_response());
     }
     Ok((StatusCode::FOUND, [(header::LOCATION, link.as_str()), no_store]).into_response())
 }

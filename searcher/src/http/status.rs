@@ -1,5 +1,4 @@
-//! `/v1/status`: what there is to search, with what it is searched, and how much is still on its
-//! way to it.
+//! `/v1/status`: the model, the tables, and how many jobs wait.
 
 use std::sync::Arc;
 
@@ -7,35 +6,39 @@ use axum::extract::State;
 use pipeline::stage_name::StageName;
 use serde_json::{Map, Value, json};
 
-use crate::UploadSettings;
-use crate::api::App;
+use super::app::App;
+use super::upload_key::TYPES;
+use super::uploads::MAX_FILES;
 use crate::encoders::Encoders;
 use crate::problem::{self, Problem};
-use crate::upload::{MOST_FILES, TYPES};
+use crate::settings::UploadSettings;
 
-/// The answer of `/v1/status`. A broker that is away makes `queues` null and says why; searching
-/// goes on without it. A model that cannot be loaded makes `model` null, and `problem` says why.
+/// What the searcher works with. While the broker is away, `queues` is null and `queues_error` says
+/// why; searches work without it. While the model cannot be loaded, `model` is null and `problem`
+/// says why.
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses(
-    (status = 200, body = Value, description = "version, model, tables, queues, what may be uploaded"),
+    (status = 200, body = Value,
+        description = "version, model, tables, queues, what may be uploaded"),
 ))]
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Value>, Problem> {
-    let served = app.engine.served();
+    let model = app.engine.model();
     let mut tables = Map::new();
-    for table in app.engine.table_rows(&served).await.map_err(problem::tables)? {
+    for table in app.engine.table_rows(&model).await.map_err(problem::tables)? {
         tables.insert(table.name, json!({ "rows": table.rows, "version": table.version }));
     }
-    let (queues, queues_error) = match served.model().map(StageName::embed) {
+    let (queues, queues_error) = match model.id().map(StageName::embed) {
         Some(stage) => match app.queues.depths(&stage).await {
             Ok(depths) => (json!({ stage.as_str(): depths }), None),
             Err(error) => (Value::Null, Some(error.to_string())),
         },
         None => (json!({}), None),
     };
-    let (wanted, problem) = app.following.behind().unzip();
+    let (wanted, problem) =
+        app.pending_model.get().map(|pending| (pending.model, pending.problem)).unzip();
     Ok(axum::Json(json!({
         "version": service::command_line::VERSION,
-        "model": served.encoders().map(model),
-        "upload": upload(&app.upload),
+        "model": model.encoders().map(describe),
+        "upload": upload_limits(&app.upload),
         "image_urls": app.engine.fetcher.is_enabled(),
         "operations": app.operations,
         "wanted": wanted,
@@ -46,7 +49,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<axum::Json<Val
     })))
 }
 
-fn upload(settings: &UploadSettings) -> Option<Value> {
+fn upload_limits(settings: &UploadSettings) -> Option<Value> {
     let ending = |ending: &&str| format!(".{ending}");
     let types: Map<_, _> = TYPES
         .iter()
@@ -55,10 +58,17 @@ fn upload(settings: &UploadSettings) -> Option<Value> {
         })
         .collect();
     let UploadSettings { enabled, prefix, max_bytes } = settings;
-    enabled.then(|| json!({ "prefix": prefix, "max_bytes": max_bytes, "types": types, "max_files": MOST_FILES }))
+    enabled.then(|| {
+        json!({
+            "prefix": prefix,
+            "max_bytes": max_bytes,
+            "types": types,
+            "max_files": MAX_FILES,
+        })
+    })
 }
 
-fn model(encoders: &Encoders) -> Value {
+fn describe(encoders: &Encoders) -> Value {
     let manifest = &encoders.manifest;
     json!({
         "id": manifest.id,

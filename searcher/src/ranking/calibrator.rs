@@ -1,0 +1,62 @@
+//! Samples of the tables, by which cosines are calibrated. A sample is kept until the table has
+//! outgrown it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use table::TableError;
+use table::ledger::Ledger;
+
+use super::calibration::unrelated_floor;
+use crate::query::weights::Signal;
+
+/// Rows of a sample: enough to measure a share of one percent, and a few megabytes.
+const SAMPLE_ROWS: usize = 1000;
+
+/// A fixed random sample of the rows of a table.
+#[derive(Debug)]
+pub(crate) struct RowSample {
+    // Rows of the table when the sample was taken.
+    table_rows: usize,
+    pub(crate) vectors: Vec<Vec<f32>>,
+    /// The cosine that hardly any unrelated words reach with these rows; `None` where it cannot be
+    /// measured.
+    pub(crate) unrelated_floor: Option<f32>,
+}
+
+/// The samples of one model, one per signal.
+#[derive(Debug, Default)]
+pub(crate) struct Calibrator(Mutex<BTreeMap<Signal, Arc<RowSample>>>);
+
+impl Calibrator {
+    /// The sample of the table that a signal searches. It is taken anew when the table has fewer
+    /// than half or at least twice the rows it had. `unrelated_words` are vectors of words that
+    /// most pictures have nothing to do with.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub(crate) async fn sample(
+        &self,
+        signal: Signal,
+        ledger: &Ledger,
+        unrelated_words: &[Vec<f32>],
+    ) -> Result<Arc<RowSample>, TableError> {
+        let rows = ledger.count_rows().await?;
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&signal).cloned();
+        let still_fits = |kept: &Arc<RowSample>| {
+            rows < 2 * kept.table_rows.max(1) && 2 * rows >= kept.table_rows
+        };
+        if let Some(kept) = kept.filter(still_fits) {
+            return Ok(kept);
+        }
+        let vectors = ledger.sample(SAMPLE_ROWS).await?;
+        let sample = Arc::new(RowSample {
+            table_rows: rows,
+            unrelated_floor: unrelated_floor(unrelated_words, &vectors),
+            vectors,
+        });
+        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.insert(signal, Arc::clone(&sample));
+        Ok(sample)
+    }
+}
