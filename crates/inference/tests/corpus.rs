@@ -1,7 +1,7 @@
 //! Hundreds of real photographs, and of files made to break decoders, against what Pillow makes of
 //! them.
 //!
-//! The files come from public packages (infra/corpus.py), put in place by infra/setup and not kept
+//! The files come from public packages (infra/measure/corpus/unpack.py), put in place by infra/dev/setup.sh and not kept
 //! in the repository.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that fails may panic")]
@@ -82,7 +82,7 @@ fn folder() -> PathBuf {
 fn corpus() -> Corpus {
     let list = fs::read(folder().join("corpus.json"));
     serde_json::from_slice(
-        &list.expect("the corpus is missing: run infra/setup, or set BUCKETLENS_TEST_CORPUS"),
+        &list.expect("the corpus is missing: run infra/dev/setup.sh, or set BUCKETLENS_TEST_CORPUS"),
     )
     .unwrap()
 }

@@ -16,7 +16,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a node. Its folder lies in `.dev/test-brokers`, where `infra/test` stops what a
+    /// Starts a node. Its folder lies in `.dev/test-brokers`, where `infra/dev/test.sh` stops what a
     /// killed test left behind.
     pub async fn start() -> Self {
         let home = root().join(".dev/test-brokers");
@@ -88,7 +88,7 @@ fn root() -> &'static Path {
 }
 
 fn script() -> std::path::PathBuf {
-    root().join("infra/broker")
+    root().join("infra/dev/broker.py")
 }
 
 async fn command(folder: &Path, arguments: &[&str]) -> String {
@@ -98,17 +98,17 @@ async fn command(folder: &Path, arguments: &[&str]) -> String {
         .args(arguments)
         .output()
         .await
-        .expect("infra/broker runs");
+        .expect("infra/dev/broker.py runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
-        "infra/broker {arguments:?}: {text}{}",
+        "infra/dev/broker.py {arguments:?}: {text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
     text
 }
 
 fn started(printed: &str) -> String {
-    let entry: serde_json::Value = serde_json::from_str(printed).expect("infra/broker prints JSON");
+    let entry: serde_json::Value = serde_json::from_str(printed).expect("infra/dev/broker.py prints JSON");
     entry["amqp_url"].as_str().expect("an address").to_owned()
 }

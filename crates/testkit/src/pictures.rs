@@ -59,7 +59,7 @@ pub fn draw_scenes(folder: &Path, count: usize) -> serde_json::Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = root.join(".dev/venv/bin/python");
     assert!(python.exists(), "{} is missing: `just setup` makes it", python.display());
-    let script: PathBuf = root.join("infra/demo/pictures.py");
+    let script: PathBuf = root.join("infra/dev/demo/pictures.py");
     let status =
         Command::new(python).arg(script).arg(folder).args(["--count", &count.to_string()]).status();
     assert!(status.expect("python runs").success(), "pictures.py failed");

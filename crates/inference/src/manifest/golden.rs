@@ -11,7 +11,7 @@ const MIN_VALUES: usize = 8;
 /// One picture and one text with the vectors that the reference computed from them. Checked when a
 /// tower is loaded.
 ///
-/// Only a program other than this one may write it (see `infra/parity/against_hf.py`): our own
+/// Only a program other than this one may write it (see `infra/train/parity/against_hf.py`): our own
 /// numbers would prove nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

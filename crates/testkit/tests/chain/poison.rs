@@ -148,13 +148,13 @@ struct Broker<'a>(&'a Path);
 
 impl Broker<'_> {
     fn command(&self, command: &str) -> serde_json::Value {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/broker");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/dev/broker.py");
         let output = Command::new(script)
             .arg(command)
             .arg("--dir")
             .arg(self.0)
             .output()
-            .expect("infra/broker runs");
+            .expect("infra/dev/broker.py runs");
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }

@@ -1,0 +1,119 @@
+"""The real chain with one embedder: store, broker, ingest, searcher, embedder, started as `just up` starts them."""
+
+import os
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+DEV_SCRIPTS = Path(__file__).resolve().parents[2] / "dev"
+sys.path[:0] = [str(DEV_SCRIPTS), str(DEV_SCRIPTS / "demo")]
+import processes  # noqa: E402
+import stack  # noqa: E402
+from demo import upload  # noqa: E402
+from measure import Search  # noqa: E402
+from usage import cpu_seconds, peak_memory_bytes  # noqa: E402
+
+POLL_INTERVAL = "2s"
+# The searcher may answer from a version of the table as old as this; the default would blur the end of a short run.
+COUNTING_FRESHNESS = "50ms"
+# Counting costs CPU time that the embedder lacks: the pause grows with what has passed, to this share of it.
+COUNTING_PAUSE, COUNTING_SHARE = 0.05, 0.02
+STALLED_SECONDS = 120
+SERVICES = ("embedder", "searcher", "ingest")
+
+Model = namedtuple("Model", "id name title")
+
+
+class Chain:
+    """One store, one broker and at most one process of each service, for one model, in a folder of their own."""
+
+    def __init__(self, home, programs, model):
+        self.home, self.programs, self.model = home, programs, model
+        started = {**stack.start_store(home, programs), **stack.start_broker(home)}
+        self.env = {**os.environ, **stack.onnxruntime(), **started}
+
+    def run(self, service, **settings):
+        """Starts a service, or starts it again with other settings; returns its address once it is ready."""
+        file = stack.run_file(self.home, service)
+        processes.stop(file)
+        env = {**self.env, **{f"BUCKETLENS__{name}": value for name, value in settings.items()}}
+        stack.start_service(self.home, self.programs, service, env)
+        url = stack.address(self.home, service)
+        processes.wait_ready(file, service, lambda: ready_soon(url), stack.READY_SECONDS)
+        return url
+
+    def run_ingest(self, **settings):
+        return self.run("ingest", STAGES__MODELS=self.model.id, **settings)
+
+    def run_searcher(self, **settings):
+        return Search(self.run("searcher", MODELS__ACTIVE=self.model.name, **settings))
+
+    def measure_embedding(self, pictures, keys):
+        """Queues all pictures, then starts the embedder and measures from ready to the last vector."""
+        self.run_ingest(WATCH__POLL_INTERVAL=POLL_INTERVAL)
+        search = self.run_searcher(SEARCH__FRESHNESS=COUNTING_FRESHNESS)
+        upload(self.env, pictures, keys)
+        wait_for(len(keys), lambda: queued(search))
+
+        self.run("embedder", MODELS__SERVE=self.model.name)
+        begun, before = time.monotonic(), self.cpu()
+        wait_for(len(keys), lambda: self.embedded(search))
+        seconds, after = time.monotonic() - begun, self.cpu()
+        return {
+            "seconds": seconds,
+            "images_per_s": len(keys) / seconds,
+            "cpu_s": {name: (after[name] - before[name]) / len(keys) for name in after},
+        }
+
+    def embedded(self, search):
+        status = search.get("/v1/status")
+        if dead := depth(status, "dead"):
+            processes.fail(f"{dead} pictures were refused by the embedder; see {self.home / 'log'}")
+        return status["tables"][f"embeddings_{self.model.id}"]["rows"]
+
+    def cpu(self):
+        return {name: cpu_seconds(pid) for name, pid in self.pids().items()}
+
+    def peak_memory(self):
+        return {name: peak_memory_bytes(pid) for name, pid in self.pids().items()}
+
+    def pids(self):
+        entries = {name: processes.running(stack.run_file(self.home, name)) for name in (*SERVICES, "devstore")}
+        entries["broker"] = stack.broker_entry(self.home)
+        for name, entry in entries.items():
+            if entry is None:
+                processes.fail(f"{name} has ended; see {self.home / 'log'}")
+        return {name: entry["pid"] for name, entry in entries.items()}
+
+
+def ready_soon(url):
+    """Looks often, because the pictures wait and the embedder begins the moment it is ready."""
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        if stack.ready(url):
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def queued(search):
+    status = search.get("/v1/status")
+    return depth(status, "work") + depth(status, "bulk")
+
+
+def depth(status, queue):
+    """Zero too where the queue does not exist yet or the broker did not answer in time."""
+    return sum(depths.get(queue) or 0 for depths in (status["queues"] or {}).values())
+
+
+def wait_for(total, count):
+    """Returns once the count has arrived at the total; gives up when it has not moved for two minutes."""
+    last, begun = -1, time.monotonic()
+    moved = begun
+    while (now := count()) < total:
+        if now != last:
+            last, moved = now, time.monotonic()
+        if time.monotonic() - moved > STALLED_SECONDS:
+            processes.fail(f"stopped at {now} of {total} pictures; see the logs in .dev/bench/home")
+        time.sleep(max(COUNTING_PAUSE, COUNTING_SHARE * (time.monotonic() - begun)))
