@@ -35,11 +35,15 @@ PORT_NAMES = ("amqp", "management", "distribution", "epmd")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = ("start", "stop", "restart", "status", "kill", *SIGNALS, "control")
     parser.add_argument("command", choices=commands)
     parser.add_argument("arguments", nargs="*", help="of rabbitmqctl, for `control`")
-    parser.add_argument("--dir", type=Path, help="folder of the node, for a second one beside the default")
+    parser.add_argument(
+        "--dir", type=Path, help="folder of the node, for a second one beside the default"
+    )
     arguments = parser.parse_args()
     folder = (arguments.dir or DEV / "broker").resolve()
     run_file = folder / "broker.json" if arguments.dir else DEV / "run" / "broker.json"
@@ -102,7 +106,13 @@ def stop(folder, run_file):
     if ports and epmd:
         # epmd outlives its node. This one serves ours alone, because the port is ours alone.
         env = {**os.environ, "ERL_EPMD_PORT": str(ports["epmd"]), "ERL_EPMD_ADDRESS": "127.0.0.1"}
-        subprocess.run([epmd, "-kill"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(
+            [epmd, "-kill"],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
 
 
 def server():
@@ -175,7 +185,11 @@ def environment(folder, ports):
         # Lets the script become the node instead of a parent of it, so that the process id is the node's.
         "RUNNING_UNDER_SYSTEMD": "true",
     }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_", "NOTIFY_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RABBITMQ_", "ERL_", "NOTIFY_"))
+    }
     return {**kept, **{name: str(value) for name, value in settings.items()}}
 
 

@@ -39,7 +39,12 @@ def start(run_file, command, env, log, **about):
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     entry = {"pid": process.pid, "started": _started(process.pid), "log": str(log), **about}
     draft = run_file.with_suffix(".draft")

@@ -37,7 +37,10 @@ KNOWN = (
     "beach forest city mountain desert daytime sunset night"
 )
 PAGE = {"BUCKETLENS__UPLOAD__ENABLED": "true", "BUCKETLENS__IMAGE_URLS__ENABLED": "true"}
-TAGGED = {"BUCKETLENS__KEYWORDS__KNOWN": KNOWN.replace(" ", ","), "BUCKETLENS__KEYWORDS__THRESHOLD": "2.0"}
+TAGGED = {
+    "BUCKETLENS__KEYWORDS__KNOWN": KNOWN.replace(" ", ","),
+    "BUCKETLENS__KEYWORDS__THRESHOLD": "2.0",
+}
 START_ORDER = ("ingest", "embedder", "captioner", "searcher")
 
 
@@ -45,7 +48,9 @@ def main():
     # What follows is ingest's to understand.
     if sys.argv[1:2] == ["ingest"]:
         operate(DEV, sys.argv[2:])
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=("up", "down", "status", "ingest"))
     parser.add_argument("--embedders", type=int, default=2)
     parser.add_argument("--home", type=Path, default=DEV)
@@ -67,7 +72,9 @@ def up(home, embedders=2):
     env = {**settings, **os.environ}
     env.pop("BUCKETLENS__HTTP__LISTEN", None)
 
-    start_service(home, programs, "ingest", {"BUCKETLENS__WATCH__POLL_INTERVAL": "2s", **SERVED, **env})
+    start_service(
+        home, programs, "ingest", {"BUCKETLENS__WATCH__POLL_INTERVAL": "2s", **SERVED, **env}
+    )
     for number in range(1, embedders + 1):
         start_service(home, programs, "embedder", env, name=f"embedder-{number}")
     start_service(home, programs, "captioner", {**TAGGED, **env})
@@ -104,7 +111,10 @@ def down(home):
 
 
 def print_status(home):
-    entries = {"devstore": processes.running(run_file(home, "devstore")), "broker": broker_entry(home)}
+    entries = {
+        "devstore": processes.running(run_file(home, "devstore")),
+        "broker": broker_entry(home),
+    }
     entries.update({name: processes.running(run_file(home, name)) for name in services(home)})
     for name, entry in entries.items():
         if entry is None:
@@ -137,7 +147,9 @@ def start_store(home, programs):
         command = [programs / "devstore", "--root", home / "store", "--listen", f"127.0.0.1:{port}"]
         command += ["--bucket", BUCKET, "--ready-file", ready_file]
         env = {**os.environ, "DEVSTORE_ACCESS_KEY": ACCESS_KEY, "DEVSTORE_SECRET_KEY": SECRET_KEY}
-        processes.start(file, command, env, home / "log" / "devstore.log", url=f"http://127.0.0.1:{port}")
+        processes.start(
+            file, command, env, home / "log" / "devstore.log", url=f"http://127.0.0.1:{port}"
+        )
         processes.wait_ready(file, "devstore", ready_file.exists)
     return store_settings(home)
 
@@ -175,7 +187,13 @@ def start_service(home, programs, program, env, name=None, preferred_port=0):
     if processes.running(file) is None:
         listen = f"127.0.0.1:{processes.free_port(preferred_port)}"
         env = {**env, "BUCKETLENS__HTTP__LISTEN": listen}
-        processes.start(file, [programs / program, "run"], env, home / "log" / f"{name}.log", url=f"http://{listen}")
+        processes.start(
+            file,
+            [programs / program, "run"],
+            env,
+            home / "log" / f"{name}.log",
+            url=f"http://{listen}",
+        )
 
 
 def services(home):
@@ -208,7 +226,9 @@ def broker_folder(home):
 
 
 def broker_entry(home):
-    return processes.running(run_file(home, "broker") if home == DEV else home / "broker" / "broker.json")
+    return processes.running(
+        run_file(home, "broker") if home == DEV else home / "broker" / "broker.json"
+    )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ def findings(root):
     defaults = yaml.safe_load((chart / "values.yaml").read_text())
     schema = json.loads((chart / "values.schema.json").read_text())
     sets = {"defaults": {"bucket": {"name": "pictures"}}}
-    sets.update({file.stem: yaml.safe_load(file.read_text()) for file in sorted(chart.glob("ci/*.yaml"))})
+    sets.update(
+        {file.stem: yaml.safe_load(file.read_text()) for file in sorted(chart.glob("ci/*.yaml"))}
+    )
     for title, values in sets.items():
         merged = merge(defaults, values)
         errors = [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(merged)]
@@ -42,13 +44,21 @@ def findings(root):
         found += (f"with {title}: {error}" for error in errors)
     validator = jsonschema.Draft7Validator(schema)
     valid = merge(defaults, sets["defaults"])
-    found += (f"values.schema.json accepts {json.dumps(values)}" for values in REFUSED if validator.is_valid(merge(valid, values)))
+    found += (
+        f"values.schema.json accepts {json.dumps(values)}"
+        for values in REFUSED
+        if validator.is_valid(merge(valid, values))
+    )
     return found
 
 
 def merge(base, values):
     """As Helm does: dicts are merged, everything else is replaced."""
-    both = {key: merge(base[key], value) for key, value in values.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
+    both = {
+        key: merge(base[key], value)
+        for key, value in values.items()
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+    }
     return {**base, **values, **both}
 
 
@@ -87,11 +97,17 @@ def object_findings(content):
     name = f"{content['kind']} {content['metadata']['name']}"
     if kind in own_schemas():
         errors = jsonschema.Draft7Validator(own_schemas()[kind]).iter_errors(content["spec"])
-        yield from (f"{name}: {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors)
+        yield from (
+            f"{name}: {'.'.join(map(str, error.absolute_path))}: {error.message}"
+            for error in errors
+        )
         return
     try:
         kubernetes_validate.validate(content, KUBERNETES, strict=True)
     except kubernetes_validate.ValidationError as error:
         yield f"{name}: {'.'.join(map(str, error.path))}: {error.message}"
-    except (kubernetes_validate.VersionNotSupportedError, kubernetes_validate.SchemaNotFoundError) as error:
+    except (
+        kubernetes_validate.VersionNotSupportedError,
+        kubernetes_validate.SchemaNotFoundError,
+    ) as error:
         yield f"{name}: {error}"

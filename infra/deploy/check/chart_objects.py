@@ -9,15 +9,27 @@ import settings
 
 def findings(root, objects):
     names = Counter((content["kind"], content["metadata"]["name"]) for content in objects)
-    yield from (f"there are {count} of {kind} {name}" for (kind, name), count in names.items() if count > 1)
-    deployments = {content["metadata"]["name"]: content for content in objects if content["kind"] == "Deployment"}
+    yield from (
+        f"there are {count} of {kind} {name}" for (kind, name), count in names.items() if count > 1
+    )
+    deployments = {
+        content["metadata"]["name"]: content
+        for content in objects
+        if content["kind"] == "Deployment"
+    }
     stages = dockerfile.parse((root / "infra/deploy/Dockerfile").read_text())
     for name, deployment in deployments.items():
         accounts = {account for kind, account in names if kind == "ServiceAccount"}
-        yield from (f"Deployment {name}: {finding}" for finding in deployment_findings(root, deployment, stages, accounts))
+        yield from (
+            f"Deployment {name}: {finding}"
+            for finding in deployment_findings(root, deployment, stages, accounts)
+        )
     for content in objects:
         label = f"{content['kind']} {content['metadata']['name']}"
-        yield from (f"{label}: {finding}" for finding in reference_findings(root, content, deployments, names))
+        yield from (
+            f"{label}: {finding}"
+            for finding in reference_findings(root, content, deployments, names)
+        )
 
 
 def deployment_findings(root, deployment, stages, accounts):
@@ -36,15 +48,24 @@ def deployment_findings(root, deployment, stages, accounts):
     yield from settings.unknown_variables(root, program, variables)
     values = {variable["name"]: variable.get("value") for variable in container["env"]}
     yield from settings.missing_grace(root, program, pod["terminationGracePeriodSeconds"], values)
-    if not pod["securityContext"].get("runAsNonRoot") or container["securityContext"].get("capabilities") != {"drop": ["ALL"]}:
+    if not pod["securityContext"].get("runAsNonRoot") or container["securityContext"].get(
+        "capabilities"
+    ) != {"drop": ["ALL"]}:
         yield "may run as root, or with capabilities"
-    if not container["securityContext"].get("readOnlyRootFilesystem") or not container["resources"]["limits"].get("memory"):
+    if not container["securityContext"].get("readOnlyRootFilesystem") or not container["resources"][
+        "limits"
+    ].get("memory"):
         yield "may write to its image, or has no limit of memory"
-    listening = [line for line in dockerfile.inherited(stages, program) if "BUCKETLENS__HTTP__LISTEN" in line]
+    listening = [
+        line for line in dockerfile.inherited(stages, program) if "BUCKETLENS__HTTP__LISTEN" in line
+    ]
     if f":{container['ports'][0]['containerPort']}" not in " ".join(listening):
         yield "does not listen where its port is"
     # With the one that waits, which is never ready, a gentler exchange would never end.
-    if program == "ingest" and deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] != "100%":
+    if (
+        program == "ingest"
+        and deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] != "100%"
+    ):
         yield "an update would wait for the standby to become ready"
 
 
@@ -77,10 +98,16 @@ def worked_queues(root, deployment):
     """The queues that a worker of this stage takes jobs from, by the names the programs give them."""
     text = (root / "crates/pipeline/src/topology.rs").read_text()
     [pod] = deployment["spec"]["template"]["spec"]["containers"]
-    namespace = next(variable["value"] for variable in pod["env"] if variable["name"] == "BUCKETLENS__AMQP__NAMESPACE")
+    namespace = next(
+        variable["value"]
+        for variable in pod["env"]
+        if variable["name"] == "BUCKETLENS__AMQP__NAMESPACE"
+    )
     stage = deployment["spec"]["template"]["metadata"]["labels"]["bucketlens/stage"]
     queues = set()
     for kind in ("work_queue", "bulk_queue", "suspect_queue"):
-        form = re.search(rf'fn {kind}\(.*?format!\("([^"]+)", self\.namespace\)', text, re.DOTALL)[1]
+        form = re.search(rf'fn {kind}\(.*?format!\("([^"]+)", self\.namespace\)', text, re.DOTALL)[
+            1
+        ]
         queues.add(form.replace("{stage}", stage).replace("{}", namespace))
     return queues

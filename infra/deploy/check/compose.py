@@ -22,16 +22,27 @@ def schema_file():
 def findings(root):
     schema = json.loads(schema_file().read_text())
     found = []
-    documented = set(re.findall(r"^(\w+)=", (root / "infra/deploy/env.example").read_text(), re.MULTILINE))
+    documented = set(
+        re.findall(r"^(\w+)=", (root / "infra/deploy/env.example").read_text(), re.MULTILINE)
+    )
     for name in FILES:
         text = (root / name).read_text()
         document = yaml.safe_load(text)
         errors = jsonschema.validators.validator_for(schema)(schema).iter_errors(document)
-        found += (f"{name}: {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors)
+        found += (
+            f"{name}: {'.'.join(map(str, error.absolute_path))}: {error.message}"
+            for error in errors
+        )
         used = set(re.findall(r"\$\{(\w+)", re.sub(r"^\s*#.*", "", text, flags=re.MULTILINE)))
-        found += (f"{name} uses {variable}, which infra/deploy/env.example does not have" for variable in sorted(used - documented))
+        found += (
+            f"{name} uses {variable}, which infra/deploy/env.example does not have"
+            for variable in sorted(used - documented)
+        )
         for service, content in document["services"].items():
-            found += (f"{name}: {service}: {finding}" for finding in service_findings(root, service, content))
+            found += (
+                f"{name}: {service}: {finding}"
+                for finding in service_findings(root, service, content)
+            )
     return found
 
 
@@ -44,9 +55,15 @@ def service_findings(root, service, content):
             yield from program_findings(root, program, content)
     elif ":" not in content.get("image", ":") or content.get("image", "").endswith(":latest"):
         yield f"image {content['image']} is not pinned"
-    yield from (f"port {port} can be reached from outside" for port in content.get("ports", []) if not port.startswith("127.0.0.1:"))
+    yield from (
+        f"port {port} can be reached from outside"
+        for port in content.get("ports", [])
+        if not port.startswith("127.0.0.1:")
+    )
     for name, value in environment.items():
-        secret = re.search(r"PASS|SECRET|ACCESS_KEY$", name) and not re.fullmatch(r"\$\{\w+(:\?|:-)\}", str(value))
+        secret = re.search(r"PASS|SECRET|ACCESS_KEY$", name) and not re.fullmatch(
+            r"\$\{\w+(:\?|:-)\}", str(value)
+        )
         if secret:
             yield f"{name} must come from .env, without a default"
     for volume in content.get("volumes", []):
@@ -58,9 +75,15 @@ def service_findings(root, service, content):
 def program_findings(root, program, content):
     if "build" not in content or content["build"].get("target") != program:
         yield f"is not built from the stage {program}"
-    for key, wanted in (("read_only", True), ("cap_drop", ["ALL"]), ("security_opt", ["no-new-privileges:true"])):
+    for key, wanted in (
+        ("read_only", True),
+        ("cap_drop", ["ALL"]),
+        ("security_opt", ["no-new-privileges:true"]),
+    ):
         if content.get(key) != wanted:
             yield f"{key} is not {wanted}"
     if not content.get("deploy", {}).get("resources", {}).get("limits", {}).get("memory"):
         yield "has no limit of memory"
-    yield from settings.missing_grace(root, program, content.get("stop_grace_period", "10s"), content["environment"])
+    yield from settings.missing_grace(
+        root, program, content.get("stop_grace_period", "10s"), content["environment"]
+    )

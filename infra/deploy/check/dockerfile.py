@@ -15,13 +15,22 @@ def findings(root):
             found.append(f"there is no image of {program}")
             continue
         lines = inherited(stages, program)
-        names = [name for line in lines if line.startswith("ENV ") for name in re.findall(r"(\w+)=", line)]
+        names = [
+            name
+            for line in lines
+            if line.startswith("ENV ")
+            for name in re.findall(r"(\w+)=", line)
+        ]
         found += settings.unknown_variables(root, program, names)
         users = [line.split()[1] for line in lines if line.startswith("USER ")]
         # Kubernetes can only tell by its number that a user is not root.
         if not users or not re.fullmatch(r"[1-9]\d*(:\d+)?", users[-1]):
             found.append(f"the image of {program} has no numeric user, or root")
-        found += (f"the image of {program} has no {word}" for word in ("HEALTHCHECK", "ENTRYPOINT") if not starting(lines, word))
+        found += (
+            f"the image of {program} has no {word}"
+            for word in ("HEALTHCHECK", "ENTRYPOINT")
+            if not starting(lines, word)
+        )
     return found + list(missing_in_context(root, file.read_text()))
 
 
@@ -47,9 +56,15 @@ def starting(lines, word):
 
 def missing_in_context(root, text):
     """What is copied must exist, and .dockerignore must let it through."""
-    allowed = [line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    allowed = [
+        line[1:]
+        for line in (root / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
     for source in re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE):
         if not (root / source).exists():
             yield f"{source} is copied and does not exist"
-        elif source != "." and not any(source == path or source.startswith(path + "/") for path in allowed):
+        elif source != "." and not any(
+            source == path or source.startswith(path + "/") for path in allowed
+        ):
             yield f"{source} is copied, but .dockerignore keeps it out"

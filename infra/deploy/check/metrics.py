@@ -18,13 +18,17 @@ OF_OTHERS = {
     "rabbitmq_detailed_queue_messages_unacked": {"queue", "vhost"},
     "rabbitmq_detailed_queue_consumers": {"queue", "vhost"},
 }
-_WORDS = set("by without on ignoring group_left group_right and or unless offset bool inf nan".split())
+_WORDS = set(
+    "by without on ignoring group_left group_right and or unless offset bool inf nan".split()
+)
 
 
 def recorded(root):
     """Name and labels of every metric that the sources of the programs record."""
     found = {}
-    sources = [file for folder in _FOLDERS for file in sorted((root / folder).glob("**/src/**/*.rs"))]
+    sources = [
+        file for folder in _FOLDERS for file in sorted((root / folder).glob("**/src/**/*.rs"))
+    ]
     for file in sources:
         text = file.read_text()
         for call in re.finditer(r'metrics::(counter|gauge|histogram)!\(\s*"(\w+)"', text):
@@ -62,7 +66,14 @@ def unknown(query, known):
         labels.update(re.findall(r"\w+", listed))
     plain = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|without|on|ignoring)\s*\([^)]*\)", " ", bare)
     words = re.findall(r"(?<![\w:$.])([a-zA-Z_:][\w:]*)(?!\s*\(|[\w:])", plain)
-    names = {word for word in words if word not in _WORDS and not re.fullmatch(r"\d+[smhdwy]|[smhdwy]", word)}
+    names = {
+        word
+        for word in words
+        if word not in _WORDS and not re.fullmatch(r"\d+[smhdwy]|[smhdwy]", word)
+    }
     having = set(ADDED).union(*(known.get(name, set()) for name in names))
     yield from (f"no metric is named {name}" for name in sorted(names - set(known)))
-    yield from (f"none of {', '.join(sorted(names))} has a label {label}" for label in sorted(labels - having))
+    yield from (
+        f"none of {', '.join(sorted(names))} has a label {label}"
+        for label in sorted(labels - having)
+    )

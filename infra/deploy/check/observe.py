@@ -17,7 +17,9 @@ def findings(root):
     promtool = str(tools.DEV / "bin/promtool")
     found = tools.complaints([promtool, "check", "config", str(folder / "prometheus.yml")], folder)
     found += tools.complaints([promtool, "check", "rules", *map(str, rules)], folder)
-    found += tools.complaints([promtool, "test", "rules", *map(str, sorted(folder.glob("tests/*.yml")))], folder)
+    found += tools.complaints(
+        [promtool, "test", "rules", *map(str, sorted(folder.glob("tests/*.yml")))], folder
+    )
     known = {**metrics.recorded(root), **metrics.OF_OTHERS}
     groups = [group for file in rules for group in yaml.safe_load(file.read_text())["groups"]]
     rules = [rule for group in groups for rule in group["rules"]]
@@ -41,22 +43,37 @@ def labels_of(query):
 def untested(folder, rules):
     """Every alert must have been raised in a test."""
     tests = "".join(file.read_text() for file in folder.glob("tests/*.yml"))
-    return [f"no test of the rules names {rule['alert']}" for rule in rules if "alert" in rule and rule["alert"] not in tests]
+    return [
+        f"no test of the rules names {rule['alert']}"
+        for rule in rules
+        if "alert" in rule and rule["alert"] not in tests
+    ]
 
 
 def dashboards(folder, known, promtool):
     found = []
     for file in sorted(folder.glob("grafana/dashboards/*.json")):
         dashboard = json.loads(file.read_text())
-        queries = [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel.get("targets", [])]
+        queries = [
+            (panel["title"], target["expr"])
+            for panel in dashboard["panels"]
+            for target in panel.get("targets", [])
+        ]
         for title, query in queries:
-            found += (f"{file.name}: {title}: {finding}" for finding in metrics.unknown(query, known))
+            found += (
+                f"{file.name}: {title}: {finding}" for finding in metrics.unknown(query, known)
+            )
         for variable in dashboard["templating"]["list"]:
             if listed := re.fullmatch(r"label_values\((\w+), (\w+)\)", variable.get("query", "")):
                 found += metrics.unknown(f"sum by ({listed[2]}) ({listed[1]})", known)
-        rules = [{"record": f"query:{number}", "expr": filled(query)} for number, (_, query) in enumerate(queries)]
+        rules = [
+            {"record": f"query:{number}", "expr": filled(query)}
+            for number, (_, query) in enumerate(queries)
+        ]
         with tempfile.TemporaryDirectory() as place:
-            Path(place, "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": file.stem, "rules": rules}]}))
+            Path(place, "queries.yml").write_text(
+                yaml.safe_dump({"groups": [{"name": file.stem, "rules": rules}]})
+            )
             found += tools.complaints([promtool, "check", "rules", "queries.yml"], place)
     return found
 

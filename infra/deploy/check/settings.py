@@ -4,7 +4,11 @@ import re
 import tomllib
 
 # Crates that document settings of their own, beside those of every program.
-SHARED = {"embedder": ("inference", "worker"), "captioner": ("inference", "worker"), "searcher": ("inference",)}
+SHARED = {
+    "embedder": ("inference", "worker"),
+    "captioner": ("inference", "worker"),
+    "searcher": ("inference",),
+}
 PROGRAMS = ("ingest", "embedder", "captioner", "searcher")
 # Read by the programs themselves, beside the settings.
 OTHER_VARIABLES = {"BUCKETLENS_OPENAI_API_KEY", "BUCKETLENS_COMMIT"}
@@ -35,17 +39,26 @@ def unknown_keys(root, program, text):
     """The same for a file of settings."""
     known = defaults(root, program)
     for section, values in tomllib.loads(text).items():
-        yield from (f"[{section}] {key} is not a setting of {program}" for key in values if key not in known.get(section, {}))
+        yield from (
+            f"[{section}] {key} is not a setting of {program}"
+            for key in values
+            if key not in known.get(section, {})
+        )
 
 
 def missing_grace(root, program, grace, variables=()):
     """Says so if a program is killed before it may finish what it has begun."""
-    needed = seconds(dict(variables).get("BUCKETLENS__HTTP__SHUTDOWN_TIMEOUT", defaults(root, program)["http"]["shutdown_timeout"]))
+    needed = seconds(
+        dict(variables).get(
+            "BUCKETLENS__HTTP__SHUTDOWN_TIMEOUT",
+            defaults(root, program)["http"]["shutdown_timeout"],
+        )
+    )
     if seconds(grace) < needed + MARGIN_SECONDS:
         yield f"{program} is killed after {grace}, but may take {needed:g} s to stop, and {MARGIN_SECONDS} s should be left"
 
 
 def seconds(duration):
-    """"90s", "1m30s" or a number of seconds."""
+    """ "90s", "1m30s" or a number of seconds."""
     parts = re.findall(r"([\d.]+)(ms|[smh])", str(duration))
     return sum(float(number) * _UNITS[unit] for number, unit in parts) if parts else float(duration)

@@ -10,7 +10,14 @@ SCRIPTS = Path(sys.executable).parent
 
 def complaints(command, folder, silent_is_good=False):
     """What a tool says if it fails, line by line; with `silent_is_good` whatever it says."""
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode == 0 and not silent_is_good:
         return []
     lines = [line for line in done.stdout.splitlines() if line.strip()]

@@ -19,18 +19,26 @@ def findings(root):
     shared = variables((folder / "bucketlens.env").read_text())
     for program in settings.PROGRAMS:
         found += settings.unknown_variables(root, program, shared)
-        found += settings.unknown_keys(root, program, (folder / f"settings/{program}.toml").read_text())
+        found += settings.unknown_keys(
+            root, program, (folder / f"settings/{program}.toml").read_text()
+        )
         [unit] = folder.glob(f"bucketlens-{program}*.service")
         text = unit.read_text()
         found += settings.unknown_variables(root, program, variables(text))
-        found += settings.missing_grace(root, program, re.search(r"^TimeoutStopSec=(.+)", text, re.MULTILINE)[1])
+        found += settings.missing_grace(
+            root, program, re.search(r"^TimeoutStopSec=(.+)", text, re.MULTILINE)[1]
+        )
         if program != "ingest":
-            found += settings.unknown_variables(root, program, variables((folder / "gpu.conf").read_text()))
+            found += settings.unknown_variables(
+                root, program, variables((folder / "gpu.conf").read_text())
+            )
     return found + systemd(folder)
 
 
 def variables(text):
-    lines = [line.removeprefix("Environment=") for line in text.splitlines() if not line.startswith("#")]
+    lines = [
+        line.removeprefix("Environment=") for line in text.splitlines() if not line.startswith("#")
+    ]
     return [name for line in lines for name in re.findall(r"(BUCKETLENS_\w+)=", line)]
 
 
@@ -38,7 +46,11 @@ def systemd(folder):
     """Puts the units where they belong below a root of their own and has systemd look at them."""
     with tempfile.TemporaryDirectory() as place:
         etc = Path(place, "etc/systemd/system")
-        shutil.copytree(folder, etc, ignore=shutil.ignore_patterns("settings", "*.env", "*.sysusers.conf", "gpu.conf"))
+        shutil.copytree(
+            folder,
+            etc,
+            ignore=shutil.ignore_patterns("settings", "*.env", "*.sysusers.conf", "gpu.conf"),
+        )
         lib = Path(place, "usr/lib/systemd/system")
         lib.mkdir(parents=True)
         for target in Path("/usr/lib/systemd/system").glob("*.target"):
@@ -65,6 +77,8 @@ def verify(place, names, exposure=WORST_EXPOSURE):
     # It warns about what it does not know, and succeeds.
     found = tools.complaints([*analyze, "verify", *names], place, silent_is_good=True)
     for name in names:
-        lines = tools.complaints([*analyze, "--offline=true", f"--threshold={exposure}", "security", name], place)
+        lines = tools.complaints(
+            [*analyze, "--offline=true", f"--threshold={exposure}", "security", name], place
+        )
         found += lines[-1:]
     return found

@@ -69,9 +69,14 @@ def stop():
 
 def show(once):
     pictures = HOME / "pictures"
-    print(f"drawing {COUNT} pictures; starting store, broker, ingest, two embedders, captioner and searcher", flush=True)
+    print(
+        f"drawing {COUNT} pictures; starting store, broker, ingest, two embedders, captioner and searcher",
+        flush=True,
+    )
     script = Path(__file__).with_name("pictures.py")
-    drawing = subprocess.Popen([sys.executable, script, pictures, "--count", str(COUNT)], stdout=subprocess.DEVNULL)
+    drawing = subprocess.Popen(
+        [sys.executable, script, pictures, "--count", str(COUNT)], stdout=subprocess.DEVNULL
+    )
     env = stack.up(HOME)
     search = Search(stack.address(HOME, "searcher"))
     if drawing.wait() != 0:
@@ -106,7 +111,9 @@ def upload(env, folder, keys):
     def put(key):
         body = (folder / key).read_bytes()
         kind = CONTENT_TYPES[Path(key).suffix]
-        client.put_object(Bucket=env["BUCKETLENS__BUCKET__NAME"], Key=key, Body=body, ContentType=kind)
+        client.put_object(
+            Bucket=env["BUCKETLENS__BUCKET__NAME"], Key=key, Body=body, ContentType=kind
+        )
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(put, keys))
@@ -143,12 +150,17 @@ def report(search, captions, seconds):
     for language in LANGUAGES:
         result[f"recall_at_1_{language}"] = recall_at_1(search, captions, language)
         # The true sentence names every attribute: place, time, object and colour.
-        right = sum(shown.get(caption["key"], {}).get(language) == caption[language] for caption in captions)
+        right = sum(
+            shown.get(caption["key"], {}).get(language) == caption[language] for caption in captions
+        )
         result[f"captions_right_{language}"] = round(right / len(captions), 4)
     for name in idle:
         print(f"error: {name} has done no job; see {HOME / 'log'}", file=sys.stderr)
     if indexed != len(captions):
-        print(f"error: {len(captions) - indexed} pictures are missing; see {HOME / 'log'}", file=sys.stderr)
+        print(
+            f"error: {len(captions) - indexed} pictures are missing; see {HOME / 'log'}",
+            file=sys.stderr,
+        )
     print(json.dumps(result), flush=True)
     return not idle and indexed == len(captions)
 

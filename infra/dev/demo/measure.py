@@ -12,7 +12,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import stack  # noqa: E402
 
-SETTLED_DONE = re.compile(r'^bucketlens_jobs_settled_total\{[^}]*outcome="done"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
+SETTLED_DONE = re.compile(
+    r'^bucketlens_jobs_settled_total\{[^}]*outcome="done"[^}]*\} ([0-9.e+]+)$', re.MULTILINE
+)
 
 
 class Search:
@@ -49,7 +51,9 @@ class Search:
             tables = self.get("/v1/status")["tables"]
         except urllib.error.URLError:
             return 0
-        return max((entry["rows"] for name, entry in tables.items() if name.startswith(table)), default=0)
+        return max(
+            (entry["rows"] for name, entry in tables.items() if name.startswith(table)), default=0
+        )
 
 
 # A search takes half a second in a build that is not optimised.
@@ -75,7 +79,9 @@ def embedders_that_worked(home):
     worked = {}
     for name in stack.services(home):
         if name.startswith("embedder"):
-            with urllib.request.urlopen(stack.address(home, name) + "/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(
+                stack.address(home, name) + "/metrics", timeout=10
+            ) as answer:
                 counts = SETTLED_DONE.findall(answer.read().decode())
             worked[name] = sum(map(float, counts)) > 0
     return worked

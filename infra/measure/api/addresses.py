@@ -40,15 +40,27 @@ def site(answers):
 
 
 def ask(world, url):
-    return wire.ask(world.base, "/v1/search", "POST", JSON, json.dumps({"image_url": url, "top_k": 5}).encode())
+    return wire.ask(
+        world.base, "/v1/search", "POST", JSON, json.dumps({"image_url": url, "top_k": 5}).encode()
+    )
 
 
 def like_an_upload(world):
     key = world.captions[0]["key"]
     picture = (world.home / "pictures" / key).read_bytes()
     head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
-    form = head + picture + b'\r\n--b\r\nContent-Disposition: form-data; name="top_k"\r\n\r\n5\r\n--b--\r\n'
-    uploaded = wire.ask(world.base, "/v1/search", "POST", [("Content-Type", "multipart/form-data; boundary=b")], form)
+    form = (
+        head
+        + picture
+        + b'\r\n--b\r\nContent-Disposition: form-data; name="top_k"\r\n\r\n5\r\n--b--\r\n'
+    )
+    uploaded = wire.ask(
+        world.base,
+        "/v1/search",
+        "POST",
+        [("Content-Type", "multipart/form-data; boundary=b")],
+        form,
+    )
     with site({"/a": (200, {}, picture), "/b": (302, {"Location": "/a"}, b"")}) as base:
         for path in ("/a", "/b"):
             answer = ask(world, base + path)
@@ -61,14 +73,32 @@ def like_an_upload(world):
 def elsewhere(world):
     """A redirect, a name or another spelling leads nowhere that may not be asked."""
     with Trap() as trap:
-        there = [f"{host}:{trap.port}/a.jpg" for host in ("127.0.0.1", "localhost", "[::ffff:7f00:1]", "2130706433", "0x7f000001", "127.1", "0")]
-        answers = {f"/{number}": (302, {"Location": f"http://{host}"}, b"") for number, host in enumerate(there)}
+        there = [
+            f"{host}:{trap.port}/a.jpg"
+            for host in (
+                "127.0.0.1",
+                "localhost",
+                "[::ffff:7f00:1]",
+                "2130706433",
+                "0x7f000001",
+                "127.1",
+                "0",
+            )
+        ]
+        answers = {
+            f"/{number}": (302, {"Location": f"http://{host}"}, b"")
+            for number, host in enumerate(there)
+        }
         with site(answers) as base:
             for url in [f"http://{host}" for host in there] + [base + path for path in answers]:
                 problem = wire.problem(ask(world, url), 400)
-                assert problem["field"] == "image_url" and "127.0.0.1" not in problem["detail"], f"{url}: {problem}"
+                assert problem["field"] == "image_url" and "127.0.0.1" not in problem["detail"], (
+                    f"{url}: {problem}"
+                )
         # The link of an original leads to the store, which is on a loopback address too.
-        original = wire.ask(world.base, f"/v1/images/{world.image_id()}/original").headers["location"]
+        original = wire.ask(world.base, f"/v1/images/{world.image_id()}/original").headers[
+            "location"
+        ]
         wire.problem(ask(world, original), 400)
         assert not trap.seen, f"the server came to the trap: {trap.seen}"
     world.searches()
@@ -80,7 +110,10 @@ def slow_sites(world):
     url = f"http://{SITE}:{silent.getsockname()[1]}/"
     statuses = []
     # A cache would answer the second of two equal ones.
-    asking = [threading.Thread(target=lambda n=n: statuses.append(ask(world, f"{url}{n}.jpg").status)) for n in range(40)]
+    asking = [
+        threading.Thread(target=lambda n=n: statuses.append(ask(world, f"{url}{n}.jpg").status))
+        for n in range(40)
+    ]
     try:
         for thread in asking:
             thread.start()

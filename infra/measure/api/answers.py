@@ -13,7 +13,9 @@ def is_json_text(answer, *statuses):
     """Its declared type makes no page of it; nothing_is_guessed sees to what browsers might guess."""
     assert answer.status in statuses, f"{answer.status or answer.closed} {answer.body[:200]!r}"
     kind = answer.headers.get("content-type", "")
-    assert kind.split(";")[0] in ("application/json", "application/problem+json"), f"content type '{kind}'"
+    assert kind.split(";")[0] in ("application/json", "application/problem+json"), (
+        f"content type '{kind}'"
+    )
     json.loads(answer.body)
     return answer
 
@@ -34,12 +36,20 @@ def markup_in_keys(world):
     quoted = urllib.parse.quote("hostile/")
     answer = is_json_text(wire.ask(world.base, f"/v1/search?q=red&top_k=100&prefix={quoted}"), 200)
     keys = {hit["key"] for hit in json.loads(answer.body)["hits"]}
-    assert keys == set(hostile.NAMES), f"missing: {set(hostile.NAMES) - keys}, unexpected: {keys - set(hostile.NAMES)}"
+    assert keys == set(hostile.NAMES), (
+        f"missing: {set(hostile.NAMES) - keys}, unexpected: {keys - set(hostile.NAMES)}"
+    )
     answer = is_json_text(wire.ask(world.base, "/v1/library?limit=500"), 200)
-    pictures = [picture for picture in json.loads(answer.body)["pictures"] if picture["key"] in hostile.NAMES]
+    pictures = [
+        picture
+        for picture in json.loads(answer.body)["pictures"]
+        if picture["key"] in hostile.NAMES
+    ]
     assert len(pictures) == len(hostile.NAMES), [picture["key"] for picture in pictures]
     for picture in pictures:
-        facts = json.loads(is_json_text(wire.ask(world.base, f"/v1/images/{picture['image_id']}"), 200).body)
+        facts = json.loads(
+            is_json_text(wire.ask(world.base, f"/v1/images/{picture['image_id']}"), 200).body
+        )
         assert facts["key"] == picture["key"] and "<script>" in facts["camera"], facts
 
 
@@ -51,9 +61,14 @@ def links_of_such_keys(world):
         link = urllib.parse.urlsplit(answer.headers["location"])
         assert f"{link.scheme}://{link.netloc}" == world.store, link
         stored = wire.ask(world.store, f"{link.path}?{link.query}")
-        assert stored.status == 200 and stored.body in hostile.pictures().values(), f"{hit['key']}: {stored.status}"
+        assert stored.status == 200 and stored.body in hostile.pictures().values(), (
+            f"{hit['key']}: {stored.status}"
+        )
         small = wire.ask(world.base, hit["thumbnail_url"])
-        assert (small.headers["content-type"], small.headers.get("x-content-type-options")) == ("image/jpeg", "nosniff"), small.headers
+        assert (small.headers["content-type"], small.headers.get("x-content-type-options")) == (
+            "image/jpeg",
+            "nosniff",
+        ), small.headers
 
 
 def markup_in_questions(world):
@@ -66,14 +81,26 @@ def markup_in_questions(world):
 
 
 def markup_in_uploads(world):
-    names = [f"{hostile.MARKUP}.jpg", "<script>x</script>/a.jpg", "javascript:alert(1)/a.jpg", "a.jpg\" onload=\"x.jpg"]
-    files = [{"name": name, "size_bytes": 10, "content_type": "image/jpeg"} for name in [*names, "<b>.exe"]]
+    names = [
+        f"{hostile.MARKUP}.jpg",
+        "<script>x</script>/a.jpg",
+        "javascript:alert(1)/a.jpg",
+        'a.jpg" onload="x.jpg',
+    ]
+    files = [
+        {"name": name, "size_bytes": 10, "content_type": "image/jpeg"}
+        for name in [*names, "<b>.exe"]
+    ]
     files.append({"name": "a.jpg", "size_bytes": 10, "content_type": "<script>alert(1)</script>"})
     body = json.dumps({"files": files}).encode()
-    answer = wire.ask(world.base, "/v1/uploads", "POST", [("Content-Type", "application/json")], body)
+    answer = wire.ask(
+        world.base, "/v1/uploads", "POST", [("Content-Type", "application/json")], body
+    )
     uploads = json.loads(is_json_text(answer, 200).body)["uploads"]
     assert [upload["name"] for upload in uploads] == [file["name"] for file in files], uploads
-    assert all(upload["key"].startswith("uploads/") for upload in uploads[:4]) and all("problem" in upload for upload in uploads[4:])
+    assert all(upload["key"].startswith("uploads/") for upload in uploads[:4]) and all(
+        "problem" in upload for upload in uploads[4:]
+    )
 
 
 def markup_in_dead_letters(world):
@@ -88,7 +115,9 @@ def nothing_for_other_origins(world):
     for method, target in (("GET", "/"), ("GET", "/v1/search?q=red"), ("GET", "/v1/status"), ("GET", "/v1/library"), ("GET", "/docs/"),
                            ("GET", "/v1/openapi.json"), ("GET", "/v1/ops/progress"), ("GET", "/nowhere"), ("OPTIONS", "/v1/search"),
                            ("OPTIONS", "/v1/uploads"), ("OPTIONS", "/v1/ops/sweep"), ("GET", "/metrics")):  # fmt: skip
-        answer = wire.ask(world.base, target, method, [*FOREIGN, ("Access-Control-Request-Method", "POST")])
+        answer = wire.ask(
+            world.base, target, method, [*FOREIGN, ("Access-Control-Request-Method", "POST")]
+        )
         assert answer.status, f"{target}: {answer.closed}"
         offered = [name for name in answer.headers if name.startswith("access-control-")]
         assert not offered, f"{method} {target} offers {offered}"
@@ -100,12 +129,24 @@ def other_sites_change_nothing(world):
                                ("POST", "/v1/ops/sweep"), ("POST", "/v1/ops/stages/embed.demo-clip/pause"), ("POST", "/v1/ops/dead/drop"),
                                ("DELETE", "/v1/ops/operations/1"), ("PUT", "/v1/ops/sweep"), ("PATCH", "/v1/search")):  # fmt: skip
             for body in (b"", b'{"text":"red","all":true}'):
-                answer = wire.ask(world.base, target, method, [("Sec-Fetch-Site", site), ("Content-Type", "text/plain")], body)
+                answer = wire.ask(
+                    world.base,
+                    target,
+                    method,
+                    [("Sec-Fetch-Site", site), ("Content-Type", "text/plain")],
+                    body,
+                )
                 wire.problem(answer, 403)
     # What browsers send to addresses that they do not trust: http, and not this machine.
     for base in (world.base, world.ingest):
         for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
-            answer = wire.ask(base, "/v1/ops/sweep", "POST", [("Origin", origin), ("Content-Type", "text/plain")], b"{}")
+            answer = wire.ask(
+                base,
+                "/v1/ops/sweep",
+                "POST",
+                [("Origin", origin), ("Content-Type", "text/plain")],
+                b"{}",
+            )
             wire.problem(answer, 403)
     for site in ("same-origin", "none"):
         headers = [("Sec-Fetch-Site", site), ("Content-Type", "application/json")]
@@ -120,11 +161,23 @@ def pages_keep_others_out(world):
         assert answer.status == 200, f"{page}: {answer.status}"
         headers = answer.headers
         policy = headers.get("content-security-policy", "")
-        for rule in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"):
+        for rule in (
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ):
             assert rule in policy, f"{page}: the policy lacks {rule}: {policy}"
         scripts = next(part for part in policy.split(";") if part.strip().startswith("script-src"))
-        assert "unsafe" not in scripts and "*" not in policy and "http:" not in policy.replace(world.store, ""), policy
-        assert headers.get("x-content-type-options") == "nosniff" and headers.get("referrer-policy") == "no-referrer", headers
+        assert (
+            "unsafe" not in scripts
+            and "*" not in policy
+            and "http:" not in policy.replace(world.store, "")
+        ), policy
+        assert (
+            headers.get("x-content-type-options") == "nosniff"
+            and headers.get("referrer-policy") == "no-referrer"
+        ), headers
         assert "server" not in headers and "x-powered-by" not in headers, headers
 
 

@@ -37,7 +37,10 @@ class Report:
                 self.fail(name, traceback.format_exc(limit=-3), begun)
             else:
                 self.passed += 1
-                print(f"pass  {name} ({time.monotonic() - begun:.1f} s){f': {said}' if said else ''}", flush=True)
+                print(
+                    f"pass  {name} ({time.monotonic() - begun:.1f} s){f': {said}' if said else ''}",
+                    flush=True,
+                )
 
     def fail(self, name, why, begun):
         self.failed.append(name)

@@ -23,10 +23,15 @@ FILE_IN_PAGE = re.compile(r"""(?:src|href)\s*=\s*["']([^"']+)["']""")
 
 def is_openapi(world):
     answer = wire.ask(world.base, "/v1/openapi.json")
-    assert answer.status == 200 and answer.headers["content-type"].startswith("application/json"), answer
+    assert answer.status == 200 and answer.headers["content-type"].startswith("application/json"), (
+        answer
+    )
     document = json.loads(answer.body)
     assert document["openapi"].startswith("3.1"), document["openapi"]
-    wrong = [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in OpenAPIV31SpecValidator(document).iter_errors()]
+    wrong = [
+        f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
+        for error in OpenAPIV31SpecValidator(document).iter_errors()
+    ]
     assert not wrong, "\n".join(wrong)
     return f"{len(document['paths'])} paths"
 
@@ -38,7 +43,9 @@ def docs_are_ours(world):
     assert len(files) >= 3, answer.body
     for file in files:
         assert not re.match(r"(?:\w+:)?//", file), f"/docs loads from elsewhere: {file}"
-        loaded = wire.ask(world.base, file if file.startswith("/") else "/docs/" + file.removeprefix("./"))
+        loaded = wire.ask(
+            world.base, file if file.startswith("/") else "/docs/" + file.removeprefix("./")
+        )
         assert loaded.status == 200 and loaded.body, f"{file}: {loaded.status}"
     assert "'unsafe-inline'" not in script_source(answer), answer.headers
     inline = re.findall(rb"<script(?![^>]*\bsrc=)[^>]*>\s*\S", answer.body)
@@ -54,7 +61,11 @@ def script_source(answer):
 def docs_redirect(world):
     answer = wire.ask(world.base, "/docs")
     target = answer.headers.get("location", "")
-    assert answer.status in (301, 302, 303, 307, 308) and re.fullmatch(r"/?docs/", target.lstrip("./")) or answer.status == 200, answer
+    assert (
+        answer.status in (301, 302, 303, 307, 308)
+        and re.fullmatch(r"/?docs/", target.lstrip("./"))
+        or answer.status == 200
+    ), answer
 
 
 def schemathesis(world, *options, examples=EXAMPLES):
@@ -66,12 +77,32 @@ def schemathesis(world, *options, examples=EXAMPLES):
     config = folder / "schemathesis.toml"
     if not config.exists():
         config.write_text("")
-    command = [Path(sys.executable).with_name("schemathesis"), "--config-file", config, "run", f"{world.base}/v1/openapi.json"]
+    command = [
+        Path(sys.executable).with_name("schemathesis"),
+        "--config-file",
+        config,
+        "run",
+        f"{world.base}/v1/openapi.json",
+    ]
     command += ["--seed", str(SEED), "--max-examples", str(examples), "--workers", "2"]
-    command += ["--phases", "examples,coverage,fuzzing", "--checks", ",".join(CHECKED), "--no-shrink", "--continue-on-failure"]
+    command += [
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--checks",
+        ",".join(CHECKED),
+        "--no-shrink",
+        "--continue-on-failure",
+    ]
     command += ["--suppress-health-check", "all", "--warnings", "off", "--request-timeout", "60"]
     command += ["--report", "ndjson", "--report-ndjson-path", report, *options]
-    done = subprocess.run([str(part) for part in command], cwd=folder, text=True, capture_output=True, timeout=SECONDS, check=False)
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
     (folder / "output.txt").write_text(done.stdout + done.stderr)
     return done
 
@@ -88,7 +119,9 @@ def generated_requests_for_a_picture(world):
     config.parent.mkdir(exist_ok=True)
     config.write_text(f'[parameters]\n"path.id" = "{world.image_id()}"\n')
     try:
-        done = schemathesis(world, "--include-path-regex", "^/v1/images", "--mode", "positive", examples=10)
+        done = schemathesis(
+            world, "--include-path-regex", "^/v1/images", "--mode", "positive", examples=10
+        )
     finally:
         config.write_text("")
     assert done.returncode == 0, tail(done)
@@ -102,7 +135,9 @@ def tail(done):
 
 
 def summary(done):
-    found = re.search(r"Test cases:\n\s+(.*)", done.stdout) or re.search(r"(\d+ generated.*)", done.stdout)
+    found = re.search(r"Test cases:\n\s+(.*)", done.stdout) or re.search(
+        r"(\d+ generated.*)", done.stdout
+    )
     return found.group(1).strip() if found else ""
 
 

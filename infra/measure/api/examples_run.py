@@ -46,14 +46,24 @@ def search_sh(world):
 
 
 def search_py(world):
-    said = must(run(world, sys.executable, "search.py", world.captions[1]["en"]), "words:", "next page", "more like", "same at night")
+    said = must(
+        run(world, sys.executable, "search.py", world.captions[1]["en"]),
+        "words:",
+        "next page",
+        "more like",
+        "same at night",
+    )
     assert len(HIT.findall(said)) == 12, said
     must(said, re.escape(world.captions[1]["key"]), r"\[.*image -?\d")
 
 
 def search_mjs(world):
     said = must(run(world, "node", "search.mjs", world.captions[2]["zh"]), "words:", "look alike")
-    must(said.split("look alike")[0], re.escape(world.captions[2]["key"]), re.escape(world.captions[2]["zh"]))
+    must(
+        said.split("look alike")[0],
+        re.escape(world.captions[2]["key"]),
+        re.escape(world.captions[2]["zh"]),
+    )
 
 
 def upload_py(world):
@@ -77,7 +87,13 @@ def upload_py_refused(world):
 
 def operate_sh(world):
     said = run(world, "./operate.sh")
-    must(said, r"embed\S*\s+\d+ of \d+ done", r"[1-9]\d* dead letters in [1-9]", "pausing embed", "resuming embed")
+    must(
+        said,
+        r"embed\S*\s+\d+ of \d+ done",
+        r"[1-9]\d* dead letters in [1-9]",
+        "pausing embed",
+        "resuming embed",
+    )
     paused = [stage["paused"] for stage in world.get("/v1/ops/progress")["stages"]]
     assert not any(paused), f"left paused: {paused}"
 
@@ -91,7 +107,14 @@ def tables_py(world):
         "AWS_SECRET_ACCESS_KEY": settings["BUCKETLENS__BUCKET__SECRET_ACCESS_KEY"],
     }
     said = run(world, sys.executable, "tables.py", **store)
-    must(said, "images, version", "vector: fixed_size_list", "captions_demo-captioner", "embeddings_demo-clip", "nearest to")
+    must(
+        said,
+        "images, version",
+        "vector: fixed_size_list",
+        "captions_demo-captioner",
+        "embeddings_demo-clip",
+        "nearest to",
+    )
     objects = int(re.search(r"(\d+) objects", said).group(1))
     total = world.get("/v1/library?limit=1")["total"]
     assert objects == total, f"the table shows {objects} objects, the library {total}"
@@ -101,7 +124,12 @@ def tables_py(world):
 
 
 def unreachable(world):
-    for command in (["./search.sh"], [sys.executable, "search.py"], ["node", "search.mjs"], ["./operate.sh"]):
+    for command in (
+        ["./search.sh"],
+        [sys.executable, "search.py"],
+        ["node", "search.mjs"],
+        ["./operate.sh"],
+    ):
         run(world, *command, expect=1, BASE="http://127.0.0.1:9")
 
 

@@ -17,7 +17,14 @@ OPERATIONS = (
     ("POST", "/v1/ops/dead/drop"),
     ("GET", "/v1/ops/none"),
 )
-SEARCHES = ("/v1/search?q=red", "/v1/status", "/v1/library", "/v1/images/" + "0" * 32, "/v1/objects?key=uploads/a", "/v1/none")
+SEARCHES = (
+    "/v1/search?q=red",
+    "/v1/status",
+    "/v1/library",
+    "/v1/images/" + "0" * 32,
+    "/v1/objects?key=uploads/a",
+    "/v1/none",
+)
 
 
 def bearer(key):
@@ -32,11 +39,21 @@ def start(world):
     processes.stop(stack.run_file(world.home, "ingest"))
     env = {**stack.SERVED, **world.env, "BUCKETLENS__OPS__API_KEY": OPS_KEY}
     stack.start_service(world.home, world.programs, "ingest", env, preferred_port=port)
-    env = {**world.env, "BUCKETLENS__ACCESS__API_KEY": SEARCH_KEY, "BUCKETLENS__OPERATIONS__URL": world.ingest, "BUCKETLENS__UPLOAD__ENABLED": "true"}
+    env = {
+        **world.env,
+        "BUCKETLENS__ACCESS__API_KEY": SEARCH_KEY,
+        "BUCKETLENS__OPERATIONS__URL": world.ingest,
+        "BUCKETLENS__UPLOAD__ENABLED": "true",
+    }
     stack.start_service(world.home, world.programs, "searcher", env, name="searcher-keyed")
     for name in ("ingest", "searcher-keyed"):
         url = stack.address(world.home, name)
-        processes.wait_ready(stack.run_file(world.home, name), name, lambda url=url: stack.ready(url), stack.READY_SECONDS)
+        processes.wait_ready(
+            stack.run_file(world.home, name),
+            name,
+            lambda url=url: stack.ready(url),
+            stack.READY_SECONDS,
+        )
     return stack.address(world.home, "searcher-keyed")
 
 
@@ -52,8 +69,13 @@ def operators_key(world):
     start(world)
     for method, target in OPERATIONS:
         for key in ("", SEARCH_KEY, OPS_KEY[:-1], OPS_KEY + "x", OPS_KEY.upper()):
-            unauthorized(wire.ask(world.base, target, method, bearer(key)), f"{method} {target} with '{key}'")
-        unauthorized(wire.ask(world.base, target, method, [("Authorization", f"Basic {OPS_KEY}")]), f"{method} {target}")
+            unauthorized(
+                wire.ask(world.base, target, method, bearer(key)), f"{method} {target} with '{key}'"
+            )
+        unauthorized(
+            wire.ask(world.base, target, method, [("Authorization", f"Basic {OPS_KEY}")]),
+            f"{method} {target}",
+        )
     for method, target in OPERATIONS[:5]:
         assert wire.ask(world.base, target, method, bearer(OPS_KEY)).status == 200, target
     wire.problem(wire.ask(world.base, "/v1/ops/dead/drop", "POST", bearer(OPS_KEY)), 400)
@@ -70,7 +92,10 @@ def both_keys(world):
     for target in (f"{SEARCHES[0]}&api_key={SEARCH_KEY}", f"{SEARCHES[0]}&key={SEARCH_KEY}"):
         unauthorized(wire.ask(keyed, target), target)
     for method, target in OPERATIONS[:5]:
-        unauthorized(wire.ask(keyed, target, method, bearer(SEARCH_KEY)), f"{target} with the key of searches")
+        unauthorized(
+            wire.ask(keyed, target, method, bearer(SEARCH_KEY)),
+            f"{target} with the key of searches",
+        )
         answer = wire.ask(keyed, target, method, bearer(OPS_KEY))
         assert answer.status == 200, f"{target}: {answer.status} {answer.body[:200]!r}"
     # What the page needs before anyone can type a key, and what tells how it is.
@@ -87,7 +112,9 @@ def off_without_address(world):
     processes.wait_ready(file, "searcher-plain", lambda: stack.ready(url), stack.READY_SECONDS)
     wire.problem(wire.ask(url, "/v1/ops/progress", headers=bearer(OPS_KEY)), 503)
     one = b'{"files":[{"name":"a.jpg","size_bytes":1,"content_type":"image/jpeg"}]}'
-    wire.problem(wire.ask(url, "/v1/uploads", "POST", [("Content-Type", "application/json")], one), 403)
+    wire.problem(
+        wire.ask(url, "/v1/uploads", "POST", [("Content-Type", "application/json")], one), 403
+    )
     wire.problem(wire.ask(url, "/v1/objects?key=uploads/a.jpg"), 403)
     processes.stop(file)
 

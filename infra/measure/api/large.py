@@ -78,7 +78,9 @@ def refused(world, raw, piece):
 def many_at_once(world):
     """Bodies just below the limit, from 40 clients at once: only as many as are worked on at a time are kept."""
     size = 20 << 20
-    raw = wire.head(world.base, "POST", "/v1/search", [*JSON, ("Content-Length", size), ("Connection", "close")])
+    raw = wire.head(
+        world.base, "POST", "/v1/search", [*JSON, ("Content-Length", size), ("Connection", "close")]
+    )
     answers = []
 
     def send():

@@ -20,7 +20,9 @@ END = b"--b--\r\n"
 
 
 def refused(world, body, headers, *statuses):
-    problem = wire.problem(wire.ask(world.base, "/v1/search", "POST", headers, body), *(statuses or (400,)))
+    problem = wire.problem(
+        wire.ask(world.base, "/v1/search", "POST", headers, body), *(statuses or (400,))
+    )
     world.pid()
     return problem
 
@@ -31,20 +33,32 @@ def malformed_forms(world):
         ("no boundary", [("Content-Type", "multipart/form-data")], whole),
         ("another boundary", [("Content-Type", "multipart/form-data; boundary=c")], whole),
         ("an empty boundary", [("Content-Type", "multipart/form-data; boundary=")], whole),
-        ("a boundary of 10,000 bytes", [("Content-Type", "multipart/form-data; boundary=" + "b" * 10_000)], whole),
+        (
+            "a boundary of 10,000 bytes",
+            [("Content-Type", "multipart/form-data; boundary=" + "b" * 10_000)],
+            whole,
+        ),
         ("an empty body", FORM, b""),
         ("cut off in the middle", FORM, part("image", "x" * 1000, '; filename="a.jpg"')[:500]),
-        ("cut off in the headers", FORM, b'--b\r\nContent-Disposition: form-data; na'),
+        ("cut off in the headers", FORM, b"--b\r\nContent-Disposition: form-data; na"),
         ("without a name", FORM, b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n" + END),
         ("without a disposition", FORM, b"--b\r\n\r\nx\r\n" + END),
         ("an unknown field", FORM, part("sql", "1=1") + END),
         ("10,000 fields", FORM, b"".join(part(f"field{n}", "x") for n in range(10_000)) + END),
         ("10,000 texts", FORM, b"".join(part("text", "red") for n in range(10_000)) + END),
-        ("10,000 empty pictures", FORM, b"".join(part("image", "", '; filename="a.jpg"') for n in range(10_000)) + END),
+        (
+            "10,000 empty pictures",
+            FORM,
+            b"".join(part("image", "", '; filename="a.jpg"') for n in range(10_000)) + END,
+        ),
         ("no picture at all", FORM, part("image", "<html>", '; filename="a.jpg"') + END),
         ("a number that is none", FORM, part("text", "red") + part("top_k", "many") + END),
         ("a filter that is no JSON", FORM, part("text", "red") + part("filter", "{") + END),
-        ("bytes that are no text", FORM, b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n' + END),
+        (
+            "bytes that are no text",
+            FORM,
+            b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n' + END,
+        ),
     )
     each(cases, lambda headers, body: refused(world, body, headers))
     world.searches()
@@ -55,7 +69,9 @@ def half_a_form_and_gone(world):
     for _ in range(50):
         with wire.connect(world.base) as connection:
             headers = [*FORM, ("Content-Length", 1_000_000)]
-            connection.sendall(wire.head(world.base, "POST", "/v1/search", headers) + part("image", "x" * 500_000))
+            connection.sendall(
+                wire.head(world.base, "POST", "/v1/search", headers) + part("image", "x" * 500_000)
+            )
     world.searches()
 
 
@@ -64,7 +80,10 @@ def malformed_json(world):
         ("empty", b""),
         ("deeply nested", b"[" * 500_000),
         ("deeply nested objects", b'{"filter":' * 50_000),
-        ("nested where it is allowed", b'{"text":"a","examples":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        (
+            "nested where it is allowed",
+            b'{"text":"a","examples":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        ),
         ("a huge number", b'{"text":"a","top_k":1' + b"0" * 10_000 + b"}"),
         ("a huge exponent", b'{"text":"a","min_score":1e999999999}'),
         ("numbers beyond f32", b'{"vector":[1e39,1e-50]}'),
@@ -77,7 +96,10 @@ def malformed_json(world):
         ("100,000 examples", b'{"examples":[' + b",".join([b'{"text":"a"}'] * 100_000) + b"]}"),
         ("1,000,000 numbers", b'{"vector":[' + b",".join([b"1"] * 1_000_000) + b"]}"),
         ("a field with a long name", b'{"' + b"a" * 1_000_000 + b'":1}'),
-        ("what is no picture", json.dumps({"image": base64.b64encode(b"<svg/>").decode()}).encode()),
+        (
+            "what is no picture",
+            json.dumps({"image": base64.b64encode(b"<svg/>").decode()}).encode(),
+        ),
         ("a bomb", json.dumps({"image": base64.b64encode(hostile.bomb()).decode()}).encode()),
     )
 
@@ -101,7 +123,10 @@ def query_strings(world):
         ("not UTF-8 as it is", "q=\udcff\udcfe"),
         ("half an escape", "q=%"),
         ("only a minus", "q=-"),
-        ("quotes and operators", "q=" + urllib.parse.quote("\"red AND (car OR) +~^4 \\ * ? [a TO z] {x}'; --")),
+        (
+            "quotes and operators",
+            "q=" + urllib.parse.quote("\"red AND (car OR) +~^4 \\ * ? [a TO z] {x}'; --"),
+        ),
         ("1,001 characters", "q=" + "a" * 1001),
         ("60,000 characters", "q=" + "a" * 60_000),
         ("1,000,000 characters", "q=" + "a" * 1_000_000),
@@ -124,7 +149,11 @@ def query_strings(world):
             wire.problem(answer, 400)
 
     each(cases, answered)
-    for query, hits in (("q=red&prefix=" + urllib.parse.quote("' OR 1=1 --"), 0), ("q=red&prefix=%25", 0), ("q=red&prefix=_", 0)):
+    for query, hits in (
+        ("q=red&prefix=" + urllib.parse.quote("' OR 1=1 --"), 0),
+        ("q=red&prefix=%25", 0),
+        ("q=red&prefix=_", 0),
+    ):
         found = world.get("/v1/search?" + query)["hits"]
         assert len(found) == hits, f"{query}: {len(found)} hits"
     world.searches()
@@ -138,7 +167,9 @@ def headers_without_end(world):
         ("one of 2 MiB", [("X-Long", "x" * (2 << 20))]),
     ):
         answer = wire.ask(world.base, "/v1/search?q=red&top_k=1", headers=headers)
-        assert answer.status in (200, 400, 431) or answer.closed.startswith("closed"), f"{name}: {answer.status or answer.closed}"
+        assert answer.status in (200, 400, 431) or answer.closed.startswith("closed"), (
+            f"{name}: {answer.status or answer.closed}"
+        )
     world.searches()
 
 
@@ -148,7 +179,9 @@ def paths_out_of_images(world):
         for below in ("", "/thumbnail", "/original"):
             target = f"/v1/images/{id.replace(' ', '%20')}{below}"
             answer = wire.ask(world.base, target)
-            assert answer.status in (400, 404), f"{target}: {answer.status or answer.closed} {answer.body[:200]!r}"
+            assert answer.status in (400, 404), (
+                f"{target}: {answer.status or answer.closed} {answer.body[:200]!r}"
+            )
             assert b"root:" not in answer.body
     wire.problem(wire.ask(world.base, f"/v1/images/{'0' * 32}"), 404)
 

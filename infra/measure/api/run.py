@@ -19,11 +19,25 @@ from checks import Report
 from world import World, stack
 
 # In this order: what is flooded may be slow for a while, and the last one starts ingest anew.
-PARTS = ("examples_run", "description", "answers", "limits", "uploads", "forwarding", "addresses", "large", "flood", "slow", "keys")
+PARTS = (
+    "examples_run",
+    "description",
+    "answers",
+    "limits",
+    "uploads",
+    "forwarding",
+    "addresses",
+    "large",
+    "flood",
+    "slow",
+    "keys",
+)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default="")
     parser.add_argument("--programs", type=Path)
     parser.add_argument("--home", type=Path, default=stack.DEV / "test-api")
@@ -32,7 +46,11 @@ def main():
     arguments = parser.parse_args()
     parts = {part.removesuffix("_run"): importlib.import_module(part) for part in PARTS}
     if arguments.list:
-        sys.exit("\n".join(f"{part}: {title}" for part, module in parts.items() for title in module.CHECKS))
+        sys.exit(
+            "\n".join(
+                f"{part}: {title}" for part, module in parts.items() for title in module.CHECKS
+            )
+        )
 
     # A closed terminal or a plain kill must not leave the services behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

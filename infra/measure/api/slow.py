@@ -40,7 +40,9 @@ def drip(world, connections, drop, seconds=SECONDS, ask="/v1/search?q=red&top_k=
         left = [connection for connection in left if not ended(connection)]
         answer = wire.ask(world.base, ask, seconds=60)
         longest = max(longest, time.monotonic() - second)
-        assert answer.status == 200, f"others are answered {answer.status or answer.closed} {answer.body[:200]!r} after {longest:.1f} s"
+        assert answer.status == 200, (
+            f"others are answered {answer.status or answer.closed} {answer.body[:200]!r} after {longest:.1f} s"
+        )
         time.sleep(max(0.0, second + 1 - time.monotonic()))
     return left, longest
 
@@ -52,7 +54,9 @@ def check(world, count, opening, drop, **options):
         left, longest = drip(world, connections, drop, **options)
         lasted = time.monotonic() - begun
         assert longest < PATIENCE_SECONDS, f"meanwhile others waited up to {longest:.1f} s"
-        assert not left, f"{len(left)} of {count} slow connections are still open after {lasted:.0f} s"
+        assert not left, (
+            f"{len(left)} of {count} slow connections are still open after {lasted:.0f} s"
+        )
     finally:
         for connection in connections:
             connection.close()
@@ -73,7 +77,12 @@ def slow_body(target):
     """More of them than requests are worked on at a time."""
 
     def send(world, target=target):
-        head = wire.head(world.base, "POST", target, [("Content-Type", "application/json"), ("Content-Length", 100_000)])
+        head = wire.head(
+            world.base,
+            "POST",
+            target,
+            [("Content-Type", "application/json"), ("Content-Length", 100_000)],
+        )
         ask = "/v1/ops/operations" if "/ops/" in target else "/v1/search?q=red&top_k=1"
         return check(world, 40, head + b"{", b" ", ask=ask)
 
@@ -83,12 +92,16 @@ def slow_body(target):
 def slow_readers(world):
     """Ask for much and read nothing of it."""
     image_id = world.image_id()
-    request = wire.head(world.base, "GET", "/v1/library?limit=500") + wire.head(world.base, "GET", f"/v1/images/{image_id}/thumbnail")
+    request = wire.head(world.base, "GET", "/v1/library?limit=500") + wire.head(
+        world.base, "GET", f"/v1/images/{image_id}/thumbnail"
+    )
     connections = crowd(world, 100, request * 200)
     try:
         begun = time.monotonic()
         world.searches()
-        assert time.monotonic() - begun < PATIENCE_SECONDS * 3, f"a search took {time.monotonic() - begun:.1f} s meanwhile"
+        assert time.monotonic() - begun < PATIENCE_SECONDS * 3, (
+            f"a search took {time.monotonic() - begun:.1f} s meanwhile"
+        )
     finally:
         for connection in connections:
             connection.close()

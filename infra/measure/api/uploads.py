@@ -19,8 +19,14 @@ def offer(world, **file):
 def put(link, body, headers, length=None):
     url = urllib.parse.urlsplit(link["url"])
     base = f"{url.scheme}://{url.netloc}"
-    headers = [*headers.items(), ("Content-Length", len(body) if length is None else length), ("Connection", "close")]
-    return wire.exchange(base, wire.head(base, "PUT", f"{url.path}?{url.query}", headers) + body, "PUT")
+    headers = [
+        *headers.items(),
+        ("Content-Length", len(body) if length is None else length),
+        ("Connection", "close"),
+    ]
+    return wire.exchange(
+        base, wire.head(base, "PUT", f"{url.path}?{url.query}", headers) + body, "PUT"
+    )
 
 
 def too_large(world):
@@ -36,7 +42,9 @@ def wrong_requests(world):
     headers = [("Content-Type", "application/json")]
     for body in ({}, {"files": []}, {"files": [one] * 101}, {"files": [{**one, "size_bytes": -1}]}, {"files": [{**one, "size_bytes": 2**64}]},
                  {"files": [{**one, "key": "x"}]}, {"files": one}, [], None, {"files": [{**one, "last_modified_ms": 1e30}]}):  # fmt: skip
-        wire.problem(wire.ask(world.base, "/v1/uploads", "POST", headers, json.dumps(body).encode()), 400)
+        wire.problem(
+            wire.ask(world.base, "/v1/uploads", "POST", headers, json.dumps(body).encode()), 400
+        )
 
 
 def names_stay_below_the_prefix(world):
@@ -45,11 +53,27 @@ def names_stay_below_the_prefix(world):
                  "http://evil.example/a.jpg", "\u202egpj.jpg", "a" * 500 + ".jpg"):  # fmt: skip
         link = offer(world, name=name)
         parts = link["key"].split("/")
-        assert link["key"].startswith(prefix) and not {"..", "."} & set(parts), f"{name}: {link['key']}"
+        assert link["key"].startswith(prefix) and not {"..", "."} & set(parts), (
+            f"{name}: {link['key']}"
+        )
         path = urllib.parse.urlsplit(link["url"])
         assert f"{path.scheme}://{path.netloc}" == world.store, link["url"]
-        assert urllib.parse.unquote(path.path) == f"/{world.env['BUCKETLENS__BUCKET__NAME']}/{link['key']}", link["url"]
-    for name in ("a\0.jpg", "a\r\nX: y.jpg", "..", "", "/", "a\\..\\b.jpg", "a.svg", "a.html", ".jpg", "a" * 600 + ".jpg"):
+        assert (
+            urllib.parse.unquote(path.path)
+            == f"/{world.env['BUCKETLENS__BUCKET__NAME']}/{link['key']}"
+        ), link["url"]
+    for name in (
+        "a\0.jpg",
+        "a\r\nX: y.jpg",
+        "..",
+        "",
+        "/",
+        "a\\..\\b.jpg",
+        "a.svg",
+        "a.html",
+        ".jpg",
+        "a" * 600 + ".jpg",
+    ):
         assert "problem" in offer(world, name=name), name
     for kind in ("text/html", "image/svg+xml", "", "image/jpeg\r\nX: y", "IMAGE/JPEG"):
         assert "problem" in offer(world, content_type=kind), kind
@@ -57,8 +81,18 @@ def names_stay_below_the_prefix(world):
 
 def objects_of_others(world):
     """Only uploads can be asked for."""
-    for key in (world.captions[0]["key"], ".bucketlens/tables", "", "/", "uploads", "Uploads/a.jpg", "../uploads/a.jpg"):
-        wire.problem(wire.ask(world.base, "/v1/objects?" + urllib.parse.urlencode({"key": key})), 400)
+    for key in (
+        world.captions[0]["key"],
+        ".bucketlens/tables",
+        "",
+        "/",
+        "uploads",
+        "Uploads/a.jpg",
+        "../uploads/a.jpg",
+    ):
+        wire.problem(
+            wire.ask(world.base, "/v1/objects?" + urllib.parse.urlencode({"key": key})), 400
+        )
     for key in ("uploads/none.jpg", "uploads/", "uploads/../" + world.captions[0]["key"], "uploads/\0", "uploads/" + "a" * 1016, "uploads/%",
                 "uploads/./../.bucketlens", "uploads//", "uploads/\u202e<script>", "uploads/?x=y#z"):  # fmt: skip
         answer = wire.ask(world.base, "/v1/objects?" + urllib.parse.urlencode({"key": key}))
@@ -100,7 +134,9 @@ def only_what_was_signed(world):
 
 
 def denied(world, name, link, answer):
-    assert answer.status in (400, 403), f"{name}: the store answers {answer.status or answer.closed} {answer.body[:300]!r}"
+    assert answer.status in (400, 403), (
+        f"{name}: the store answers {answer.status or answer.closed} {answer.body[:300]!r}"
+    )
     key = urllib.parse.urlencode({"key": link["key"]})
     assert wire.ask(world.base, f"/v1/objects?{key}").status == 404, f"{name}: the object is there"
 

@@ -27,7 +27,11 @@ def connect(base, seconds=30):
 def head(base, method, target, headers=()):
     """Request line and headers, exactly as given."""
     host, port = address(base)
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}:{port}", *(f"{name}: {value}" for name, value in headers)]
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        f"Host: {host}:{port}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
 
@@ -59,7 +63,9 @@ def read(connection, method="GET"):
         return nothing("no answer in time")
     except (ConnectionError, http.client.HTTPException) as error:
         return nothing(f"closed: {error!r}")
-    return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body, None)
+    return Answer(
+        answer.status, {name.lower(): value for name, value in answer.getheaders()}, body, None
+    )
 
 
 def pour(base, raw, piece, total, seconds=60):
@@ -80,9 +86,15 @@ def pour(base, raw, piece, total, seconds=60):
 
 def problem(answer, *statuses):
     """The body of an answer that must be a problem with one of these statuses."""
-    assert answer.status in statuses, f"answered {answer.status or answer.closed}, expected {' or '.join(map(str, statuses))}"
+    assert answer.status in statuses, (
+        f"answered {answer.status or answer.closed}, expected {' or '.join(map(str, statuses))}"
+    )
     kind = answer.headers.get("content-type", "")
-    assert kind == "application/problem+json", f"{answer.status} with content type '{kind}': {answer.body[:200]!r}"
+    assert kind == "application/problem+json", (
+        f"{answer.status} with content type '{kind}': {answer.body[:200]!r}"
+    )
     body = json.loads(answer.body)
-    assert body["status"] == answer.status and body["title"] and body["detail"], f"an incomplete problem: {body}"
+    assert body["status"] == answer.status and body["title"] and body["detail"], (
+        f"an incomplete problem: {body}"
+    )
     return body

@@ -42,7 +42,9 @@ class World:
         """Starts what is not running, and returns once every picture is indexed or given up."""
         folder = self.home / "pictures"
         script = DEV_SCRIPTS / "demo" / "pictures.py"
-        drawing = subprocess.Popen([sys.executable, script, folder, "--count", str(PICTURES)], stdout=subprocess.DEVNULL)
+        drawing = subprocess.Popen(
+            [sys.executable, script, folder, "--count", str(PICTURES)], stdout=subprocess.DEVNULL
+        )
         self.env = stack.up(self.home, embedders=1)
         self.programs = stack.build()
         if drawing.wait() != 0:
@@ -93,11 +95,18 @@ class World:
     def get(self, target, **options):
         """JSON of an answer that must be 200."""
         answer = wire.ask(self.base, target, **options)
-        assert answer.status == 200, f"{target}: {answer.status or answer.closed} {answer.body[:300]!r}"
+        assert answer.status == 200, (
+            f"{target}: {answer.status or answer.closed} {answer.body[:300]!r}"
+        )
         return json.loads(answer.body)
 
     def post(self, target, body):
-        return self.get(target, method="POST", headers=[("Content-Type", "application/json")], body=json.dumps(body).encode())
+        return self.get(
+            target,
+            method="POST",
+            headers=[("Content-Type", "application/json")],
+            body=json.dumps(body).encode(),
+        )
 
     def searches(self):
         """Fails unless a plain search is answered well, as it is before and after anything else."""
@@ -119,7 +128,9 @@ class World:
             if all(indexed >= good and (dead or 0) >= bad for indexed, dead in done):
                 return
             time.sleep(1)
-        processes.fail(f"of {good} pictures and {bad} broken ones these are done (per stage): {done}; see {self.home / 'log'}")
+        processes.fail(
+            f"of {good} pictures and {bad} broken ones these are done (per stage): {done}; see {self.home / 'log'}"
+        )
 
 
 def environment(world, **more):

@@ -54,7 +54,10 @@ def pictures(seed=1):
     scenes = [HELD_OUT[index % len(HELD_OUT)] for index in range(COUNT)]
     rng.shuffle(scenes)
     keys = [*_album_keys(rng), *_invoice_keys(rng)]
-    keys += [f"{2024 + number % 2}/{1 + number % 12:02}/scene-{number:04}.jpg" for number in range(COUNT - len(keys))]
+    keys += [
+        f"{2024 + number % 2}/{1 + number % 12:02}/scene-{number:04}.jpg"
+        for number in range(COUNT - len(keys))
+    ]
     return [Picture(key, scene) for key, scene in zip(keys, scenes)]
 
 

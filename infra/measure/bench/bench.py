@@ -32,7 +32,11 @@ Part = namedtuple("Part", "model pictures about")
 PARTS = (
     Part(Model("demo-clip", "demo-clip", "demo model"), DRAWN, "drawn, 384 to 640 pixels a side"),
     Part(Model(vit_b32.ID, str(FP32), "ViT-B/32 size, fp32"), PHOTOS, "photographs, 12 megapixels"),
-    Part(Model(vit_b32.INT8_ID, str(INT8), "ViT-B/32 size, int8"), PHOTOS, "photographs, 12 megapixels"),
+    Part(
+        Model(vit_b32.INT8_ID, str(INT8), "ViT-B/32 size, int8"),
+        PHOTOS,
+        "photographs, 12 megapixels",
+    ),
 )
 SEARCHES = 200
 # As many different pictures as a model with 8-bit weights must be compared on.
@@ -40,11 +44,17 @@ GATE = 512
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--images", type=int, default=300, help="drawn ones")
     parser.add_argument("--photos", type=int, default=200, help="photographs of 12 megapixels")
-    parser.add_argument("--quick", action="store_true", help="one round, few uploads: shows that it works, not how fast")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one round, few uploads: shows that it works, not how fast",
+    )
     arguments = parser.parse_args()
     homes = [HOME / part.model.id for part in PARTS]
     result = session.run(lambda: measure(arguments), HOME, homes)
@@ -58,7 +68,10 @@ def measure(arguments):
     vit_b32.write_int8(INT8, FP32)
     puts, rounds = (5, 1) if arguments.quick else (20, 3)
     captions = draw(DRAWN, arguments.images, 1)
-    keys = {DRAWN: [caption["key"] for caption in captions], PHOTOS: photos.write(PHOTOS, arguments.photos)}
+    keys = {
+        DRAWN: [caption["key"] for caption in captions],
+        PHOTOS: photos.write(PHOTOS, arguments.photos),
+    }
     # For each of two ways one more than is counted.
     late = [caption["key"] for caption in draw(HOME / "late", 2 * (puts + 1), 2)]
     texts = [captions[number % len(captions)]["en"] for number in range(SEARCHES)]
@@ -71,14 +84,23 @@ def measure(arguments):
             say(f"{part.model.title}, round {number + 1} of {rounds}")
             shutil.rmtree(HOME / part.model.id, ignore_errors=True)
             chain = Chain(HOME / part.model.id, programs, part.model)
-            chain_costs, peaks = chain.measure_embedding(part.pictures, keys[part.pictures]), [chain.peak_memory()]
+            chain_costs, peaks = (
+                chain.measure_embedding(part.pictures, keys[part.pictures]),
+                [chain.peak_memory()],
+            )
             # Once is enough, and the other model knows no words.
             if waits is None:
                 waits = latency.measure(chain, HOME / "late", late, texts)
                 peaks.append(chain.peak_memory())
             stack.down(chain.home)
             costs_alone = alone(programs, part, seconds=2 if arguments.quick else 5)
-            measured.append({"chain": chain_costs, "alone": costs_alone, "peak_memory_bytes": combine(peaks, max)})
+            measured.append(
+                {
+                    "chain": chain_costs,
+                    "alone": costs_alone,
+                    "peak_memory_bytes": combine(peaks, max),
+                }
+            )
         parts.append(summary(part, measured))
     first = parts[0]["alone"]
     about = {
@@ -98,9 +120,20 @@ def measure(arguments):
 def gate(programs):
     """A model with 8-bit weights is served only after it was compared; what the command says is part of the result."""
     draw(HOME / "gate", GATE, 3)
-    command = [programs / "embedder", "models", "gate", INT8, "--against", FP32, "--pictures", HOME / "gate"]
+    command = [
+        programs / "embedder",
+        "models",
+        "gate",
+        INT8,
+        "--against",
+        FP32,
+        "--pictures",
+        HOME / "gate",
+    ]
     env = {**os.environ, **stack.onnxruntime()}
-    return subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[0]
+    return subprocess.run(
+        command, env=env, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.splitlines()[0]
 
 
 def draw(folder, count, seed):
@@ -125,7 +158,9 @@ def summary(part, measured):
     result["peak_memory_bytes"] = combine([each["peak_memory_bytes"] for each in measured], max)
     ceiling = result["alone"]["encode_cpu_s"] + result["alone"]["decode_resize_cpu_s"]
     result["ratio"] = result["chain"]["cpu_s"]["embedder"] / ceiling
-    say(f"{model.title}: {result['chain']['images_per_s']:.1f} pictures/s, ratio {result['ratio']:.2f}")
+    say(
+        f"{model.title}: {result['chain']['images_per_s']:.1f} pictures/s, ratio {result['ratio']:.2f}"
+    )
     return result
 
 

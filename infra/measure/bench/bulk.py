@@ -59,7 +59,16 @@ def measure_rows(chain, count, indexed, say):
     stop(chain, "searcher")
     say(f"{rows} objects have rows; listing")
     report = sweep(chain, count)
-    expect(report, {"objects": count, "published": 0, "indexed": rows, "waiting": count - rows, "removed_gone": 0})
+    expect(
+        report,
+        {
+            "objects": count,
+            "published": 0,
+            "indexed": rows,
+            "waiting": count - rows,
+            "removed_gone": 0,
+        },
+    )
     used = watching(chain, LISTINGS, **room(count))
     return {"objects": count, "rows": rows, "listing": report, "watching": used}
 
@@ -76,7 +85,11 @@ def sweep(chain, count):
         "published_per_s": done.answer["published"] / listing_s,
         "keys_per_s": (done.answer["objects"] + done.answer["skipped"]) / listing_s,
         "seconds": done.seconds,
-        "cpu_s": {"ingest": done.cpu_s, "broker": after[0] - before[0], "devstore": after[1] - before[1]},
+        "cpu_s": {
+            "ingest": done.cpu_s,
+            "broker": after[0] - before[0],
+            "devstore": after[1] - before[1],
+        },
         "peak_bytes": done.peak_bytes,
     }
 
@@ -88,13 +101,19 @@ def room(count):
 def queued(chain, count):
     """Fails unless the bulk queue holds exactly this many jobs and no other queue any."""
     deadline = time.monotonic() + COUNTED_SECONDS
-    while (waiting := {name: depth for name, depth in depths(chain).items() if depth}) != {BULK_QUEUE: count}:
+    while (waiting := {name: depth for name, depth in depths(chain).items() if depth}) != {
+        BULK_QUEUE: count
+    }:
         if time.monotonic() > deadline:
             processes.fail(f"the queues hold {waiting} instead of {count} jobs in {BULK_QUEUE}")
         time.sleep(1)
 
 
 def expect(report, counts):
-    wrong = [f"{name} = {report[name]} instead of {value}" for name, value in counts.items() if report[name] != value]
+    wrong = [
+        f"{name} = {report[name]} instead of {value}"
+        for name, value in counts.items()
+        if report[name] != value
+    ]
     if wrong:
         processes.fail(f"the sweep reports {', '.join(wrong)}")

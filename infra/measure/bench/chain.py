@@ -79,7 +79,10 @@ class Chain:
         return {name: peak_memory_bytes(pid) for name, pid in self.pids().items()}
 
     def pids(self):
-        entries = {name: processes.running(stack.run_file(self.home, name)) for name in (*SERVICES, "devstore")}
+        entries = {
+            name: processes.running(stack.run_file(self.home, name))
+            for name in (*SERVICES, "devstore")
+        }
         entries["broker"] = stack.broker_entry(self.home)
         for name, entry in entries.items():
             if entry is None:

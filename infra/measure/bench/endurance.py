@@ -35,8 +35,13 @@ def measure(chain, count, say):
     rate = chain.embedded(search) / (time.monotonic() - begun)
     # Fewer objects still see twelve rounds.
     interval, poll = max(1, count / ROUNDS / rate), max(1, PER_LISTING / rate)
-    settings = {"MAINTAIN__INTERVAL": f"{round(interval * 1000)}ms", "WATCH__POLL_INTERVAL": f"{round(poll * 1000)}ms"}
-    say(f"endurance: {rate:.1f} commits/s, maintenance every {interval:.1f} s, listing every {poll:.1f} s")
+    settings = {
+        "MAINTAIN__INTERVAL": f"{round(interval * 1000)}ms",
+        "WATCH__POLL_INTERVAL": f"{round(poll * 1000)}ms",
+    }
+    say(
+        f"endurance: {rate:.1f} commits/s, maintenance every {interval:.1f} s, listing every {poll:.1f} s"
+    )
     ingest = chain.run_ingest(**settings)
 
     samples, rounds, seconds, round_s = [], set(), None, {}
@@ -52,7 +57,9 @@ def measure(chain, count, say):
         elif seconds is not None:
             time.sleep(pause)
         if time.monotonic() - begun > LATE_SECONDS + 2 * count / rate:
-            processes.fail(f"stopped at {samples[-1]['rows']} of {count} rows; see {chain.home / 'log'}")
+            processes.fail(
+                f"stopped at {samples[-1]['rows']} of {count} rows; see {chain.home / 'log'}"
+            )
     samples.append({"at_s": time.monotonic() - begun, **look(chain, search, ingest, rounds)})
     round_s["end"], final = round_seconds(chain), samples[-1]
     for service in SERVICES:
@@ -92,7 +99,13 @@ def look(chain, search, ingest, rounds):
     tables = {}
     for check in doctor.answer["checks"]:
         if found := TABLE.match(check["seen"]):
-            numbers = dict(zip(("rows", "fragments", "version", "versions"), map(int, found.groups()), strict=True))
+            numbers = dict(
+                zip(
+                    ("rows", "fragments", "version", "versions"),
+                    map(int, found.groups()),
+                    strict=True,
+                )
+            )
             tables[check["name"].removeprefix("table.")] = numbers
     values = metrics(ingest)
     if at := values.get("bucketlens_maintain_last_timestamp_seconds"):
@@ -112,12 +125,16 @@ def summary(measured):
     quarter = next(sample for sample in samples if sample["rows"] >= measured["objects"] / 4)
     return {
         "fragments": {
-            name: {"most": max(sample["tables"][name]["fragments"] for sample in samples), "end": table["fragments"]}
+            name: {
+                "most": max(sample["tables"][name]["fragments"] for sample in samples),
+                "end": table["fragments"],
+            }
             for name, table in final["tables"].items()
         },
         "versions": {name: table["versions"] for name, table in final["tables"].items()},
         "resident_bytes": {
-            name: {"quarter": quarter["resident_bytes"][name], "end": final["resident_bytes"][name]} for name in SERVICES
+            name: {"quarter": quarter["resident_bytes"][name], "end": final["resident_bytes"][name]}
+            for name in SERVICES
         },
         "doctor_s": {"quarter": quarter["doctor_s"], "end": final["doctor_s"]},
     }

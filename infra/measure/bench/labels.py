@@ -45,14 +45,20 @@ def labelled(bucket, seed=1):
     found = []
     for language in LANGUAGES:
         found += _words(bucket, language, seeded("words", seed, language))
-        found += _meaning(bucket, language, PER_LANGUAGE - MIXED // 2, seeded("meaning", seed, language))
+        found += _meaning(
+            bucket, language, PER_LANGUAGE - MIXED // 2, seeded("meaning", seed, language)
+        )
         found += _both(bucket, language, seeded("both", seed, language))
     return found + _meaning(bucket, "mixed", MIXED, seeded("meaning", seed, "mixed"))
 
 
 def nothing():
     """Searches for what no picture shows and no key says."""
-    return [Query("nothing", language, text, frozenset()) for language in LANGUAGES for text in NOTHING[language]]
+    return [
+        Query("nothing", language, text, frozenset())
+        for language in LANGUAGES
+        for text in NOTHING[language]
+    ]
 
 
 def broad(bucket):
@@ -60,7 +66,9 @@ def broad(bucket):
     for language in LANGUAGES:
         for value, text in BROAD[language]:
             asked = (value,) if value else ()
-            found.append(Query("broad", language, text, relevant(bucket, asked, () if value else (text,))))
+            found.append(
+                Query("broad", language, text, relevant(bucket, asked, () if value else (text,)))
+            )
     return found
 
 
@@ -69,7 +77,8 @@ def relevant(bucket, values=(), words=()):
     return frozenset(
         picture.key
         for picture in bucket
-        if set(values) <= set(picture.scene.attributes()) and all(holds(picture.key, word) for word in words)
+        if set(values) <= set(picture.scene.attributes())
+        and all(holds(picture.key, word) for word in words)
     )
 
 
@@ -92,7 +101,9 @@ def _words(bucket, language, rng):
     asked += [tuple(_stem(key).split("-")) for key in rng.sample(invoices, 8)]
     shots = [key for key in keys if any(key.startswith(album.folder) for album in albums)]
     asked += [(_stem(key),) for key in rng.sample(shots, PER_LANGUAGE - len(asked))]
-    return [Query("words", language, " ".join(words), relevant(bucket, words=words)) for words in asked]
+    return [
+        Query("words", language, " ".join(words), relevant(bucket, words=words)) for words in asked
+    ]
 
 
 def _stem(key):
@@ -107,7 +118,9 @@ def _meaning(bucket, language, count, rng):
         asked = _some(rng.choice(bucket).scene, rng.choice((2, 2, 3, 4)), rng)
         if not any(others(value, each) for value in asked.values() for each in languages):
             continue
-        text = mixed(asked, rng) if language == "mixed" else phrase(asked, language, rng, other=True)
+        text = (
+            mixed(asked, rng) if language == "mixed" else phrase(asked, language, rng, other=True)
+        )
         found[text] = Query("meaning", language, text, relevant(bucket, asked.values()))
     return list(found.values())
 

@@ -25,12 +25,17 @@ def measure(chain, pictures, keys, texts):
     bucket = Bucket(chain.env)
 
     chain.run_ingest(WATCH__POLL_INTERVAL=POLL_INTERVAL)
-    waited = [put_to_searchable(bucket, search, pictures / key, f"polled/{key}") for key in keys[:half]]
+    waited = [
+        put_to_searchable(bucket, search, pictures / key, f"polled/{key}") for key in keys[:half]
+    ]
     result["put_to_searchable_polling"] = summary(waited[1:])
 
     # Listing at its default of once a minute, so that what is found early was found through the event.
     door = chain.run_ingest(EVENTS__SECRET=SECRET) + "/events"
-    waited = [put_to_searchable(bucket, search, pictures / key, f"told/{key}", door) for key in keys[half:]]
+    waited = [
+        put_to_searchable(bucket, search, pictures / key, f"told/{key}", door)
+        for key in keys[half:]
+    ]
     result["put_to_searchable_event"] = summary(waited[1:])
     return result
 
@@ -52,8 +57,16 @@ class Bucket:
 
     def notification(self, key):
         """What MinIO sends about an upload."""
-        about = {"bucket": {"name": self.name}, "object": {"key": urllib.parse.quote_plus(key), "size": 1, "eTag": "hint"}}
-        record = {"eventVersion": "2.1", "eventSource": "minio:s3", "eventName": "s3:ObjectCreated:Put", "s3": about}
+        about = {
+            "bucket": {"name": self.name},
+            "object": {"key": urllib.parse.quote_plus(key), "size": 1, "eTag": "hint"},
+        }
+        record = {
+            "eventVersion": "2.1",
+            "eventSource": "minio:s3",
+            "eventName": "s3:ObjectCreated:Put",
+            "s3": about,
+        }
         return json.dumps({"Records": [{**record, "eventTime": "2026-01-01T00:00:00Z"}]}).encode()
 
 
@@ -66,10 +79,14 @@ def put_to_searchable(bucket, search, file, key, door=None):
     bucket.put(key, body)
     if door:
         headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
-        urllib.request.urlopen(urllib.request.Request(door, bucket.notification(key), headers), timeout=10).close()
+        urllib.request.urlopen(
+            urllib.request.Request(door, bucket.notification(key), headers), timeout=10
+        ).close()
     while not search.get("/v1/search", q="a picture", prefix=key, top_k=1)["hits"]:
         if time.monotonic() - begun > STALLED_SECONDS:
-            processes.fail(f"{key} is still not found after {STALLED_SECONDS} s; see the logs in .dev/bench/home")
+            processes.fail(
+                f"{key} is still not found after {STALLED_SECONDS} s; see the logs in .dev/bench/home"
+            )
         time.sleep(LOOK_PAUSE)
     return time.monotonic() - begun
 
@@ -90,7 +107,11 @@ def search_texts(url, texts):
 
 
 def summary(waited):
-    return {"count": len(waited), "p50_s": percentile(waited, 0.5), "p99_s": percentile(waited, 0.99)}
+    return {
+        "count": len(waited),
+        "p50_s": percentile(waited, 0.5),
+        "p99_s": percentile(waited, 0.99),
+    }
 
 
 def percentile(values, share):

@@ -22,7 +22,9 @@ SCROLL = stack.ROOT / "infra" / "measure" / "page" / "scroll.mjs"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--pictures", type=int, default=100_000, help="to scroll past")
@@ -41,12 +43,23 @@ def measure(arguments):
     pid = processes.running(stack.run_file(chain.home, "searcher"))["pid"]
     search_latency.say("scrolling")
     command = ["node", SCROLL, str(arguments.pictures)]
-    done = subprocess.run(command, env={**os.environ, "PAGE_URL": address}, stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, "PAGE_URL": address}, stdout=subprocess.PIPE, check=False
+    )
     if done.returncode != 0:
         processes.fail(f"{SCROLL.name} ended with status {done.returncode}; see above")
-    about = {"processor": usage.processor(), "cores": usage.cores(), "profile": arguments.profile, "rows": arguments.rows}
+    about = {
+        "processor": usage.processor(),
+        "cores": usage.cores(),
+        "profile": arguments.profile,
+        "rows": arguments.rows,
+    }
     about["date"] = datetime.date.today().isoformat()
-    return {"about": about, "searcher_peak_bytes": usage.peak_memory_bytes(pid), **json.loads(done.stdout)}
+    return {
+        "about": about,
+        "searcher_peak_bytes": usage.peak_memory_bytes(pid),
+        **json.loads(done.stdout),
+    }
 
 
 def draw(file):
@@ -58,9 +71,14 @@ def draw(file):
 
 
 def table(result):
-    lines = ["| pictures scrolled past | JavaScript heap | nodes | process |", "|---:|---:|---:|---:|"]
+    lines = [
+        "| pictures scrolled past | JavaScript heap | nodes | process |",
+        "|---:|---:|---:|---:|",
+    ]
     for sample in result["samples"]:
-        heap, process = (f"{sample[name] / (1 << 20):.1f} MiB" for name in ("heap_bytes", "process_bytes"))
+        heap, process = (
+            f"{sample[name] / (1 << 20):.1f} MiB" for name in ("heap_bytes", "process_bytes")
+        )
         lines.append(f"| {sample['pictures']:,} | {heap} | {sample['nodes']:,.0f} | {process} |")
     about = result["about"]
     lines.append(

@@ -22,8 +22,13 @@ def put_all(env, folder, count, make=None):
     """Puts `count` pictures under `folder`, made from their number by `make` or tiny, and returns the seconds it took."""
     begun = time.monotonic()
     place = {name: env[f"BUCKETLENS__BUCKET__{name}"] for name in ("ENDPOINT", "NAME", "REGION")}
-    secrets = [env[f"BUCKETLENS__BUCKET__{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
-    tasks = [(make or tiny, place, secrets, folder, range(count)[first : first + PER_TASK]) for first in range(0, count, PER_TASK)]
+    secrets = [
+        env[f"BUCKETLENS__BUCKET__{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+    ]
+    tasks = [
+        (make or tiny, place, secrets, folder, range(count)[first : first + PER_TASK])
+        for first in range(0, count, PER_TASK)
+    ]
     with ProcessPoolExecutor(PROCESSES) as processes:
         for _ in processes.map(_put_some, tasks):
             pass
@@ -32,9 +37,13 @@ def put_all(env, folder, count, make=None):
 
 def tiny(number):
     """A JPEG of some hundred bytes whose colour follows the number; the comment makes equal colours differ too."""
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(number * 0.618034 % 1, 0.8, 0.9))
+    red, green, blue = (
+        round(255 * part) for part in colorsys.hsv_to_rgb(number * 0.618034 % 1, 0.8, 0.9)
+    )
     body = io.BytesIO()
-    Image.new("RGB", (SIDE, SIDE), (red, green, blue)).save(body, "JPEG", quality=60, comment=f"{number}".encode())
+    Image.new("RGB", (SIDE, SIDE), (red, green, blue)).save(
+        body, "JPEG", quality=60, comment=f"{number}".encode()
+    )
     return body.getvalue()
 
 
@@ -47,10 +56,16 @@ def _put_some(task):
         if not hasattr(own, "pool"):
             own.pool = urllib3.PoolManager(retries=urllib3.Retry(3))
         key = f"{folder}/{number // 1000:04}/{number:07}.jpg"
-        request = AWSRequest("PUT", f"{place['ENDPOINT']}/{place['NAME']}/{urllib.parse.quote(key)}", data=make(number))
+        request = AWSRequest(
+            "PUT",
+            f"{place['ENDPOINT']}/{place['NAME']}/{urllib.parse.quote(key)}",
+            data=make(number),
+        )
         request.headers["Content-Type"] = "image/jpeg"
         signer.add_auth(request)
-        answer = own.pool.request("PUT", request.url, body=request.data, headers=dict(request.headers.items()))
+        answer = own.pool.request(
+            "PUT", request.url, body=request.data, headers=dict(request.headers.items())
+        )
         if answer.status != 200:
             raise RuntimeError(f"PUT {key}: {answer.status} {answer.data[:200]!r}")
 

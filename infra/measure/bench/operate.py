@@ -23,7 +23,9 @@ def command(chain, *arguments, may_fail=False, **settings):
     log = chain.home / "log" / "commands.log"
     cpu_s, peak_bytes, begun = 0.0, 0, time.monotonic()
     with log.open("ab") as errors, (chain.home / "answer.json").open("w+b") as output:
-        process = subprocess.Popen([chain.programs / "ingest", *arguments], env=env, stdout=output, stderr=errors)
+        process = subprocess.Popen(
+            [chain.programs / "ingest", *arguments], env=env, stdout=output, stderr=errors
+        )
         try:
             while process.poll() is None:
                 try:
@@ -63,7 +65,10 @@ def metrics(url):
 def watching(chain, listings, **settings):
     """Runs ingest until it has listed the bucket some times; its memory then, and what a listing took."""
     url = chain.run_ingest(WATCH__POLL_INTERVAL="1s", **settings)
-    wait(lambda: metrics(url).get("bucketlens_ingest_listings_total", 0) >= listings, "ingest does not list the bucket")
+    wait(
+        lambda: metrics(url).get("bucketlens_ingest_listings_total", 0) >= listings,
+        "ingest does not list the bucket",
+    )
     seconds = metrics(url)["bucketlens_ingest_reconcile_seconds"]
     used = memory(pid(chain, "ingest"))
     stop(chain, "ingest")
@@ -80,7 +85,9 @@ def wait(true, otherwise):
 
 def pid(chain, service):
     entry = processes.running(stack.run_file(chain.home, service))
-    return entry["pid"] if entry else processes.fail(f"{service} has ended; see {chain.home / 'log'}")
+    return (
+        entry["pid"] if entry else processes.fail(f"{service} has ended; see {chain.home / 'log'}")
+    )
 
 
 def stop(chain, service):

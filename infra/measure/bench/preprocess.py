@@ -32,7 +32,10 @@ SIDE = 224
 SIZES = {"0.5 MP": (816, 612), "3 MP": (2048, 1536), "12 MP": (4000, 3000), "48 MP": (8000, 6000)}
 KINDS = {
     "JPEG 4:2:0": ("jpg", {"quality": 90, "subsampling": "4:2:0"}),
-    "JPEG progressive": ("progressive.jpg", {"quality": 90, "subsampling": "4:2:0", "progressive": True}),
+    "JPEG progressive": (
+        "progressive.jpg",
+        {"quality": 90, "subsampling": "4:2:0", "progressive": True},
+    ),
     "PNG": ("png", {"compress_level": 6}),
     "WebP": ("webp", {"quality": 90, "method": 2}),
 }
@@ -42,13 +45,19 @@ PROGRAMS = ("reduced", "whole", "pillow", "image")
 def main():
     if sys.argv[1:2] == ["--pillow"]:
         return pillow(*sys.argv[2:])
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--quick", action="store_true", help="up to 12 MP, three rounds: shows that it works")
+    parser.add_argument(
+        "--quick", action="store_true", help="up to 12 MP, three rounds: shows that it works"
+    )
     arguments = parser.parse_args()
     rounds = 3 if arguments.quick else arguments.rounds
-    sizes = {name: size for name, size in SIZES.items() if not (arguments.quick and name == "48 MP")}
+    sizes = {
+        name: size for name, size in SIZES.items() if not (arguments.quick and name == "48 MP")
+    }
 
     program = build(arguments.profile)
     HOME.mkdir(parents=True, exist_ok=True)
@@ -57,10 +66,20 @@ def main():
     for size, dimensions in sizes.items():
         for kind in KINDS:
             file = picture(size, dimensions, kind)
-            result = {"size": size, "kind": kind, "file_bytes": file.stat().st_size, **measure(program, model, file, rounds)}
+            result = {
+                "size": size,
+                "kind": kind,
+                "file_bytes": file.stat().st_size,
+                **measure(program, model, file, rounds),
+            }
             results.append(result)
             print(f"{size} {kind} is measured", file=sys.stderr)
-    about = {"profile": arguments.profile, "rounds": rounds, "pillow": Image.__version__, "results": results}
+    about = {
+        "profile": arguments.profile,
+        "rounds": rounds,
+        "pillow": Image.__version__,
+        "results": results,
+    }
     (HOME.parent / "preprocess.json").write_text(json.dumps(about, indent=1) + "\n")
     print(table(results))
     return None
@@ -83,7 +102,9 @@ def write_model():
     colours = helper.make_tensor_value_info("colours", TensorProto.FLOAT, ["batch", 3])
     node = helper.make_node("ReduceMean", ["pixels"], ["colours"], axes=[2, 3], keepdims=0)
     graph = helper.make_graph([node], "image", [pixels], [colours])
-    built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    built = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    ).SerializeToString()
     (folder / "image.onnx").write_bytes(built)
     (folder / "model.toml").write_text(
         f"""id = "nothing"
@@ -122,14 +143,18 @@ def picture(size, dimensions, kind):
 
 
 def measure(program, model, file, rounds):
-    commands = {name: [str(program), str(model), name, str(file), str(HOME / f"{name}.f32")] for name in PROGRAMS}
+    commands = {
+        name: [str(program), str(model), name, str(file), str(HOME / f"{name}.f32")]
+        for name in PROGRAMS
+    }
     commands["pillow"] = [sys.executable, __file__, "--pillow", str(file), str(HOME / "pillow.f32")]
     # One thread each, whatever a library would like.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
     environment.setdefault("ORT_DYLIB_PATH", str(DEV / "onnxruntime" / "libonnxruntime.so"))
     pipe = subprocess.PIPE
     running = {
-        name: subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True) for name, command in commands.items()
+        name: subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True)
+        for name, command in commands.items()
     }
     answers = {name: [] for name in PROGRAMS}
     for number in range(rounds):
@@ -170,7 +195,9 @@ def pillow(file, into):
     for _ in sys.stdin:
         begun = time.perf_counter()
         small = Image.open(file).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        values = np.ascontiguousarray(np.asarray(small, np.float32).transpose(2, 0, 1)) / np.float32(255)
+        values = np.ascontiguousarray(
+            np.asarray(small, np.float32).transpose(2, 0, 1)
+        ) / np.float32(255)
         ms = (time.perf_counter() - begun) * 1000
         print(json.dumps({"ms": ms, "peak_bytes": peak_bytes() - before}), flush=True)
     values.astype("<f4").tofile(into)

@@ -28,20 +28,32 @@ MOST_OBJECTS = 2_000_000
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--objects", type=int, help="in the bucket (100,000)")
-    parser.add_argument("--indexed", type=int, help="of them, in the tables for the second part (20,000)")
+    parser.add_argument(
+        "--indexed", type=int, help="of them, in the tables for the second part (20,000)"
+    )
     parser.add_argument("--commits", type=int, help="of one row each in the third part (3,600)")
-    parser.add_argument("--quick", action="store_true", help="few of each: shows that it works, not how fast")
-    parser.add_argument("--only", choices=PARTS, help="this part; rows needs publishing, which then runs too")
+    parser.add_argument(
+        "--quick", action="store_true", help="few of each: shows that it works, not how fast"
+    )
+    parser.add_argument(
+        "--only", choices=PARTS, help="this part; rows needs publishing, which then runs too"
+    )
     arguments = parser.parse_args()
-    defaults = QUICK if arguments.quick else {"objects": 100_000, "indexed": 20_000, "commits": 3600}
+    defaults = (
+        QUICK if arguments.quick else {"objects": 100_000, "indexed": 20_000, "commits": 3600}
+    )
     for name, value in defaults.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     if not 0 < arguments.indexed <= arguments.objects <= MOST_OBJECTS or arguments.commits < 100:
-        parser.error(f"at most {MOST_OBJECTS} objects, no more indexed than there are, and at least 100 commits")
+        parser.error(
+            f"at most {MOST_OBJECTS} objects, no more indexed than there are, and at least 100 commits"
+        )
     result = session.run(lambda: measure(arguments), HOME, (BULK, ENDURANCE))
     print(scale_report.table(result))
     print("\n" + scale_report.conditions(result["about"], result))

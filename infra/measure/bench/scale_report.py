@@ -10,19 +10,29 @@ def table(result):
     rows = [("", ""), ("---", "---:")]
     rows += publishing(result["publishing"]) if "publishing" in result else []
     rows += indexed(result["rows"]) if "rows" in result else []
-    rows += endurance(result["endurance"], result["endurance_summary"]) if "endurance" in result else []
+    rows += (
+        endurance(result["endurance"], result["endurance_summary"]) if "endurance" in result else []
+    )
     return "\n".join(f"| {name} | {value} |" for name, value in rows)
 
 
 def publishing(measured):
     count, first, second = measured["objects"], measured["publishing"], measured["listing"]
-    cpu = ", ".join(f"{name} {seconds / count * 1e6:.0f} µs" for name, seconds in first["cpu_s"].items())
+    cpu = ", ".join(
+        f"{name} {seconds / count * 1e6:.0f} µs" for name, seconds in first["cpu_s"].items()
+    )
     return [
-        (f"Sweep that publishes {count:,} objects with confirms", f"{first['published_per_s']:,.0f} objects/s"),
+        (
+            f"Sweep that publishes {count:,} objects with confirms",
+            f"{first['published_per_s']:,.0f} objects/s",
+        ),
         ("– CPU per object", cpu.replace("devstore", "store")),
         ("Sweep again while all are on their way: published", f"{second['published']}"),
         ("– listing", f"{second['keys_per_s']:,.0f} keys/s"),
-        ("Peak memory of these two commands", f"{mib(first['peak_bytes'])}, {mib(second['peak_bytes'])}"),
+        (
+            "Peak memory of these two commands",
+            f"{mib(first['peak_bytes'])}, {mib(second['peak_bytes'])}",
+        ),
         (
             f"Memory of ingest, listing {count:,} objects with none / with all on their way",
             f"{mib(measured['watching_nothing']['resident_bytes'])} / {mib(measured['watching']['resident_bytes'])}",
@@ -31,8 +41,14 @@ def publishing(measured):
             "– per object on its way: resident, peak",
             f"{measured['bytes_per_object']:.0f}, {measured['peak_bytes_per_object']:.0f} bytes",
         ),
-        (f"– computed: {SLOT_BYTES} bytes per slot of the hash table", f"{SLOT_BYTES * slots(count) / count:.0f} bytes"),
-        (f"– computed: {ROW_BYTES} bytes per row in {TABLES} tables", f"{ROW_BYTES * TABLES} bytes"),
+        (
+            f"– computed: {SLOT_BYTES} bytes per slot of the hash table",
+            f"{SLOT_BYTES * slots(count) / count:.0f} bytes",
+        ),
+        (
+            f"– computed: {ROW_BYTES} bytes per row in {TABLES} tables",
+            f"{ROW_BYTES * TABLES} bytes",
+        ),
     ]
 
 
@@ -44,21 +60,45 @@ def indexed(measured):
             f"{listing['keys_per_s']:,.0f} keys/s",
         ),
         ("– the whole command", f"{listing['seconds']:.1f} s"),
-        ("– memory of ingest: resident, peak", " / ".join(mib(size) for size in sizes(measured["watching"]))),
+        (
+            "– memory of ingest: resident, peak",
+            " / ".join(mib(size) for size in sizes(measured["watching"])),
+        ),
     ]
 
 
 def endurance(measured, summary):
     rows = [
-        (f"Endurance: {measured['objects']:,} commits of one row", f"{number(measured['commits_per_s'])} commits/s"),
-        ("– rounds of maintenance: seen, failed steps", f"{measured['rounds_seen']}, {measured['failures']:.0f}"),
+        (
+            f"Endurance: {measured['objects']:,} commits of one row",
+            f"{number(measured['commits_per_s'])} commits/s",
+        ),
+        (
+            "– rounds of maintenance: seen, failed steps",
+            f"{measured['rounds_seen']}, {measured['failures']:.0f}",
+        ),
     ]
     for name, fragments in summary["fragments"].items():
-        rows.append((f"– fragments of `{name}`: most, end", f"{fragments['most']}, {fragments['end']}"))
+        rows.append(
+            (f"– fragments of `{name}`: most, end", f"{fragments['most']}, {fragments['end']}")
+        )
     for name, used in summary["resident_bytes"].items():
-        rows.append((f"– memory of {name}, after a quarter, at the end", f"{mib(used['quarter'])}, {mib(used['end'])}"))
-    for title, took in (("a round of maintenance", measured["round_s"]), ("`ingest doctor`", summary["doctor_s"])):
-        rows.append((f"– {title}, after a quarter, at the end", f"{took['quarter']:.1f} s, {took['end']:.1f} s"))
+        rows.append(
+            (
+                f"– memory of {name}, after a quarter, at the end",
+                f"{mib(used['quarter'])}, {mib(used['end'])}",
+            )
+        )
+    for title, took in (
+        ("a round of maintenance", measured["round_s"]),
+        ("`ingest doctor`", summary["doctor_s"]),
+    ):
+        rows.append(
+            (
+                f"– {title}, after a quarter, at the end",
+                f"{took['quarter']:.1f} s, {took['end']:.1f} s",
+            )
+        )
     versions = max(summary["versions"].values())
     rows.append(("– versions of a table kept at the end", f"{versions:,}"))
     return rows

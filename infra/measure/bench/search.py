@@ -17,7 +17,18 @@ import albums
 import labels
 import session
 import usage
-from chain import COUNTING_FRESHNESS, POLL_INTERVAL, Chain, Model, Search, depth, processes, stack, upload, wait_for
+from chain import (
+    COUNTING_FRESHNESS,
+    POLL_INTERVAL,
+    Chain,
+    Model,
+    Search,
+    depth,
+    processes,
+    stack,
+    upload,
+    wait_for,
+)
 from ranking import DEPTH, kept, mean, quality
 
 HOME = stack.DEV / "bench-search"
@@ -36,14 +47,24 @@ PAGE = 500
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--json", type=Path, help="write the numbers to this file too")
     arguments = parser.parse_args()
     result = session.run(lambda: measure(arguments.profile), HOME, [HOME / "chain"])
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(table(result["modes"]) + "\n\n" + cutoff_table(result["cutoff"]) + "\n\n" + conditions(result["about"]))
+        arguments.json.write_text(
+            json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+    print(
+        table(result["modes"])
+        + "\n\n"
+        + cutoff_table(result["cutoff"])
+        + "\n\n"
+        + conditions(result["about"])
+    )
 
 
 def measure(profile):
@@ -56,9 +77,18 @@ def measure(profile):
     def ask(text, **more):
         return answer(search, text, **more)
 
-    about = {"processor": usage.processor(), "cores": usage.cores(), "profile": profile, "pictures": len(bucket)}
+    about = {
+        "processor": usage.processor(),
+        "cores": usage.cores(),
+        "profile": profile,
+        "pictures": len(bucket),
+    }
     about |= {"queries": len(queries), "date": datetime.date.today().isoformat()}
-    return {"about": about, "modes": compare(ask, queries), "cutoff": cut(ask, queries, labels.nothing(), labels.broad(bucket))}
+    return {
+        "about": about,
+        "modes": compare(ask, queries),
+        "cutoff": cut(ask, queries, labels.nothing(), labels.broad(bucket)),
+    }
 
 
 def index(chain, bucket):
@@ -66,7 +96,10 @@ def index(chain, bucket):
     chain.run("ingest", WATCH__POLL_INTERVAL=POLL_INTERVAL, STAGES__CAPTIONERS="demo-captioner")
     search = Search(chain.run("searcher", SEARCH__FRESHNESS=COUNTING_FRESHNESS))
     chain.run("embedder")
-    chain.run("captioner", **{name.removeprefix("BUCKETLENS__"): value for name, value in stack.TAGGED.items()})
+    chain.run(
+        "captioner",
+        **{name.removeprefix("BUCKETLENS__"): value for name, value in stack.TAGGED.items()},
+    )
     upload(chain.env, HOME / "pictures", [picture.key for picture in bucket])
     wait_for(len(bucket), lambda: indexed(search))
     return search
@@ -98,13 +131,21 @@ def compare(ask, queries):
     modes = {}
     for name, more in MODES.items():
         print(f"asking {len(queries)} searches: {name}", file=sys.stderr, flush=True)
-        found = [(query, quality(ask(query.text, top_k=DEPTH, **more), query.relevant)) for query in queries]
-        groups = {kind: [each for query, each in found if query.kind == kind] for kind in labels.KINDS}
+        found = [
+            (query, quality(ask(query.text, top_k=DEPTH, **more), query.relevant))
+            for query in queries
+        ]
+        groups = {
+            kind: [each for query, each in found if query.kind == kind] for kind in labels.KINDS
+        }
         groups["all"] = [each for _, each in found]
         for language in ("en", "zh", "mixed"):
             groups[language] = [each for query, each in found if query.language == language]
         modes[name] = {
-            group: {"recall": mean(each.recall for each in values), "ndcg": mean(each.ndcg for each in values)}
+            group: {
+                "recall": mean(each.recall for each in values),
+                "ndcg": mean(each.ndcg for each in values),
+            }
             for group, values in groups.items()
         }
     return modes
@@ -128,7 +169,10 @@ def cut(ask, queries, nothing, broad):
 
 def table(modes):
     groups = (*labels.KINDS, "all", "en", "zh", "mixed")
-    lines = [f"| recall@{DEPTH} / nDCG@{DEPTH} | {' | '.join(groups)} |", "|---|" + "---:|" * len(groups)]
+    lines = [
+        f"| recall@{DEPTH} / nDCG@{DEPTH} | {' | '.join(groups)} |",
+        "|---|" + "---:|" * len(groups),
+    ]
     for name, values in modes.items():
         cells = [f"{values[group]['recall']:.2f} / {values[group]['ndcg']:.2f}" for group in groups]
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -136,13 +180,18 @@ def table(modes):
 
 
 def cutoff_table(cutoff):
-    lines = ["| with `cutoff = auto` | searches | precision | recall | answered with nothing |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| with `cutoff = auto` | searches | precision | recall | answered with nothing |",
+        "|---|---:|---:|---:|---:|",
+    ]
     counts = cutoff["counts"]
     for name, title in (("labelled", "those of the table above"), ("broad", "broad ones")):
         values = cutoff[name]
         precision = "–" if values["precision"] is None else f"{values['precision']:.2f}"
         empty = values["empty"] / counts[name]
-        lines.append(f"| {title} | {counts[name]} | {precision} | {values['recall']:.2f} | {empty:.2f} |")
+        lines.append(
+            f"| {title} | {counts[name]} | {precision} | {values['recall']:.2f} | {empty:.2f} |"
+        )
     empty = 1 - len(cutoff["nothing_answered"]) / counts["nothing"]
     lines.append(f"| those that nothing matches | {counts['nothing']} | – | – | {empty:.2f} |")
     return "\n".join(lines)

@@ -49,7 +49,9 @@ WORDS = (
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=100, help="searches per mode and round")
@@ -75,8 +77,17 @@ def measure(arguments):
             took[name] += ask(search, arguments.queries, more)
         for name, (path, query) in LIBRARY.items():
             took[name] += browse(search, arguments.queries, path, query)
-    about = {"processor": usage.processor(), "cores": usage.cores(), "profile": arguments.profile, "rows": arguments.rows}
-    about |= {"queries": arguments.queries * ROUNDS, "date": datetime.date.today().isoformat(), "filled_s": filled_s}
+    about = {
+        "processor": usage.processor(),
+        "cores": usage.cores(),
+        "profile": arguments.profile,
+        "rows": arguments.rows,
+    }
+    about |= {
+        "queries": arguments.queries * ROUNDS,
+        "date": datetime.date.today().isoformat(),
+        "filled_s": filled_s,
+    }
     return {"about": about, "p50_s": shares(took, 0.5), "p99_s": shares(took, 0.99)}
 
 
@@ -93,10 +104,22 @@ def rows(chain, what, count, thumbnail=None):
         "allow_http": "true",
         "aws_virtual_hosted_style_request": "false",
     }
-    command = [chain.programs / "examples" / "rows", f"s3://{bucket}/{prefix}tables", MODEL.id, MODEL.id, digest, DIM, CAPTIONER]
+    command = [
+        chain.programs / "examples" / "rows",
+        f"s3://{bucket}/{prefix}tables",
+        MODEL.id,
+        MODEL.id,
+        digest,
+        DIM,
+        CAPTIONER,
+    ]
     done = subprocess.run(
         [*map(str, command), what, str(count)],
-        env={**os.environ, "TABLE_OPTIONS": json.dumps(options), "TABLE_THUMBNAIL": str(thumbnail or "")},
+        env={
+            **os.environ,
+            "TABLE_OPTIONS": json.dumps(options),
+            "TABLE_THUMBNAIL": str(thumbnail or ""),
+        },
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -110,7 +133,9 @@ def expect(search, count):
     tables = search.get("/v1/status")["tables"]
     for name in (f"embeddings_{MODEL.id}", f"captions_{CAPTIONER}"):
         if tables.get(name, {}).get("rows") != count:
-            processes.fail(f"the searcher sees {tables.get(name)} in {name} instead of {count} rows")
+            processes.fail(
+                f"the searcher sees {tables.get(name)} in {name} instead of {count} rows"
+            )
 
 
 def ask(search, count, more):
@@ -123,7 +148,9 @@ def ask(search, count, more):
         answer = search.post("/v1/search", {"text": text, "top_k": 10, **more})
         waited.append(time.monotonic() - begun)
         if answer["degraded"] or not (answer["hits"] or "cutoff" in more):
-            processes.fail(f"the search for '{text}' was answered with {answer['degraded']} and {len(answer['hits'])} hits")
+            processes.fail(
+                f"the search for '{text}' was answered with {answer['degraded']} and {len(answer['hits'])} hits"
+            )
     return waited[WARM_UP:]
 
 
@@ -147,7 +174,9 @@ def table(result):
     lines = ["| | p50 | p99 | p50 beside the table library |", "|---|---:|---:|---:|"]
     alone = result["p50_s"]["the table library alone"]
     for name, p50 in result["p50_s"].items():
-        lines.append(f"| {name} | {p50 * 1000:.0f} ms | {result['p99_s'][name] * 1000:.0f} ms | {p50 / alone:.1f} |")
+        lines.append(
+            f"| {name} | {p50 * 1000:.0f} ms | {result['p99_s'][name] * 1000:.0f} ms | {p50 / alone:.1f} |"
+        )
     about = result["about"]
     lines.append(
         f"\n{about['rows']:,} generated rows, {about['queries']} searches each, one after the other; demo model; {about['profile']} "

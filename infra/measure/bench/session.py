@@ -51,4 +51,6 @@ def build(profile, *more):
         processes.fail("the build failed; see above")
     metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
     answer = subprocess.run(metadata, cwd=stack.ROOT, stdout=subprocess.PIPE, check=True)
-    return Path(json.loads(answer.stdout)["target_directory"]) / ("debug" if profile == "dev" else profile)
+    return Path(json.loads(answer.stdout)["target_directory"]) / (
+        "debug" if profile == "dev" else profile
+    )

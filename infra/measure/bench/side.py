@@ -29,11 +29,15 @@ def main():
     import vit_b32
     from chain import Chain, Model, stack
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--python", default=sys.executable, help="interpreter with torch and transformers")
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter with torch and transformers"
+    )
     arguments = parser.parse_args()
     folder, home = stack.DEV / "bench-side", stack.DEV / "bench-side" / "chain"
     pictures = stack.DEV / "bench" / "photos"
@@ -53,12 +57,19 @@ def main():
             rounds.append(
                 {
                     "bucketlens": ours,
-                    "onnxruntime": child(arguments.python, "onnxruntime", model / vit_b32.GRAPH, files),
+                    "onnxruntime": child(
+                        arguments.python, "onnxruntime", model / vit_b32.GRAPH, files
+                    ),
                     "transformers": child(arguments.python, "transformers", "-", files),
                 }
             )
             print(rounds[-1], file=sys.stderr, flush=True)
-        about = {"processor": usage.processor(), "cores": usage.cores(), "profile": arguments.profile, "images": arguments.images}
+        about = {
+            "processor": usage.processor(),
+            "cores": usage.cores(),
+            "profile": arguments.profile,
+            "images": arguments.images,
+        }
         return {"about": {**about, "date": datetime.date.today().isoformat()}, "rounds": rounds}
 
     result = session.run(measure, folder, [home])
@@ -68,7 +79,9 @@ def main():
 def child(python, way, graph, files):
     """Pictures per second of one of the ways below, in a process of its own, loading not counted."""
     command = [python, __file__, "--way", way, str(graph)]
-    answer = subprocess.run(command, input=json.dumps(files), stdout=subprocess.PIPE, text=True, check=True)
+    answer = subprocess.run(
+        command, input=json.dumps(files), stdout=subprocess.PIPE, text=True, check=True
+    )
     return json.loads(answer.stdout)["images_per_s"]
 
 
@@ -82,7 +95,9 @@ def table(result):
     }
     lines = ["| | pictures per second | ours ÷ this |", "|---|---:|---:|"]
     for name, title in titles.items():
-        lines.append(f"| {title} | {median[name]:.1f} | {median['bucketlens'] / median[name]:.2f} |")
+        lines.append(
+            f"| {title} | {median[name]:.1f} | {median['bucketlens'] / median[name]:.2f} |"
+        )
     condition = (
         f"{about['processor']}, {about['cores']} cores; ViT-B/32 size, fp32, batch {BATCH}; {about['images']} photographs of 12 "
         f"megapixels (JPEG 4:2:0, quality 90); {about['profile']} build; medians of {len(rounds)} rounds; {about['date']}."
@@ -113,12 +128,16 @@ def onnxruntime_way(graph):
     def pixels(file):
         picture = Image.open(file).convert("RGB")
         scale = SIDE / min(picture.size)
-        picture = picture.resize((int(picture.width * scale), int(picture.height * scale)), Image.Resampling.BICUBIC)
+        picture = picture.resize(
+            (int(picture.width * scale), int(picture.height * scale)), Image.Resampling.BICUBIC
+        )
         left, top = (picture.width - SIDE) // 2, (picture.height - SIDE) // 2
         values = np.asarray(picture.crop((left, top, left + SIDE, top + SIDE)), np.float32) / 255
         return ((values - mean) / std).transpose(2, 0, 1)
 
-    return lambda files: session.run(["image_embeds"], {"pixel_values": np.stack([pixels(file) for file in files])})[0]
+    return lambda files: session.run(
+        ["image_embeds"], {"pixel_values": np.stack([pixels(file) for file in files])}
+    )[0]
 
 
 def transformers_way(_):
@@ -128,11 +147,16 @@ def transformers_way(_):
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
     torch.manual_seed(1)
-    model, processor = CLIPVisionModelWithProjection(CLIPVisionConfig()).eval(), CLIPImageProcessor()
+    model, processor = (
+        CLIPVisionModelWithProjection(CLIPVisionConfig()).eval(),
+        CLIPImageProcessor(),
+    )
 
     def encode(files):
         with torch.inference_mode():
-            inputs = processor(images=[Image.open(file).convert("RGB") for file in files], return_tensors="pt")
+            inputs = processor(
+                images=[Image.open(file).convert("RGB") for file in files], return_tensors="pt"
+            )
             return model(**inputs).image_embeds
 
     return encode

@@ -33,7 +33,9 @@ STALLED_SECONDS = 180
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--images", type=int, default=20_000)
     arguments = parser.parse_args()
@@ -52,7 +54,9 @@ def measure(arguments):
     pid = chain.pids()["embedder"]
     samples, moved = [], time.monotonic()
     begun = moved
-    uploading = threading.Thread(target=put_all, args=(chain.env, "soak", arguments.images, picture), daemon=True)
+    uploading = threading.Thread(
+        target=put_all, args=(chain.env, "soak", arguments.images, picture), daemon=True
+    )
     uploading.start()
     while not samples or samples[-1]["rows"] < arguments.images:
         time.sleep(PAUSE)
@@ -61,8 +65,15 @@ def measure(arguments):
             moved = time.monotonic()
         if time.monotonic() - moved > STALLED_SECONDS:
             sys.exit(f"stopped at {rows} of {arguments.images} pictures; see {chain.home / 'log'}")
-        samples.append({"at_s": time.monotonic() - begun, "rows": rows, "bytes": memory(pid)["resident_bytes"]})
-    about = {"processor": usage.processor(), "cores": usage.cores(), "profile": arguments.profile, "images": arguments.images}
+        samples.append(
+            {"at_s": time.monotonic() - begun, "rows": rows, "bytes": memory(pid)["resident_bytes"]}
+        )
+    about = {
+        "processor": usage.processor(),
+        "cores": usage.cores(),
+        "profile": arguments.profile,
+        "images": arguments.images,
+    }
     return {"about": {**about, "date": datetime.date.today().isoformat()}, "samples": samples}
 
 
@@ -84,7 +95,9 @@ def table(result):
         low, high = (about["images"] * at / 10 for at in (tenth, tenth + 1))
         sizes = [sample["bytes"] / 2**20 for sample in samples if low <= sample["rows"] <= high]
         if sizes:
-            lines.append(f"| {low:,.0f} to {high:,.0f} | {statistics.median(sizes):.0f} MiB | {max(sizes):.0f} MiB |")
+            lines.append(
+                f"| {low:,.0f} to {high:,.0f} | {statistics.median(sizes):.0f} MiB | {max(sizes):.0f} MiB |"
+            )
     rate = about["images"] / samples[-1]["at_s"]
     condition = (
         f"{about['processor']}, {about['cores']} cores, {about['profile']} build, demo model; photographs of 12 megapixels (2 %), 3 "

@@ -68,14 +68,19 @@ class Graph:
 
     def random(self, *shape, fan_in):
         # Every layer keeps the variance of what it is given, so nothing overflows and nothing vanishes.
-        return self.constant(self.rng.standard_normal(shape, dtype=np.float32) / np.float32(fan_in**0.5))
+        return self.constant(
+            self.rng.standard_normal(shape, dtype=np.float32) / np.float32(fan_in**0.5)
+        )
 
     def linear(self, x, inputs, outputs):
         product = self.node("MatMul", x, self.random(inputs, outputs, fan_in=inputs))
         return self.node("Add", product, self.random(outputs, fan_in=inputs))
 
     def norm(self, x):
-        scale, bias = self.constant(np.ones(WIDTH, np.float32)), self.constant(np.zeros(WIDTH, np.float32))
+        scale, bias = (
+            self.constant(np.ones(WIDTH, np.float32)),
+            self.constant(np.zeros(WIDTH, np.float32)),
+        )
         return self.node("LayerNormalization", x, scale, bias, axis=-1, epsilon=1e-5)
 
 
@@ -93,13 +98,21 @@ def patches(graph, pixels):
 
 
 def attention(graph, x):
-    tokens, queries, merged = graph.constant([0, 0, HEADS, HEAD]), [0, 2, 1, 3], graph.constant([0, 0, WIDTH])
+    tokens, queries, merged = (
+        graph.constant([0, 0, HEADS, HEAD]),
+        [0, 2, 1, 3],
+        graph.constant([0, 0, WIDTH]),
+    )
 
     def heads(perm):
-        return graph.node("Transpose", graph.node("Reshape", graph.linear(x, WIDTH, WIDTH), tokens), perm=perm)
+        return graph.node(
+            "Transpose", graph.node("Reshape", graph.linear(x, WIDTH, WIDTH), tokens), perm=perm
+        )
 
     query, key, value = heads(queries), heads([0, 2, 3, 1]), heads(queries)
-    scores = graph.node("Mul", graph.node("MatMul", query, key), graph.constant(np.float32(HEAD**-0.5)))
+    scores = graph.node(
+        "Mul", graph.node("MatMul", query, key), graph.constant(np.float32(HEAD**-0.5))
+    )
     mixed = graph.node("MatMul", graph.node("Softmax", scores, axis=-1), value)
     mixed = graph.node("Reshape", graph.node("Transpose", mixed, perm=queries), merged)
     return graph.linear(mixed, WIDTH, WIDTH)
@@ -119,8 +132,14 @@ def build():
         x = graph.node("Add", x, attention(graph, graph.norm(x)))
         x = graph.node("Add", x, mlp(graph, graph.norm(x)))
     token = graph.norm(graph.node("Gather", x, graph.constant(0), axis=1))
-    graph.nodes.append(helper.make_node("MatMul", [token, graph.random(WIDTH, DIM, fan_in=WIDTH)], ["image_embeds"]))
-    pixels = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])
+    graph.nodes.append(
+        helper.make_node(
+            "MatMul", [token, graph.random(WIDTH, DIM, fan_in=WIDTH)], ["image_embeds"]
+        )
+    )
+    pixels = helper.make_tensor_value_info(
+        "pixel_values", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE]
+    )
     vectors = helper.make_tensor_value_info("image_embeds", TensorProto.FLOAT, ["batch", DIM])
     whole = helper.make_graph(graph.nodes, "vit_b32", [pixels], [vectors], graph.weights)
     return helper.make_model(whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
@@ -147,13 +166,22 @@ def write_int8(folder, exact):
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     (folder / GRAPH).parent.mkdir(parents=True, exist_ok=True)
-    quantize_dynamic(exact / GRAPH, folder / GRAPH, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"])
+    quantize_dynamic(
+        exact / GRAPH, folder / GRAPH, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"]
+    )
     describe(folder, INT8_ID, "int8")
 
 
 def describe(folder, model_id, precision):
     content = (folder / GRAPH).read_bytes()
-    values = {"id": model_id, "space": ID, "dim": DIM, "precision": precision, "graph": GRAPH, "side": SIDE}
+    values = {
+        "id": model_id,
+        "space": ID,
+        "dim": DIM,
+        "precision": precision,
+        "graph": GRAPH,
+        "side": SIDE,
+    }
     sha256 = hashlib.sha256(content).hexdigest()
     (folder / "model.toml").write_text(MANIFEST.format(bytes=len(content), sha256=sha256, **values))
 

@@ -39,6 +39,8 @@ def mixed(asked, rng):
     languages = ["en", "zh", *(rng.choice(("en", "zh")) for _ in asked)][: len(asked)]
     rng.shuffle(languages)
     named = zip(asked.values(), languages)
-    words = [rng.choice(others(value, language) or [first(value, language)]) for value, language in named]
+    words = [
+        rng.choice(others(value, language) or [first(value, language)]) for value, language in named
+    ]
     rng.shuffle(words)
     return " ".join(words)

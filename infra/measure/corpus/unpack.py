@@ -25,7 +25,15 @@ from PIL import Image, ImageCms, ImageOps
 
 FOLDERS = ("Tests/images/", "skimage/data/", "sklearn/datasets/images/")
 # What we decode, by Pillow's names for it. An MPO is a JPEG with further ones behind it.
-FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
+FORMATS = {
+    "JPEG": "jpeg",
+    "MPO": "jpeg",
+    "PNG": "png",
+    "WEBP": "webp",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "TIFF": "tiff",
+}
 # Large enough for all but the bombs.
 MOST_BYTES, MOST_PIXELS = 8 << 20, 20_000_000
 PHOTOGRAPHS = (
@@ -59,7 +67,9 @@ def main():
                 pixels.save(corpus / entry["expected"])
             pictures.append(entry)
     files = [picture["file"] for picture in pictures]
-    photographs = [file for file in files if "scikit" in file and file.rsplit("/", 1)[1] in PHOTOGRAPHS]
+    photographs = [
+        file for file in files if "scikit" in file and file.rsplit("/", 1)[1] in PHOTOGRAPHS
+    ]
     content = {"pictures": pictures, "others": others, "photographs": photographs}
     (corpus / "corpus.json").write_text(json.dumps(content, indent=1) + "\n")
 
@@ -68,7 +78,11 @@ def members(package):
     """Names, within the data folder, and contents."""
     if package.suffix == ".whl":
         with zipfile.ZipFile(package) as archive:
-            entries = [(info.filename, info.file_size, archive.read(info)) for info in archive.infolist() if wanted(info.filename)]
+            entries = [
+                (info.filename, info.file_size, archive.read(info))
+                for info in archive.infolist()
+                if wanted(info.filename)
+            ]
     else:
         with tarfile.open(package) as archive:
             files = [info for info in archive if info.isfile() and wanted(info.name)]
@@ -79,7 +93,9 @@ def members(package):
 
 
 def wanted(name):
-    return not name.endswith(("/", ".py", ".txt", ".md")) and any(folder in name for folder in FOLDERS)
+    return not name.endswith(("/", ".py", ".txt", ".md")) and any(
+        folder in name for folder in FOLDERS
+    )
 
 
 def look(content):

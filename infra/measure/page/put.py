@@ -15,4 +15,8 @@ client = boto3.client(
     aws_secret_access_key=os.environ["BUCKETLENS__BUCKET__SECRET_ACCESS_KEY"],
     config=Config(s3={"addressing_style": "path"}),
 )
-client.put_object(Bucket=os.environ["BUCKETLENS__BUCKET__NAME"], Key=sys.argv[1], Body=Path(sys.argv[2]).read_bytes())
+client.put_object(
+    Bucket=os.environ["BUCKETLENS__BUCKET__NAME"],
+    Key=sys.argv[1],
+    Body=Path(sys.argv[2]).read_bytes(),
+)

@@ -71,7 +71,11 @@ def test(files):
 
 def draw(folder, count, seed):
     script = DEV_SCRIPTS / "demo" / "pictures.py"
-    subprocess.run([sys.executable, script, folder, "--count", str(count), "--seed", seed], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [sys.executable, script, folder, "--count", str(count), "--seed", seed],
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 def start():
@@ -97,7 +101,10 @@ def start():
 
 def fill(env):
     folder = HOME / "pictures"
-    keys = [caption["key"] for caption in json.loads((folder / "captions.json").read_text(encoding="utf-8"))]
+    keys = [
+        caption["key"]
+        for caption in json.loads((folder / "captions.json").read_text(encoding="utf-8"))
+    ]
     search = Search(stack.address(HOME, "searcher"))
     demo.upload(env, folder, keys)
     for count, what in ((search.indexed, "indexed"), (search.captioned, "captioned")):

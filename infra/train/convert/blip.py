@@ -23,35 +23,68 @@ from blip_graphs import write_graphs
 from captioner_manifest import TOKENIZER, write_manifest
 from onnx_captioner import OnnxCaptioner
 
-FILTERS = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic", Image.Resampling.LANCZOS: "lanczos"}
+FILTERS = {
+    Image.Resampling.BILINEAR: "bilinear",
+    Image.Resampling.BICUBIC: "bicubic",
+    Image.Resampling.LANCZOS: "lanczos",
+}
 
 
 def main():
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     options = parse_arguments()
-    model = transformers.BlipForConditionalGeneration.from_pretrained(options.checkpoint, dtype=torch.float32).eval()
+    model = transformers.BlipForConditionalGeneration.from_pretrained(
+        options.checkpoint, dtype=torch.float32
+    ).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(options.checkpoint)
     tokenizer = transformers.AutoTokenizer.from_pretrained(options.checkpoint)
-    about = {"id": options.id or options.out.name, "licence": options.licence, "origin": "infra/train/convert/blip.py"}
-    convert(model, processor, tokenizer, options.out, about, options.prompt, options.max_tokens, options.language)
+    about = {
+        "id": options.id or options.out.name,
+        "licence": options.licence,
+        "origin": "infra/train/convert/blip.py",
+    }
+    convert(
+        model,
+        processor,
+        tokenizer,
+        options.out,
+        about,
+        options.prompt,
+        options.max_tokens,
+        options.language,
+    )
 
-    pictures = [Image.open(file).convert("RGB") for file in options.picture] or list(drawn_pictures())
+    pictures = [Image.open(file).convert("RGB") for file in options.picture] or list(
+        drawn_pictures()
+    )
     pixels = processor(images=pictures, return_tensors="pt")["pixel_values"].numpy()
     refuse_differences(model, tokenizer, OnnxCaptioner(options.out), pixels, options.language)
     print(f"{options.out} writes what transformers writes")
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--id", help="how the model is called; without it, the name of the folder OUT")
+    parser.add_argument(
+        "--id", help="how the model is called; without it, the name of the folder OUT"
+    )
     parser.add_argument("--licence", default="BSD-3-Clause", help="licence of the weights")
-    parser.add_argument("--prompt", default="", help='words every caption begins with, such as "a picture of"')
+    parser.add_argument(
+        "--prompt", default="", help='words every caption begins with, such as "a picture of"'
+    )
     parser.add_argument("--max-tokens", type=int, default=30, help="most tokens of a caption")
     parser.add_argument("--language", default="en", help="what the model writes")
-    parser.add_argument("--picture", type=pathlib.Path, action="append", default=[], help="compare on this, not on drawn ones")
+    parser.add_argument(
+        "--picture",
+        type=pathlib.Path,
+        action="append",
+        default=[],
+        help="compare on this, not on drawn ones",
+    )
     return parser.parse_args()
 
 
@@ -61,11 +94,15 @@ def convert(model, processor, tokenizer, folder, about, prompt="", max_tokens=30
     # As `generate` does: the token that begins a text is BLIP's own, the one that ends it is left out.
     ids = [text.bos_token_id, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
     if len(ids) + max_tokens > text.max_position_embeddings:
-        raise SystemExit(f"{len(ids)} tokens of prompt and {max_tokens} more: the model has {text.max_position_embeddings} places")
+        raise SystemExit(
+            f"{len(ids)} tokens of prompt and {max_tokens} more: the model has {text.max_position_embeddings} places"
+        )
     image = image_settings(processor, model.config.vision_config.image_size)
     write_graphs(model, folder)
     save_tokenizer(tokenizer, folder)
-    comment = ["BLIP, which writes a sentence about a picture. The prompt's words are not part of the caption."]
+    comment = [
+        "BLIP, which writes a sentence about a picture. The prompt's words are not part of the caption."
+    ]
     decoder = {"max_tokens": max_tokens, "end": text.sep_token_id}
     write_manifest(folder, comment, about, image, decoder, {language: ids})
 
@@ -74,11 +111,20 @@ def image_settings(processor, side):
     """`[image]` of `model.toml`; refuses what it has no words for."""
     settings = processor.to_dict()
     size = dict(settings["size"])
-    wanted = settings["do_resize"] and settings["do_rescale"] and settings["do_normalize"] and not settings.get("do_center_crop")
+    wanted = (
+        settings["do_resize"]
+        and settings["do_rescale"]
+        and settings["do_normalize"]
+        and not settings.get("do_center_crop")
+    )
     if not wanted or not np.isclose(settings["rescale_factor"] * 255, 1):
-        raise SystemExit("the preprocessor does not resize, divide by 255 and normalise, and nothing else")
+        raise SystemExit(
+            "the preprocessor does not resize, divide by 255 and normalise, and nothing else"
+        )
     if size.get("height") != side or size.get("width") != side:
-        raise SystemExit(f"the preprocessor makes pictures of {size}, the model takes {side} x {side}")
+        raise SystemExit(
+            f"the preprocessor makes pictures of {size}, the model takes {side} x {side}"
+        )
     return {
         "width": side,
         "height": side,

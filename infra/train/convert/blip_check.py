@@ -14,7 +14,9 @@ def generated(model, pixel_values, prompt, max_tokens, **options):
     # BLIP's own start is what it takes when it gets no text. From a text it cuts the last token, the end.
     text = None if prompt == [begin] else torch.tensor([[*prompt, end]] * len(pixel_values))
     greedy = {"max_new_tokens": max_tokens, "do_sample": False, "num_beams": 1}
-    rows = model.generate(pixel_values=torch.from_numpy(pixel_values), input_ids=text, **greedy, **options).tolist()
+    rows = model.generate(
+        pixel_values=torch.from_numpy(pixel_values), input_ids=text, **greedy, **options
+    ).tolist()
     captions = [row[len(prompt) :] for row in rows]
     return [row[: row.index(end)] if end in row else row for row in captions]
 
@@ -27,11 +29,18 @@ def refuse_differences(model, tokenizer, captioner, pictures, language):
     for way, got in (("in one batch", captioner.token_ids(pictures, language)), ("alone", alone)):
         for index, (ids, reference) in enumerate(zip(got, expected)):
             if ids != reference:
-                raise SystemExit(f"picture {index} {way}: the graphs write {ids}, transformers writes {reference}")
+                raise SystemExit(
+                    f"picture {index} {way}: the graphs write {ids}, transformers writes {reference}"
+                )
     for ids in expected:
-        text, reference = captioner.text(ids), tokenizer.decode(ids, skip_special_tokens=True).strip()
+        text, reference = (
+            captioner.text(ids),
+            tokenizer.decode(ids, skip_special_tokens=True).strip(),
+        )
         if text != reference:
-            raise SystemExit(f"tokenizer.json reads {ids} as {text!r}, transformers as {reference!r}")
+            raise SystemExit(
+                f"tokenizer.json reads {ids} as {text!r}, transformers as {reference!r}"
+            )
         print(f"{len(ids)} tokens agree: {text}")
 
 
@@ -40,5 +49,7 @@ def drawn_pictures(count=4):
     rng = random.Random(0)
     for index in range(count):
         side = 2 ** (index + 1)
-        blots = np.array([rng.randrange(256) for _ in range(side * side * 3)], np.uint8).reshape(side, side, 3)
+        blots = np.array([rng.randrange(256) for _ in range(side * side * 3)], np.uint8).reshape(
+            side, side, 3
+        )
         yield Image.fromarray(blots).resize((320, 240), Image.Resampling.BICUBIC)

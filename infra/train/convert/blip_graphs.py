@@ -22,7 +22,13 @@ class Encoder(torch.nn.Module):
     def forward(self, pixel_values):
         hidden = self.vision(pixel_values=pixel_values).last_hidden_state
         pairs = [(attention.key(hidden), attention.value(hidden)) for attention in self.attentions]
-        return torch.stack([_split(part, attention) for attention, pair in zip(self.attentions, pairs) for part in pair])
+        return torch.stack(
+            [
+                _split(part, attention)
+                for attention, pair in zip(self.attentions, pairs)
+                for part in pair
+            ]
+        )
 
 
 class Decoder(torch.nn.Module):
@@ -42,7 +48,9 @@ class Decoder(torch.nn.Module):
         for index, layer in enumerate(self.layers):
             attention = layer.attention.self
             key = torch.cat([past_kv[2 * index], _split(attention.key(x), attention)], dim=2)
-            value = torch.cat([past_kv[2 * index + 1], _split(attention.value(x), attention)], dim=2)
+            value = torch.cat(
+                [past_kv[2 * index + 1], _split(attention.value(x), attention)], dim=2
+            )
             present += [key, value]
             x = _attend(layer.attention, x, key, value, mask)
             x = _attend(layer.crossattention, x, cross_kv[2 * index], cross_kv[2 * index + 1], None)
@@ -71,7 +79,9 @@ def _layers(model):
 
 
 def _split(x, attention):
-    return x.unflatten(-1, (attention.num_attention_heads, attention.attention_head_size)).transpose(1, 2)
+    return x.unflatten(
+        -1, (attention.num_attention_heads, attention.attention_head_size)
+    ).transpose(1, 2)
 
 
 def _attend(block, x, key, value, mask):

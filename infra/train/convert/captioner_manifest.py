@@ -15,7 +15,12 @@ def write_manifest(folder, about, model, image, decoder, prompts):
     lines = [*(f"# {line}" for line in about), *_settings(model)]
     for path, role in _ROLES.items():
         content = (folder / path).read_bytes()
-        file = {"path": path, "role": role, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        file = {
+            "path": path,
+            "role": role,
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
         lines += ["", "[[files]]", *_settings(file)]
     image = {"input": "pixel_values", "outputs": ["cross_kv"]} | image
     lines += ["", "[image]", *_settings(image)]

@@ -26,7 +26,12 @@ class OnnxCaptioner:
         written, ended = [[] for _ in range(rows)], np.zeros(rows, bool)
         for _ in range(self.settings["max_tokens"]):
             places = np.arange(position, position + fed.shape[1], dtype=np.int64)[None]
-            inputs = {"input_ids": fed, "position_ids": places, "past_kv": past_kv, "cross_kv": cross_kv}
+            inputs = {
+                "input_ids": fed,
+                "position_ids": places,
+                "past_kv": past_kv,
+                "cross_kv": cross_kv,
+            }
             logits, past_kv = self.decoder.run(["logits", "present_kv"], inputs)
             position += fed.shape[1]
             scores = logits[:, -1]

@@ -19,7 +19,11 @@ def shares(captioner, scenes, name, seed):
     found = []
     for language in LANGUAGES:
         captions = in_batches(captioner, squares, language)
-        wrong = [pair for pair in zip(captions, (sentence(scene, language) for scene in scenes)) if pair[0] != pair[1]]
+        wrong = [
+            pair
+            for pair in zip(captions, (sentence(scene, language) for scene in scenes))
+            if pair[0] != pair[1]
+        ]
         found.append(1 - len(wrong) / len(scenes))
         print(f"{len(scenes)} {name} scenes, {language}: {found[-1]:.4f} exact")
         for caption, right in wrong[:3]:

@@ -46,10 +46,14 @@ class DecoderBlock(nn.Module):
         self.cross_query = nn.Linear(WIDTH, WIDTH)
         self.cross_out = nn.Linear(WIDTH, WIDTH)
         self.mlp_norm = nn.LayerNorm(WIDTH)
-        self.mlp = nn.Sequential(nn.Linear(WIDTH, 3 * WIDTH), nn.GELU(), nn.Linear(3 * WIDTH, WIDTH))
+        self.mlp = nn.Sequential(
+            nn.Linear(WIDTH, 3 * WIDTH), nn.GELU(), nn.Linear(3 * WIDTH, WIDTH)
+        )
 
     def forward(self, x, mask, past, cross):
-        query, key, value = (_split(part) for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1))
+        query, key, value = (
+            _split(part) for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
+        )
         key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
         x = x + self.out(_join(F.scaled_dot_product_attention(query, key, value, attn_mask=mask)))
         query = _split(self.cross_query(self.cross_norm(x)))

@@ -25,7 +25,9 @@ def write_golden(directory, captioner, vision, cross_keys, decoder, pictures):
         for caption, row, ids in zip(captions, tokens, cached):
             whole = from_whole_text(cross_keys, decoder, row[None], PROMPTS[language])
             if ids != whole:
-                raise RuntimeError(f"with its cache ONNX Runtime writes {ids}, PyTorch without one {whole}")
+                raise RuntimeError(
+                    f"with its cache ONNX Runtime writes {ids}, PyTorch without one {whole}"
+                )
             caption[language] = {"ids": ids, "text": captioner.text(ids)}
             print(f"golden {language}: {caption[language]['text']}")
     golden = {

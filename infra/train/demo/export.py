@@ -51,7 +51,9 @@ def to_onnx(module, example, inputs, outputs):
         tuple(example),
         input_names=list(inputs),
         output_names=list(outputs),
-        dynamic_shapes=tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in inputs.values()),
+        dynamic_shapes=tuple(
+            {axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in inputs.values()
+        ),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,

@@ -47,7 +47,12 @@ def export_captioner(out, vision, cross_keys, decoder, clip):
     write_manifest(
         out,
         ABOUT,
-        {"id": "demo-captioner", "licence": "Apache-2.0", "demo": True, "origin": "infra/train/demo/train_captioner.py"},
+        {
+            "id": "demo-captioner",
+            "licence": "Apache-2.0",
+            "demo": True,
+            "origin": "infra/train/demo/train_captioner.py",
+        },
         {
             "width": PIXELS,
             "height": PIXELS,
@@ -87,8 +92,15 @@ def check_decoder(file, steps):
     for inputs, outputs in steps:
         for count in (1, len(inputs[0])):
             ids, places, past, cross = inputs
-            fed = {"input_ids": ids[:count], "position_ids": places, "past_kv": past[:, :count], "cross_kv": cross[:, :count]}
-            got = graph.run(["logits", "present_kv"], {name: value.numpy() for name, value in fed.items()})
+            fed = {
+                "input_ids": ids[:count],
+                "position_ids": places,
+                "past_kv": past[:, :count],
+                "cross_kv": cross[:, :count],
+            }
+            got = graph.run(
+                ["logits", "present_kv"], {name: value.numpy() for name, value in fed.items()}
+            )
             name = f"{file.name}, batch {count}, {ids.shape[1]} tokens after {past.shape[3]}"
             check(f"{name}, logits", got[0], outputs[0][:count].numpy())
             check(f"{name}, present_kv", got[1], outputs[1][:, :count].numpy())

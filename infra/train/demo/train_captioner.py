@@ -72,8 +72,15 @@ def main():
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--clip", type=Path, default=MODELS / "demo-clip", help="the model whose vision graph is used")
-    parser.add_argument("--out", type=Path, default=MODELS / "demo-captioner", help="where to write the captioner")
+    parser.add_argument(
+        "--clip",
+        type=Path,
+        default=MODELS / "demo-clip",
+        help="the model whose vision graph is used",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=MODELS / "demo-captioner", help="where to write the captioner"
+    )
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--seed", type=int, default=0)
@@ -110,7 +117,9 @@ def train(learner, vision, tokenizer, arguments):
     print(f"{time.monotonic() - started:5.0f} s, {len(scenes)} pictures drawn", flush=True)
 
     peak = 2e-3
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=peak, weight_decay=0.02, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        learner.parameters(), lr=peak, weight_decay=0.02, betas=(0.9, 0.98)
+    )
     for step in range(arguments.steps):
         warm_up = min(1, (step + 1) / 60)
         cosine = 0.02 + 0.49 * (1 + math.cos(math.pi * step / arguments.steps))
@@ -118,14 +127,19 @@ def train(learner, vision, tokenizer, arguments):
             group["lr"] = peak * warm_up * cosine
 
         chosen = torch.tensor([rng.randrange(len(scenes)) for _ in range(arguments.batch)])
-        loss = torch.stack([caption_loss(learner, tokens[chosen], written[name][chosen]) for name in LANGUAGES]).mean()
+        loss = torch.stack(
+            [caption_loss(learner, tokens[chosen], written[name][chosen]) for name in LANGUAGES]
+        ).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
 
         if step % 100 == 0 or step == arguments.steps - 1:
-            print(f"{time.monotonic() - started:5.0f} s, step {step}: loss {loss.item():.4f}", flush=True)
+            print(
+                f"{time.monotonic() - started:5.0f} s, step {step}: loss {loss.item():.4f}",
+                flush=True,
+            )
 
 
 def picture_tokens(vision, scenes, rng, batch=100):
@@ -134,7 +148,9 @@ def picture_tokens(vision, scenes, rng, batch=100):
         return pixels(picture(scene, rng))
 
     parts = (scenes[start : start + batch] for start in range(0, len(scenes), batch))
-    return torch.from_numpy(np.concatenate([run(vision, np.stack([drawn(scene) for scene in part])) for part in parts]))
+    return torch.from_numpy(
+        np.concatenate([run(vision, np.stack([drawn(scene) for scene in part])) for part in parts])
+    )
 
 
 def target_ids(tokenizer, scenes, language):

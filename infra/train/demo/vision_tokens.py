@@ -14,7 +14,9 @@ def token_graph(vision_file):
     node = made_by[model.graph.output[0].name]
     while node is not norms[-1]:
         if node.op_type not in ("Gemm", "Gather"):
-            raise RuntimeError(f"{vision_file} ends in {node.op_type} after its last normalisation, not in Gather and Gemm")
+            raise RuntimeError(
+                f"{vision_file} ends in {node.op_type} after its last normalisation, not in Gather and Gemm"
+            )
         node = made_by[node.input[0]]
     cut = onnx.utils.Extractor(model).extract_model([model.graph.input[0].name], [node.output[0]])
     return _renamed(cut, node.output[0])

@@ -25,7 +25,9 @@ VALUES = 16
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("reference")
     parser.add_argument("picture", type=pathlib.Path)
@@ -35,7 +37,9 @@ def main():
     file = options.folder / "model.toml"
     manifest = tomllib.loads(file.read_text())
     if "golden" in manifest:
-        sys.exit(f"{file} has a [golden] already: remove it, and its file with the role golden, first")
+        sys.exit(
+            f"{file} has a [golden] already: remove it, and its file with the role golden, first"
+        )
 
     model = transformers.AutoModel.from_pretrained(options.reference, dtype=torch.float32).eval()
     name = "golden" + options.picture.suffix.lower()
@@ -46,14 +50,20 @@ def main():
     if "text" in manifest:
         vector, ids = text_vector(model, manifest["text"], options)
         vectors.append(vector)
-        lines += [f"text = {quoted(options.text)}", f"text_vector = {numbers(vector)}", f"text_ids = {ids}"]
+        lines += [
+            f"text = {quoted(options.text)}",
+            f"text_vector = {numbers(vector)}",
+            f"text_ids = {ids}",
+        ]
     if len(vectors) == 2:
         lines.append(f"cosine = {float(vectors[0] @ vectors[1]):.6f}")
 
     content = options.picture.read_bytes()
     listed = ["[[files]]", f'path = "{name}"', 'role = "golden"', f"bytes = {len(content)}"]
     listed.append(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
-    section = "\n".join(["", *(listed + [""] if "image" in manifest else []), "[golden]", *lines, ""])
+    section = "\n".join(
+        ["", *(listed + [""] if "image" in manifest else []), "[golden]", *lines, ""]
+    )
     print(section)
     if options.write:
         if "image" in manifest:
@@ -77,12 +87,18 @@ def text_vector(model, tower, options):
     tokenizer = transformers.AutoTokenizer.from_pretrained(options.reference)
     text = options.text.lower() if tower.get("lowercase") else options.text
     padding = "max_length" if tower.get("pad_to") else False
-    tokens = tokenizer(text, truncation=True, max_length=tower["max_len"], padding=padding, return_tensors="pt")
+    tokens = tokenizer(
+        text, truncation=True, max_length=tower["max_len"], padding=padding, return_tensors="pt"
+    )
     accepted = inspect.signature(model.get_text_features).parameters
     # Models that look at padding (SigLIP) were trained without a mask.
     if not tower.get("mask_input"):
         tokens.pop("attention_mask", None)
-    vector = unit(model.get_text_features(**{name: value for name, value in tokens.items() if name in accepted}))
+    vector = unit(
+        model.get_text_features(
+            **{name: value for name, value in tokens.items() if name in accepted}
+        )
+    )
     return vector, tokenizer(text, truncation=True, max_length=tower["max_len"])["input_ids"]
 
 

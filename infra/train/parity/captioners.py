@@ -32,24 +32,45 @@ def blip(folder, files):
     refuse_differences(model, tokenizer, captioner, pixels, "en")
     prompt = captioner.prompts["en"]
     captions = generated(model, pixels, prompt, MAX_TOKENS, use_cache=True)
-    assert captions == generated(model, pixels, prompt, MAX_TOKENS, use_cache=False), "the cache changes a caption"
+    assert captions == generated(model, pixels, prompt, MAX_TOKENS, use_cache=False), (
+        "the cache changes a caption"
+    )
     worst = least_margin(model, pixels, captions)
     assert worst > LEAST_MARGIN, f"two words are only {worst:.1e} apart"
     assert tells_apart(captions), "captions do not differ enough for a mistake to show"
 
-    golden = {"pictures": [entry | {"ids": ids, "text": captioner.text(ids)} for entry, ids in zip(goldens, captions)]}
-    (folder / "golden" / "golden.json").write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+    golden = {
+        "pictures": [
+            entry | {"ids": ids, "text": captioner.text(ids)}
+            for entry, ids in zip(goldens, captions)
+        ]
+    }
+    (folder / "golden" / "golden.json").write_text(
+        json.dumps(golden, ensure_ascii=False, indent=1) + "\n"
+    )
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     lengths = ", ".join(str(len(ids)) for ids in captions)
-    print(f"{folder.name:12} {size / 1000:.0f} kB, captions of {lengths} tokens, least margin of a word: {worst:.4f}")
+    print(
+        f"{folder.name:12} {size / 1000:.0f} kB, captions of {lengths} tokens, least margin of a word: {worst:.4f}"
+    )
 
 
 def blip_model(seed, end_bias):
     torch.manual_seed(seed)
     tokenizer = tokens.blip()
     id_of = tokenizer.token_to_id
-    text = dict(TEXT, vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=32, encoder_hidden_size=VISION["hidden_size"])
-    text |= {"bos_token_id": id_of("[DEC]"), "sep_token_id": id_of("[SEP]"), "pad_token_id": id_of("[PAD]"), "eos_token_id": 2}
+    text = dict(
+        TEXT,
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=32,
+        encoder_hidden_size=VISION["hidden_size"],
+    )
+    text |= {
+        "bos_token_id": id_of("[DEC]"),
+        "sep_token_id": id_of("[SEP]"),
+        "pad_token_id": id_of("[PAD]"),
+        "eos_token_id": 2,
+    }
     # BLIP's own range, 1e-10, makes every picture look alike.
     config = hf.BlipConfig(text_config=text, vision_config=dict(VISION, initializer_range=0.02))
     model = liven(hf.BlipForConditionalGeneration(config))
@@ -61,8 +82,18 @@ def blip_model(seed, end_bias):
         model.text_decoder.bert.embeddings.word_embeddings.weight.mul_(5)
         model.text_decoder.cls.predictions.decoder.bias[id_of("[SEP]")] += end_bias
     processor = hf.BlipImageProcessor(size={"height": SIDE, "width": SIDE}, resample=3, **CLIP_NORM)
-    names = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    return model, processor, hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="[DEC]", **names)
+    names = {
+        "unk_token": "[UNK]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    return (
+        model,
+        processor,
+        hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="[DEC]", **names),
+    )
 
 
 @torch.no_grad()
@@ -72,7 +103,9 @@ def least_margin(model, pixels, captions):
     for picture, ids in zip(pixels, captions):
         hidden = model.vision_model(pixel_values=torch.from_numpy(picture[None])).last_hidden_state
         fed = [text.bos_token_id, *ids][:MAX_TOKENS]
-        scores = model.text_decoder(input_ids=torch.tensor([fed]), encoder_hidden_states=hidden).logits[0]
+        scores = model.text_decoder(
+            input_ids=torch.tensor([fed]), encoder_hidden_states=hidden
+        ).logits[0]
         best = scores.topk(2).values
         least = min(least, float((best[:, 0] - best[:, 1]).min()))
     return least
@@ -82,7 +115,12 @@ def tells_apart(captions):
     lengths = {len(ids) for ids in captions}
     early = {length for length in lengths if 0 < length < MAX_TOKENS}
     words = np.mean([len(set(ids)) / len(ids) for ids in captions if ids])
-    return len({tuple(ids) for ids in captions}) == len(captions) and len(early) > 1 and MAX_TOKENS in lengths and words > 0.5
+    return (
+        len({tuple(ids) for ids in captions}) == len(captions)
+        and len(early) > 1
+        and MAX_TOKENS in lengths
+        and words > 0.5
+    )
 
 
 ALL = {"blip": blip}

@@ -13,15 +13,29 @@ def golden_pixels(processor, file, folder, unrounded=False):
     folder.mkdir(parents=True, exist_ok=True)
     # Processors ignore the orientation, so the picture is turned before.
     upright = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
-    normalised = processor(images=upright, return_tensors="pt")["pixel_values"][0].numpy().astype(np.float64)
-    mean, std = (np.array(values).reshape(3, 1, 1) for values in (processor.image_mean, processor.image_std))
+    normalised = (
+        processor(images=upright, return_tensors="pt")["pixel_values"][0].numpy().astype(np.float64)
+    )
+    mean, std = (
+        np.array(values).reshape(3, 1, 1) for values in (processor.image_mean, processor.image_std)
+    )
     levels = np.clip((normalised * std + mean) * 255, 0, 255).transpose(1, 2, 0)
-    steps = np.round(levels * 256).astype(np.int64) if unrounded else np.round(levels).astype(np.int64) * 256
-    assert unrounded or np.abs(levels * 256 - steps).max() < 1, "the processor does not round pixels"
+    steps = (
+        np.round(levels * 256).astype(np.int64)
+        if unrounded
+        else np.round(levels).astype(np.int64) * 256
+    )
+    assert unrounded or np.abs(levels * 256 - steps).max() < 1, (
+        "the processor does not round pixels"
+    )
     steps = np.minimum(steps, 255 * 256)
-    Image.fromarray((steps // 256).astype(np.uint8)).save(folder / f"{file.stem}.png", optimize=True)
+    Image.fromarray((steps // 256).astype(np.uint8)).save(
+        folder / f"{file.stem}.png", optimize=True
+    )
     if unrounded:
-        Image.fromarray((steps % 256).astype(np.uint8)).save(folder / f"{file.stem}.fraction.png", optimize=True)
+        Image.fromarray((steps % 256).astype(np.uint8)).save(
+            folder / f"{file.stem}.fraction.png", optimize=True
+        )
     # What a model makes of the picture belongs to exactly the pixels in the files.
     stored = ((steps / 256 / 255).transpose(2, 0, 1) - mean) / std
     golden = {"file": file.name, "width": upright.width, "height": upright.height}

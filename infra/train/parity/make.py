@@ -42,10 +42,14 @@ def main():
         golden = {"pictures": picture_goldens(family, files, folder / "golden")}
         golden["texts"] = text_goldens(family) if family.tokenizer else []
         (folder / "golden").mkdir(parents=True, exist_ok=True)
-        (folder / "golden" / "golden.json").write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+        (folder / "golden" / "golden.json").write_text(
+            json.dumps(golden, ensure_ascii=False, indent=1) + "\n"
+        )
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         distances = [f"{spread(goldens):.4f}" for goldens in golden.values() if goldens]
-        print(f"{name:12} {size / 1000:.0f} kB, least distance of two pictures and of two texts: {', '.join(distances)}")
+        print(
+            f"{name:12} {size / 1000:.0f} kB, least distance of two pictures and of two texts: {', '.join(distances)}"
+        )
 
 
 def picture_goldens(family, files, folder):

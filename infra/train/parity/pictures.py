@@ -22,7 +22,9 @@ def draw(folder):
     files = []
     for name, (width, height), orientation, seed in _PICTURES:
         picture = Image.new("RGB", (width, height))
-        picture.putdata([_pixel(x / width, y / height, x, y, seed) for y in range(height) for x in range(width)])
+        picture.putdata(
+            [_pixel(x / width, y / height, x, y, seed) for y in range(height) for x in range(width)]
+        )
         file = folder / name
         options = {"optimize": True}
         if name.endswith("jpg"):
@@ -39,7 +41,14 @@ def draw(folder):
 
 def _pixel(u, v, x, y, seed):
     """A colour that changes across and down, with stripes one to three pixels wide in one half."""
-    wave = [0.5 + 0.5 * math.sin(seed * (c + 1.7) + 5 * u * (1 + (seed + c) % 3) + 4 * v * (1 + (seed * c) % 4)) for c in range(3)]
+    wave = [
+        0.5
+        + 0.5
+        * math.sin(seed * (c + 1.7) + 5 * u * (1 + (seed + c) % 3) + 4 * v * (1 + (seed * c) % 4))
+        for c in range(3)
+    ]
     stripe = ((x // (1 + seed % 3)) + (y // 2)) % 2 if (u + v) * 1.3 % 1 < 0.5 else 0.5
     strength = 0.25 + 0.1 * (seed % 3)
-    return tuple(round(255 * min(1, max(0, w * (1 - strength) + stripe * strength))) & 0xFC for w in wave)
+    return tuple(
+        round(255 * min(1, max(0, w * (1 - strength) + stripe * strength))) & 0xFC for w in wave
+    )

@@ -28,7 +28,9 @@ def ask(path, body=None):
             return json.load(answer)
     except urllib.error.HTTPError as error:
         problem = json.load(error)
-        sys.exit(f"{problem['status']} {problem['title']}: {problem.get('field', '')} {problem['detail']}")
+        sys.exit(
+            f"{problem['status']} {problem['title']}: {problem.get('field', '')} {problem['detail']}"
+        )
     except urllib.error.URLError as error:
         sys.exit(f"{BASE} cannot be reached: {error.reason}")
 

@@ -36,14 +36,24 @@ def main():
         columns = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
         print(f"\n{name}, version {table.version}, {table.count_rows()} rows\n  {columns}")
 
-    pictures = newest(database.open_table("images").search().select([*IDENTITY, "width", "height", "format"]).limit(None).to_list())
+    pictures = newest(
+        database.open_table("images")
+        .search()
+        .select([*IDENTITY, "width", "height", "format"])
+        .limit(None)
+        .to_list()
+    )
     print(f"\n{len(pictures)} objects; the three written last:")
     for row in sorted(pictures.values(), key=lambda row: row["written_at"], reverse=True)[:3]:
-        print(f"  {row['written_at']:%F %T}  {row['width']}x{row['height']} {row['format']}  {row['key']}")
+        print(
+            f"  {row['written_at']:%F %T}  {row['width']}x{row['height']} {row['format']}  {row['key']}"
+        )
     if not pictures:
         sys.exit("there are no pictures")
 
-    vectors = next((name for name in names if name.startswith("embeddings_")), None) or sys.exit("there are no vectors")
+    vectors = next((name for name in names if name.startswith("embeddings_")), None) or sys.exit(
+        "there are no vectors"
+    )
     captions = next((name for name in names if name.startswith("captions_")), None)
     said = captions_by_id(database.open_table(captions)) if captions else {}
     nearest(database.open_table(vectors), pictures, said)
@@ -69,10 +79,18 @@ def nearest(table, pictures, said):
     example = table.search().select(["image_id", "key", "vector"]).limit(1).to_list()[0]
     print(f"\nnearest to {example['key']} in {table.name}:")
     # More than are shown, as rows of former versions are among them.
-    rows = table.search(example["vector"]).distance_type("cosine").select(["image_id", "key"]).limit(20).to_list()
+    rows = (
+        table.search(example["vector"])
+        .distance_type("cosine")
+        .select(["image_id", "key"])
+        .limit(20)
+        .to_list()
+    )
     shown = [row for row in rows if row["image_id"] in current][:5]
     for row in shown:
-        print(f"  {1 - row['_distance']:.3f}  {row['key']}  {said.get(row['image_id'], 'no caption')}")
+        print(
+            f"  {1 - row['_distance']:.3f}  {row['key']}  {said.get(row['image_id'], 'no caption')}"
+        )
     if not shown:
         sys.exit("no vector belongs to a picture that is still there")
 

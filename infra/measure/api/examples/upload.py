@@ -43,7 +43,12 @@ def wanted(file):
     about = file.stat()
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     modified = int(about.st_mtime * 1000)
-    return {"name": file.name, "size_bytes": about.st_size, "content_type": kind, "last_modified_ms": modified}
+    return {
+        "name": file.name,
+        "size_bytes": about.st_size,
+        "content_type": kind,
+        "last_modified_ms": modified,
+    }
 
 
 def put(file, link):
@@ -55,7 +60,9 @@ def put(file, link):
             urllib.request.urlopen(request, timeout=600).close()
         except urllib.error.HTTPError as error:
             if error.code != 412:
-                sys.exit(f"the store refuses {file}: {error.code} {error.read(500).decode(errors='replace')}")
+                sys.exit(
+                    f"the store refuses {file}: {error.code} {error.read(500).decode(errors='replace')}"
+                )
             print(f"{file} is there already, as {link['key']}")
             return
     print(f"{file} is stored as {link['key']}")
