@@ -1,235 +1,128 @@
-"""Mistakes that are planted in a copy of the files, one at a time. A check that does not notice its own has gone blind."""
+"""Plants mistakes in a copy of the files, one at a time, and expects the checks to find each."""
 
 import importlib
-import shutil
-import tempfile
-from pathlib import Path
 
-COPIED = ("infra", "crates/pipeline", "ingest", "embedder", "captioner", "searcher")
-LEFT_OUT = ("tests", "__pycache__", "demo", "bench", "fuzz", "*.onnx")
+import sources
+
 CHART = "infra/deploy/helm/bucketlens/"
+README = "infra/deploy/README.md"
 
-# Check, file, what is replaced by what, and a part of what must be found.
-PLANTED = (
-    ("dockerfile", "infra/deploy/Dockerfile", "USER 10001:10001", "USER root", "numeric user"),
-    ("dockerfile", "infra/deploy/Dockerfile", "debian:12-slim", "debian", "DL3006"),
-    (
-        "dockerfile",
-        "infra/deploy/Dockerfile",
-        "BUCKETLENS__MODELS__FOLDER",
-        "BUCKETLENS__MODELS__FOLDERS",
-        "not a setting",
+# By check and file: the text that is replaced, its replacement, and part of the expected finding.
+PLANTED = {
+    ("dockerfile", "infra/deploy/Dockerfile"): (
+        ("USER 10001:10001", "USER root", "numeric user"),
+        ("debian:12-slim", "debian", "DL3006"),
+        ("BUCKETLENS__MODELS__FOLDER", "BUCKETLENS__MODELS__FOLDERS", "not a setting"),
     ),
-    ("dockerfile", ".dockerignore", "!infra/deploy/container\n", "", "keeps it out"),
-    (
-        "compose",
-        "infra/deploy/compose.yaml",
-        "    restart: unless-stopped\n",
-        "    restart: unless-stopped\n    restarts: 3\n",
-        "restarts",
+    ("dockerfile", ".dockerignore"): (("!infra/deploy/container\n", "", "keeps it out"),),
+    ("compose", "infra/deploy/compose.yaml"): (
+        (
+            "    restart: unless-stopped\n",
+            "    restart: unless-stopped\n    restarts: 3\n",
+            "restarts",
+        ),
+        ('"127.0.0.1:8080:8080"', '"8080:8080"', "reached from outside"),
+        ("BUCKETLENS__EVENTS__LISTEN", "BUCKETLENS__EVENTS__LISTENS", "not a setting of ingest"),
+        ("stop_grace_period: 70s", "stop_grace_period: 10s", "is killed after"),
+        ("${GRAFANA_PASSWORD:?}", "admin", "must come from .env"),
+        ("${BROKER_PASSWORD:?}", "${BROKER_PASSPHRASE:?}", "env.example does not have"),
+        ("read_only: true\n  tmpfs", "read_only: false\n  tmpfs", "read_only"),
     ),
-    (
-        "compose",
-        "infra/deploy/compose.yaml",
-        '"127.0.0.1:8080:8080"',
-        '"8080:8080"',
-        "reached from outside",
+    ("units", "infra/deploy/systemd/bucketlens-.service.d/shared.conf"): (
+        ("Restart=on-failure", "Restarts=on-failure", "Restarts"),
+        ("SystemCallFilter=@system-service\nSystemCallFilter=~@privileged\n", "", "exposure"),
     ),
-    (
-        "compose",
-        "infra/deploy/compose.yaml",
-        "BUCKETLENS__EVENTS__LISTEN",
-        "BUCKETLENS__EVENTS__LISTENS",
-        "not a setting of ingest",
+    ("units", "infra/deploy/systemd/bucketlens.env"): (
+        ("__BUCKET__NAME", "__BUCKET__NAMES", "not a setting"),
     ),
-    (
-        "compose",
-        "infra/deploy/compose.yaml",
-        "stop_grace_period: 70s",
-        "stop_grace_period: 10s",
-        "is killed after",
+    ("units", "infra/deploy/systemd/settings/captioner.toml"): (
+        ("threshold", "limit", "not a setting of captioner"),
     ),
-    (
-        "compose",
-        "infra/deploy/compose.yaml",
-        "${GRAFANA_PASSWORD:?}",
-        "admin",
-        "must come from .env",
+    ("units", "infra/deploy/systemd/bucketlens-captioner@.service"): (
+        ("TimeoutStopSec=70s", "TimeoutStopSec=30s", "is killed after"),
     ),
-    (
-        "compose",
-        "infra/deploy/compose.yaml",
-        "${BROKER_PASSWORD:?}",
-        "${BROKER_PASSPHRASE:?}",
-        "env.example does not have",
+    ("observe", "infra/deploy/observe/prometheus.yml"): (
+        ("rule_files", "rules_files", "rules_files"),
     ),
-    (
-        "compose",
-        "infra/deploy/compose.yaml",
-        "read_only: true\n  tmpfs",
-        "read_only: false\n  tmpfs",
-        "read_only",
+    ("observe", "infra/deploy/observe/rules/alerts.yml"): (
+        ("> 0.05", "> 0.5", "FAILED"),
+        (
+            "bucketlens_halts_total",
+            "bucketlens_halted_total",
+            "no metric is named bucketlens_halted",
+        ),
+        ("alert: BucketlensNotListening", "alert: BucketlensDeaf", "no test of the rules names"),
     ),
-    (
-        "units",
-        "infra/deploy/systemd/bucketlens-.service.d/shared.conf",
-        "Restart=on-failure",
-        "Restarts=on-failure",
-        "Restarts",
+    ("observe", "infra/deploy/observe/rules/recording.yml"): (
+        ("by (stage, outcome)", "by (stage, outcomes)", "has a label outcomes"),
     ),
-    (
-        "units",
-        "infra/deploy/systemd/bucketlens-.service.d/shared.conf",
-        "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged\n",
-        "",
-        "exposure",
+    ("observe", "infra/deploy/observe/grafana/dashboards/bucketlens.json"): (
+        ("bucketlens_write_seconds_bucket", "bucketlens_write_seconds", "no metric"),
+        ("sum by (job) (rate(", "sum by (job) rate((", "parse error"),
     ),
-    (
-        "units",
-        "infra/deploy/systemd/bucketlens.env",
-        "__BUCKET__NAME",
-        "__BUCKET__NAMES",
-        "not a setting",
+    ("observe", "crates/pipeline/**/*.rs"): (
+        (
+            "bucketlens_write_seconds",
+            "bucketlens_append_seconds",
+            "no metric is named bucketlens_write",
+        ),
     ),
-    (
-        "units",
-        "infra/deploy/systemd/settings/captioner.toml",
-        "threshold",
-        "limit",
-        "not a setting of captioner",
+    ("chart", CHART + "templates/ingest.yaml"): (
+        ("BUCKETLENS__STAGES__MODELS", "BUCKETLENS__STAGES__MODEL", "not a setting of ingest"),
+        ('"maxUnavailable" "100%"', '"maxUnavailable" 1', "would wait for the standby"),
     ),
-    (
-        "units",
-        "infra/deploy/systemd/bucketlens-captioner@.service",
-        "TimeoutStopSec=70s",
-        "TimeoutStopSec=30s",
-        "is killed after",
+    ("chart", CHART + "templates/_deployment.tpl"): (
+        (
+            "automountServiceAccountToken",
+            "automountServiceAccountTokens",
+            "automountServiceAccountTokens",
+        ),
+        ("failureThreshold: 120", 'failureThreshold: "120"', "failureThreshold"),
+        ('"bucketlens.sharedEnv"', '"bucketlens.env"', "bucketlens.env"),
     ),
-    ("observe", "infra/deploy/observe/prometheus.yml", "rule_files", "rules_files", "rules_files"),
-    ("observe", "infra/deploy/observe/rules/alerts.yml", "> 0.05", "> 0.5", "FAILED"),
-    (
-        "observe",
-        "infra/deploy/observe/rules/alerts.yml",
-        "bucketlens_halts_total",
-        "bucketlens_halted_total",
-        "no metric is named bucketlens_halted",
+    ("chart", CHART + "templates/_scaled.tpl"): (
+        ("queueName", "queue", "queue"),
+        ('".bulk"', '".dead"', "its workers work on"),
+        ("| int64 | quote", "| quote", "1e+06"),
     ),
-    (
-        "observe",
-        "infra/deploy/observe/rules/alerts.yml",
-        "alert: BucketlensNotListening",
-        "alert: BucketlensDeaf",
-        "no test of the rules names",
+    ("chart", CHART + "values.schema.json"): (('"maximum": 2', '"maximum": 9', "accepts"),),
+    ("chart", CHART + "values.yaml"): (
+        (
+            "terminationGracePeriodSeconds: 90",
+            "terminationGracePeriodSeconds: 30",
+            "is killed after",
+        ),
     ),
-    (
-        "observe",
-        "infra/deploy/observe/rules/recording.yml",
-        "by (stage, outcome)",
-        "by (stage, outcomes)",
-        "has a label outcomes",
+    ("runbook", "infra/deploy/observe/rules/alerts.yml"): (
+        ("#no-sweep", "#no-sweeps", "not exist"),
     ),
-    (
-        "observe",
-        "infra/deploy/observe/grafana/dashboards/bucketlens.json",
-        "bucketlens_write_seconds_bucket",
-        "bucketlens_write_seconds",
-        "no metric",
-    ),
-    (
-        "observe",
-        "infra/deploy/observe/grafana/dashboards/bucketlens.json",
-        "sum by (job) (rate(",
-        "sum by (job) rate((",
-        "parse error",
-    ),
-    (
-        "observe",
-        "crates/pipeline/src/write.rs",
-        "bucketlens_write_seconds",
-        "bucketlens_append_seconds",
-        "no metric is named bucketlens_write",
-    ),
-    (
-        "chart",
-        CHART + "templates/ingest.yaml",
-        "BUCKETLENS__STAGES__MODELS",
-        "BUCKETLENS__STAGES__MODEL",
-        "not a setting of ingest",
-    ),
-    (
-        "chart",
-        CHART + "templates/ingest.yaml",
-        '"maxUnavailable" "100%"',
-        '"maxUnavailable" 1',
-        "would wait for the standby",
-    ),
-    (
-        "chart",
-        CHART + "templates/_deployment.tpl",
-        "automountServiceAccountToken",
-        "automountServiceAccountTokens",
-        "automountServiceAccountTokens",
-    ),
-    (
-        "chart",
-        CHART + "templates/_deployment.tpl",
-        "failureThreshold: 120",
-        'failureThreshold: "120"',
-        "failureThreshold",
-    ),
-    (
-        "chart",
-        CHART + "templates/_deployment.tpl",
-        '"bucketlens.sharedEnv"',
-        '"bucketlens.env"',
-        "bucketlens.env",
-    ),
-    ("chart", CHART + "templates/_scaled.tpl", "queueName", "queue", "queue"),
-    ("chart", CHART + "templates/_scaled.tpl", '".bulk"', '".dead"', "its workers work on"),
-    ("chart", CHART + "templates/_scaled.tpl", "| int64 | quote", "| quote", "1e+06"),
-    ("chart", CHART + "values.schema.json", '"maximum": 2', '"maximum": 9', "accepts"),
-    (
-        "chart",
-        CHART + "values.yaml",
-        "terminationGracePeriodSeconds: 90",
-        "terminationGracePeriodSeconds: 30",
-        "is killed after",
-    ),
-    ("docs", "infra/deploy/observe/rules/alerts.yml", "#no-sweep", "#no-sweeps", "does not exist"),
-    (
-        "docs",
-        "infra/deploy/README.md",
-        "### No sweep",
-        "### No sweep\n### Nothing at all",
-        "no alert names",
-    ),
-    ("docs", "infra/deploy/README.md", "](compose.yaml)", "](composed.yaml)", "leads nowhere"),
-    ("docs", "infra/deploy/README.md", "`just compose", "`just composed", "no recipe"),
-)
+    ("runbook", README): (("### No sweep", "### No sweep\n### Nothing at all", "no alert names"),),
+    ("bucket", "infra/deploy/bucket/ingest.json"): (("}", "", "ingest.json"),),
+}
 
 
-def unnoticed(root):
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place)
-        for folder in COPIED:
-            shutil.copytree(
-                root / folder,
-                copy / folder,
-                symlinks=True,
-                ignore=shutil.ignore_patterns(*LEFT_OUT),
-            )
-        shutil.copytree(root / "infra/deploy/observe/tests", copy / "infra/deploy/observe/tests")
-        for file in (".dockerignore", "README.md", "LICENSE", "justfile"):
-            shutil.copy(root / file, copy)
-        return [finding for planted in PLANTED for finding in look(copy, *planted)]
+def unnoticed(root, planted=PLANTED):
+    """One finding for each planted mistake that its check does not notice."""
+    with sources.copy(root) as copy:
+        return [
+            finding
+            for (check, name), mistakes in planted.items()
+            for mistake in mistakes
+            for finding in look(copy, check, name, *mistake)
+        ]
+
+
+def count(planted=PLANTED):
+    return sum(map(len, planted.values()))
 
 
 def look(copy, check, name, right, wrong, expected):
-    file = copy / name
-    text = file.read_text()
-    if right not in text:
-        yield f"mistakes: {name} holds no '{right}' that could be made wrong"
+    """Plants one mistake; where the name is a pattern, in the first file with that text."""
+    files = [file for file in sorted(copy.glob(name)) if right in file.read_text()]
+    if not files:
+        yield f"mistakes: {name} does not contain '{right}', which a planted mistake replaces"
         return
+    file, text = files[0], files[0].read_text()
     file.write_text(text.replace(right, wrong))
     found = importlib.import_module(check).findings(copy)
     file.write_text(text)

@@ -1,9 +1,10 @@
-"""Whether the page's library stays light while a browser scrolls through all of a large bucket. Run it through `just bench-library`.
+"""Measures a browser's memory while it scrolls through the page's library of a large bucket.
 
-    infra/measure/bench/library.py [--profile release|dev] [--rows N] [--pictures N]
+    just bench library [--profile release|dev] [--rows N] [--pictures N]
 
-Rows are generated, with a real thumbnail. A headless Chromium scrolls from the newest picture on; its memory is looked at 20
-times, each time after its garbage was collected. Prints a table and writes all numbers to .dev/bench-library/result.json.
+Rows are generated, with a real thumbnail. A headless Chromium scrolls from the newest picture on.
+Its memory is read 20 times, each time after garbage collection. Prints a table and writes all
+numbers to .dev/bench-library/result.json.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import os
 import subprocess
 
+import outcome
 import search_latency
 import session
 import usage
@@ -29,7 +31,11 @@ def main():
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--pictures", type=int, default=100_000, help="to scroll past")
     arguments = parser.parse_args()
-    print(table(session.run(lambda: measure(arguments), HOME, [HOME / "chain"])))
+    result = session.run(lambda: measure(arguments), HOME, [HOME / "chain"])
+    print(table(result))
+    ends = {"first": result["samples"][0], "last": result["samples"][-1]}
+    figures = {name: value for name, value in result.items() if name != "samples"}
+    outcome.print_line("library", {**figures, **ends})
 
 
 def measure(arguments):
@@ -82,12 +88,10 @@ def table(result):
         lines.append(f"| {sample['pictures']:,} | {heap} | {sample['nodes']:,.0f} | {process} |")
     about = result["about"]
     lines.append(
-        f"\n{result['seen']:,} of {result['total']:,} pictures in {result['seconds']:.0f} s, the first shown after "
-        f"{result['first_ms']:.0f} ms, at most {result['most_tiles']} tiles at once; the searcher took at most "
-        f"{result['searcher_peak_bytes'] >> 20} MiB. {about['profile']} build, {about['processor']}, {about['cores']} cores; {about['date']}."
+        f"\n{result['seen']:,} of {result['total']:,} pictures in {result['seconds']:.0f} s, "
+        f"the first shown after {result['first_ms']:.0f} ms, "
+        f"at most {result['most_tiles']} tiles at once; "
+        f"the searcher took at most {result['searcher_peak_bytes'] >> 20} MiB. "
+        f"{about['profile']} build, {about['processor']}, {about['cores']} cores; {about['date']}."
     )
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()

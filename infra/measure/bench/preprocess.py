@@ -1,10 +1,10 @@
-"""Measures the way from a file to a 224 px tensor: ours, Pillow's and the `image` crate's. Run it through `just bench-preprocess`.
+"""Measures the way from a file to a 224 px tensor: ours, Pillow's and the `image` crate's.
 
-    infra/measure/bench/preprocess.py [--profile release|dev] [--rounds N] [--quick]
+    just bench preprocess [--profile release|dev] [--rounds N] [--quick]
 
-Every program is a process with one thread of its own; they take turns, round by round, on the same file. Memory is the peak of
-resident memory (VmHWM) above that of the same process before it decoded anything. Prints a table and writes all numbers to
-.dev/bench/preprocess.json.
+Each program runs in a process with one thread; they take turns, round by round, on the same file.
+Memory is the peak of resident memory (VmHWM) above that of the same process before it decoded
+anything. Prints a table and writes all numbers to .dev/bench/preprocess.json.
 
 The pictures are mosaics of photographs (photos.py). The JPEG files have quality 90.
 """
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import outcome
 import photos
 from PIL import Image
 
@@ -43,8 +44,7 @@ PROGRAMS = ("reduced", "whole", "pillow", "image")
 
 
 def main():
-    if sys.argv[1:2] == ["--pillow"]:
-        return pillow(*sys.argv[2:])
+    shutil.which("cargo") or sys.exit("cargo is missing; install Rust from rustup.rs")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -82,7 +82,7 @@ def main():
     }
     (HOME.parent / "preprocess.json").write_text(json.dumps(about, indent=1) + "\n")
     print(table(results))
-    return None
+    outcome.print_line("preprocess", about)
 
 
 def build(profile):
@@ -147,8 +147,8 @@ def measure(program, model, file, rounds):
         name: [str(program), str(model), name, str(file), str(HOME / f"{name}.f32")]
         for name in PROGRAMS
     }
-    commands["pillow"] = [sys.executable, __file__, "--pillow", str(file), str(HOME / "pillow.f32")]
-    # One thread each, whatever a library would like.
+    commands["pillow"] = [sys.executable, __file__, str(file), str(HOME / "pillow.f32")]
+    # Keeps the libraries at one thread.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
     environment.setdefault("ORT_DYLIB_PATH", str(DEV / "onnxruntime" / "libonnxruntime.so"))
     pipe = subprocess.PIPE
@@ -158,7 +158,7 @@ def measure(program, model, file, rounds):
     }
     answers = {name: [] for name in PROGRAMS}
     for number in range(rounds):
-        # Nobody is always the first one after the file was touched.
+        # Another program starts each round, so that none is always the first to read the file.
         for name in PROGRAMS[number % len(PROGRAMS) :] + PROGRAMS[: number % len(PROGRAMS)]:
             running[name].stdin.write("\n")
             running[name].stdin.flush()
@@ -169,7 +169,7 @@ def measure(program, model, file, rounds):
             raise SystemExit(f"{name} failed on {file}")
     result = {}
     for name, answer in answers.items():
-        # The first round meets a cold program; it is the one that shows the memory of a single decode.
+        # The first round runs cold, so its time does not count; it shows the memory of one decode.
         warm = [line["ms"] for line in answer[1:]] or [answer[0]["ms"]]
         result[name] = {"ms": statistics.median(warm), "peak_bytes": answer[0]["peak_bytes"]}
     whole = tensor("whole")
@@ -188,7 +188,7 @@ def psnr(ours, theirs):
 
 
 def pillow(file, into):
-    """One round per line, as the Rust programs do it."""
+    """Pillow's side of the comparison, in a process of its own: one round per line of input."""
     np.zeros((3, SIDE, SIDE), np.float32).tobytes()
     before = peak_bytes()
     values = None
@@ -210,10 +210,9 @@ def peak_bytes():
 
 
 def table(results):
-    lines = [
-        "| picture | file | ours | Pillow | `image` | faster than Pillow | memory: ours | Pillow | `image` | less than Pillow | PSNR |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    times = "ours | Pillow | `image` | faster than Pillow"
+    memory = "memory: ours | Pillow | `image` | less than Pillow"
+    lines = [f"| picture | file | {times} | {memory} | PSNR |", "|---|" + 10 * "---:|"]
     for result in results:
         ours, pil, crate = result["reduced"], result["pillow"], result["image"]
         quality = "same" if ours["psnr_db"] is None else f"{ours['psnr_db']:.1f} dB"
@@ -231,5 +230,4 @@ def table(results):
 
 
 if __name__ == "__main__":
-    shutil.which("cargo") or sys.exit("cargo is missing; install Rust from rustup.rs")
-    main()
+    pillow(*sys.argv[1:])

@@ -1,9 +1,10 @@
-"""Measures ingest and the tables with very many objects and very many commits. Run it through `just bench-scale`.
+"""Measures ingest and the tables with very many objects and very many commits.
 
-    infra/measure/bench/scale.py [--profile release|dev] [--objects N] [--indexed N] [--commits N] [--quick]
-                         [--only publishing|rows|endurance]
+    just bench scale [--profile release|dev] [--objects N] [--indexed N] [--commits N] [--quick]
+                     [--only publishing|rows|endurance]
 
-Prints a table and writes all numbers to .dev/bench-scale/result.json. Everything runs in .dev/bench-scale, fresh each time.
+Prints a table and writes all numbers to .dev/bench-scale/result.json. Everything runs in
+.dev/bench-scale, which is emptied first.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 
 import bulk
 import endurance
+import outcome
 import scale_report
 import session
 import usage
@@ -23,7 +25,7 @@ BULK, ENDURANCE = HOME / "bulk", HOME / "endurance"
 MODEL = Model("demo-clip", "demo-clip", "demo model")
 PARTS = ("publishing", "rows", "endurance")
 QUICK = {"objects": 10_000, "indexed": 500, "commits": 300}
-# The bulk queue is limited, and publishing pauses well before.
+# Publishing pauses well before the bulk queue is full.
 MOST_OBJECTS = 2_000_000
 
 
@@ -52,11 +54,15 @@ def main():
             setattr(arguments, name, value)
     if not 0 < arguments.indexed <= arguments.objects <= MOST_OBJECTS or arguments.commits < 100:
         parser.error(
-            f"at most {MOST_OBJECTS} objects, no more indexed than there are, and at least 100 commits"
+            f"at most {MOST_OBJECTS} objects, no more indexed than that, and at least 100 commits"
         )
     result = session.run(lambda: measure(arguments), HOME, (BULK, ENDURANCE))
     print(scale_report.table(result))
     print("\n" + scale_report.conditions(result["about"], result))
+    endured = {
+        name: value for name, value in result.get("endurance", {}).items() if name != "samples"
+    }
+    outcome.print_line("scale", {**result, **({"endurance": endured} if endured else {})})
 
 
 def measure(arguments):
@@ -83,13 +89,9 @@ def measure(arguments):
 
 
 def load_average():
-    """How many processes wanted a processor over the last minute: numbers of a crowded machine say little."""
+    """Processes that wanted a processor over the last minute: on a busy machine figures say little."""
     return round(os.getloadavg()[0], 1)
 
 
 def say(text):
     print(f"[load {load_average()}] {text}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,10 @@
-"""How well searches find what they ask for: by picture, by caption, by words, by all. Run it through `just bench-search`.
+"""Measures how well searches find: by picture, by caption, by words, and by all together.
 
-    infra/measure/bench/search.py [--profile release|dev] [--json FILE]
+    just bench search [--profile release|dev] [--json FILE]
 
-Draws 600 pictures whose keys carry words, lets the real chain index and caption them, and asks 216 searches whose right
-answers are known, then some that nothing matches and some that very many pictures match. Prints tables and writes all numbers to
-.dev/bench-search/result.json.
+Draws 600 pictures whose keys carry words, lets the real chain index and caption them, and asks 216
+searches whose right answers are known, then some that match nothing and some that match very many.
+Prints tables and writes all numbers to .dev/bench-search/result.json.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import albums
 import labels
+import outcome
 import session
 import usage
 from chain import (
@@ -35,7 +36,7 @@ HOME = stack.DEV / "bench-search"
 MODEL = Model("demo-clip", "demo-clip", "demo model")
 TABLES = ("images", "embeddings_demo-clip", "captions_demo-captioner")
 ONE = {"image": 0.0, "caption_vector": 0.0, "text": 0.0}
-# What a search asks for beside its text; nothing leaves the defaults.
+# Fields of a search beside its text; without any, the defaults hold.
 MODES = {
     "image vector": {"weights": {**ONE, "image": 1.0}},
     "caption vector": {"weights": {**ONE, "caption_vector": 1.0}},
@@ -58,13 +59,9 @@ def main():
         arguments.json.write_text(
             json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-    print(
-        table(result["modes"])
-        + "\n\n"
-        + cutoff_table(result["cutoff"])
-        + "\n\n"
-        + conditions(result["about"])
-    )
+    tables = table(result["modes"]), cutoff_table(result["cutoff"])
+    print("\n\n".join((*tables, conditions(result["about"]))))
+    outcome.print_line("search", result)
 
 
 def measure(profile):
@@ -114,7 +111,7 @@ def indexed(search):
 
 
 def answer(search, text, top_k=None, cutoff="none", **more):
-    """Keys in their order: so many, or all there are. An answer that lacks a signal would be measured as something it is not."""
+    """Keys in their order, `top_k` or all. Fails on an answer that lacks a signal."""
     keys, body = [], {"text": text, "top_k": top_k or PAGE, "cutoff": cutoff, **more}
     while True:
         page = search.post("/v1/search", body)
@@ -199,10 +196,7 @@ def cutoff_table(cutoff):
 
 def conditions(about):
     return (
-        f"{about['pictures']} drawn pictures, {about['queries']} searches with known answers; demo model and captioner, default "
-        f"settings; {about['profile']} build, {about['processor']}, {about['cores']} cores; {about['date']}."
+        f"{about['pictures']} drawn pictures, {about['queries']} searches with known answers; "
+        f"demo model and captioner, default settings; {about['profile']} build, "
+        f"{about['processor']}, {about['cores']} cores; {about['date']}."
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,10 @@
-"""How long searches by pictures, by words, by all and pages of the library take in a large bucket, beside what the table
-library alone takes for the nearest ten vectors. Run it through `just bench-search-latency`.
+"""Measures how long searches and pages of the library take in a large bucket.
 
-    infra/measure/bench/search_latency.py [--profile release|dev] [--rows N] [--queries N]
+    just bench search-latency [--profile release|dev] [--rows N] [--queries N]
 
-Rows are generated: vectors around some hundred directions, captions of the demo's words. Nothing is written meanwhile. Prints a
-table and writes all numbers to .dev/bench-search-latency/result.json.
+Beside them stands the time of the table library alone, for the nearest ten vectors. Rows are
+generated: vectors around some hundred directions, captions of the demo's words. Nothing is written
+meanwhile. Prints a table and writes all numbers to .dev/bench-search-latency/result.json.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 
+import outcome
 import session
 import usage
 from chain import Chain, Model, Search, processes, stack
@@ -56,7 +57,9 @@ def main():
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=100, help="searches per mode and round")
     arguments = parser.parse_args()
-    print(table(session.run(lambda: measure(arguments), HOME, [HOME / "chain"])))
+    result = session.run(lambda: measure(arguments), HOME, [HOME / "chain"])
+    print(table(result))
+    outcome.print_line("search-latency", result)
 
 
 def measure(arguments):
@@ -69,7 +72,7 @@ def measure(arguments):
     search = Search(chain.run("searcher"))
     expect(search, arguments.rows)
     took = {name: [] for name in ("the table library alone", *MODES, *LIBRARY)}
-    # In turns, so that what else the machine does falls on all of them.
+    # In turns, so that other load on the machine falls on all of them.
     for turn in range(ROUNDS):
         say(f"round {turn + 1} of {ROUNDS}")
         took["the table library alone"] += json.loads(rows(chain, "ask", arguments.queries))
@@ -92,7 +95,7 @@ def measure(arguments):
 
 
 def rows(chain, what, count, thumbnail=None):
-    """Runs the program that writes rows, all with this file as thumbnail, and asks the table library; returns what it printed."""
+    """Runs the example `rows`, which fills the tables or asks their library; returns its output."""
     digest = hashlib.sha256(MANIFEST.read_bytes()).hexdigest()
     env = chain.env
     bucket, prefix = env["BUCKETLENS__BUCKET__NAME"], ".bucketlens/"
@@ -139,7 +142,7 @@ def expect(search, count):
 
 
 def ask(search, count, more):
-    """Seconds per search, one after the other; some before do not count."""
+    """Seconds per search, one after the other, after some that warm up."""
     texts = [" ".join(words) for words in itertools.product(*WORDS)]
     waited = []
     for number in range(WARM_UP + count):
@@ -148,14 +151,13 @@ def ask(search, count, more):
         answer = search.post("/v1/search", {"text": text, "top_k": 10, **more})
         waited.append(time.monotonic() - begun)
         if answer["degraded"] or not (answer["hits"] or "cutoff" in more):
-            processes.fail(
-                f"the search for '{text}' was answered with {answer['degraded']} and {len(answer['hits'])} hits"
-            )
+            seen = f"{answer['degraded']} and {len(answer['hits'])} hits"
+            processes.fail(f"the search for '{text}' was answered with {seen}")
     return waited[WARM_UP:]
 
 
 def browse(search, count, path, query):
-    """Seconds per page of the library, one after the other; some before do not count."""
+    """Seconds per page of the library, one after the other, after some that warm up."""
     waited = []
     for _ in range(WARM_UP + count):
         begun = time.monotonic()
@@ -174,20 +176,16 @@ def table(result):
     lines = ["| | p50 | p99 | p50 beside the table library |", "|---|---:|---:|---:|"]
     alone = result["p50_s"]["the table library alone"]
     for name, p50 in result["p50_s"].items():
-        lines.append(
-            f"| {name} | {p50 * 1000:.0f} ms | {result['p99_s'][name] * 1000:.0f} ms | {p50 / alone:.1f} |"
-        )
+        p99 = result["p99_s"][name]
+        lines.append(f"| {name} | {p50 * 1000:.0f} ms | {p99 * 1000:.0f} ms | {p50 / alone:.1f} |")
     about = result["about"]
     lines.append(
-        f"\n{about['rows']:,} generated rows, {about['queries']} searches each, one after the other; demo model; {about['profile']} "
-        f"build, {about['processor']}, {about['cores']} cores; {about['date']}."
+        f"\n{about['rows']:,} generated rows, {about['queries']} searches each, one after the other; "
+        f"demo model; {about['profile']} build, {about['processor']}, {about['cores']} cores; "
+        f"{about['date']}."
     )
     return "\n".join(lines)
 
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,11 @@
-"""The same pictures, the same cores, three programs: the whole chain with one embedder, a plain loop of Pillow and ONNX Runtime,
-and Hugging Face transformers on PyTorch. Run it through `just bench-side`.
+"""Compares three programs on the same pictures and cores.
 
-    infra/measure/bench/side.py [--profile release|dev] [--images N] [--rounds N]
+    just bench side [--profile release|dev] [--images N] [--rounds N]
 
-The chain and the loop run the same ONNX file, of the size of ViT-B/32; transformers runs a model of the same shape. All weights
-are random. Ours pays for queue, store and tables, the others read files. Prints a table and writes all numbers to
+They are the whole chain with one embedder, a plain loop of Pillow and ONNX Runtime, and Hugging
+Face transformers on PyTorch. The chain and the loop run the same ONNX file, of the size of
+ViT-B/32; transformers runs a model of the same shape. All weights are random. The chain also pays
+for queue, store and tables; the others read files. Prints a table and writes all numbers to
 .dev/bench-side/result.json.
 """
 
@@ -23,6 +24,8 @@ MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.2757
 
 
 def main():
+    # The other ways run in an environment that has none of these.
+    import outcome
     import photos
     import session
     import usage
@@ -35,10 +38,9 @@ def main():
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--python", default=sys.executable, help="interpreter with torch and transformers"
-    )
     arguments = parser.parse_args()
+    # Has torch and transformers.
+    python = stack.DEV / "side" / "bin" / "python"
     folder, home = stack.DEV / "bench-side", stack.DEV / "bench-side" / "chain"
     pictures = stack.DEV / "bench" / "photos"
 
@@ -57,10 +59,8 @@ def main():
             rounds.append(
                 {
                     "bucketlens": ours,
-                    "onnxruntime": child(
-                        arguments.python, "onnxruntime", model / vit_b32.GRAPH, files
-                    ),
-                    "transformers": child(arguments.python, "transformers", "-", files),
+                    "onnxruntime": child(python, "onnxruntime", model / vit_b32.GRAPH, files),
+                    "transformers": child(python, "transformers", "-", files),
                 }
             )
             print(rounds[-1], file=sys.stderr, flush=True)
@@ -74,11 +74,12 @@ def main():
 
     result = session.run(measure, folder, [home])
     print(table(result))
+    outcome.print_line("side", {**result, "images_per_s": medians(result["rounds"])})
 
 
 def child(python, way, graph, files):
-    """Pictures per second of one of the ways below, in a process of its own, loading not counted."""
-    command = [python, __file__, "--way", way, str(graph)]
+    """Pictures per second of one of the ways below, in another process, without loading."""
+    command = [python, __file__, way, str(graph)]
     answer = subprocess.run(
         command, input=json.dumps(files), stdout=subprocess.PIPE, text=True, check=True
     )
@@ -87,7 +88,7 @@ def child(python, way, graph, files):
 
 def table(result):
     about, rounds = result["about"], result["rounds"]
-    median = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+    median = medians(rounds)
     titles = {
         "bucketlens": "bucketlens, bucket to table",
         "onnxruntime": "Pillow and ONNX Runtime in a loop",
@@ -99,14 +100,19 @@ def table(result):
             f"| {title} | {median[name]:.1f} | {median['bucketlens'] / median[name]:.2f} |"
         )
     condition = (
-        f"{about['processor']}, {about['cores']} cores; ViT-B/32 size, fp32, batch {BATCH}; {about['images']} photographs of 12 "
-        f"megapixels (JPEG 4:2:0, quality 90); {about['profile']} build; medians of {len(rounds)} rounds; {about['date']}."
+        f"{about['processor']}, {about['cores']} cores; ViT-B/32 size, fp32, batch {BATCH}; "
+        f"{about['images']} photographs of 12 megapixels (JPEG 4:2:0, quality 90); "
+        f"{about['profile']} build; medians of {len(rounds)} rounds; {about['date']}."
     )
     return "\n".join(lines) + "\n\n" + condition
 
 
+def medians(rounds):
+    return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+
+
 def way(name, graph):
-    """Works through the files named on standard input, batch by batch, and says how fast."""
+    """Works through the files named on standard input, batch by batch, and prints how fast."""
     files = json.load(sys.stdin)
     encode = {"onnxruntime": onnxruntime_way, "transformers": transformers_way}[name](graph)
     encode(files[:BATCH])
@@ -163,7 +169,4 @@ def transformers_way(_):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--way"]:
-        way(*sys.argv[2:4])
-    else:
-        main()
+    way(*sys.argv[1:3])

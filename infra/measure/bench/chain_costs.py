@@ -1,8 +1,9 @@
-"""Measures the real chain with one embedder, and what its computing costs alone. Run it through `just bench`.
+"""Measures the real chain with one embedder, and what its computing costs alone.
 
-    infra/measure/bench/bench.py [--profile release|dev] [--images N] [--photos N] [--quick]
+    just bench chain [--profile release|dev] [--images N] [--photos N] [--quick]
 
-Prints a table and writes all numbers to .dev/bench/home/result.json. Everything runs in .dev/bench/home, fresh each time.
+Prints a table and writes all numbers to .dev/bench/home/result.json. Everything runs in
+.dev/bench/home, which is emptied first.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from collections import Counter, namedtuple
 from pathlib import Path
 
 import latency
+import outcome
 import photos
 import report
 import session
@@ -41,6 +43,8 @@ PARTS = (
 SEARCHES = 200
 # As many different pictures as a model with 8-bit weights must be compared on.
 GATE = 512
+# The goal: the whole embedder takes at most so many times what computing alone takes.
+MOST_RATIO = 1.10
 
 
 def main():
@@ -60,6 +64,24 @@ def main():
     result = session.run(lambda: measure(arguments), HOME, homes)
     print(report.table(result["models"], result["waits"]))
     print("\n" + report.conditions(result["about"]))
+    outcome.print_line("chain", *figures(result))
+
+
+def figures(result):
+    models = {
+        model["id"]: {
+            "images_per_s": model["chain"]["images_per_s"],
+            "embedder_cpu_s": model["chain"]["cpu_s"]["embedder"],
+            "ratio": model["ratio"],
+            "embedder_peak_bytes": model["peak_memory_bytes"]["embedder"],
+        }
+        for model in result["models"]
+    }
+    met = {
+        f"ratio of {name} at most {MOST_RATIO}": model["ratio"] <= MOST_RATIO
+        for name, model in models.items()
+    }
+    return {"about": result["about"], "models": models, "waits": result["waits"]}, met
 
 
 def measure(arguments):
@@ -72,7 +94,7 @@ def measure(arguments):
         DRAWN: [caption["key"] for caption in captions],
         PHOTOS: photos.write(PHOTOS, arguments.photos),
     }
-    # For each of two ways one more than is counted.
+    # One more than is counted, for each of two ways.
     late = [caption["key"] for caption in draw(HOME / "late", 2 * (puts + 1), 2)]
     texts = [captions[number % len(captions)]["en"] for number in range(SEARCHES)]
     near = gate(programs)
@@ -84,11 +106,9 @@ def measure(arguments):
             say(f"{part.model.title}, round {number + 1} of {rounds}")
             shutil.rmtree(HOME / part.model.id, ignore_errors=True)
             chain = Chain(HOME / part.model.id, programs, part.model)
-            chain_costs, peaks = (
-                chain.measure_embedding(part.pictures, keys[part.pictures]),
-                [chain.peak_memory()],
-            )
-            # Once is enough, and the other model knows no words.
+            chain_costs = chain.measure_embedding(part.pictures, keys[part.pictures])
+            peaks = [chain.peak_memory()]
+            # Measured once, with the first model; the others know no words.
             if waits is None:
                 waits = latency.measure(chain, HOME / "late", late, texts)
                 peaks.append(chain.peak_memory())
@@ -118,22 +138,14 @@ def measure(arguments):
 
 
 def gate(programs):
-    """A model with 8-bit weights is served only after it was compared; what the command says is part of the result."""
-    draw(HOME / "gate", GATE, 3)
-    command = [
-        programs / "embedder",
-        "models",
-        "gate",
-        INT8,
-        "--against",
-        FP32,
-        "--pictures",
-        HOME / "gate",
-    ]
+    """Compares the 8-bit model with the other one: without that the embedder does not serve it."""
+    pictures = HOME / "gate"
+    draw(pictures, GATE, 3)
+    command = [programs / "embedder", "models", "gate", INT8, "--against", FP32]
+    command += ["--pictures", pictures]
     env = {**os.environ, **stack.onnxruntime()}
-    return subprocess.run(
-        command, env=env, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.splitlines()[0]
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.splitlines()[0]
 
 
 def draw(folder, count, seed):
@@ -144,7 +156,7 @@ def draw(folder, count, seed):
 
 
 def alone(programs, part, seconds):
-    """What ONNX Runtime, decoding and so on take without the chain, with the embedder's batch."""
+    """Costs of ONNX Runtime, decoding and so on without the chain, in the embedder's batches."""
     command = [programs / "examples" / "alone", part.model.name, part.pictures, "0", str(seconds)]
     env = {**os.environ, **stack.onnxruntime()}
     return json.loads(subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True).stdout)
@@ -158,9 +170,8 @@ def summary(part, measured):
     result["peak_memory_bytes"] = combine([each["peak_memory_bytes"] for each in measured], max)
     ceiling = result["alone"]["encode_cpu_s"] + result["alone"]["decode_resize_cpu_s"]
     result["ratio"] = result["chain"]["cpu_s"]["embedder"] / ceiling
-    say(
-        f"{model.title}: {result['chain']['images_per_s']:.1f} pictures/s, ratio {result['ratio']:.2f}"
-    )
+    rate, ratio = result["chain"]["images_per_s"], result["ratio"]
+    say(f"{model.title}: {rate:.1f} pictures/s, ratio {ratio:.2f}")
     return result
 
 
@@ -180,7 +191,3 @@ def kind(folder, keys):
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()
