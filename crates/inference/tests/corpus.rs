@@ -82,7 +82,8 @@ fn folder() -> PathBuf {
 fn corpus() -> Corpus {
     let list = fs::read(folder().join("corpus.json"));
     serde_json::from_slice(
-        &list.expect("the corpus is missing: run infra/dev/setup.sh, or set BUCKETLENS_TEST_CORPUS"),
+        &list
+            .expect("the corpus is missing: run infra/dev/setup.sh, or set BUCKETLENS_TEST_CORPUS"),
     )
     .unwrap()
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use pipeline::ImageId;
 use serde_json::Value;
 use testkit::{
-    Broker, Fault, Rule, Supervisor, Through, World, broken, eventually, solid_jpeg, within,
+    Broker, Fault, ProxyOptions, Rule, Supervisor, World, broken, eventually, solid_jpeg, within,
 };
 
 const SEARCHER: &str = "searcher";
@@ -302,7 +302,7 @@ async fn nothing_is_lost_and_nothing_doubled_in_a_storm() {
 
 async fn storm(scale: &Scale) {
     let broker = Broker::start().await;
-    let through = Through {
+    let through = ProxyOptions {
         broker_url: Some(broker.url().to_owned()),
         heartbeat_seconds: Some(5),
         seed: SEED,
@@ -370,11 +370,11 @@ async fn storm(scale: &Scale) {
     };
 
     let seen = seen.into_inner().unwrap();
-    let fortunes = supervisor.fortunes();
-    for fortune in &fortunes {
+    let histories = supervisor.histories();
+    for history in &histories {
         println!(
             "{}: killed {} times, ended by itself {} times",
-            fortune.label, fortune.kills, fortune.ends
+            history.label, history.kills, history.ends
         );
     }
     let logs = supervisor.logs();
@@ -428,7 +428,7 @@ async fn storm(scale: &Scale) {
     assert!(seen.answers > scale.kills, "the reader hardly ever got an answer");
     assert!(seen.doubled.is_empty(), "shown twice in one answer: {:?}", seen.doubled);
     assert!(seen.bad.is_empty(), "bad files in answers: {:?}", seen.bad);
-    assert_eq!(fortunes.iter().map(|fortune| fortune.kills).sum::<usize>(), scale.kills);
+    assert_eq!(histories.iter().map(|history| history.kills).sum::<usize>(), scale.kills);
     let panics: Vec<_> = logs.lines().filter(|line| line.contains("panicked at")).collect();
     assert!(panics.is_empty(), "{panics:#?}");
     supervisor.stop().await;

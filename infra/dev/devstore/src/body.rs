@@ -27,7 +27,7 @@ const LENGTH_BYTES: u64 = 8;
 
 /// What is known about one object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct About {
+pub(crate) struct ObjectInfo {
     pub(crate) key: String,
     pub(crate) etag: String,
     pub(crate) size_bytes: u64,
@@ -52,16 +52,16 @@ pub(crate) struct BodyWriter {
 }
 
 /// Bytes that have arrived in full; dropping them removes the file.
-pub(crate) struct Part {
+pub(crate) struct UploadedPart {
     pub(crate) path: TempPath,
     pub(crate) md5: [u8; 16],
     pub(crate) size_bytes: u64,
 }
 
 /// A complete object file that only needs its name.
-pub(crate) struct Sealed {
+pub(crate) struct SealedBody {
     pub(crate) path: TempPath,
-    pub(crate) about: About,
+    pub(crate) about: ObjectInfo,
 }
 
 impl BodyWriter {
@@ -103,9 +103,9 @@ impl BodyWriter {
     }
 
     /// Ends the bytes of one part of a multipart upload.
-    pub(crate) async fn into_part(mut self) -> io::Result<Part> {
+    pub(crate) async fn into_part(mut self) -> io::Result<UploadedPart> {
         self.file.flush().await?;
-        Ok(Part { path: self.path, md5: self.md5.finalize(), size_bytes: self.size_bytes })
+        Ok(UploadedPart { path: self.path, md5: self.md5.finalize(), size_bytes: self.size_bytes })
     }
 
     /// Ends an object. `etag` is the MD5 of the bytes when none is given.
@@ -114,9 +114,9 @@ impl BodyWriter {
         key: String,
         etag: Option<String>,
         labels: Labels,
-    ) -> io::Result<Sealed> {
+    ) -> io::Result<SealedBody> {
         let etag = etag.unwrap_or_else(|| hex::encode(self.md5.finalize()));
-        let about = About {
+        let about = ObjectInfo {
             key,
             etag,
             size_bytes: self.size_bytes,
@@ -127,12 +127,12 @@ impl BodyWriter {
         self.file.write_all(&footer).await?;
         self.file.write_all(&(footer.len() as u64).to_be_bytes()).await?;
         self.file.flush().await?;
-        Ok(Sealed { path: self.path, about })
+        Ok(SealedBody { path: self.path, about })
     }
 }
 
 /// Reads what is known about the object in a file.
-pub(crate) fn read_about(path: &Path) -> io::Result<About> {
+pub(crate) fn read_about(path: &Path) -> io::Result<ObjectInfo> {
     let mut file = File::open(path)?;
     let end = file.metadata()?.len();
     let broken =
@@ -145,6 +145,6 @@ pub(crate) fn read_about(path: &Path) -> io::Result<About> {
     file.seek(SeekFrom::Start(footer_at))?;
     let mut footer = Vec::new();
     file.take(length_at - footer_at).read_to_end(&mut footer)?;
-    let about: About = serde_json::from_slice(&footer).map_err(|_| broken())?;
+    let about: ObjectInfo = serde_json::from_slice(&footer).map_err(|_| broken())?;
     if about.size_bytes == footer_at { Ok(about) } else { Err(broken()) }
 }

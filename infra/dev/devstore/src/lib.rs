@@ -35,9 +35,9 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    listen::{Changes, Listen},
+    listen::{NotificationRoute, Notifier},
     service::Devstore,
-    store::Store,
+    store::FolderStore,
 };
 
 /// How long [`Server::stop`] waits for requests in progress.
@@ -66,16 +66,16 @@ pub struct Server {
 
 /// Opens the folder and serves it until the returned [`Server`] is stopped or dropped.
 pub async fn start(options: Options) -> anyhow::Result<Server> {
-    let store = Store::open(&options.root)
+    let store = FolderStore::open(&options.root)
         .with_context(|| format!("folder {} cannot be used as a store", options.root.display()))?;
     for bucket in &options.buckets {
         store.create_bucket(bucket).with_context(|| {
             format!("bucket {bucket} cannot be created; see the naming rules of S3")
         })?;
     }
-    let (store, changes, stop) = (Arc::new(store), Changes::new(), CancellationToken::new());
+    let (store, changes, stop) = (Arc::new(store), Notifier::new(), CancellationToken::new());
     let mut service = S3ServiceBuilder::new(Devstore::new(Arc::clone(&store), changes.clone()));
-    service.set_route(Listen { store, changes, stop: stop.clone() });
+    service.set_route(NotificationRoute { store, changes, stop: stop.clone() });
     service.set_auth(SimpleAuth::from_single(options.access_key, options.secret_key));
 
     let listener = TcpListener::bind(options.listen).await.with_context(|| {

@@ -27,7 +27,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
 
-use crate::{body::About, store::Store};
+use crate::{body::ObjectInfo, store::FolderStore};
 
 /// Lines that wait for one slow client.
 const BACKLOG: usize = 1000;
@@ -36,9 +36,9 @@ const SPACE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Tells every listening client what has changed. Clones share the listeners.
 #[derive(Clone)]
-pub(crate) struct Changes(broadcast::Sender<Arc<Change>>);
+pub(crate) struct Notifier(broadcast::Sender<Arc<BucketChange>>);
 
-struct Change {
+struct BucketChange {
     /// As in `s3:ObjectCreated:Put`.
     event: &'static str,
     bucket: String,
@@ -48,12 +48,12 @@ struct Change {
     content: Option<(u64, String)>,
 }
 
-impl Changes {
+impl Notifier {
     pub(crate) fn new() -> Self {
         Self(broadcast::Sender::new(BACKLOG))
     }
 
-    pub(crate) fn created(&self, event: &'static str, bucket: &str, about: &About) {
+    pub(crate) fn created(&self, event: &'static str, bucket: &str, about: &ObjectInfo) {
         self.tell(event, bucket, &about.key, Some((about.size_bytes, about.etag.clone())));
     }
 
@@ -64,20 +64,20 @@ impl Changes {
     fn tell(&self, event: &'static str, bucket: &str, key: &str, content: Option<(u64, String)>) {
         let (bucket, key, at) = (bucket.to_owned(), key.to_owned(), SystemTime::now());
         // Nobody listening is no error.
-        let _ = self.0.send(Arc::new(Change { event, bucket, key, at, content }));
+        let _ = self.0.send(Arc::new(BucketChange { event, bucket, key, at, content }));
     }
 }
 
 /// Answers `GET /bucket?events=...`.
-pub(crate) struct Listen {
-    pub(crate) store: Arc<Store>,
-    pub(crate) changes: Changes,
+pub(crate) struct NotificationRoute {
+    pub(crate) store: Arc<FolderStore>,
+    pub(crate) changes: Notifier,
     /// Ends the answers, which would otherwise keep the server from stopping.
     pub(crate) stop: CancellationToken,
 }
 
 /// What a client wants to hear of.
-struct Wish {
+struct NotificationFilter {
     bucket: String,
     events: Vec<String>,
     prefix: String,
@@ -86,7 +86,7 @@ struct Wish {
 }
 
 #[async_trait]
-impl S3Route for Listen {
+impl S3Route for NotificationRoute {
     fn is_match(&self, method: &Method, uri: &Uri, _: &HeaderMap, _: &mut Extensions) -> bool {
         let query = uri.query().unwrap_or_default();
         method == Method::GET
@@ -95,7 +95,7 @@ impl S3Route for Listen {
 
     // `check_access` stays as it is: it lets in only requests whose signature has been verified.
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
-        let wish = Wish::read(&request.uri)?;
+        let wish = NotificationFilter::read(&request.uri)?;
         self.store.check_bucket(&wish.bucket)?;
         let (outbox, mut lines) = mpsc::channel(1);
         tokio::spawn(forward(wish, self.changes.0.subscribe(), outbox, self.stop.clone()));
@@ -108,7 +108,7 @@ impl S3Route for Listen {
     }
 }
 
-impl Wish {
+impl NotificationFilter {
     fn read(uri: &Uri) -> S3Result<Self> {
         let bucket = uri.path().trim_matches('/').to_owned();
         let mut wish = Self {
@@ -136,7 +136,7 @@ impl Wish {
         Ok(wish)
     }
 
-    fn wants(&self, change: &Change) -> bool {
+    fn wants(&self, change: &BucketChange) -> bool {
         let named = |wanted: &String| match wanted.strip_suffix('*') {
             Some(begin) => change.event.starts_with(begin),
             None => change.event == wanted,
@@ -149,8 +149,8 @@ impl Wish {
 }
 
 async fn forward(
-    wish: Wish,
-    mut changes: broadcast::Receiver<Arc<Change>>,
+    wish: NotificationFilter,
+    mut changes: broadcast::Receiver<Arc<BucketChange>>,
     outbox: mpsc::Sender<Bytes>,
     stop: CancellationToken,
 ) {
@@ -176,7 +176,7 @@ async fn forward(
     }
 }
 
-fn record(change: &Change) -> Value {
+fn record(change: &BucketChange) -> Value {
     let mut time = Vec::new();
     // A vector takes every byte; a client finds no time in the worst case.
     let _ = Timestamp::from(change.at).format(TimestampFormat::DateTime, &mut time);

@@ -6,21 +6,21 @@ use std::{
     sync::Arc,
 };
 
-use crate::body::About;
+use crate::body::ObjectInfo;
 
 /// The keys of one bucket. Strings compare as their UTF-8 bytes, which is the order S3 promises.
-pub(crate) type Keys = BTreeMap<String, Arc<About>>;
+pub(crate) type Keys = BTreeMap<String, Arc<ObjectInfo>>;
 
 /// Where the page before ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Position {
+pub(crate) enum ListingPosition {
     /// After this key.
     Key(String),
     /// After every key that starts with this common prefix.
     Group(String),
 }
 
-impl Position {
+impl ListingPosition {
     pub(crate) fn to_token(&self) -> String {
         match self {
             Self::Key(key) => hex::encode(format!("k{key}")),
@@ -39,35 +39,35 @@ impl Position {
 }
 
 /// What to list.
-pub(crate) struct Query {
+pub(crate) struct ListingQuery {
     pub(crate) prefix: String,
     pub(crate) delimiter: Option<String>,
-    pub(crate) after: Option<Position>,
+    pub(crate) after: Option<ListingPosition>,
     pub(crate) max_keys: usize,
 }
 
 /// Objects and common prefixes, and where to go on if there is more.
 #[derive(Default)]
-pub(crate) struct Page {
-    pub(crate) objects: Vec<Arc<About>>,
+pub(crate) struct ListingPage {
+    pub(crate) objects: Vec<Arc<ObjectInfo>>,
     pub(crate) groups: Vec<String>,
-    pub(crate) next: Option<Position>,
+    pub(crate) next: Option<ListingPosition>,
 }
 
-impl Page {
+impl ListingPage {
     pub(crate) fn len(&self) -> usize {
         self.objects.len() + self.groups.len()
     }
 }
 
-pub(crate) fn page(keys: &Keys, query: &Query) -> Page {
-    let mut page = Page::default();
+pub(crate) fn page(keys: &Keys, query: &ListingQuery) -> ListingPage {
+    let mut page = ListingPage::default();
     let mut last = query.after.clone();
     for (key, about) in keys.range::<str, _>((first(query), Unbounded)) {
         if !key.starts_with(&query.prefix) {
             break;
         }
-        if matches!(&last, Some(Position::Group(prefix)) if key.starts_with(prefix)) {
+        if matches!(&last, Some(ListingPosition::Group(prefix)) if key.starts_with(prefix)) {
             continue;
         }
         if page.len() == query.max_keys {
@@ -77,26 +77,28 @@ pub(crate) fn page(keys: &Keys, query: &Query) -> Page {
         match group(key, query) {
             Some(prefix) => {
                 page.groups.push(prefix.to_owned());
-                last = Some(Position::Group(prefix.to_owned()));
+                last = Some(ListingPosition::Group(prefix.to_owned()));
             }
             None => {
                 page.objects.push(about.clone());
-                last = Some(Position::Key(key.clone()));
+                last = Some(ListingPosition::Key(key.clone()));
             }
         }
     }
     page
 }
 
-fn first(query: &Query) -> Bound<&str> {
+fn first(query: &ListingQuery) -> Bound<&str> {
     match &query.after {
-        Some(Position::Key(key) | Position::Group(key)) if *key >= query.prefix => Excluded(key),
+        Some(ListingPosition::Key(key) | ListingPosition::Group(key)) if *key >= query.prefix => {
+            Excluded(key)
+        }
         _ => Included(&query.prefix),
     }
 }
 
 /// The common prefix that stands for this key, when the delimiter occurs after the asked prefix.
-fn group<'a>(key: &'a str, query: &Query) -> Option<&'a str> {
+fn group<'a>(key: &'a str, query: &ListingQuery) -> Option<&'a str> {
     let delimiter = query.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())?;
     let at = key[query.prefix.len()..].find(delimiter)?;
     Some(&key[..query.prefix.len() + at + delimiter.len()])

@@ -10,11 +10,11 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    body::{About, Labels},
-    listen::Changes,
-    listing::{Position, Query},
-    store::{Conditions, Store},
-    upload::Uploads,
+    body::{Labels, ObjectInfo},
+    listen::Notifier,
+    listing::{ListingPosition, ListingQuery},
+    store::{Conditions, FolderStore},
+    upload::MultipartUploads,
 };
 
 const MAX_KEYS: i32 = 1000;
@@ -24,20 +24,20 @@ const KEPT_IN_URL: &AsciiSet =
 
 /// The store behind the S3 protocol.
 pub(crate) struct Devstore {
-    store: Arc<Store>,
-    uploads: Uploads,
-    changes: Changes,
+    store: Arc<FolderStore>,
+    uploads: MultipartUploads,
+    changes: Notifier,
 }
 
 impl Devstore {
-    pub(crate) fn new(store: Arc<Store>, changes: Changes) -> Self {
-        Self { store, uploads: Uploads::default(), changes }
+    pub(crate) fn new(store: Arc<FolderStore>, changes: Notifier) -> Self {
+        Self { store, uploads: MultipartUploads::default(), changes }
     }
 }
 
-type Answer<T> = S3Result<S3Response<T>>;
+type S3Answer<T> = S3Result<S3Response<T>>;
 
-fn answer<T>(output: T) -> Answer<T> {
+fn answer<T>(output: T) -> S3Answer<T> {
     Ok(S3Response::new(output))
 }
 
@@ -46,7 +46,7 @@ impl S3 for Devstore {
     async fn create_bucket(
         &self,
         request: S3Request<CreateBucketInput>,
-    ) -> Answer<CreateBucketOutput> {
+    ) -> S3Answer<CreateBucketOutput> {
         match self.store.create_bucket(&request.input.bucket)? {
             true => answer(CreateBucketOutput::default()),
             false => Err(s3_error!(BucketAlreadyOwnedByYou)),
@@ -56,12 +56,12 @@ impl S3 for Devstore {
     async fn delete_bucket(
         &self,
         request: S3Request<DeleteBucketInput>,
-    ) -> Answer<DeleteBucketOutput> {
+    ) -> S3Answer<DeleteBucketOutput> {
         self.store.delete_bucket(&request.input.bucket)?;
         answer(DeleteBucketOutput::default())
     }
 
-    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Answer<HeadBucketOutput> {
         self.store.check_bucket(&request.input.bucket)?;
         answer(HeadBucketOutput::default())
     }
@@ -69,12 +69,12 @@ impl S3 for Devstore {
     async fn get_bucket_location(
         &self,
         request: S3Request<GetBucketLocationInput>,
-    ) -> Answer<GetBucketLocationOutput> {
+    ) -> S3Answer<GetBucketLocationOutput> {
         self.store.check_bucket(&request.input.bucket)?;
         answer(GetBucketLocationOutput::default())
     }
 
-    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
+    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Answer<ListBucketsOutput> {
         let names = self.store.bucket_names().into_iter();
         let buckets = names.map(|name| Bucket { name: Some(name), ..Default::default() }).collect();
         answer(ListBucketsOutput { buckets: Some(buckets), ..Default::default() })
@@ -83,17 +83,17 @@ impl S3 for Devstore {
     async fn list_objects_v2(
         &self,
         request: S3Request<ListObjectsV2Input>,
-    ) -> Answer<ListObjectsV2Output> {
+    ) -> S3Answer<ListObjectsV2Output> {
         let input = request.input;
         let max_keys = input.max_keys.unwrap_or(MAX_KEYS).clamp(0, MAX_KEYS);
         let after = match &input.continuation_token {
             Some(token) => {
-                Some(Position::from_token(token).ok_or_else(|| s3_error!(InvalidArgument))?)
+                Some(ListingPosition::from_token(token).ok_or_else(|| s3_error!(InvalidArgument))?)
             }
-            None => input.start_after.clone().map(Position::Key),
+            None => input.start_after.clone().map(ListingPosition::Key),
         };
         let prefix = input.prefix.clone().unwrap_or_default();
-        let query = Query {
+        let query = ListingQuery {
             prefix,
             delimiter: input.delimiter.clone(),
             after,
@@ -112,7 +112,7 @@ impl S3 for Devstore {
         answer(ListObjectsV2Output {
             key_count: Some(page.len() as i32),
             is_truncated: Some(page.next.is_some()),
-            next_continuation_token: page.next.as_ref().map(Position::to_token),
+            next_continuation_token: page.next.as_ref().map(ListingPosition::to_token),
             contents: Some(
                 page.objects.iter().map(|about| listed(about, written(&about.key))).collect(),
             ),
@@ -133,7 +133,7 @@ impl S3 for Devstore {
         })
     }
 
-    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Answer<HeadObjectOutput> {
         let input = request.input;
         let about = self.store.about(&input.bucket, &input.key)?;
         Conditions { if_match: input.if_match, if_none_match: input.if_none_match }
@@ -149,7 +149,7 @@ impl S3 for Devstore {
         })
     }
 
-    async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Answer<GetObjectOutput> {
         let input = request.input;
         let (about, file) = self.store.read(&input.bucket, &input.key)?;
         Conditions { if_match: input.if_match, if_none_match: input.if_none_match }
@@ -178,7 +178,7 @@ impl S3 for Devstore {
         })
     }
 
-    async fn put_object(&self, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Answer<PutObjectOutput> {
         let input = request.input;
         self.store.check_bucket(&input.bucket)?;
         let labels = Labels { content_type: input.content_type, metadata: input.metadata };
@@ -194,7 +194,7 @@ impl S3 for Devstore {
         })
     }
 
-    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Answer<CopyObjectOutput> {
         let input = request.input;
         let CopySource::Bucket { bucket, key, .. } = input.copy_source else {
             return Err(s3_error!(NotImplemented));
@@ -229,7 +229,7 @@ impl S3 for Devstore {
     async fn delete_object(
         &self,
         request: S3Request<DeleteObjectInput>,
-    ) -> Answer<DeleteObjectOutput> {
+    ) -> S3Answer<DeleteObjectOutput> {
         let input = request.input;
         let conditions = Conditions { if_match: input.if_match, if_none_match: None };
         self.store.delete(&input.bucket, &input.key, &conditions)?;
@@ -240,7 +240,7 @@ impl S3 for Devstore {
     async fn delete_objects(
         &self,
         request: S3Request<DeleteObjectsInput>,
-    ) -> Answer<DeleteObjectsOutput> {
+    ) -> S3Answer<DeleteObjectsOutput> {
         let input = request.input;
         let mut deleted = Vec::with_capacity(input.delete.objects.len());
         for object in input.delete.objects {
@@ -255,7 +255,7 @@ impl S3 for Devstore {
     async fn create_multipart_upload(
         &self,
         request: S3Request<CreateMultipartUploadInput>,
-    ) -> Answer<CreateMultipartUploadOutput> {
+    ) -> S3Answer<CreateMultipartUploadOutput> {
         let input = request.input;
         self.store.check_bucket(&input.bucket)?;
         let labels = Labels { content_type: input.content_type, metadata: input.metadata };
@@ -268,7 +268,7 @@ impl S3 for Devstore {
         })
     }
 
-    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Answer<UploadPartOutput> {
         let input = request.input;
         if !(1..=10_000).contains(&input.part_number) {
             return Err(s3_error!(InvalidArgument, "a part number must be between 1 and 10000"));
@@ -283,7 +283,7 @@ impl S3 for Devstore {
     async fn complete_multipart_upload(
         &self,
         request: S3Request<CompleteMultipartUploadInput>,
-    ) -> Answer<CompleteMultipartUploadOutput> {
+    ) -> S3Answer<CompleteMultipartUploadOutput> {
         let input = request.input;
         let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
         let conditions =
@@ -302,13 +302,13 @@ impl S3 for Devstore {
     async fn abort_multipart_upload(
         &self,
         request: S3Request<AbortMultipartUploadInput>,
-    ) -> Answer<AbortMultipartUploadOutput> {
+    ) -> S3Answer<AbortMultipartUploadOutput> {
         self.uploads.abort(&request.input.upload_id)?;
         answer(AbortMultipartUploadOutput::default())
     }
 }
 
-fn listed(about: &About, key: String) -> Object {
+fn listed(about: &ObjectInfo, key: String) -> Object {
     Object {
         key: Some(key),
         e_tag: Some(ETag::Strong(about.etag.clone())),

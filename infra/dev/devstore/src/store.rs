@@ -16,8 +16,8 @@ use s3s::{
 };
 
 use crate::{
-    body::{self, About, BodyWriter, Sealed},
-    listing::{self, Keys, Page, Query},
+    body::{self, BodyWriter, ObjectInfo, SealedBody},
+    listing::{self, Keys, ListingPage, ListingQuery},
 };
 
 /// Holds bodies that are not objects yet; the leading dot keeps it from ever being a bucket.
@@ -32,14 +32,14 @@ pub(crate) struct Conditions {
 }
 
 /// All buckets below one folder.
-pub(crate) struct Store {
+pub(crate) struct FolderStore {
     root: PathBuf,
     buckets: Mutex<BTreeMap<String, Keys>>,
     /// Keeps a second server out of the folder: it would not see this one's lock on the keys.
     _in_use: File,
 }
 
-impl Store {
+impl FolderStore {
     /// Opens a folder, reading what is known about every object in it.
     pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(root)?;
@@ -104,13 +104,13 @@ impl Store {
         keys(&self.buckets(), bucket).map(|_| ())
     }
 
-    pub(crate) fn about(&self, bucket: &str, key: &str) -> S3Result<Arc<About>> {
+    pub(crate) fn about(&self, bucket: &str, key: &str) -> S3Result<Arc<ObjectInfo>> {
         find(keys(&self.buckets(), bucket)?, key)
     }
 
     /// What is known about an object and its open file, which stay those of one version whatever is
     /// written meanwhile.
-    pub(crate) fn read(&self, bucket: &str, key: &str) -> S3Result<(Arc<About>, File)> {
+    pub(crate) fn read(&self, bucket: &str, key: &str) -> S3Result<(Arc<ObjectInfo>, File)> {
         let buckets = self.buckets();
         let about = find(keys(&buckets, bucket)?, key)?;
         let file = File::open(self.object_path(bucket, key)).map_err(S3Error::internal_error)?;
@@ -121,9 +121,9 @@ impl Store {
     pub(crate) fn commit(
         &self,
         bucket: &str,
-        sealed: Sealed,
+        sealed: SealedBody,
         conditions: &Conditions,
-    ) -> S3Result<Arc<About>> {
+    ) -> S3Result<Arc<ObjectInfo>> {
         let path = self.object_path(bucket, &sealed.about.key);
         let mut buckets = self.buckets();
         let keys = buckets.get_mut(bucket).ok_or_else(|| s3_error!(NoSuchBucket))?;
@@ -149,7 +149,7 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn list(&self, bucket: &str, query: &Query) -> S3Result<Page> {
+    pub(crate) fn list(&self, bucket: &str, query: &ListingQuery) -> S3Result<ListingPage> {
         Ok(listing::page(keys(&self.buckets(), bucket)?, query))
     }
 
@@ -166,7 +166,7 @@ impl Store {
 
 impl Conditions {
     /// 412 when the object is not the one asked for, 304 when it is the one the client has.
-    pub(crate) fn check_read(&self, current: &About) -> S3Result<()> {
+    pub(crate) fn check_read(&self, current: &ObjectInfo) -> S3Result<()> {
         if self.if_match.as_ref().is_some_and(|condition| !names(condition, current)) {
             return Err(s3_error!(PreconditionFailed));
         }
@@ -176,7 +176,7 @@ impl Conditions {
         Ok(())
     }
 
-    fn check_write(&self, current: Option<&Arc<About>>) -> S3Result<()> {
+    fn check_write(&self, current: Option<&Arc<ObjectInfo>>) -> S3Result<()> {
         match (&self.if_match, current) {
             (Some(_), None) => return Err(s3_error!(NoSuchKey)),
             (Some(condition), Some(current)) if !names(condition, current) => {
@@ -193,7 +193,7 @@ impl Conditions {
     }
 }
 
-fn names(condition: &ETagCondition, current: &About) -> bool {
+fn names(condition: &ETagCondition, current: &ObjectInfo) -> bool {
     condition.as_etag().is_none_or(|etag| etag.value() == current.etag)
 }
 
@@ -201,7 +201,7 @@ fn keys<'a>(buckets: &'a BTreeMap<String, Keys>, bucket: &str) -> S3Result<&'a K
     buckets.get(bucket).ok_or_else(|| s3_error!(NoSuchBucket))
 }
 
-fn find(keys: &Keys, key: &str) -> S3Result<Arc<About>> {
+fn find(keys: &Keys, key: &str) -> S3Result<Arc<ObjectInfo>> {
     keys.get(key).cloned().ok_or_else(|| s3_error!(NoSuchKey))
 }
 

@@ -15,8 +15,8 @@ use s3s::{
 use uuid::Uuid;
 
 use crate::{
-    body::{About, Labels, Part},
-    store::{Conditions, Store},
+    body::{Labels, ObjectInfo, UploadedPart},
+    store::{Conditions, FolderStore},
 };
 
 /// S3 refuses smaller parts except as the last one; accepting them here would hide a bug until
@@ -25,24 +25,25 @@ const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 
 /// Uploads by their id.
 #[derive(Default)]
-pub(crate) struct Uploads(Mutex<HashMap<String, Upload>>);
+pub(crate) struct MultipartUploads(Mutex<HashMap<String, MultipartUpload>>);
 
 #[derive(Clone)]
-struct Upload {
+struct MultipartUpload {
     bucket: String,
     key: String,
     labels: Labels,
-    parts: BTreeMap<i32, Arc<Part>>,
+    parts: BTreeMap<i32, Arc<UploadedPart>>,
 }
 
-impl Uploads {
+impl MultipartUploads {
     pub(crate) fn create(&self, bucket: String, key: String, labels: Labels) -> String {
         let id = Uuid::new_v4().simple().to_string();
-        self.uploads().insert(id.clone(), Upload { bucket, key, labels, parts: BTreeMap::new() });
+        self.uploads()
+            .insert(id.clone(), MultipartUpload { bucket, key, labels, parts: BTreeMap::new() });
         id
     }
 
-    pub(crate) fn add(&self, id: &str, number: i32, part: Part) -> S3Result<()> {
+    pub(crate) fn add(&self, id: &str, number: i32, part: UploadedPart) -> S3Result<()> {
         let mut uploads = self.uploads();
         let upload = uploads.get_mut(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
         upload.parts.insert(number, Arc::new(part));
@@ -57,11 +58,11 @@ impl Uploads {
     /// refused.
     pub(crate) async fn complete(
         &self,
-        store: &Store,
+        store: &FolderStore,
         id: &str,
         named: &[CompletedPart],
         conditions: &Conditions,
-    ) -> S3Result<Arc<About>> {
+    ) -> S3Result<Arc<ObjectInfo>> {
         let upload = self.uploads().get(id).cloned().ok_or_else(|| s3_error!(NoSuchUpload))?;
         let parts = upload.select(named)?;
         let mut writer = store.writer()?;
@@ -81,16 +82,16 @@ impl Uploads {
         Ok(about)
     }
 
-    fn uploads(&self) -> MutexGuard<'_, HashMap<String, Upload>> {
+    fn uploads(&self) -> MutexGuard<'_, HashMap<String, MultipartUpload>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Upload {
+impl MultipartUpload {
     /// The parts a client names, which must exist with that ETag, rise in number and be large
     /// enough.
-    fn select(&self, named: &[CompletedPart]) -> S3Result<Vec<Arc<Part>>> {
-        let mut parts: Vec<Arc<Part>> = Vec::with_capacity(named.len());
+    fn select(&self, named: &[CompletedPart]) -> S3Result<Vec<Arc<UploadedPart>>> {
+        let mut parts: Vec<Arc<UploadedPart>> = Vec::with_capacity(named.len());
         let mut last_number = 0;
         for name in named {
             let number = name.part_number.unwrap_or_default();

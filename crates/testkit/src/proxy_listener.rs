@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// What proxies listen with. Dropping it cuts every connection.
-pub(crate) struct Gate {
+/// The listening side of a proxy. Dropping it cuts every connection.
+pub(crate) struct ProxyListener {
     address: SocketAddr,
     wanted: watch::Sender<bool>,
     listening: watch::Receiver<bool>,
@@ -18,9 +18,9 @@ pub(crate) struct Gate {
     _stop: DropGuard,
 }
 
-impl Gate {
-    /// Listens on a free port of the loopback interface; `serve` has each connection until it is
-    /// cut.
+impl ProxyListener {
+    /// Listens on a free port of the loopback interface and hands each connection to `serve`, which
+    /// runs until the connection is cut.
     pub(crate) async fn start<F: Future<Output = ()> + Send + 'static>(
         serve: impl Fn(TcpStream) -> F + Send + Sync + 'static,
     ) -> Self {
@@ -42,7 +42,10 @@ impl Gate {
                 loop {
                     let stream = tokio::select! {
                         accepted = open.accept() => accepted,
-                        changed = wish.wait_for(|open| !open) => match changed { Ok(_) => break, Err(_) => return },
+                        changed = wish.wait_for(|open| !open) => match changed {
+                            Ok(_) => break,
+                            Err(_) => return,
+                        },
                     };
                     let Ok((stream, _)) = stream else { continue };
                     let _ = stream.set_nodelay(true);
@@ -63,14 +66,14 @@ impl Gate {
         self.address
     }
 
-    /// Ends every connection there is; new ones are taken.
+    /// Ends every open connection; new ones are accepted.
     pub(crate) fn cut(&self) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.cancel();
         *connections = CancellationToken::new();
     }
 
-    /// Stops listening, so that the kernel refuses whoever knocks, and ends every connection.
+    /// Stops listening, so that the kernel refuses new connections, and ends the open ones.
     pub(crate) async fn shut(&self) {
         self.wanted.send_replace(false);
         let _ = self.listening.clone().wait_for(|listening| !listening).await;
@@ -84,13 +87,13 @@ impl Gate {
     }
 }
 
-impl Drop for Gate {
+impl Drop for ProxyListener {
     fn drop(&mut self) {
         self.cut();
     }
 }
 
-// A stranger may hold the port for a moment: it came from the range that is given out.
+// Another process may hold the port for a moment: it is one of the ephemeral ports.
 async fn bind(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {

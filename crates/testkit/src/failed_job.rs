@@ -10,14 +10,14 @@ use pipeline::topology::{Topology, TopologyMode};
 
 use crate::world::World;
 
-/// What a worker notes when it gives up a job.
+/// A job that failed for good, as the worker records it in the dead letter.
 #[derive(Debug, Clone)]
-pub struct Burial<'a> {
+pub struct FailedJob<'a> {
     /// Object key.
     pub key: &'a str,
     /// ETag of the content that failed.
     pub etag: &'a str,
-    /// Code of the failure.
+    /// Class of the failure.
     pub class: &'a str,
     /// The failure in words.
     pub reason: &'a str,
@@ -26,8 +26,8 @@ pub struct Burial<'a> {
 }
 
 impl World {
-    /// Puts dead letters into the dead queue, in this order; returns the message ids.
-    pub async fn bury(&self, burials: &[Burial<'_>]) -> Vec<String> {
+    /// Publishes dead letters to the dead queue, in this order; returns the message ids.
+    pub async fn bury(&self, jobs: &[FailedJob<'_>]) -> Vec<String> {
         let (topology, stage) =
             (Topology::new(&self.amqp().namespace), StageName::embed("demo-clip"));
         let connection = self.broker().await;
@@ -38,19 +38,19 @@ impl World {
         let channel = connection.create_channel().await.expect("channel");
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
         let (mut ids, mut confirms) = (Vec::new(), Vec::new());
-        for burial in burials {
-            let (bucket, key, etag) = (self.bucket().into(), burial.key.into(), burial.etag.into());
+        for failed in jobs {
+            let (bucket, key, etag) = (self.bucket().into(), failed.key.into(), failed.etag.into());
             let object = ObjectRef { bucket, key, etag, size_bytes: None, last_modified: None };
             let job = Job::new(stage.clone(), object, Origin::Event);
             let mut headers = FieldTable::default();
             headers.insert("bl-attempt".into(), AMQPValue::LongLongInt(1));
-            let history = format!("{} {} worker-1", burial.at, burial.class);
+            let history = format!("{} {} worker-1", failed.at, failed.class);
             for (name, value) in [
                 ("bl-origin", "event"),
-                ("bl-first-failed", burial.at),
-                ("bl-last-failed", burial.at),
-                ("bl-error-class", burial.class),
-                ("bl-error", burial.reason),
+                ("bl-first-failed", failed.at),
+                ("bl-last-failed", failed.at),
+                ("bl-error-class", failed.class),
+                ("bl-error", failed.reason),
                 ("bl-worker", "worker-1"),
                 ("bl-model", "model-1"),
                 ("bl-history", &history),
