@@ -124,7 +124,7 @@ def look(copy, check, name, right, wrong, expected):
         return
     file, text = files[0], files[0].read_text()
     file.write_text(text.replace(right, wrong))
-    found = importlib.import_module(check).findings(copy)
+    found = list(importlib.import_module(check).findings(copy))
     file.write_text(text)
     if not any(expected in finding for finding in found):
         yield f"mistakes: {check} does not notice '{wrong.strip()}' in {name}"

@@ -1,12 +1,12 @@
 """Settings, variables and metrics that a document names exist."""
 
+import json
 import re
 import tomllib
 
 import markdown
 import metrics
 import sources
-import yaml
 from settings import OTHER_VARIABLES
 
 # Not settings, although they look like one.
@@ -56,11 +56,18 @@ def known_settings(root):
     for name in sources.tracked(root, "settings.toml"):
         for section, keys in tomllib.loads((root / name).read_text()).items():
             known.setdefault(section, set()).update(keys)
-    values = yaml.safe_load((root / "infra/deploy/helm/bucketlens/values.yaml").read_text())
-    for section, keys in values.items():
-        if isinstance(keys, dict):
-            known.setdefault(section, set()).update(keys)
+    schema = json.loads((root / "infra/deploy/helm/bucketlens/values.schema.json").read_text())
+    add_objects(schema, known)
     return known
+
+
+def add_objects(schema, known):
+    """Adds the keys of every object that the schema describes, at any depth."""
+    for name, content in schema.items():
+        if isinstance(content, dict):
+            if "properties" in content:
+                known.setdefault(name, set()).update(content["properties"])
+            add_objects(content, known)
 
 
 def unknown_settings(span, known):

@@ -7,11 +7,13 @@ import sources
 
 # Every program has its own of these, and readers expect it under this name.
 AGREED = {"Settings", "Command", "Arguments"}
+# Indented types are those of traits.
 DEFINITION = re.compile(
-    r"^ *(?:pub(?:\([^)]*\))? )?(?:struct|enum|trait|union|(?<! )type) (\w+)", re.MULTILINE
+    r"^(?: *(?:pub(?:\([^)]*\))? )?(?:struct|enum|trait|union)|(?:pub(?:\([^)]*\))? )?type) (\w+)",
+    re.MULTILINE,
 )
 
-PLANTED = {"crates/table/src/lib.rs": (("//! ", "struct JobId;\n//! ", "JobId is defined in"),)}
+PLANTED = {"crates/table/src/lib.rs": (("mod ", "struct JobId;\nmod ", "JobId is defined in"),)}
 
 
 def findings(root):
