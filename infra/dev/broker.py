@@ -27,7 +27,8 @@ from pathlib import Path
 import processes
 
 DEV = Path(__file__).resolve().parents[2] / ".dev"
-# The script in the package's own folder: the wrapper in sbin changes the user and forces the system's folders.
+# The script in the package's own folder: the wrapper in sbin changes the user and forces the
+# system's folders.
 PACKAGED = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 ACCOUNT = "guest:guest"
 SIGNALS = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT}
@@ -182,7 +183,8 @@ def environment(folder, ports):
         "RABBITMQ_GENERATED_CONFIG_DIR": folder / "generated",
         "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "enabled_plugins",
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        # Lets the script become the node instead of a parent of it, so that the process id is the node's.
+        # Lets the script become the node instead of a parent of it, so that the process id is the
+        # node's.
         "RUNNING_UNDER_SYSTEMD": "true",
     }
     kept = {

@@ -4,8 +4,8 @@
     infra/dev/stack.py up [--embedders N] | down | status   [--home DIR]
     infra/dev/stack.py ingest ARGUMENT...       an operator's command for what is up: doctor, progress, dead groups, ...
 
-Logs are in DIR/log, process ids and addresses in DIR/run, data beside them; DIR is .dev.
-Variables of yours that start with BUCKETLENS__ are passed on and win. With BUCKETLENS__BUCKET__ENDPOINT or
+Logs are in DIR/log, process ids and addresses in DIR/run, data beside them; DIR is .dev. Variables
+of yours that start with BUCKETLENS__ are passed on and win. With BUCKETLENS__BUCKET__ENDPOINT or
 BUCKETLENS__AMQP__URL set, no store or no broker is started and yours is used.
 """
 
@@ -128,7 +128,8 @@ def print_status(home):
 def build():
     """Builds every program and returns the folder they are in."""
     command = ["cargo", "build", "--workspace", "--bins"]
-    # The whole workspace at once: building one package alone resolves other features and compiles everything again.
+    # The whole workspace at once: building one package alone resolves other features and compiles
+    # everything again.
     if subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode != 0:
         processes.fail("the build failed; see above")
     metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps"]

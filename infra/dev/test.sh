@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs `cargo test --workspace` with what the tests need: a broker of their own, ONNX Runtime and the corpus of pictures.
-# The last line counts the tests of all programs; the exit code is cargo's. Arguments go to `cargo test`.
-# BUCKETLENS_TEST_LIMIT (default 60m, see timeout(1)) ends a run in which something hangs; its exit code is 124.
+# Runs `cargo test --workspace` with what the tests need: a broker of their own, ONNX Runtime and
+# the corpus of pictures. The last line counts the tests of all programs; the exit code is cargo's.
+# Arguments go to `cargo test`. BUCKETLENS_TEST_LIMIT (default 60m, see timeout(1)) ends a run in
+# which something hangs; its exit code is 124.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 log=.dev/log/test.log

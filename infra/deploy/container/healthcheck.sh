@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Exits 0 if the process in this container answers: `healthcheck [/healthz]`. The images carry no other HTTP client.
+# Exits 0 if the process in this container answers: `healthcheck [/healthz]`. The images carry no
+# other HTTP client.
 set -euo pipefail
 port=${BUCKETLENS__HTTP__LISTEN##*:}
 exec 3<> "/dev/tcp/127.0.0.1/$port"

@@ -142,7 +142,8 @@ def sample(search, words, expected):
 
 
 def report(search, captions, seconds):
-    # Rows were counted so far, and an object may have two for a while: what counts is what a search shows.
+    # Rows were counted so far, and an object may have two for a while: what counts is what a search
+    # shows.
     shown = {hit["key"]: hit.get("captions", {}) for hit in search.hits(captions[0]["en"], 1000)}
     indexed = sum(caption["key"] in shown for caption in captions)
     idle = [name for name, worked in embedders_that_worked(HOME).items() if not worked]

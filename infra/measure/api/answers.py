@@ -23,9 +23,25 @@ def is_json_text(answer, *statuses):
 def nothing_is_guessed(world):
     """No browser may take an answer for a page, whatever stands in it."""
     lacking = []
-    for target in ("/v1/search?q=red", "/v1/search", "/v1/library", "/v1/library/months", "/v1/status", f"/v1/images/{world.image_id()}",
-                   f"/v1/images/{world.image_id()}/original", "/v1/images/x", "/v1/objects?key=uploads/a", "/v1/ops/progress", "/v1/ops/dead",
-                   "/v1/ops/none", "/v1/none", "/none", "/metrics", "/readyz", "/healthz"):  # fmt: skip
+    for target in (
+        "/v1/search?q=red",
+        "/v1/search",
+        "/v1/library",
+        "/v1/library/months",
+        "/v1/status",
+        f"/v1/images/{world.image_id()}",
+        f"/v1/images/{world.image_id()}/original",
+        "/v1/images/x",
+        "/v1/objects?key=uploads/a",
+        "/v1/ops/progress",
+        "/v1/ops/dead",
+        "/v1/ops/none",
+        "/v1/none",
+        "/none",
+        "/metrics",
+        "/readyz",
+        "/healthz",
+    ):
         answer = wire.ask(world.base, target)
         if answer.headers.get("x-content-type-options") != "nosniff":
             lacking.append(f"{target} ({answer.status} {answer.headers.get('content-type')})")
@@ -74,9 +90,19 @@ def links_of_such_keys(world):
 def markup_in_questions(world):
     markup = urllib.parse.quote(hostile.MARKUP)
     name = urllib.parse.quote("<script>alert(1)</script>")
-    for target in (f"/v1/search?q={markup}&top_k={markup}", f"/v1/search?{name}=1", f"/v1/images/{name}", f"/v1/{name}", f"/{name}",
-                   f"/v1/library?cursor={markup}", f"/v1/objects?key={markup}", f"/v1/ops/dead?class={markup}", f"/v1/ops/{name}",
-                   f"/v1/ops/dead/{name}", f"/v1/ops/stages/{name}/pause"):  # fmt: skip
+    for target in (
+        f"/v1/search?q={markup}&top_k={markup}",
+        f"/v1/search?{name}=1",
+        f"/v1/images/{name}",
+        f"/v1/{name}",
+        f"/{name}",
+        f"/v1/library?cursor={markup}",
+        f"/v1/objects?key={markup}",
+        f"/v1/ops/dead?class={markup}",
+        f"/v1/ops/{name}",
+        f"/v1/ops/dead/{name}",
+        f"/v1/ops/stages/{name}/pause",
+    ):
         is_json_text(wire.ask(world.base, target), 200, 400, 404, 405)
 
 
@@ -112,9 +138,20 @@ def markup_in_dead_letters(world):
 
 
 def nothing_for_other_origins(world):
-    for method, target in (("GET", "/"), ("GET", "/v1/search?q=red"), ("GET", "/v1/status"), ("GET", "/v1/library"), ("GET", "/docs/"),
-                           ("GET", "/v1/openapi.json"), ("GET", "/v1/ops/progress"), ("GET", "/nowhere"), ("OPTIONS", "/v1/search"),
-                           ("OPTIONS", "/v1/uploads"), ("OPTIONS", "/v1/ops/sweep"), ("GET", "/metrics")):  # fmt: skip
+    for method, target in (
+        ("GET", "/"),
+        ("GET", "/v1/search?q=red"),
+        ("GET", "/v1/status"),
+        ("GET", "/v1/library"),
+        ("GET", "/docs/"),
+        ("GET", "/v1/openapi.json"),
+        ("GET", "/v1/ops/progress"),
+        ("GET", "/nowhere"),
+        ("OPTIONS", "/v1/search"),
+        ("OPTIONS", "/v1/uploads"),
+        ("OPTIONS", "/v1/ops/sweep"),
+        ("GET", "/metrics"),
+    ):
         answer = wire.ask(
             world.base, target, method, [*FOREIGN, ("Access-Control-Request-Method", "POST")]
         )
@@ -125,9 +162,17 @@ def nothing_for_other_origins(world):
 
 def other_sites_change_nothing(world):
     for site in ("cross-site", "same-site", "nonsense", ""):
-        for method, target in (("POST", "/v1/search"), ("POST", "/v1/uploads"), ("POST", f"/v1/images/{world.image_id()}/caption"),
-                               ("POST", "/v1/ops/sweep"), ("POST", "/v1/ops/stages/embed.demo-clip/pause"), ("POST", "/v1/ops/dead/drop"),
-                               ("DELETE", "/v1/ops/operations/1"), ("PUT", "/v1/ops/sweep"), ("PATCH", "/v1/search")):  # fmt: skip
+        for method, target in (
+            ("POST", "/v1/search"),
+            ("POST", "/v1/uploads"),
+            ("POST", f"/v1/images/{world.image_id()}/caption"),
+            ("POST", "/v1/ops/sweep"),
+            ("POST", "/v1/ops/stages/embed.demo-clip/pause"),
+            ("POST", "/v1/ops/dead/drop"),
+            ("DELETE", "/v1/ops/operations/1"),
+            ("PUT", "/v1/ops/sweep"),
+            ("PATCH", "/v1/search"),
+        ):
             for body in (b"", b'{"text":"red","all":true}'):
                 answer = wire.ask(
                     world.base,

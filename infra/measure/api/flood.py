@@ -13,8 +13,8 @@ import httpx
 REQUESTS, CONNECTIONS = 10_000, 200
 # On a slow machine the rest is left out, and said so.
 SECONDS = 240
-# Of the searches a second that one client after the other gets, a crowd must still get this share: work that is thrown away
-# because it comes too late helps nobody.
+# Of the searches a second that one client after the other gets, a crowd must still get this share:
+# work that is thrown away because it comes too late helps nobody.
 GOODPUT = 0.25
 ALONE = 30
 MEMORY_BYTES = 200 << 20

@@ -68,19 +68,38 @@ def addresses_as_input(world):
             {"text": "a", "filter": {"prefix": url}},
         ):
             wire.ask(world.base, "/v1/search", "POST", headers, json.dumps(body).encode())
-        for target in (f"/v1/images/{url}", f"/v1/images/{url.replace('/', '%2f')}", f"/v1/library?cursor={url}", f"/v1/objects?key={url}",
-                       f"/v1/search?q={url}", f"/docs/?url={url}", f"/docs?configUrl={url}", f"/?url={url}"):  # fmt: skip
+        for target in (
+            f"/v1/images/{url}",
+            f"/v1/images/{url.replace('/', '%2f')}",
+            f"/v1/library?cursor={url}",
+            f"/v1/objects?key={url}",
+            f"/v1/search?q={url}",
+            f"/docs/?url={url}",
+            f"/docs?configUrl={url}",
+            f"/?url={url}",
+        ):
             wire.ask(world.base, target)
-        sent = [("Host", f"127.0.0.1:{trap.port}"), ("X-Forwarded-Host", f"127.0.0.1:{trap.port}"), ("Forwarded", f"host=127.0.0.1:{trap.port}"),
-                ("X-Original-URL", url), ("X-Rewrite-URL", url), ("Proxy", trap.base), ("Referer", url)]  # fmt: skip
+        sent = [
+            ("Host", f"127.0.0.1:{trap.port}"),
+            ("X-Forwarded-Host", f"127.0.0.1:{trap.port}"),
+            ("Forwarded", f"host=127.0.0.1:{trap.port}"),
+            ("X-Original-URL", url),
+            ("X-Rewrite-URL", url),
+            ("Proxy", trap.base),
+            ("Referer", url),
+        ]
         for name, value in sent:
             for target in (
                 "/v1/ops/progress",
                 "/v1/search?q=red",
                 f"/v1/images/{world.image_id()}/original",
             ):
-                answer = wire.exchange(world.base, f"GET {target} HTTP/1.1\r\n{name}: {value}\r\nConnection: close\r\n".encode()
-                                       + (b"" if name == "Host" else b"Host: x\r\n") + b"\r\n")  # fmt: skip
+                answer = wire.exchange(
+                    world.base,
+                    f"GET {target} HTTP/1.1\r\n{name}: {value}\r\nConnection: close\r\n".encode()
+                    + (b"" if name == "Host" else b"Host: x\r\n")
+                    + b"\r\n",
+                )
                 location = answer.headers.get("location", world.store)
                 assert location.startswith(world.store), (
                     f"{name} decides where a link leads: {location}"
@@ -132,8 +151,19 @@ def tricks(port):
 
 
 # The same by other spellings of the way up.
-UP = ("/v1/ops/../..", "/v1/ops/%2e%2e/%2e%2e", "/v1/ops/.%2e/%2E.", "/v1/ops/x/../../..", "/v1/ops/..\\..", "/v1/ops/..%5c..", "/v1/ops/..%2f..",
-      "/v1/ops/%2e%2e%2f%2e%2e", "/v1/ops/.\t./..", "/v1/ops/..;/..", "/v1/ops/%252e%252e/%252e%252e")  # fmt: skip
+UP = (
+    "/v1/ops/../..",
+    "/v1/ops/%2e%2e/%2e%2e",
+    "/v1/ops/.%2e/%2E.",
+    "/v1/ops/x/../../..",
+    "/v1/ops/..\\..",
+    "/v1/ops/..%5c..",
+    "/v1/ops/..%2f..",
+    "/v1/ops/%2e%2e%2f%2e%2e",
+    "/v1/ops/.\t./..",
+    "/v1/ops/..;/..",
+    "/v1/ops/%252e%252e/%252e%252e",
+)
 
 
 def other_addresses(world):

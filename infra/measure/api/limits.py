@@ -174,8 +174,21 @@ def headers_without_end(world):
 
 
 def paths_out_of_images(world):
-    for id in ("..%2f..%2f..%2fetc%2fpasswd", "../../../etc/passwd", "..%2fstatus", "%2e%2e", "%00", "a" * 31, "A" * 32, "a" * 33,
-               "0" * 32 + "%00", "%ff%fe", "' OR 1=1", "*", "0" * 32 + "/../../status"):  # fmt: skip
+    for id in (
+        "..%2f..%2f..%2fetc%2fpasswd",
+        "../../../etc/passwd",
+        "..%2fstatus",
+        "%2e%2e",
+        "%00",
+        "a" * 31,
+        "A" * 32,
+        "a" * 33,
+        "0" * 32 + "%00",
+        "%ff%fe",
+        "' OR 1=1",
+        "*",
+        "0" * 32 + "/../../status",
+    ):
         for below in ("", "/thumbnail", "/original"):
             target = f"/v1/images/{id.replace(' ', '%20')}{below}"
             answer = wire.ask(world.base, target)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tests the HTTP interface from outside: examples, description, hostile requests. Run it through `just test-api`.
+"""Tests the HTTP interface from outside: examples, description, hostile requests. Run it through
+`just test-api`.
 
     infra/measure/api/run.py [--only TEXT] [--programs DIR] [--home DIR] [--keep] [--list]
 

@@ -7,7 +7,8 @@ import time
 import wire
 
 SECONDS = 40
-# What a search may take while slow ones are there. It takes a second where the programs are not optimised and do nothing else.
+# What a search may take while slow ones are there. It takes a second where the programs are not
+# optimised and do nothing else.
 PATIENCE_SECONDS = 10
 
 

@@ -40,8 +40,18 @@ def too_large(world):
 def wrong_requests(world):
     one = {"name": "a.jpg", "size_bytes": 10, "content_type": TYPE}
     headers = [("Content-Type", "application/json")]
-    for body in ({}, {"files": []}, {"files": [one] * 101}, {"files": [{**one, "size_bytes": -1}]}, {"files": [{**one, "size_bytes": 2**64}]},
-                 {"files": [{**one, "key": "x"}]}, {"files": one}, [], None, {"files": [{**one, "last_modified_ms": 1e30}]}):  # fmt: skip
+    for body in (
+        {},
+        {"files": []},
+        {"files": [one] * 101},
+        {"files": [{**one, "size_bytes": -1}]},
+        {"files": [{**one, "size_bytes": 2**64}]},
+        {"files": [{**one, "key": "x"}]},
+        {"files": one},
+        [],
+        None,
+        {"files": [{**one, "last_modified_ms": 1e30}]},
+    ):
         wire.problem(
             wire.ask(world.base, "/v1/uploads", "POST", headers, json.dumps(body).encode()), 400
         )
@@ -49,8 +59,18 @@ def wrong_requests(world):
 
 def names_stay_below_the_prefix(world):
     prefix = world.get("/v1/status")["upload"]["prefix"]
-    for name in ("../../.bucketlens/tables/a.jpg", "/etc/a.jpg", "....//a.jpg", "./.././a.jpg", "..%2f..%2fa.jpg", "a/../../b.jpg", "~/a.jpg",
-                 "http://evil.example/a.jpg", "\u202egpj.jpg", "a" * 500 + ".jpg"):  # fmt: skip
+    for name in (
+        "../../.bucketlens/tables/a.jpg",
+        "/etc/a.jpg",
+        "....//a.jpg",
+        "./.././a.jpg",
+        "..%2f..%2fa.jpg",
+        "a/../../b.jpg",
+        "~/a.jpg",
+        "http://evil.example/a.jpg",
+        "\u202egpj.jpg",
+        "a" * 500 + ".jpg",
+    ):
         link = offer(world, name=name)
         parts = link["key"].split("/")
         assert link["key"].startswith(prefix) and not {"..", "."} & set(parts), (
@@ -93,8 +113,18 @@ def objects_of_others(world):
         wire.problem(
             wire.ask(world.base, "/v1/objects?" + urllib.parse.urlencode({"key": key})), 400
         )
-    for key in ("uploads/none.jpg", "uploads/", "uploads/../" + world.captions[0]["key"], "uploads/\0", "uploads/" + "a" * 1016, "uploads/%",
-                "uploads/./../.bucketlens", "uploads//", "uploads/\u202e<script>", "uploads/?x=y#z"):  # fmt: skip
+    for key in (
+        "uploads/none.jpg",
+        "uploads/",
+        "uploads/../" + world.captions[0]["key"],
+        "uploads/\0",
+        "uploads/" + "a" * 1016,
+        "uploads/%",
+        "uploads/./../.bucketlens",
+        "uploads//",
+        "uploads/\u202e<script>",
+        "uploads/?x=y#z",
+    ):
         answer = wire.ask(world.base, "/v1/objects?" + urllib.parse.urlencode({"key": key}))
         try:
             wire.problem(answer, 404, 400)

@@ -1,6 +1,8 @@
-"""A bucket whose keys carry words: the drawn pictures of the demo's world, most of them sorted into albums.
+"""A bucket whose keys carry words: the drawn pictures of the demo's world, most of them sorted into
+albums.
 
-What an album is called says nothing about what its pictures show, and the other way round, so that a search for both needs both.
+What an album is called says nothing about what its pictures show, and the other way round, so that
+a search for both needs both.
 """
 
 import sys
@@ -13,7 +15,8 @@ from scenes import HELD_OUT, render, seeded  # noqa: E402
 
 COUNT = 600
 LANGUAGES = ("en", "zh")
-# Folder, the word that only it has, and the year in it or nothing. No word of these occurs in a caption.
+# Folder, the word that only it has, and the year in it or nothing. No word of these occurs in a
+# caption.
 Album = namedtuple("Album", "folder word year")
 ALBUMS = {
     "en": (

@@ -15,9 +15,11 @@ from measure import Search  # noqa: E402
 from usage import cpu_seconds, peak_memory_bytes  # noqa: E402
 
 POLL_INTERVAL = "2s"
-# The searcher may answer from a version of the table as old as this; the default would blur the end of a short run.
+# The searcher may answer from a version of the table as old as this; the default would blur the end
+# of a short run.
 COUNTING_FRESHNESS = "50ms"
-# Counting costs CPU time that the embedder lacks: the pause grows with what has passed, to this share of it.
+# Counting costs CPU time that the embedder lacks: the pause grows with what has passed, to this
+# share of it.
 COUNTING_PAUSE, COUNTING_SHARE = 0.05, 0.02
 STALLED_SECONDS = 120
 SERVICES = ("embedder", "searcher", "ingest")

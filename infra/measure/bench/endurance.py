@@ -7,7 +7,8 @@ from chain import processes, queued, wait_for
 from objects import put_all
 from operate import command, memory, metrics, pid, stop
 
-# An hour at one commit per second, with the default pauses: twelve rounds of maintenance, a listing every minute.
+# An hour at one commit per second, with the default pauses: twelve rounds of maintenance, a listing
+# every minute.
 PER_ROUND, PER_LISTING = 300, 60
 ROUNDS = 12
 WARM_SHARE = 0.02

@@ -1,6 +1,8 @@
-"""Searches whose right answers are known, because every picture is drawn from its scene and every key is ours.
+"""Searches whose right answers are known, because every picture is drawn from its scene and every
+key is ours.
 
-A picture is relevant to a search if it shows every attribute asked and its key holds every word asked.
+A picture is relevant to a search if it shows every attribute asked and its key holds every word
+asked.
 """
 
 import re
@@ -10,7 +12,8 @@ from albums import ALBUMS, COMPANIES, LANGUAGES
 from scenes import seeded
 from wording import mixed, others, phrase
 
-# `words` only the key answers, `meaning` only who understands does, `both` asks for an album and for what is to be seen.
+# `words` only the key answers, `meaning` only who understands does, `both` asks for an album and
+# for what is to be seen.
 KINDS = ("words", "meaning", "both")
 PER_LANGUAGE = 36
 MIXED = 12
@@ -27,7 +30,8 @@ NOTHING = {
         "冰山上的企鹅", "婚礼上的新娘", "发票 2031", "哈尔滨 2016", "乌鲁木齐", "京剧演员",
     ),
 }  # fmt: skip
-# One attribute, which a third (a time) or a fifth (a place) of all pictures have, or the word of a fifth of all keys.
+# One attribute, which a third (a time) or a fifth (a place) of all pictures have, or the word of a
+# fifth of all keys.
 BROAD = {
     "en": (
         ("day", "in the daytime"), ("day", "by day"), ("sunset", "at sunset"), ("sunset", "at dusk"), ("night", "at night"),

@@ -30,7 +30,8 @@ def measure(chain, pictures, keys, texts):
     ]
     result["put_to_searchable_polling"] = summary(waited[1:])
 
-    # Listing at its default of once a minute, so that what is found early was found through the event.
+    # Listing at its default of once a minute, so that what is found early was found through the
+    # event.
     door = chain.run_ingest(EVENTS__SECRET=SECRET) + "/events"
     waited = [
         put_to_searchable(bucket, search, pictures / key, f"told/{key}", door)
@@ -73,7 +74,8 @@ class Bucket:
 def put_to_searchable(bucket, search, file, key, door=None):
     """Seconds from the start of the upload until a search finds it; with a door, ingest is told of the upload."""
     body = file.read_bytes()
-    # Somewhere between two listings: without this every upload would fall into the same moment after one.
+    # Somewhere between two listings: without this every upload would fall into the same moment
+    # after one.
     time.sleep(random.uniform(0, 2))
     begun = time.monotonic()
     bucket.put(key, body)

@@ -1,7 +1,8 @@
 """Photographs of any size, from those of the corpus (infra/measure/corpus/unpack.py).
 
-A photograph is a mosaic: the corpus' photographs at their own resolution, side by side, mirrored or turned at random, so that
-there is as much detail per pixel as in the originals. Files are JPEG of quality 90, 4:2:0.
+A photograph is a mosaic: the corpus' photographs at their own resolution, side by side, mirrored or
+turned at random, so that there is as much detail per pixel as in the originals. Files are JPEG of
+quality 90, 4:2:0.
 """
 
 import json

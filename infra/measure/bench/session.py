@@ -13,9 +13,10 @@ from chain import processes, stack
 
 
 def run(measure, folder, homes):
-    """Calls `measure` with nothing of ours running and `folder` empty, and stops what it started in `homes`, also when it is
-    interrupted. Writes the result beside, and returns it."""
-    # The defaults are measured; variables of the shell must neither change them nor name another store.
+    """Calls `measure` with nothing of ours running and `folder` empty, and stops what it started in
+    `homes`, also when it is interrupted. Writes the result beside, and returns it."""
+    # The defaults are measured; variables of the shell must neither change them nor name another
+    # store.
     for name in [name for name in os.environ if name.startswith("BUCKETLENS__")]:
         del os.environ[name]
     signal.signal(signal.SIGTERM, signal.default_int_handler)

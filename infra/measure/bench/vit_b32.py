@@ -1,9 +1,10 @@
-"""An image model with the shape and the cost of CLIP ViT-B/32, and random weights: its vectors mean nothing.
+"""An image model with the shape and the cost of CLIP ViT-B/32, and random weights: its vectors mean
+nothing.
 
     infra/measure/bench/vit_b32.py OUT_DIR
 
-A trained model of this size is not ours to ship, and what is measured depends on the shape alone. 350 MB, and 90 MB with 8-bit
-weights.
+A trained model of this size is not ours to ship, and what is measured depends on the shape alone.
+350 MB, and 90 MB with 8-bit weights.
 """
 
 import hashlib
@@ -67,7 +68,8 @@ class Graph:
         return name
 
     def random(self, *shape, fan_in):
-        # Every layer keeps the variance of what it is given, so nothing overflows and nothing vanishes.
+        # Every layer keeps the variance of what it is given, so nothing overflows and nothing
+        # vanishes.
         return self.constant(
             self.rng.standard_normal(shape, dtype=np.float32) / np.float32(fan_in**0.5)
         )

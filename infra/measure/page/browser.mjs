@@ -1,4 +1,5 @@
-// A browser that notices what the page must never do: log an error, ask another host, open a dialog.
+// A browser that notices what the page must never do: log an error, ask another host, open a
+// dialog.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -19,9 +20,17 @@ export const picture = (key, where = PICTURES) => join(where, key);
  * else in its console fails the test.
  */
 export async function withPage(path, work, { width = 1280, expected = /(?!)/, ...options } = {}) {
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: process.getuid() ? [] : ['--no-sandbox'] });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: process.getuid() ? [] : ['--no-sandbox'],
+  });
   try {
-    const context = await browser.newContext({ viewport: { width, height: 800 }, locale: 'en-GB', baseURL: PAGE_URL, ...options });
+    const context = await browser.newContext({
+      viewport: { width, height: 800 },
+      locale: 'en-GB',
+      baseURL: PAGE_URL,
+      ...options,
+    });
     const wrong = [];
     const watch = (page) => {
       page.on('console', (message) => {
@@ -35,7 +44,8 @@ export async function withPage(path, work, { width = 1280, expected = /(?!)/, ..
       });
       page.on('request', (request) => {
         const { protocol, origin } = new URL(request.url());
-        if (!['blob:', 'data:'].includes(protocol) && ![PAGE_URL, STORE_URL].includes(origin)) wrong.push(`asked ${request.url()}`);
+        if (!['blob:', 'data:'].includes(protocol) && ![PAGE_URL, STORE_URL].includes(origin))
+          wrong.push(`asked ${request.url()}`);
       });
     };
     context.on('page', watch);
@@ -54,8 +64,10 @@ export async function answered(page) {
   await page.waitForFunction(() => document.getElementById('progress').hidden);
 }
 
-export const idsOf = (page) => page.$$eval('#grid .open', (links) => links.map((link) => link.dataset.image));
-export const keyOf = async (page, id) => (await (await page.request.get(`/v1/images/${id}`)).json()).key;
+export const idsOf = (page) =>
+  page.$$eval('#grid .open', (links) => links.map((link) => link.dataset.image));
+export const keyOf = async (page, id) =>
+  (await (await page.request.get(`/v1/images/${id}`)).json()).key;
 
 /** Looks again and again until `look` gives something true. */
 export async function eventually(what, look, seconds = 60) {
@@ -63,29 +75,42 @@ export async function eventually(what, look, seconds = 60) {
   while (Date.now() < deadline) {
     const seen = await look();
     if (seen) return seen;
-    await new Promise((resolve) => { setTimeout(resolve, 250); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 250);
+    });
   }
   throw new Error(`not within ${seconds} s: ${what}`);
 }
 
 /** Puts a file into the bucket behind the page's back. */
-export const put = (key, file) => execFileSync(PYTHON, [join(import.meta.dirname, 'put.py'), key, file]);
+export const put = (key, file) =>
+  execFileSync(PYTHON, [join(import.meta.dirname, 'put.py'), key, file]);
 
 /** What the server says of an object once it can be searched. */
-export const indexed = (page, key, seconds) => eventually(`${key} can be searched`, async () => {
-  const answer = await page.request.get(`/v1/objects?${new URLSearchParams({ key })}`);
-  return answer.ok() && (await answer.json()).indexed;
-}, seconds);
+export const indexed = (page, key, seconds) =>
+  eventually(
+    `${key} can be searched`,
+    async () => {
+      const answer = await page.request.get(`/v1/objects?${new URLSearchParams({ key })}`);
+      return answer.ok() && (await answer.json()).indexed;
+    },
+    seconds,
+  );
 
 /** Sends files through the upload view, waits until all are stored, and gives what the server answered about them. */
 export async function upload(page, files) {
   const answers = [];
   page.on('response', async (answer) => {
-    if (answer.url().endsWith('/v1/uploads') && answer.ok()) answers.push(...(await answer.json()).uploads);
+    if (answer.url().endsWith('/v1/uploads') && answer.ok())
+      answers.push(...(await answer.json()).uploads);
   });
   await page.goto('/?view=upload');
   await page.waitForSelector('#drop-zone:not([hidden])');
   await page.setInputFiles(typeof files === 'string' ? '#folder' : '#files', files);
-  await page.waitForFunction(() => ['upload-total', 'upload-cancel'].map((id) => document.getElementById(id).hidden).join() === 'false,true');
+  await page.waitForFunction(
+    () =>
+      ['upload-total', 'upload-cancel'].map((id) => document.getElementById(id).hidden).join() ===
+      'false,true',
+  );
   return answers;
 }

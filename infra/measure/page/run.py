@@ -1,9 +1,11 @@
-"""Browser tests of the web page over the whole chain: store, broker, ingest, two embedders, captioner, searcher.
+"""Browser tests of the web page over the whole chain: store, broker, ingest, two embedders,
+captioner, searcher.
 
     infra/measure/page/run.py [FILE...]     all tests, or those in these files of infra/measure/page
 
-A fresh stack in .dev/page is filled with the demo's pictures; two models embed them, so that one can take the other's
-place. Node runs the tests, which learn from their environment where everything is. Run it through `just test-page`.
+A fresh stack in .dev/page is filled with the demo's pictures; two models embed them, so that one
+can take the other's place. Node runs the tests, which learn from their environment where everything
+is. Run it through `just test-page`.
 """
 
 import json
@@ -30,7 +32,8 @@ SECOND = "second"
 # Another site that the searcher may ask, besides the public internet.
 SITE = "127.0.0.2"
 MODELS = stack.ROOT / "crates" / "inference" / "models"
-# The demo model's graphs, seen through other preprocessing: its vectors are others and its space is its own.
+# The demo model's graphs, seen through other preprocessing: its vectors are others and its space is
+# its own.
 CHANGES = {
     'id = "demo-clip"': f'id = "{SECOND}"',
     'space = "demo-clip"': f'space = "{SECOND}"',

@@ -1,11 +1,13 @@
-"""Turns a BLIP captioner into a folder that bucketlens loads: `model.toml`, two graphs and `tokenizer.json`.
+"""Turns a BLIP captioner into a folder that bucketlens loads: `model.toml`, two graphs and
+`tokenizer.json`.
 
     pip install --requirement infra/train/convert/requirements.txt
     python infra/train/convert/blip.py --checkpoint Salesforce/blip-image-captioning-base --out models/blip-base
 
-CHECKPOINT is a folder with a `BlipForConditionalGeneration` of transformers, or its name at Hugging Face, from where it
-is loaded. The result is compared with transformers' `generate` and refused where one token differs. About 4 GB of memory
-for the base model; a graph of more than 2 GB cannot be written.
+CHECKPOINT is a folder with a `BlipForConditionalGeneration` of transformers, or its name at Hugging
+Face, from where it is loaded. The result is compared with transformers' `generate` and refused
+where one token differs. About 4 GB of memory for the base model; a graph of more than 2 GB cannot
+be written.
 """
 
 import argparse
@@ -91,7 +93,8 @@ def parse_arguments():
 def convert(model, processor, tokenizer, folder, about, prompt="", max_tokens=30, language="en"):
     """Write the folder. `about` has id, licence and origin for `model.toml`."""
     text = model.config.text_config
-    # As `generate` does: the token that begins a text is BLIP's own, the one that ends it is left out.
+    # As `generate` does: the token that begins a text is BLIP's own, the one that ends it is left
+    # out.
     ids = [text.bos_token_id, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
     if len(ids) + max_tokens > text.max_position_embeddings:
         raise SystemExit(

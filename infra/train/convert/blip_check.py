@@ -11,7 +11,8 @@ def generated(model, pixel_values, prompt, max_tokens, **options):
     """The tokens of each picture's caption as transformers' greedy `generate` gives them, prompt and end left out."""
     end = model.config.text_config.sep_token_id
     begin = model.config.text_config.bos_token_id
-    # BLIP's own start is what it takes when it gets no text. From a text it cuts the last token, the end.
+    # BLIP's own start is what it takes when it gets no text. From a text it cuts the last token,
+    # the end.
     text = None if prompt == [begin] else torch.tensor([[*prompt, end]] * len(pixel_values))
     greedy = {"max_new_tokens": max_tokens, "do_sample": False, "num_beams": 1}
     rows = model.generate(

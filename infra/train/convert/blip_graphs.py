@@ -1,7 +1,7 @@
 """The two graphs of a captioner, out of a `BlipForConditionalGeneration`.
 
-transformers computes keys and values of the picture in the decoder and keeps a cache of two tensors per layer. Here the
-encoder's graph computes the former once, and the cache is one tensor.
+transformers computes keys and values of the picture in the decoder and keeps a cache of two tensors
+per layer. Here the encoder's graph computes the former once, and the cache is one tensor.
 """
 
 import torch

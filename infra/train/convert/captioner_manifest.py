@@ -10,7 +10,8 @@ _ROLES = {ENCODER: "image", DECODER: "decoder", TOKENIZER: "tokenizer"}
 def write_manifest(folder, about, model, image, decoder, prompts):
     """Sizes and digests are those of the files in `folder`.
 
-    `about` is the comment on top, `model` has what names it, `prompts` the ids a caption begins with by language.
+    `about` is the comment on top, `model` has what names it, `prompts` the ids a caption begins
+    with by language.
     """
     lines = [*(f"# {line}" for line in about), *_settings(model)]
     for path, role in _ROLES.items():

@@ -1,7 +1,8 @@
 """The demo captioner: two decoder blocks that look at the tokens of the demo's vision tower.
 
-Keys and values of the picture are computed once, by `CrossKeys`, and belong to the encoder's graph. Those of the words
-so far are handed in and out in one tensor, so that a step of greedy decoding computes one token.
+Keys and values of the picture are computed once, by `CrossKeys`, and belong to the encoder's graph.
+Those of the words so far are handed in and out in one tensor, so that a step of greedy decoding
+computes one token.
 """
 
 import torch

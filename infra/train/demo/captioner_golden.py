@@ -1,7 +1,7 @@
 """Writes what the captioner says about the golden pictures of the demo model.
 
-The tokens are chosen by PyTorch from the whole text at every step, with no cache, and one picture at a time. ONNX Runtime
-must choose the same with its cache and in a batch.
+The tokens are chosen by PyTorch from the whole text at every step, with no cache, and one picture
+at a time. ONNX Runtime must choose the same with its cache and in a batch.
 """
 
 import numpy as np

@@ -3,8 +3,9 @@
     pip install -r infra/train/demo/requirements.txt
     python infra/train/demo/train_captioner.py
 
-takes about seven minutes on one CPU core. The number of threads is read from THREADS (default 1). Exits with an error
-if too few captions of scenes that were never trained on are right to the letter.
+takes about seven minutes on one CPU core. The number of threads is read from THREADS (default 1).
+Exits with an error if too few captions of scenes that were never trained on are right to the
+letter.
 """
 
 import argparse
@@ -40,8 +41,8 @@ GATE = 0.95
 PICTURES_PER_SCENE = 20
 # Large pictures take long to draw, and little of their size remains after the squash.
 STORED_SHARE = 0.12
-# How often a word is replaced by any other: what follows must be read from the picture. Words alone would tell that a
-# scene was never trained on and cannot be.
+# How often a word is replaced by any other: what follows must be read from the picture. Words alone
+# would tell that a scene was never trained on and cannot be.
 WRONG_WORDS = 0.15
 
 

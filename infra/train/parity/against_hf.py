@@ -1,10 +1,12 @@
-"""Compares a model with Hugging Face's: writes what transformers computes as the model's `[golden]`.
+"""Compares a model with Hugging Face's: writes what transformers computes as the model's
+`[golden]`.
 
     python against_hf.py MODEL_FOLDER REFERENCE PICTURE TEXT [--write]
 
-MODEL_FOLDER has a `model.toml`; REFERENCE is the original model, a name at Hugging Face or a folder with its weights.
-Prints the section; with --write copies the picture beside `model.toml` and appends file and section to it. After that
-`embedder models verify` compares, and so does every process that loads the model. `model.toml` counts as changed.
+MODEL_FOLDER has a `model.toml`; REFERENCE is the original model, a name at Hugging Face or a folder
+with its weights. Prints the section; with --write copies the picture beside `model.toml` and
+appends file and section to it. After that `embedder models verify` compares, and so does every
+process that loads the model. `model.toml` counts as changed.
 """
 
 import argparse

@@ -15,7 +15,8 @@ from golden_pixels import golden_pixels
 from onnx_captioner import OnnxCaptioner
 
 MAX_TOKENS = 12
-# The weights and the end's bias were searched for: captions differ, and end at different steps or not at all.
+# The weights and the end's bias were searched for: captions differ, and end at different steps or
+# not at all.
 SEED, END_BIAS = 158, 1.5
 # Scores as close as this would let another processor's rounding choose another word.
 LEAST_MARGIN = 1e-3

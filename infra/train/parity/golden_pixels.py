@@ -8,7 +8,8 @@ from PIL import Image, ImageOps
 def golden_pixels(processor, file, folder, unrounded=False):
     """The picture's name and size as it is seen, and the input for PyTorch.
 
-    Whole pixel levels go into NAME.png, what is left of them (in 1/256) into NAME.fraction.png where there is any.
+    Whole pixel levels go into NAME.png, what is left of them (in 1/256) into NAME.fraction.png
+    where there is any.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Processors ignore the orientation, so the picture is turned before.

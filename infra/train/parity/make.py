@@ -1,10 +1,11 @@
-"""Writes crates/inference/tests/parity: small models of the families that are searched with, and what they compute.
+"""Writes crates/inference/tests/parity: small models of the families that are searched with, and
+what they compute.
 
     python -m venv venv && venv/bin/pip install --requirement requirements.txt && venv/bin/python make.py [FAMILY ...]
 
-Each model has the architecture, the layout of files and the names of the public repositories of its family and random
-weights. Pixels come from the family's own processor, token ids from a tokenizer of its kind, vectors from PyTorch, captions
-from transformers' `generate`.
+Each model has the architecture, the layout of files and the names of the public repositories of its
+family and random weights. Pixels come from the family's own processor, token ids from a tokenizer
+of its kind, vectors from PyTorch, captions from transformers' `generate`.
 """
 
 import json

@@ -1,6 +1,6 @@
-// Renders a chart the way `helm template` does, as far as our chart goes: Go's own templates with sprig and the functions
-// that Helm adds. There is no helm in the distribution; what this leaves out (hooks, dependencies, lookup, tpl) the chart
-// does not use, and rendering fails on it.
+// Renders a chart the way `helm template` does, as far as our chart goes: Go's own templates with
+// sprig and the functions that Helm adds. There is no helm in the distribution; what this leaves
+// out (hooks, dependencies, lookup, tpl) the chart does not use, and rendering fails on it.
 //
 //	render CHART < {"values": {...}, "release": "name", "namespace": "name"}
 package main

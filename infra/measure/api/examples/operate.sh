@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Shows how far every stage is and what failed, then lets a stage rest for a moment: ingest's interface, through the searcher.
+# Shows how far every stage is and what failed, then lets a stage rest for a moment: ingest's
+# interface, through the searcher.
 #   BASE=http://127.0.0.1:8080 [OPS_KEY=...] ./operate.sh [STAGE]
-# OPS_KEY is ops.api_key of ingest, where that is set (API_KEY, the one for searches, is not asked for here).
-# The searcher must have operations.url. BASE may also be the address of ingest itself.
+# OPS_KEY is ops.api_key of ingest, where that is set (API_KEY, the one for searches, is not asked
+# for here). The searcher must have operations.url. BASE may also be the address of ingest itself.
 set -euo pipefail
 base=${BASE:-http://127.0.0.1:8080}
 

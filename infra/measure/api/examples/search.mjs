@@ -8,7 +8,11 @@ const words = process.argv.slice(2).join(" ") || "夕阳下海滩上的红色汽
 
 async function ask(path, options = {}) {
   const headers = key ? { authorization: `Bearer ${key}` } : {};
-  const answer = await fetch(base + path, { ...options, headers, signal: AbortSignal.timeout(60_000) });
+  const answer = await fetch(base + path, {
+    ...options,
+    headers,
+    signal: AbortSignal.timeout(60_000),
+  });
   if (!answer.ok) {
     const problem = await answer.json();
     throw new Error(`${problem.status} ${problem.title}: ${problem.field ?? ""} ${problem.detail}`);
@@ -34,7 +38,10 @@ async function main() {
   form.append("image", picture, "query.jpg");
   form.append("top_k", "3");
   form.append("filter", JSON.stringify({ orientation: "square" }));
-  show("square pictures that look alike", await (await ask("/v1/search", { method: "POST", body: form })).json());
+  show(
+    "square pictures that look alike",
+    await (await ask("/v1/search", { method: "POST", body: form })).json(),
+  );
 }
 
 main().catch((error) => {

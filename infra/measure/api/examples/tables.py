@@ -60,8 +60,9 @@ def main():
 
 
 def newest(rows):
-    """One row per object. A key that was written again has a row for each version until maintenance removes the old ones,
-    and a job that was delivered twice has two alike: the latest write of the object counts, and of that the latest row."""
+    """One row per object. A key that was written again has a row for each version until maintenance
+    removes the old ones, and a job that was delivered twice has two alike: the latest write of the
+    object counts, and of that the latest row."""
     kept = {}
     for row in sorted(rows, key=lambda row: (row["last_modified"] or LONG_AGO, row["written_at"])):
         kept[row["bucket"], row["key"]] = row

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Puts pictures into the bucket through links of the searcher, and waits until searches find them. Needs Python only.
+"""Puts pictures into the bucket through links of the searcher, and waits until searches find them.
+Needs Python only.
 
 BASE=http://127.0.0.1:8080 [API_KEY=...] python upload.py FILE...
 

@@ -79,7 +79,8 @@ spec:
             {{- end }}
           ports:
             - {name: http, containerPort: {{ .port }}}
-          # A model may take minutes to load. A store or broker that is away makes a pod unready, and never restarts it.
+          # A model may take minutes to load. A store or broker that is away makes a pod unready,
+          # and never restarts it.
           startupProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 5, failureThreshold: 120}
           livenessProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 20, timeoutSeconds: 5}
           readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 5, timeoutSeconds: 3}

@@ -22,8 +22,8 @@ spec:
           stabilizationWindowSeconds: 300
           policies: [{type: Pods, value: 1, periodSeconds: 60}]
   triggers:
-    # Failed jobs come back into the work queue. The management API also counts jobs on loan, so that a worker that has
-    # taken the whole queue is not taken for idle.
+    # Failed jobs come back into the work queue. The management API also counts jobs on loan, so
+    # that a worker that has taken the whole queue is not taken for idle.
     {{- range list "" ".bulk" ".suspect" }}
     - type: rabbitmq
       metadata:
