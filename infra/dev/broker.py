@@ -72,7 +72,7 @@ def node(run_file):
 
 
 def control(folder, arguments):
-    """Becomes rabbitmqctl with the node's own settings, so that it finds the node and its cookie."""
+    """Replaces this process by rabbitmqctl, with the settings that find the node and its cookie."""
     command = [str(Path(server()).with_name("rabbitmqctl")), "--quiet", *arguments]
     os.execve(command[0], command, environment(folder, read_ports(folder)))
 
@@ -132,7 +132,7 @@ def read_ports(folder):
 
 
 def choose_ports(folder):
-    """The ports of the last start where they are still free: clients reconnect to the address they know."""
+    """The ports of the last start if they are still free, because clients reconnect to them."""
     last = read_ports(folder) or {}
     ports = {}
     for name in PORT_NAMES:
@@ -163,7 +163,7 @@ def write_settings(folder, ports):
 
 
 def environment(folder, ports):
-    """The variables of the node and of what speaks to it; every path the scripts default to is named."""
+    """Variables for the node and its tools; they override every default path of the scripts."""
     settings = {
         # Where Erlang keeps the cookie: the user's own is neither read nor written.
         "HOME": folder / "home",

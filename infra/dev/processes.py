@@ -34,7 +34,7 @@ def free_port(preferred=0):
 
 
 def start(run_file, command, env, log, **about):
-    """Starts a process in a session of its own, so that Ctrl-C in the terminal does not reach it."""
+    """Starts a process in a new session, which Ctrl-C in the terminal does not reach."""
     run_file.parent.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -64,7 +64,7 @@ def running(run_file):
 
 
 def stop(run_file, seconds=30, first=signal.SIGTERM):
-    """Asks the process to end, by SIGTERM unless told otherwise, insists after the deadline, and forgets it. False when none ran."""
+    """Stops the process by `first`, and by SIGKILL after the deadline; returns whether one ran."""
     entry = running(run_file)
     if entry:
         for name, wait_seconds in ((first, seconds), (signal.SIGKILL, 10)):
@@ -79,7 +79,7 @@ def stop(run_file, seconds=30, first=signal.SIGTERM):
 
 
 def wait_ready(run_file, name, ready, seconds=60):
-    """Returns once ready() is true; ends the program with the log's tail if the process dies or takes too long."""
+    """Waits for ready(); if the process dies or is late, exits with the tail of its log."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         entry = running(run_file)
@@ -105,7 +105,7 @@ def _ends_within(run_file, seconds):
 
 
 def _started(pid):
-    """The start time of a living process in clock ticks since boot; None when it is gone or a zombie."""
+    """The start time of a process in clock ticks since boot; None if it is gone or a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

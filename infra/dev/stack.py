@@ -2,7 +2,7 @@
 """The whole product on this machine: object store, broker, ingest, embedders, captioner, searcher.
 
     infra/dev/stack.py up [--embedders N] | down | status   [--home DIR]
-    infra/dev/stack.py ingest ARGUMENT...       an operator's command for what is up: doctor, progress, dead groups, ...
+    infra/dev/stack.py ingest ARGUMENT...       runs a command of ingest on what is up: doctor, ...
 
 Logs are in DIR/log, process ids and addresses in DIR/run, data beside them; DIR is .dev. Variables
 of yours that start with BUCKETLENS__ are passed on and win. With BUCKETLENS__BUCKET__ENDPOINT or
@@ -33,7 +33,8 @@ READY_SECONDS = 60
 SERVED = {"BUCKETLENS__STAGES__CAPTIONERS": "demo-captioner"}
 # What the demo model knows; of all other terms it would only guess.
 KNOWN = (
-    "red orange yellow green blue purple white black car house tree cat fish boat balloon flower star ball "
+    "red orange yellow green blue purple white black "
+    "car house tree cat fish boat balloon flower star ball "
     "beach forest city mountain desert daytime sunset night"
 )
 PAGE = {"BUCKETLENS__UPLOAD__ENABLED": "true", "BUCKETLENS__IMAGE_URLS__ENABLED": "true"}

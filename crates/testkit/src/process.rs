@@ -15,7 +15,7 @@ pub struct Process {
     name: String,
 }
 
-/// Path of a program that the same `cargo test --workspace` has built.
+/// Path of a program, built by the same `cargo test --workspace` as this test.
 pub(crate) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of the running test");
     let folder = test.ancestors().nth(2).expect("target folder").to_owned();
@@ -29,8 +29,8 @@ pub(crate) fn program(name: &str) -> PathBuf {
 }
 
 impl Process {
-    /// Starts `name run` with these variables and optionally with a settings file; its log goes to a
-    /// file in `folder`.
+    /// Starts `name run` with these variables and optionally a settings file; it logs to a file in
+    /// `folder`.
     pub(crate) fn start(
         name: &str,
         label: &str,

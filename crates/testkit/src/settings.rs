@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-/// Starts `program run` for each case (variable without its prefix, value, key) and expects exit code
-/// 2 and a sentence that names the key.
+/// Starts `program run` for each case (variable without its prefix, value, key) and expects exit
+/// code 2 and a sentence that names the key.
 pub fn refuses_settings(program: &str, cases: &[(&str, &str, &str)]) {
     for (name, value, key) in cases {
         let mut command = Command::new(program);

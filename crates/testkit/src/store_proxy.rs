@@ -31,8 +31,8 @@ pub enum Fault {
     Slow(Duration),
     /// The store answers, but only the first half of the body arrives before the connection breaks.
     HalfBody,
-    /// The store does the request, but the connection breaks before the answer, so the client cannot
-    /// know.
+    /// The store does the request, but the connection breaks before the answer, so the client
+    /// cannot know.
     LostAnswer,
 }
 

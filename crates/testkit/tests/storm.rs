@@ -366,7 +366,9 @@ async fn storm(scale: &Scale) {
     };
     let uploaded = tokio::select! {
         uploaded = whole => uploaded,
-        () = read_all_the_time(&world, &supervisor, &groups, &seen) => unreachable!("it reads for ever"),
+        () = read_all_the_time(&world, &supervisor, &groups, &seen) => {
+            unreachable!("it reads for ever")
+        }
     };
 
     let seen = seen.into_inner().unwrap();

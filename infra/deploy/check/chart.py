@@ -1,4 +1,4 @@
-"""infra/deploy/helm: rendered with several sets of values, against the schemas of Kubernetes and against the programs."""
+"""infra/deploy/helm: rendered with several sets of values, against Kubernetes and the programs."""
 
 import functools
 import json

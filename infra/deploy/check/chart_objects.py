@@ -1,4 +1,4 @@
-"""What the rendered objects must have in common with each other, with the images, the queues and the settings."""
+"""Rendered objects must agree with each other, the images, the queues and the settings."""
 
 import re
 from collections import Counter
@@ -95,7 +95,7 @@ def reference_findings(root, content, deployments, names):
 
 
 def worked_queues(root, deployment):
-    """The queues that a worker of this stage takes jobs from, by the names the programs give them."""
+    """The queues that workers of this stage consume, by the names that the programs give them."""
     text = (root / "crates/pipeline/src/topology.rs").read_text()
     [pod] = deployment["spec"]["template"]["spec"]["containers"]
     namespace = next(

@@ -1,4 +1,4 @@
-"""infra/deploy/compose.yaml: the compose specification, our settings, and what nobody may reach from outside."""
+"""infra/deploy/compose*.yaml: the compose specification, our settings, published ports."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""infra/deploy/Dockerfile: hadolint, and variables against the settings of the program in each image."""
+"""infra/deploy/Dockerfile: hadolint, and variables against the settings of each program."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Which metrics exist: those the Rust sources record, and those of others that we rely on; and which a query names."""
+"""The metrics that exist, our own and those of others, and the metrics that a query names."""
 
 import re
 

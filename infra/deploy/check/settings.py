@@ -55,7 +55,10 @@ def missing_grace(root, program, grace, variables=()):
         )
     )
     if seconds(grace) < needed + MARGIN_SECONDS:
-        yield f"{program} is killed after {grace}, but may take {needed:g} s to stop, and {MARGIN_SECONDS} s should be left"
+        yield (
+            f"{program} is killed after {grace}, but may take {needed:g} s to stop, "
+            f"and {MARGIN_SECONDS} s should be left"
+        )
 
 
 def seconds(duration):

@@ -1,7 +1,7 @@
 """The demo: 300 pictures go into a bucket, and a moment later words find them.
 
     infra/dev/demo/demo.py          shows it, then stays until Ctrl-C
-    infra/dev/demo/demo.py once     measures it, prints one line of JSON last, fails if a picture is missing
+    infra/dev/demo/demo.py once  measures it, ends with a line of JSON; fails if a picture is missing
 
 Every run starts from an empty bucket in .dev/demo. Run it through `just demo`.
 """
@@ -70,7 +70,8 @@ def stop():
 def show(once):
     pictures = HOME / "pictures"
     print(
-        f"drawing {COUNT} pictures; starting store, broker, ingest, two embedders, captioner and searcher",
+        f"drawing {COUNT} pictures; "
+        "starting store, broker, ingest, two embedders, captioner and searcher",
         flush=True,
     )
     script = Path(__file__).with_name("pictures.py")
@@ -121,7 +122,7 @@ def upload(env, folder, keys):
 
 
 def follow(count, what, total, begun):
-    """Shows progress until all pictures are counted; gives up when nothing has moved for a minute."""
+    """Shows progress until all pictures are counted; fails after a minute without any."""
     done, moved = 0, time.monotonic()
     while done < total and time.monotonic() - moved < STALLED_SECONDS:
         time.sleep(0.2)
@@ -174,7 +175,8 @@ The page:  {search.url}
 Your own pictures, with the AWS command line:
 
   export AWS_ACCESS_KEY_ID={env.get("BUCKETLENS__BUCKET__ACCESS_KEY_ID", "...")}
-  export AWS_SECRET_ACCESS_KEY={env.get("BUCKETLENS__BUCKET__SECRET_ACCESS_KEY", "...")} AWS_REGION=us-east-1
+  export AWS_SECRET_ACCESS_KEY={env.get("BUCKETLENS__BUCKET__SECRET_ACCESS_KEY", "...")}
+  export AWS_REGION=us-east-1
   aws s3 cp --recursive --endpoint-url {endpoint} FOLDER s3://{name}/mine/
 
 or any other S3 client: bucket {name}, endpoint {endpoint}, path-style addresses.""")

@@ -61,7 +61,7 @@ ASKED = 100
 
 
 def recall_at_1(search, captions, language):
-    """Share of captions, of at most a hundred spread evenly, whose first hit is a picture with that caption."""
+    """Of at most 100 captions, evenly spread: the share whose first hit has that caption."""
     truth = {caption["key"]: caption[language] for caption in captions}
     asked = list(truth.values())[:: max(1, len(truth) // ASKED)][:ASKED]
 

@@ -126,7 +126,8 @@ def slow_sites(world):
         silent.close()
     assert set(statuses) == {400, 503}, statuses
     assert waited < 10, f"a search waited {waited:.1f} s"
-    return f"{statuses.count(503)} of {len(statuses)} were turned away at once; a search meanwhile took {waited:.1f} s"
+    refused = f"{statuses.count(503)} of {len(statuses)} were refused at once"
+    return f"{refused}; a search meanwhile took {waited:.1f} s"
 
 
 CHECKS = {

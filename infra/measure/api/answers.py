@@ -1,4 +1,4 @@
-"""What comes back: names that hold markup stay text, nothing is offered to other sites, pages keep others out."""
+"""Answers: markup in names stays text, other sites get nothing, pages keep others out."""
 
 import json
 import urllib.parse
@@ -10,7 +10,7 @@ FOREIGN = [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")]
 
 
 def is_json_text(answer, *statuses):
-    """Its declared type makes no page of it; nothing_is_guessed sees to what browsers might guess."""
+    """No browser shows it as a page by its declared type; nothing_is_guessed covers guessing."""
     assert answer.status in statuses, f"{answer.status or answer.closed} {answer.body[:200]!r}"
     kind = answer.headers.get("content-type", "")
     assert kind.split(";")[0] in ("application/json", "application/problem+json"), (

@@ -23,7 +23,7 @@ class Report:
         return self.only in name
 
     def run(self, part, checks, world):
-        """Each check is a function of the world that fails by an assertion; what it returns is said beside its name."""
+        """A check is a function of the world that fails by an assertion; its result is printed."""
         for title, check in checks.items():
             name = f"{part}: {title}"
             if not self.wants(name):

@@ -130,7 +130,8 @@ def ten_thousand(world):
     seconds = time.monotonic() - begun
     after = world.memory_bytes()
     counts = ", ".join(f"{count} x {status}" for status, count in sorted(answers.items(), key=str))
-    said = f"{counts} in {seconds:.0f} s, memory {(after - before) >> 20:+} MiB; {rate:.1f} searches/s before"
+    grown = (after - before) >> 20
+    said = f"{counts} in {seconds:.0f} s, memory {grown:+} MiB; {rate:.1f} searches/s before"
     assert not wrong, f"{said}\n{len(wrong)} were answered wrongly, such as:\n" + "\n".join(
         wrong[:5]
     )

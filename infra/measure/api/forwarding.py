@@ -1,4 +1,4 @@
-"""No request makes the server ask an address of the client's choice, and operations lead to ingest's operations only."""
+"""No request makes the server call an address that the client chose, or other paths of ingest."""
 
 import json
 import socket
@@ -45,7 +45,8 @@ def addresses_as_input(world):
         form = [("Content-Type", "multipart/form-data; boundary=b")]
 
         def field(name, value):
-            return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n--b--\r\n'.encode()
+            head = f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+            return f"{head}{value}\r\n--b--\r\n".encode()
 
         headers = [("Content-Type", "application/json")]
         for body in ({"image": url}, {"image_id": url}, {"examples": [{"image": url}]}):

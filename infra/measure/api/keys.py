@@ -1,4 +1,4 @@
-"""Keys: of searches and of operations, each for itself. Starts ingest anew with a key, and a second searcher with another."""
+"""API keys of searches and operations: ingest restarts with one, another searcher has one."""
 
 import urllib.parse
 

@@ -76,7 +76,7 @@ def refused(world, raw, piece):
 
 
 def many_at_once(world):
-    """Bodies just below the limit, from 40 clients at once: only as many as are worked on at a time are kept."""
+    """Bodies just below the limit from 40 clients at once: memory holds only those in progress."""
     size = 20 << 20
     raw = wire.head(
         world.base, "POST", "/v1/search", [*JSON, ("Content-Length", size), ("Connection", "close")]

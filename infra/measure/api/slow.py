@@ -1,4 +1,4 @@
-"""Clients that take their time: others are answered meanwhile, and the slow ones do not stay for ever."""
+"""Slow clients: others are answered meanwhile, and the slow ones are disconnected in the end."""
 
 import json
 import select
@@ -29,7 +29,7 @@ def ended(connection):
 
 
 def drip(world, connections, drop, seconds=SECONDS, ask="/v1/search?q=red&top_k=1"):
-    """A byte per second on each; meanwhile a search every few seconds. Returns how many are left and the longest search."""
+    """Sends a byte per second on each, and searches; returns open ones and the longest search."""
     longest, begun, left = 0.0, time.monotonic(), list(connections)
     while time.monotonic() - begun < seconds and left:
         second = time.monotonic()
@@ -42,7 +42,8 @@ def drip(world, connections, drop, seconds=SECONDS, ask="/v1/search?q=red&top_k=
         answer = wire.ask(world.base, ask, seconds=60)
         longest = max(longest, time.monotonic() - second)
         assert answer.status == 200, (
-            f"others are answered {answer.status or answer.closed} {answer.body[:200]!r} after {longest:.1f} s"
+            f"others are answered {answer.status or answer.closed} {answer.body[:200]!r} "
+            f"after {longest:.1f} s"
         )
         time.sleep(max(0.0, second + 1 - time.monotonic()))
     return left, longest

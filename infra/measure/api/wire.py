@@ -69,7 +69,7 @@ def read(connection, method="GET"):
 
 
 def pour(base, raw, piece, total, seconds=60):
-    """Sends `raw`, then `piece` again and again up to `total` bytes or until an answer comes. Returns it and the bytes sent."""
+    """Sends `raw`, then `piece` until `total` bytes or an answer; returns it and the bytes sent."""
     sent = 0
     with connect(base, seconds) as connection:
         connection.sendall(raw)

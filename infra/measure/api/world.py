@@ -1,4 +1,4 @@
-"""The product as the demo starts it, in a folder of its own, with pictures that are found and some that mean harm."""
+"""The product as the demo starts it, in its own folder, with good pictures and hostile ones."""
 
 import json
 import os
@@ -129,7 +129,8 @@ class World:
                 return
             time.sleep(1)
         processes.fail(
-            f"of {good} pictures and {bad} broken ones these are done (per stage): {done}; see {self.home / 'log'}"
+            f"of {good} pictures and {bad} broken ones these are done (per stage): {done}; "
+            f"see {self.home / 'log'}"
         )
 
 

@@ -81,7 +81,7 @@ def _invoice_keys(rng):
 
 
 def draw(folder, bucket, seed=1):
-    """Writes the pictures as files below the folder; two of one scene differ in everything but their attributes."""
+    """Writes the pictures below the folder; two of one scene have only its attributes in common."""
     sizes, weights = zip(*SIZES)
     for picture in bucket:
         rng = seeded("search", seed, picture.key)

@@ -1,4 +1,4 @@
-"""Very many objects at once: how quickly they are published and listed, and what remembering them costs."""
+"""Very many objects: the speed of publishing and listing, and the memory for those on their way."""
 
 import time
 
@@ -18,7 +18,7 @@ DEFAULT_HIGH = 200_000
 
 
 def measure_publishing(chain, count, say):
-    """Puts `count` objects, publishes them by a sweep, and sweeps again while all are on their way."""
+    """Uploads `count` objects, publishes them by a sweep, and sweeps again while all are queued."""
     say(f"uploading {count} objects")
     upload_s = put_all(chain.env, "scale", count)
     say(f"uploaded in {upload_s:.0f} s; listing without remembering")

@@ -1,4 +1,4 @@
-"""The real chain with one embedder: store, broker, ingest, searcher, embedder, started as `just up` starts them."""
+"""The real chain with one embedder, started as `just up` starts it."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ Model = namedtuple("Model", "id name title")
 
 
 class Chain:
-    """One store, one broker and at most one process of each service, for one model, in a folder of their own."""
+    """A store, a broker and at most one process of each service, for one model, in one folder."""
 
     def __init__(self, home, programs, model):
         self.home, self.programs, self.model = home, programs, model
@@ -36,7 +36,7 @@ class Chain:
         self.env = {**os.environ, **stack.onnxruntime(), **started}
 
     def run(self, service, **settings):
-        """Starts a service, or starts it again with other settings; returns its address once it is ready."""
+        """Starts or restarts a service with these settings; returns its address once ready."""
         file = stack.run_file(self.home, service)
         processes.stop(file)
         env = {**self.env, **{f"BUCKETLENS__{name}": value for name, value in settings.items()}}
@@ -52,7 +52,7 @@ class Chain:
         return Search(self.run("searcher", MODELS__ACTIVE=self.model.name, **settings))
 
     def measure_embedding(self, pictures, keys):
-        """Queues all pictures, then starts the embedder and measures from ready to the last vector."""
+        """Queues all pictures, starts the embedder and measures from ready to the last vector."""
         self.run_ingest(WATCH__POLL_INTERVAL=POLL_INTERVAL)
         search = self.run_searcher(SEARCH__FRESHNESS=COUNTING_FRESHNESS)
         upload(self.env, pictures, keys)
@@ -113,7 +113,7 @@ def depth(status, queue):
 
 
 def wait_for(total, count):
-    """Returns once the count has arrived at the total; gives up when it has not moved for two minutes."""
+    """Waits until the count reaches the total; fails after two minutes without progress."""
     last, begun = -1, time.monotonic()
     moved = begun
     while (now := count()) < total:

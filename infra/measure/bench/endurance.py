@@ -1,4 +1,4 @@
-"""An hour of single uploads in less time: every row is a commit of its own, and maintenance keeps up or does not."""
+"""An hour of single uploads in less time: each row is one commit. Does maintenance keep up?"""
 
 import re
 import time
@@ -41,7 +41,8 @@ def measure(chain, count, say):
         "WATCH__POLL_INTERVAL": f"{round(poll * 1000)}ms",
     }
     say(
-        f"endurance: {rate:.1f} commits/s, maintenance every {interval:.1f} s, listing every {poll:.1f} s"
+        f"endurance: {rate:.1f} commits/s, maintenance every {interval:.1f} s, "
+        f"listing every {poll:.1f} s"
     )
     ingest = chain.run_ingest(**settings)
 
@@ -94,7 +95,7 @@ def round_seconds(chain):
 
 
 def look(chain, search, ingest, rounds):
-    """One look at tables, memory and rounds; asks a question too, for the searcher that nobody asks reads nothing."""
+    """Tables, memory and rounds now; also searches, because an idle searcher reads nothing."""
     search.get("/v1/search", q="a red circle", top_k=10)
     doctor = command(chain, "doctor", "--json", may_fail=True)
     tables = {}

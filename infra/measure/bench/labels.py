@@ -22,8 +22,9 @@ Query = namedtuple("Query", "kind language text relevant")
 
 NOTHING = {
     "en": (
-        "a dinosaur playing chess", "a bowl of noodle soup", "an astronaut beside a rocket", "x-ray of a broken wrist",
-        "penguins on an iceberg", "a bride and a groom in a church", "invoice 2031", "reykjavik 2016", "vladivostok", "IMG_9999",
+        "a dinosaur playing chess", "a bowl of noodle soup", "an astronaut beside a rocket",
+        "x-ray of a broken wrist", "penguins on an iceberg", "a bride and a groom in a church",
+        "invoice 2031", "reykjavik 2016", "vladivostok", "IMG_9999",
     ),
     "zh": (
         "恐龙在下棋", "一碗牛肉面", "火箭旁边的宇航员", "手术室里的医生",
@@ -34,8 +35,10 @@ NOTHING = {
 # fifth of all keys.
 BROAD = {
     "en": (
-        ("day", "in the daytime"), ("day", "by day"), ("sunset", "at sunset"), ("sunset", "at dusk"), ("night", "at night"),
-        ("night", "by night"), ("beach", "by the sea"), ("forest", "in the woods"), ("city", "in the city"), (None, "trips"),
+        ("day", "in the daytime"), ("day", "by day"), ("sunset", "at sunset"),
+        ("sunset", "at dusk"), ("night", "at night"), ("night", "by night"),
+        ("beach", "by the sea"), ("forest", "in the woods"), ("city", "in the city"),
+        (None, "trips"),
     ),
     "zh": (
         ("day", "白天"), ("day", "晴天"), ("sunset", "夕阳下"), ("sunset", "黄昏"), ("night", "夜晚"),
@@ -115,7 +118,7 @@ def _stem(key):
 
 
 def _meaning(bucket, language, count, rng):
-    """Some attributes of a picture; at least one of them is said in a word that its list does not begin with."""
+    """Some attributes of a picture, at least one by another word than the first of its list."""
     languages = LANGUAGES if language == "mixed" else (language,)
     found = {}
     while len(found) < count:
@@ -130,7 +133,7 @@ def _meaning(bucket, language, count, rng):
 
 
 def _both(bucket, language, rng):
-    """The word of an album and one or two attributes of a picture in it, half of them in the captions' own words."""
+    """An album's word and one or two attributes of a picture in it, half in the captions' words."""
     found = {}
     while len(found) < PER_LANGUAGE:
         album = ALBUMS[language][len(found) % len(ALBUMS[language])]

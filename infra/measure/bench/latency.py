@@ -18,7 +18,7 @@ WARM_UP = 5
 
 
 def measure(chain, pictures, keys, texts):
-    """The waiting times of a chain that has nothing else to do, in seconds; one of `keys` per kind is for warming up."""
+    """Waiting times in seconds of an idle chain; one of `keys` per kind warms up."""
     search = chain.run_searcher()
     result = {"text_search": summary(search_texts(search.url, texts))}
     half = len(keys) // 2
@@ -72,7 +72,7 @@ class Bucket:
 
 
 def put_to_searchable(bucket, search, file, key, door=None):
-    """Seconds from the start of the upload until a search finds it; with a door, ingest is told of the upload."""
+    """Seconds from the start of the upload until it is found; with a door, by an event."""
     body = file.read_bytes()
     # Somewhere between two listings: without this every upload would fall into the same moment
     # after one.
@@ -87,7 +87,8 @@ def put_to_searchable(bucket, search, file, key, door=None):
     while not search.get("/v1/search", q="a picture", prefix=key, top_k=1)["hits"]:
         if time.monotonic() - begun > STALLED_SECONDS:
             processes.fail(
-                f"{key} is still not found after {STALLED_SECONDS} s; see the logs in .dev/bench/home"
+                f"{key} is still not found after {STALLED_SECONDS} s; "
+                "see the logs in .dev/bench/home"
             )
         time.sleep(LOOK_PAUSE)
     return time.monotonic() - begun

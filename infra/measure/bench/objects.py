@@ -1,4 +1,4 @@
-"""Very many small objects, each a picture of its own, put into the store as quickly as this machine can."""
+"""Uploads very many small objects, all different pictures, as fast as this machine can."""
 
 import colorsys
 import io
@@ -19,7 +19,7 @@ PROCESSES, THREADS, PER_TASK = 2, 4, 500
 
 
 def put_all(env, folder, count, make=None):
-    """Puts `count` pictures under `folder`, made from their number by `make` or tiny, and returns the seconds it took."""
+    """Uploads `count` pictures of `make(number)` under `folder`; returns the seconds it took."""
     begun = time.monotonic()
     place = {name: env[f"BUCKETLENS__BUCKET__{name}"] for name in ("ENDPOINT", "NAME", "REGION")}
     secrets = [
@@ -36,7 +36,7 @@ def put_all(env, folder, count, make=None):
 
 
 def tiny(number):
-    """A JPEG of some hundred bytes whose colour follows the number; the comment makes equal colours differ too."""
+    """A JPEG of some hundred bytes, coloured by number; a comment makes equal colours differ."""
     red, green, blue = (
         round(255 * part) for part in colorsys.hsv_to_rgb(number * 0.618034 % 1, 0.8, 0.9)
     )

@@ -18,7 +18,7 @@ Done = namedtuple("Done", "answer seconds cpu_s peak_bytes")
 
 
 def command(chain, *arguments, may_fail=False, **settings):
-    """Runs a command of ingest that prints JSON; `cpu_s` and `peak_bytes` are those of its process."""
+    """Runs a command of ingest that prints JSON, and measures `cpu_s` and `peak_bytes` of it."""
     env = {**chain.env, **{f"BUCKETLENS__{name}": str(value) for name, value in settings.items()}}
     log = chain.home / "log" / "commands.log"
     cpu_s, peak_bytes, begun = 0.0, 0, time.monotonic()
@@ -63,7 +63,7 @@ def metrics(url):
 
 
 def watching(chain, listings, **settings):
-    """Runs ingest until it has listed the bucket some times; its memory then, and what a listing took."""
+    """Runs ingest for some listings; returns its memory then and the time of a listing."""
     url = chain.run_ingest(WATCH__POLL_INTERVAL="1s", **settings)
     wait(
         lambda: metrics(url).get("bucketlens_ingest_listings_total", 0) >= listings,

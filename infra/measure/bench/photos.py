@@ -40,7 +40,7 @@ def mosaic(dimensions, seed=1):
 
 
 def write(folder, count, dimensions=TWELVE_MEGAPIXELS):
-    """Writes `count` files, none equal to another, and returns their names. What is there already stays."""
+    """Writes `count` different files and returns their names; keeps those already there."""
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"photo-{number:05}.jpg" for number in range(count)]
     for number, name in enumerate(names):

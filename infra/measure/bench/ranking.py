@@ -8,7 +8,7 @@ Quality = namedtuple("Quality", "recall ndcg")
 
 
 def quality(keys, relevant):
-    """Of the first ten: the share found of the relevant ones that fit in, and nDCG, where an early hit counts more."""
+    """Recall and nDCG of the first ten; nDCG weighs early hits more."""
     fit = min(DEPTH, len(relevant))
     found = [place for place, key in enumerate(keys[:DEPTH]) if key in relevant]
     return Quality(len(found) / fit, _gain(found) / _gain(range(fit)))
@@ -19,7 +19,7 @@ def _gain(places):
 
 
 def kept(answers):
-    """Of pairs of everything answered and everything relevant: mean precision of those that are not empty, and mean recall."""
+    """Of pairs (answered, relevant): mean precision of non-empty answers, and mean recall."""
     found = [(len(set(keys) & relevant), len(keys), len(relevant)) for keys, relevant in answers]
     precisions = [right / shown for right, shown, _ in found if shown]
     return {

@@ -61,8 +61,9 @@ def table(results, waits):
 
 def conditions(about):
     return (
-        f"{about['processor']}, {about['cores']} cores; {about['profile']} build, one embedder, batch {about['batch']}, "
-        f"{about['threads']} threads; {about['pictures']}; {about['rounds']}; {about['date']}. int8 against fp32 on {about['gate']}."
+        f"{about['processor']}, {about['cores']} cores; {about['profile']} build, one embedder, "
+        f"batch {about['batch']}, {about['threads']} threads; {about['pictures']}; "
+        f"{about['rounds']}; {about['date']}. int8 against fp32 on {about['gate']}."
     )
 
 

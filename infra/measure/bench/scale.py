@@ -89,7 +89,7 @@ def measure(arguments):
 
 
 def load_average():
-    """Processes that wanted a processor over the last minute: on a busy machine figures say little."""
+    """Processes that wanted a processor in the last minute: a busy machine says little."""
     return round(os.getloadavg()[0], 1)
 
 

@@ -35,7 +35,9 @@ def publishing(measured):
         ),
         (
             f"Memory of ingest, listing {count:,} objects with none / with all on their way",
-            f"{mib(measured['watching_nothing']['resident_bytes'])} / {mib(measured['watching']['resident_bytes'])}",
+            " / ".join(
+                mib(measured[name]["resident_bytes"]) for name in ("watching_nothing", "watching")
+            ),
         ),
         (
             "– per object on its way: resident, peak",
@@ -56,7 +58,8 @@ def indexed(measured):
     listing = measured["listing"]
     return [
         (
-            f"Sweep with {measured['rows']:,} of {measured['objects']:,} objects in the tables: listing",
+            f"Sweep with {measured['rows']:,} of {measured['objects']:,} objects in the tables: "
+            "listing",
             f"{listing['keys_per_s']:,.0f} keys/s",
         ),
         ("– the whole command", f"{listing['seconds']:.1f} s"),
@@ -106,15 +109,17 @@ def endurance(measured, summary):
 
 def conditions(about, result):
     text = (
-        f"{about['processor']}, {about['cores']} cores, load average {about['load']['before']} before and {about['load']['after']} "
-        f"after; {about['profile']} build; {about['date']}."
+        f"{about['processor']}, {about['cores']} cores, load average {about['load']['before']} "
+        f"before and {about['load']['after']} after; {about['profile']} build; {about['date']}."
     )
     if "endurance" in result:
         scaled = result["endurance"]["scaled"]
         text += (
-            f" In the endurance run one second stands for {scaled['factor']:.1f} s at one commit per second: maintenance every "
-            f"{scaled['MAINTAIN__INTERVAL']} instead of 5 min ({scaled['rows_per_round']:.0f} rows), a listing every "
-            f"{scaled['WATCH__POLL_INTERVAL']} instead of 60 s; versions are kept 6 h as by default, so none is pruned."
+            f" In the endurance run one second stands for {scaled['factor']:.1f} s at one commit "
+            f"per second: maintenance every {scaled['MAINTAIN__INTERVAL']} instead of 5 min "
+            f"({scaled['rows_per_round']:.0f} rows), a listing every "
+            f"{scaled['WATCH__POLL_INTERVAL']} instead of 60 s; versions are kept 6 h as by "
+            "default, so none is pruned."
         )
     return text
 

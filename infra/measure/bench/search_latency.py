@@ -180,9 +180,9 @@ def table(result):
         lines.append(f"| {name} | {p50 * 1000:.0f} ms | {p99 * 1000:.0f} ms | {p50 / alone:.1f} |")
     about = result["about"]
     lines.append(
-        f"\n{about['rows']:,} generated rows, {about['queries']} searches each, one after the other; "
-        f"demo model; {about['profile']} build, {about['processor']}, {about['cores']} cores; "
-        f"{about['date']}."
+        f"\n{about['rows']:,} generated rows, {about['queries']} searches each, "
+        f"one after the other; demo model; {about['profile']} build, {about['processor']}, "
+        f"{about['cores']} cores; {about['date']}."
     )
     return "\n".join(lines)
 

@@ -46,7 +46,7 @@ def stop(homes):
 
 
 def build(profile, *more):
-    """Builds all programs together with what is named by `more`, so that both use the same dependencies; returns their folder."""
+    """Builds all programs and `more` at once, with the same dependencies; returns their folder."""
     command = ["cargo", "build", "--workspace", "--bins", *more, "--profile", profile]
     if subprocess.run(command, cwd=stack.ROOT, stdout=sys.stderr, check=False).returncode != 0:
         processes.fail("the build failed; see above")

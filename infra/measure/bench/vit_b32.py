@@ -51,7 +51,7 @@ std = [0.26862954, 0.26130258, 0.27577711]
 
 
 class Graph:
-    """Nodes and weights in the order they are added; every method returns the name of its result."""
+    """Collects nodes and weights in order; every method returns the name of its result."""
 
     def __init__(self):
         self.nodes, self.weights = [], []
@@ -87,7 +87,7 @@ class Graph:
 
 
 def patches(graph, pixels):
-    """batch x 3 x 224 x 224 → batch x 50 x 768: the patches behind a class token, with their positions."""
+    """batch x 3 x 224 x 224 → batch x 50 x 768: class token and patches, with positions added."""
     weight = graph.random(WIDTH, 3, PATCH, PATCH, fan_in=3 * PATCH * PATCH)
     x = graph.node("Conv", pixels, weight, kernel_shape=[PATCH, PATCH], strides=[PATCH, PATCH])
     x = graph.node("Reshape", x, graph.constant([0, WIDTH, PATCHES]))
@@ -162,7 +162,7 @@ def write(folder):
 
 
 def write_int8(folder, exact):
-    """Writes the same model with 8-bit weights, made from the one in `exact` as most public ones are."""
+    """Writes the model of `exact` with 8-bit weights, quantized like most public models."""
     if (folder / "model.toml").exists():
         return
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -1,4 +1,4 @@
-"""How people ask for some attributes of a scene: as the captions name them, or in the other words of their lists."""
+"""Words for the attributes of a scene: those of the captions, or others of their lists."""
 
 from captions import CHINESE, ENGLISH
 
@@ -16,7 +16,7 @@ def others(value, language):
 
 
 def phrase(asked, language, rng, other):
-    """`asked` is a dictionary from place, time, object and colour to values; what it lacks is not mentioned."""
+    """`asked` maps place, time, object and colour to values; what it lacks is not mentioned."""
 
     def word(name):
         value = asked.get(name)

@@ -7,7 +7,8 @@ PACKAGES is a folder of wheels and source packages (infra/measure/corpus/package
 their pictures in `files/`, what Pillow makes of each in `expected/` (upright, in sRGB, transparency
 over white, as PNG), and `corpus.json`:
 
-    {"pictures": [{"file", "format", "width", "height", "expected"}], "others": ["file"], "photographs": ["file"]}
+    {"pictures": [{"file", "format", "width", "height", "expected"}],
+     "others": ["file"], "photographs": ["file"]}
 
 `pictures` are those that Pillow reads; where their numbers have no one meaning in 8 bits,
 `expected` is null. `others` are broken, or of other formats. `photographs` are whole photographs of
@@ -40,7 +41,8 @@ FORMATS = {
 # Large enough for all but the bombs.
 MOST_BYTES, MOST_PIXELS = 8 << 20, 20_000_000
 PHOTOGRAPHS = (
-    "astronaut.png", "chelsea.png", "china.jpg", "coffee.png", "flower.jpg", "hubble_deep_field.jpg", "motorcycle_left.png",
+    "astronaut.png", "chelsea.png", "china.jpg", "coffee.png", "flower.jpg",
+    "hubble_deep_field.jpg", "motorcycle_left.png",
     "retina.jpg", "rocket.jpg",
 )  # fmt: skip
 SRGB = ImageCms.createProfile("sRGB")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Feeds one fuzz target for some seconds: infra/measure/fuzz/run.sh TARGET [SECONDS] Needs a nightly
-# toolchain: rustup toolchain install nightly. Inputs are kept in .dev/fuzz, and begin with the
-# pictures of the tests and of the corpus. What is found lies in infra/measure/fuzz/artifacts.
+# Fuzzes one target for some seconds: infra/measure/fuzz/run.sh TARGET [SECONDS]
+# Needs a nightly toolchain: rustup toolchain install nightly. Inputs are kept in .dev/fuzz and
+# start with the pictures of the tests and the corpus. Findings go to infra/measure/fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 target=${1:?usage: infra/measure/fuzz/run.sh TARGET [SECONDS]} seconds=${2:-60}
@@ -13,25 +13,31 @@ case $target in
     tiff) names=(-name '*.tif' -o -name '*.tiff') ;;
     exif) names=() ;;
     events)
-        printf '%s' '{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"a+b%2Bc.jpg"}}}]}' \
-            > "$inputs/put"
+        printf '{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":%s}]}' \
+            '{"bucket":{"name":"b"},"object":{"key":"a+b%2Bc.jpg"}}' > "$inputs/put"
         names=()
         ;;
     *) names=(-name "*.$target") ;;
 esac
 if [ ${#names[@]} -gt 0 ]; then
     find crates/inference/tests/pictures .dev/corpus/files -size -24k \( "${names[@]}" \) -print0 |
-        while IFS= read -r -d '' file; do cp "$file" "$inputs/seed-$(sha256sum < "$file" | head -c 16)"; done
+        while IFS= read -r -d '' file; do
+            cp "$file" "$inputs/seed-$(sha256sum < "$file" | head -c 16)"
+        done
 fi
 
-# What cargo-fuzz sets without a sanitizer: coverage in every function, and comparisons traced.
-flags=(--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
-    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1)
+# The flags of cargo-fuzz without a sanitizer: coverage of every function, traced comparisons.
+coverage=-Cllvm-args=-sanitizer-coverage
+flags=(--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module "$coverage-level=4"
+    "$coverage-inline-8bit-counters" "$coverage-pc-table" "$coverage-trace-compares")
 features=()
 if [ "$target" = events ]; then features=(--no-default-features); fi
-# With a target named, build scripts and macros are left as they are.
+# With an explicit target, the flags do not apply to build scripts and macros.
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
-RUSTFLAGS="${flags[*]}" cargo +nightly build --manifest-path infra/measure/fuzz/Cargo.toml --release --target "$host" "${features[@]}" --bin "$target"
-mkdir -p "infra/measure/fuzz/artifacts/$target"
-exec "infra/measure/fuzz/target/$host/release/$target" "$inputs" -artifact_prefix="infra/measure/fuzz/artifacts/$target/" \
-    -max_total_time="$seconds" -max_len=32768 -timeout=30 -rss_limit_mb=1024 -print_final_stats=1
+fuzz=infra/measure/fuzz
+RUSTFLAGS="${flags[*]}" cargo +nightly build --manifest-path $fuzz/Cargo.toml --release \
+    --target "$host" "${features[@]}" --bin "$target"
+mkdir -p "$fuzz/artifacts/$target"
+exec "$fuzz/target/$host/release/$target" "$inputs" \
+    -artifact_prefix="$fuzz/artifacts/$target/" -max_total_time="$seconds" -max_len=32768 \
+    -timeout=30 -rss_limit_mb=1024 -print_final_stats=1

@@ -16,8 +16,8 @@ export const truth = (where = PICTURES) => JSON.parse(readFileSync(join(where, '
 export const picture = (key, where = PICTURES) => join(where, key);
 
 /**
- * Does `work` with a page. What the browser logs about answers that the test provokes is `expected`, a pattern; anything
- * else in its console fails the test.
+ * Does `work` with a page. The console may hold only messages that match the pattern `expected`;
+ * anything else fails the test.
  */
 export async function withPage(path, work, { width = 1280, expected = /(?!)/, ...options } = {}) {
   const browser = await chromium.launch({
@@ -97,7 +97,7 @@ export const indexed = (page, key, seconds) =>
     seconds,
   );
 
-/** Sends files through the upload view, waits until all are stored, and gives what the server answered about them. */
+/** Uploads files by the upload view, waits until all are stored; returns the server's answers. */
 export async function upload(page, files) {
   const answers = [];
   page.on('response', async (answer) => {

@@ -6,6 +6,10 @@ import { test } from 'node:test';
 
 import { PAGE_URL, SITE, answered, idsOf, keyOf, picture, truth, withPage } from './browser.mjs';
 
+const newest = async (page) => {
+  const answer = await page.request.get('/v1/library?limit=1');
+  return (await answer.json()).pictures[0].image_id;
+};
 const samples = truth().filter((_, place) => place % 60 === 0);
 
 for (const language of ['en', 'zh']) {
@@ -59,7 +63,7 @@ test('a large picture is sent small', () =>
         );
         document.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer }));
       },
-      `/v1/images/${(await (await page.request.get('/v1/library?limit=1')).json()).pictures[0].image_id}/thumbnail`,
+      `/v1/images/${await newest(page)}/thumbnail`,
     );
     const { width, height, size } = await page.evaluate(() => globalThis.seen);
     assert.deepEqual([width, height], [1024, 768]);

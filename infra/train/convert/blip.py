@@ -2,7 +2,8 @@
 `tokenizer.json`.
 
     pip install --requirement infra/train/convert/requirements.txt
-    python infra/train/convert/blip.py --checkpoint Salesforce/blip-image-captioning-base --out models/blip-base
+    python infra/train/convert/blip.py --checkpoint Salesforce/blip-image-captioning-base \\
+        --out models/blip-base
 
 CHECKPOINT is a folder with a `BlipForConditionalGeneration` of transformers, or its name at Hugging
 Face, from where it is loaded. The result is compared with transformers' `generate` and refused
@@ -98,13 +99,15 @@ def convert(model, processor, tokenizer, folder, about, prompt="", max_tokens=30
     ids = [text.bos_token_id, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
     if len(ids) + max_tokens > text.max_position_embeddings:
         raise SystemExit(
-            f"{len(ids)} tokens of prompt and {max_tokens} more: the model has {text.max_position_embeddings} places"
+            f"{len(ids)} tokens of prompt and {max_tokens} more: "
+            f"the model has {text.max_position_embeddings} places"
         )
     image = image_settings(processor, model.config.vision_config.image_size)
     write_graphs(model, folder)
     save_tokenizer(tokenizer, folder)
     comment = [
-        "BLIP, which writes a sentence about a picture. The prompt's words are not part of the caption."
+        "BLIP, which writes a sentence about a picture. "
+        "The prompt's words are not part of the caption."
     ]
     decoder = {"max_tokens": max_tokens, "end": text.sep_token_id}
     write_manifest(folder, comment, about, image, decoder, {language: ids})

@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def generated(model, pixel_values, prompt, max_tokens, **options):
-    """The tokens of each picture's caption as transformers' greedy `generate` gives them, prompt and end left out."""
+    """Tokens of each caption by transformers' greedy `generate`, without prompt and end."""
     end = model.config.text_config.sep_token_id
     begin = model.config.text_config.bos_token_id
     # BLIP's own start is what it takes when it gets no text. From a text it cuts the last token,
@@ -23,7 +23,7 @@ def generated(model, pixel_values, prompt, max_tokens, **options):
 
 
 def refuse_differences(model, tokenizer, captioner, pictures, language):
-    """Raises if a caption of the graphs is not transformers', in one batch and alone. `pictures` are pixel values."""
+    """Raises if a caption of the graphs differs, in a batch or alone; takes pixel values."""
     prompt, max_tokens = captioner.prompts[language], captioner.settings["max_tokens"]
     expected = generated(model, pictures, prompt, max_tokens)
     alone = [captioner.token_ids(picture[None], language)[0] for picture in pictures]
@@ -31,7 +31,8 @@ def refuse_differences(model, tokenizer, captioner, pictures, language):
         for index, (ids, reference) in enumerate(zip(got, expected)):
             if ids != reference:
                 raise SystemExit(
-                    f"picture {index} {way}: the graphs write {ids}, transformers writes {reference}"
+                    f"picture {index} {way}: the graphs write {ids}, "
+                    f"transformers writes {reference}"
                 )
     for ids in expected:
         text, reference = (

@@ -12,7 +12,7 @@ from onnx_graph import graph
 
 
 class Encoder(torch.nn.Module):
-    """Pixels to keys and values for every layer: [2 x layers, batch, heads, patches, width of a head]."""
+    """Pixels to keys and values of every layer: [2 x layers, batch, heads, patches, head width]."""
 
     def __init__(self, model):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Writes the `model.toml` of a captioner: three files, how pixels are made, and how a caption begins and ends."""
+"""Writes `model.toml` of a captioner: its files, its pixels, its first and last tokens."""
 
 import hashlib
 import json

@@ -18,7 +18,7 @@ class OnnxCaptioner:
         self.prompts = {entry["language"]: entry["prompt"] for entry in self.settings["languages"]}
 
     def token_ids(self, pixel_values, language):
-        """The tokens of each picture's caption, prompt and end left out, greedily chosen in one batch."""
+        """Tokens of each caption without prompt and end, greedily chosen in one batch."""
         (cross_kv,) = self.encoder.run(["cross_kv"], {"pixel_values": pixel_values})
         layers, rows, heads, _, width = cross_kv.shape
         past_kv = np.zeros((layers, rows, heads, 0, width), np.float32)

@@ -8,7 +8,7 @@ _OPSET = 18
 
 
 class _Positional(torch.nn.Module):
-    """A module whose inputs have no names of their own: the exporter wants axes by the names of arguments."""
+    """A module with unnamed inputs: the exporter wants axes by the names of arguments."""
 
     def __init__(self, module):
         super().__init__()
@@ -43,7 +43,7 @@ def graph(module, inputs, names, outputs, dynamic, file):
 
 
 def tidy(model):
-    """Remove what the exporter adds for debugging, file names of this machine among it, and shorten names."""
+    """Removes debugging data of the exporter, such as local file names, and shortens names."""
     graph = model.graph
     del graph.value_info[:]
     del model.metadata_props[:]

@@ -8,7 +8,7 @@ from scenes import HELD_OUT, TRAINING, seeded
 
 
 def measure(captioner, seed=9):
-    """Prints the share of right captions; returns that of the worse language on scenes never trained on."""
+    """Prints the shares of right captions; returns the worse language's on held-out scenes."""
     held_out = shares(captioner, HELD_OUT, "held-out", seed)
     shares(captioner, TRAINING[::3], "training", seed)
     return min(held_out)

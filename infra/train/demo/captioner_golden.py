@@ -31,7 +31,8 @@ def write_golden(directory, captioner, vision, cross_keys, decoder, pictures):
             caption[language] = {"ids": ids, "text": captioner.text(ids)}
             print(f"golden {language}: {caption[language]['text']}")
     golden = {
-        "about": "Made by infra/train/demo/train_captioner.py. Ids are without prompt and end; the pictures lie in demo-clip/golden.",
+        "about": "Made by infra/train/demo/train_captioner.py. "
+        "Ids are without prompt and end; the pictures lie in demo-clip/golden.",
         "pictures": [{"file": name} | caption for (name, *_), caption in zip(PICTURES, captions)],
     }
     directory.mkdir(parents=True, exist_ok=True)

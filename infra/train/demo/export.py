@@ -45,7 +45,7 @@ def run(session, batch):
 
 
 def to_onnx(module, example, inputs, outputs):
-    """The module as a graph; `inputs` and `outputs` name every axis that may have any size, by name and number."""
+    """The module as a graph; `inputs` and `outputs` name the axes of any size, by number."""
     program = torch.onnx.export(
         module,
         tuple(example),

@@ -14,9 +14,10 @@ from towers import PIXELS
 from vision_tokens import TOKENS, with_head
 
 ABOUT = (
-    "The built-in demo captioner: it describes the pictures that the demo draws, in English and Chinese, and knows ten",
-    "cartoon objects in eight colours at five places. On real photographs its sentences mean nothing.",
-    "Trained and exported by infra/train/demo/train_captioner.py; every new export changes the sizes and digests below.",
+    "The built-in demo captioner: it describes the pictures that the demo draws, in English",
+    "and Chinese, and knows ten cartoon objects in eight colours at five places. On real",
+    "photographs its sentences mean nothing. Trained and exported by",
+    "infra/train/demo/train_captioner.py; every new export changes sizes and digests below.",
 )
 BATCH, CROSS = {0: "batch"}, {1: "batch"}
 
@@ -68,7 +69,7 @@ def export_captioner(out, vision, cross_keys, decoder, clip):
 
 @torch.no_grad()
 def decoding(cross_keys, decoder, tokens):
-    """Inputs and outputs of three steps: two tokens with no past, two with a past of two, and one."""
+    """Inputs and outputs of three steps: two tokens without past, two with a past of two, one."""
     cross = cross_keys(tokens)
     past, position, steps = no_past(len(tokens)), 0, []
     generator = torch.Generator().manual_seed(0)

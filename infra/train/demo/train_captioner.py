@@ -155,7 +155,7 @@ def picture_tokens(vision, scenes, rng, batch=100):
 
 
 def target_ids(tokenizer, scenes, language):
-    """Prompt, sentence and end of every scene; what is shorter than the longest is filled with more ends."""
+    """Prompt, sentence and end of every scene, padded with ends to the longest."""
     prompt = PROMPTS[language]
     rows = [tokenizer.encode(sentence(scene, language)).ids for scene in scenes]
     longest = max(row.index(END_ID) for row in rows)

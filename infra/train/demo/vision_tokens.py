@@ -1,4 +1,4 @@
-"""The demo model's shipped vision graph without its end: pixels to the tokens its embedding is read from."""
+"""The demo model's vision graph without its head: pixels to tokens."""
 
 import onnx
 
@@ -16,7 +16,8 @@ def token_graph(vision_file):
     while node is not norms[-1]:
         if node.op_type not in ("Gemm", "Gather"):
             raise RuntimeError(
-                f"{vision_file} ends in {node.op_type} after its last normalisation, not in Gather and Gemm"
+                f"{vision_file} ends in {node.op_type} after its last normalisation, "
+                "not in Gather and Gemm"
             )
         node = made_by[node.input[0]]
     cut = onnx.utils.Extractor(model).extract_model([model.graph.input[0].name], [node.output[0]])
@@ -24,7 +25,7 @@ def token_graph(vision_file):
 
 
 def with_head(tokens_model, head):
-    """The two graphs as one: the head's only input is `TOKENS`, its outputs are those of the result."""
+    """Joins both graphs: `TOKENS` is the head's only input, and the result has its outputs."""
     apart = onnx.compose.add_prefix(head, "head.", rename_inputs=False, rename_outputs=False)
     joined = onnx.compose.merge_models(tokens_model, apart, io_map=[(TOKENS, TOKENS)])
     joined.producer_name = head.producer_name

@@ -52,7 +52,8 @@ def blip(folder, files):
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     lengths = ", ".join(str(len(ids)) for ids in captions)
     print(
-        f"{folder.name:12} {size / 1000:.0f} kB, captions of {lengths} tokens, least margin of a word: {worst:.4f}"
+        f"{folder.name:12} {size / 1000:.0f} kB, captions of {lengths} tokens, "
+        f"least margin of a word: {worst:.4f}"
     )
 
 

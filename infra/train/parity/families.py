@@ -1,4 +1,4 @@
-"""One function per family: writes the folder and returns what is needed to compute with the model."""
+"""One function per family: writes the folder and returns what computing with it needs."""
 
 import dataclasses
 import json
@@ -129,7 +129,7 @@ def clip(folder):
 
 
 def immich(folder):
-    """The weights of `clip`, as open_clip is exported for Immich: single pictures, 77 tokens of 32 bits."""
+    """`clip` as open_clip is exported for Immich: single pictures, 77 tokens of 32 bits."""
     _, family = clip_model()
     graph(family.image, [pixels(1)], ["image"], ["output"], [{}], folder / "visual/model.onnx")
     fixed = Head(family.text, lambda m, ids: m(ids.to(torch.int64)))

@@ -1,7 +1,8 @@
 """Writes crates/inference/tests/parity: small models of the families that are searched with, and
 what they compute.
 
-    python -m venv venv && venv/bin/pip install --requirement requirements.txt && venv/bin/python make.py [FAMILY ...]
+    python -m venv venv && venv/bin/pip install --requirement requirements.txt
+    venv/bin/python make.py [FAMILY ...]
 
 Each model has the architecture, the layout of files and the names of the public repositories of its
 family and random weights. Pixels come from the family's own processor, token ids from a tokenizer
@@ -49,7 +50,8 @@ def main():
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         distances = [f"{spread(goldens):.4f}" for goldens in golden.values() if goldens]
         print(
-            f"{name:12} {size / 1000:.0f} kB, least distance of two pictures and of two texts: {', '.join(distances)}"
+            f"{name:12} {size / 1000:.0f} kB, "
+            f"least distance of two pictures and of two texts: {', '.join(distances)}"
         )
 
 

@@ -98,7 +98,7 @@ def chinese_bert():
 
 
 def gemma():
-    """BPE over characters with bytes for all others, spaces as `▁`, and an end token but none to begin."""
+    """BPE over characters, bytes for all others, `▁` for spaces; an end token, no start token."""
     special = ["<pad>", "<eos>", "<bos>", "<unk>"]
     space = normalizers.Replace(" ", "▁")
     split = pre_tokenizers.Split(" ", behavior="merged_with_previous")
@@ -128,7 +128,7 @@ def gemma():
 
 
 def blip():
-    """WordPiece of English words in lower case, with BLIP's token that begins a caption behind BERT's vocabulary."""
+    """WordPiece of lower-case English words; BLIP's start token stands behind BERT's vocabulary."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     characters = [*string.ascii_lowercase, *string.digits, *"'(),!.-_"]
     within = ["##" + character for character in string.ascii_lowercase + string.digits]

@@ -61,7 +61,8 @@ async fn settles(world: &World, searcher: &str, expected: &Expected) {
         let rows = world.rows(EMBEDDINGS).await.into_iter().collect::<BTreeSet<_>>();
         let stale = rows.difference(&wanted).count();
         panic!(
-            "not the bucket's state after {SETTLED:?}: missing {missing:?}; not in the bucket {extra:?}; {stale} stale rows"
+            "not the bucket's state after {SETTLED:?}: missing {missing:?}; \
+             not in the bucket {extra:?}; {stale} stale rows"
         );
     }
 }

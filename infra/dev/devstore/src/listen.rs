@@ -1,8 +1,8 @@
 //! `ListenBucketNotification`, the extension of MinIO: an endless answer with one line of JSON per
 //! change of a bucket.
 //!
-//! As there, keys come as they are stored, nothing is repeated for a client that connects later,
-//! and a client that reads too slowly misses lines without being told.
+//! As with MinIO, keys are not encoded, changes before a client connects are not repeated, and a
+//! client that reads too slowly misses lines without notice.
 
 use std::{
     convert::Infallible,
@@ -29,12 +29,12 @@ use url::form_urlencoded;
 
 use crate::{body::ObjectInfo, store::FolderStore};
 
-/// Lines that wait for one slow client.
+/// Most lines that wait for one slow client.
 const BACKLOG: usize = 1000;
-/// Without `ping` in the request a single space is sent this often.
+/// The pause between spaces, which keep the connection alive unless the request has a `ping`.
 const SPACE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Tells every listening client what has changed. Clones share the listeners.
+/// Sends changes to every listening client. Clones share the listeners.
 #[derive(Clone)]
 pub(crate) struct Notifier(broadcast::Sender<Arc<BucketChange>>);
 
@@ -44,7 +44,7 @@ struct BucketChange {
     bucket: String,
     key: String,
     at: SystemTime,
-    /// Size and ETag; absent for what was removed.
+    /// Size and ETag; `None` after a removal.
     content: Option<(u64, String)>,
 }
 
@@ -63,12 +63,12 @@ impl Notifier {
 
     fn tell(&self, event: &'static str, bucket: &str, key: &str, content: Option<(u64, String)>) {
         let (bucket, key, at) = (bucket.to_owned(), key.to_owned(), SystemTime::now());
-        // Nobody listening is no error.
+        // It fails only without listeners.
         let _ = self.0.send(Arc::new(BucketChange { event, bucket, key, at, content }));
     }
 }
 
-/// Answers `GET /bucket?events=...`.
+/// Answers `GET /BUCKET?events=…`.
 pub(crate) struct NotificationRoute {
     pub(crate) store: Arc<FolderStore>,
     pub(crate) changes: Notifier,
@@ -76,7 +76,7 @@ pub(crate) struct NotificationRoute {
     pub(crate) stop: CancellationToken,
 }
 
-/// What a client wants to hear of.
+/// Selects the changes that a client asked for.
 struct NotificationFilter {
     bucket: String,
     events: Vec<String>,
@@ -93,12 +93,12 @@ impl S3Route for NotificationRoute {
             && form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "events")
     }
 
-    // `check_access` stays as it is: it lets in only requests whose signature has been verified.
+    // The default `check_access` admits only requests with a verified signature.
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
-        let wish = NotificationFilter::read(&request.uri)?;
-        self.store.check_bucket(&wish.bucket)?;
+        let filter = NotificationFilter::read(&request.uri)?;
+        self.store.check_bucket(&filter.bucket)?;
         let (outbox, mut lines) = mpsc::channel(1);
-        tokio::spawn(forward(wish, self.changes.0.subscribe(), outbox, self.stop.clone()));
+        tokio::spawn(forward(filter, self.changes.0.subscribe(), outbox, self.stop.clone()));
         let lines = stream::poll_fn(move |context| {
             lines.poll_recv(context).map(|line| line.map(Ok::<Bytes, Infallible>))
         });
@@ -111,7 +111,7 @@ impl S3Route for NotificationRoute {
 impl NotificationFilter {
     fn read(uri: &Uri) -> S3Result<Self> {
         let bucket = uri.path().trim_matches('/').to_owned();
-        let mut wish = Self {
+        let mut filter = Self {
             bucket,
             events: Vec::new(),
             prefix: String::new(),
@@ -120,20 +120,20 @@ impl NotificationFilter {
         };
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             match &*name {
-                "events" => wish.events.push(value.into_owned()),
-                "prefix" => wish.prefix = value.into_owned(),
-                "suffix" => wish.suffix = value.into_owned(),
+                "events" => filter.events.push(value.into_owned()),
+                "prefix" => filter.prefix = value.into_owned(),
+                "suffix" => filter.suffix = value.into_owned(),
                 "ping" => {
                     let seconds = value.parse().ok().filter(|seconds| (1..=60).contains(seconds));
                     let seconds = seconds.ok_or_else(|| {
                         s3_error!(InvalidArgument, "ping must be from 1 to 60 seconds")
                     })?;
-                    wish.ping = Some(Duration::from_secs(seconds));
+                    filter.ping = Some(Duration::from_secs(seconds));
                 }
                 _ => {}
             }
         }
-        Ok(wish)
+        Ok(filter)
     }
 
     fn wants(&self, change: &BucketChange) -> bool {
@@ -149,21 +149,23 @@ impl NotificationFilter {
 }
 
 async fn forward(
-    wish: NotificationFilter,
+    filter: NotificationFilter,
     mut changes: broadcast::Receiver<Arc<BucketChange>>,
     outbox: mpsc::Sender<Bytes>,
     stop: CancellationToken,
 ) {
-    let mut alive = tokio::time::interval(wish.ping.unwrap_or(SPACE_INTERVAL));
+    let mut alive = tokio::time::interval(filter.ping.unwrap_or(SPACE_INTERVAL));
     alive.reset();
     loop {
         let line = tokio::select! {
             change = changes.recv() => match change {
-                Ok(change) if wish.wants(&change) => format!("{}\n", json!({ "Records": [record(&change)] })),
+                Ok(change) if filter.wants(&change) => {
+                    format!("{}\n", json!({ "Records": [record(&change)] }))
+                }
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => continue,
                 Err(broadcast::error::RecvError::Closed) => return,
             },
-            _ = alive.tick() => match wish.ping {
+            _ = alive.tick() => match filter.ping {
                 Some(_) => "{\"Records\":null}\n".to_owned(),
                 None => " ".to_owned(),
             },
@@ -178,7 +180,7 @@ async fn forward(
 
 fn record(change: &BucketChange) -> Value {
     let mut time = Vec::new();
-    // A vector takes every byte; a client finds no time in the worst case.
+    // Writing to a vector cannot fail; at worst the client finds no time.
     let _ = Timestamp::from(change.at).format(TimestampFormat::DateTime, &mut time);
     let sequence = change.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let mut object = json!({ "key": change.key, "sequencer": format!("{sequence:X}") });

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Searches with words, with more pictures like a hit, and page by page. Needs Python only.
 
-BASE=http://127.0.0.1:8080 [API_KEY=...] python search.py [WORDS]
+    BASE=http://127.0.0.1:8080 [API_KEY=...] python search.py [WORDS]
 """
 
 import json
@@ -16,7 +16,7 @@ KEY = os.environ.get("API_KEY", "")
 
 
 def ask(path, body=None):
-    """GET, or POST of a JSON body; what is wrong ends the program in the server's words."""
+    """GET, or POST of a JSON body; an error ends the program with the server's words."""
     request = urllib.request.Request(BASE + path)
     if KEY:
         request.add_header("Authorization", f"Bearer {KEY}")
@@ -29,7 +29,8 @@ def ask(path, body=None):
     except urllib.error.HTTPError as error:
         problem = json.load(error)
         sys.exit(
-            f"{problem['status']} {problem['title']}: {problem.get('field', '')} {problem['detail']}"
+            f"{problem['status']} {problem['title']}: "
+            f"{problem.get('field', '')} {problem['detail']}"
         )
     except urllib.error.URLError as error:
         sys.exit(f"{BASE} cannot be reached: {error.reason}")

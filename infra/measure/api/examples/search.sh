@@ -5,8 +5,11 @@ set -euo pipefail
 base=${BASE:-http://127.0.0.1:8080}
 words=${1:-a red car on the beach}
 
-# --fail-with-body: an error ends the script, and says what is wrong (problem+json) before.
-ask() { curl --silent --show-error --fail-with-body ${API_KEY:+--header "Authorization: Bearer $API_KEY"} "$@"; }
+# --fail-with-body: an error ends the script and prints the answer (problem+json).
+ask() {
+    curl --silent --show-error --fail-with-body \
+        ${API_KEY:+--header "Authorization: Bearer $API_KEY"} "$@"
+}
 
 show() {
     python3 -c '
@@ -22,13 +25,16 @@ for hit in answer["hits"]:
 }
 
 echo "by words: $words"
-answer=$(ask --get "$base/v1/search" --data-urlencode "q=$words" --data top_k=5) || { echo "$answer" >&2; exit 1; }
+answer=$(ask --get "$base/v1/search" --data-urlencode "q=$words" --data top_k=5) ||
+    { echo "$answer" >&2; exit 1; }
 show <<< "$answer"
 
 echo "by picture: the small picture of the best hit"
-thumbnail=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["hits"][0]["thumbnail_url"])' <<< "$answer")
+first='import json, sys; print(json.load(sys.stdin)["hits"][0]["thumbnail_url"])'
+thumbnail=$(python3 -c "$first" <<< "$answer")
 picture=$(mktemp --suffix=.jpg)
 trap 'rm -f "$picture"' EXIT
 ask "$base$thumbnail" --output "$picture"
-answer=$(ask "$base/v1/search" --form "image=@$picture" --form top_k=5) || { echo "$answer" >&2; exit 1; }
+answer=$(ask "$base/v1/search" --form "image=@$picture" --form top_k=5) ||
+    { echo "$answer" >&2; exit 1; }
 show <<< "$answer"

@@ -2,7 +2,8 @@
 """Reads the tables with LanceDB, without any of bucketlens' processes.
 
     pip install lancedb
-    BUCKET=pictures S3_ENDPOINT=http://127.0.0.1:9000 AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... python tables.py
+    export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
+    BUCKET=pictures S3_ENDPOINT=http://127.0.0.1:9000 python tables.py
 
 Reading is safe at any time. Writing is not: only workers append, only ingest deletes.
 """
@@ -45,9 +46,8 @@ def main():
     )
     print(f"\n{len(pictures)} objects; the three written last:")
     for row in sorted(pictures.values(), key=lambda row: row["written_at"], reverse=True)[:3]:
-        print(
-            f"  {row['written_at']:%F %T}  {row['width']}x{row['height']} {row['format']}  {row['key']}"
-        )
+        size = f"{row['width']}x{row['height']}"
+        print(f"  {row['written_at']:%F %T}  {size} {row['format']}  {row['key']}")
     if not pictures:
         sys.exit("there are no pictures")
 
@@ -60,9 +60,8 @@ def main():
 
 
 def newest(rows):
-    """One row per object. A key that was written again has a row for each version until maintenance
-    removes the old ones, and a job that was delivered twice has two alike: the latest write of the
-    object counts, and of that the latest row."""
+    """One row per object: of its latest version the latest row. An overwritten object has a row per
+    version until maintenance removes the old ones; a job delivered twice leaves two equal rows."""
     kept = {}
     for row in sorted(rows, key=lambda row: (row["last_modified"] or LONG_AGO, row["written_at"])):
         kept[row["bucket"], row["key"]] = row
@@ -75,11 +74,11 @@ def captions_by_id(table):
 
 
 def nearest(table, pictures, said):
-    """The pictures nearest to a stored one. Vectors have unit length, so 1 - cosine distance is what searches call a score."""
+    """The pictures nearest to a stored one. A search's score is 1 - cosine distance."""
     current = {row["image_id"] for row in pictures.values()}
     example = table.search().select(["image_id", "key", "vector"]).limit(1).to_list()[0]
     print(f"\nnearest to {example['key']} in {table.name}:")
-    # More than are shown, as rows of former versions are among them.
+    # More than are shown, because some rows are of former versions.
     rows = (
         table.search(example["vector"])
         .distance_type("cosine")

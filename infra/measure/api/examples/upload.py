@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Puts pictures into the bucket through links of the searcher, and waits until searches find them.
-Needs Python only.
+"""Uploads pictures by links of the searcher and waits until searches find them. Needs Python only.
 
-BASE=http://127.0.0.1:8080 [API_KEY=...] python upload.py FILE...
+    BASE=http://127.0.0.1:8080 [API_KEY=...] python upload.py FILE...
 
 The searcher must have upload.enabled. Running it again with the same files uploads nothing twice.
 """
@@ -40,7 +39,7 @@ def ask(path, body=None):
 
 
 def wanted(file):
-    """What the server must know: the key is made of these, so the same file always gets the same one."""
+    """What the server must know. It derives the key from this, so a file keeps its key."""
     about = file.stat()
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     modified = int(about.st_mtime * 1000)
@@ -53,7 +52,7 @@ def wanted(file):
 
 
 def put(file, link):
-    """Straight to the store. The link holds for this type and this length only."""
+    """Uploads straight to the store. The link is valid for this type and length only."""
     with file.open("rb") as body:
         headers = {**link["headers"], "content-length": str(file.stat().st_size)}
         request = urllib.request.Request(link["url"], body, headers, method=link["method"])
@@ -61,9 +60,8 @@ def put(file, link):
             urllib.request.urlopen(request, timeout=600).close()
         except urllib.error.HTTPError as error:
             if error.code != 412:
-                sys.exit(
-                    f"the store refuses {file}: {error.code} {error.read(500).decode(errors='replace')}"
-                )
+                said = error.read(500).decode(errors="replace")
+                sys.exit(f"the store refuses {file}: {error.code} {said}")
             print(f"{file} is there already, as {link['key']}")
             return
     print(f"{file} is stored as {link['key']}")
