@@ -15,7 +15,7 @@ import tools
 
 KUBERNETES = "1.30"
 RELEASE = "pictures"
-# Must be refused by values.schema.json.
+# Values that values.schema.json must refuse.
 REFUSED = (
     {"bucket": {"name": ""}},
     {"ingest": {"replicas": 3}},
@@ -53,7 +53,7 @@ def findings(root):
 
 
 def merge(base, values):
-    """As Helm does: dicts are merged, everything else is replaced."""
+    """Like Helm: merges dictionaries, replaces everything else."""
     both = {
         key: merge(base[key], value)
         for key, value in values.items()
@@ -63,7 +63,7 @@ def merge(base, values):
 
 
 def render(chart, values):
-    """The objects, or why there are none."""
+    """The objects and an empty text, or no objects and the reason."""
     asked = json.dumps({"values": values, "release": RELEASE, "namespace": "default"})
     command = [str(tools.DEV / "bin/render-chart"), str(chart)]
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
@@ -78,7 +78,7 @@ def render(chart, values):
 
 
 class Strict(yaml.CSafeLoader):
-    """Refuses a key that comes twice; of two equal variables or labels one would be lost."""
+    """Refuses duplicate keys: of two equal variables or labels one would be lost."""
 
     def construct_mapping(self, node, deep=False):
         keys = [key.value for key, _ in node.value]

@@ -61,7 +61,7 @@ def deployment_findings(root, deployment, stages, accounts):
     ]
     if f":{container['ports'][0]['containerPort']}" not in " ".join(listening):
         yield "does not listen where its port is"
-    # With the one that waits, which is never ready, a gentler exchange would never end.
+    # The standby is never ready, so a gentler exchange would never end.
     if (
         program == "ingest"
         and deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] != "100%"
@@ -89,7 +89,8 @@ def reference_findings(root, content, deployments, names):
     if selector and content["kind"] != "Deployment":
         wanted = selector.get("matchLabels", selector).items()
         components = [pod["spec"]["template"]["metadata"]["labels"] for pod in deployments.values()]
-        optional = wanted & {("app.kubernetes.io/component", "captioner")}
+        # A list of workers may be empty.
+        optional = wanted & {("app.kubernetes.io/component", worker) for worker in settings.WORKERS}
         if not optional and not any(wanted <= labels.items() for labels in components):
             yield "selects no pod"
 

@@ -14,7 +14,7 @@ FILES = ("infra/deploy/compose.yaml", "infra/deploy/compose.rustfs.yaml")
 
 
 def schema_file():
-    # The package is installed for this file alone, without what importing it would need.
+    # Only this file of the package is used; its own dependencies are not installed.
     [package] = util.find_spec("check_jsonschema").submodule_search_locations
     return Path(package, "builtin_schemas/vendor/compose-spec.json")
 

@@ -23,7 +23,7 @@ def findings(root):
         ]
         found += settings.unknown_variables(root, program, names)
         users = [line.split()[1] for line in lines if line.startswith("USER ")]
-        # Kubernetes can only tell by its number that a user is not root.
+        # Kubernetes recognises a user other than root by a number only.
         if not users or not re.fullmatch(r"[1-9]\d*(:\d+)?", users[-1]):
             found.append(f"the image of {program} has no numeric user, or root")
         found += (
@@ -35,7 +35,7 @@ def findings(root):
 
 
 def parse(text):
-    """Lines of each stage, continuations joined, its FROM first."""
+    """The lines of each stage, FROM first, with continuations joined."""
     stages, lines = {}, []
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
         if start := re.match(r"FROM (\S+) AS (\S+)", line):
@@ -55,7 +55,7 @@ def starting(lines, word):
 
 
 def missing_in_context(root, text):
-    """What is copied must exist, and .dockerignore must let it through."""
+    """Copied files that are missing, or that .dockerignore excludes."""
     allowed = [
         line[1:]
         for line in (root / ".dockerignore").read_text().splitlines()

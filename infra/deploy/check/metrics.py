@@ -2,12 +2,13 @@
 
 import re
 
-_FOLDERS = ("crates", "ingest", "embedder", "captioner", "searcher")
-# What our exporter makes of a histogram.
+from settings import PROGRAMS
+
+# The exporter turns a histogram into these.
 _SUFFIXES = ("_bucket", "_sum", "_count")
 # Labels that Prometheus adds, and `le` of a histogram.
 ADDED = {"job", "instance", "alertname", "alertstate", "severity"}
-# RabbitMQ's plugin: seen on 3.10, and documented for 4.x. `up` and ALERTS are Prometheus' own.
+# RabbitMQ's plugin: seen on 3.10, documented for 4.x. `up` and ALERTS are metrics of Prometheus.
 OF_OTHERS = {
     "up": set(),
     "ALERTS": set(),
@@ -27,7 +28,9 @@ def recorded(root):
     """Name and labels of every metric that the sources of the programs record."""
     found = {}
     sources = [
-        file for folder in _FOLDERS for file in sorted((root / folder).glob("**/src/**/*.rs"))
+        file
+        for folder in ("crates", *PROGRAMS)
+        for file in sorted((root / folder).glob("**/src/**/*.rs"))
     ]
     for file in sources:
         text = file.read_text()
@@ -47,7 +50,7 @@ def recorded(root):
 
 
 def until_closed(text):
-    """Up to the bracket that closes what was open before."""
+    """The text up to the bracket that closes the one before it."""
     depth = 1
     for place, sign in enumerate(text):
         depth += {"(": 1, ")": -1}.get(sign, 0)
@@ -57,7 +60,7 @@ def until_closed(text):
 
 
 def unknown(query, known):
-    """What a query names that does not exist: metrics, and labels that none of its metrics has."""
+    """Metrics of a query that do not exist, and labels that none of its metrics has."""
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', query)
     labels = set()
     for listed in re.findall(r"\{([^}]*)\}", bare):

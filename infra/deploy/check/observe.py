@@ -1,4 +1,4 @@
-"""infra/deploy/observe: promtool, and every query against the metrics there are."""
+"""infra/deploy/observe: promtool, and every query against the metrics that exist."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def findings(root):
     known = {**metrics.recorded(root), **metrics.OF_OTHERS}
     groups = [group for file in rules for group in yaml.safe_load(file.read_text())["groups"]]
     rules = [rule for group in groups for rule in group["rules"]]
-    # What a rule records has the labels of its outermost `by`.
+    # A recorded metric has the labels of the outermost `by`.
     known |= {rule["record"]: labels_of(rule["expr"]) for rule in rules if "record" in rule}
     for rule in rules:
         found += (f"{name(rule)}: {finding}" for finding in metrics.unknown(rule["expr"], known))
@@ -41,7 +41,7 @@ def labels_of(query):
 
 
 def untested(folder, rules):
-    """Every alert must have been raised in a test."""
+    """Alerts that no test raises."""
     tests = "".join(file.read_text() for file in folder.glob("tests/*.yml"))
     return [
         f"no test of the rules names {rule['alert']}"
@@ -79,5 +79,5 @@ def dashboards(folder, known, promtool):
 
 
 def filled(query):
-    """As Grafana sends it."""
+    """The query as Grafana sends it."""
     return query.replace("$__rate_interval", "1m").replace("$stage", ".*")

@@ -3,14 +3,13 @@
 import re
 import tomllib
 
-# Crates that document settings of their own, beside those of every program.
-SHARED = {
-    "embedder": ("inference", "worker"),
-    "captioner": ("inference", "worker"),
-    "searcher": ("inference",),
-}
-PROGRAMS = ("ingest", "embedder", "captioner", "searcher")
-# Read by the programs themselves, beside the settings.
+# A further kind of worker is named here, and nowhere else in the checks.
+WORKERS = ("embedder", "captioner")
+PROGRAMS = ("ingest", *WORKERS, "searcher")
+# Crates whose settings these programs have too, beside those that all programs have.
+FOR_ALL = ("service", "pipeline")
+SHARED = {**dict.fromkeys(WORKERS, ("inference", "worker")), "searcher": ("inference",)}
+# Variables that the programs read beside their settings.
 OTHER_VARIABLES = {"BUCKETLENS_OPENAI_API_KEY", "BUCKETLENS_COMMIT"}
 MARGIN_SECONDS = 5
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
@@ -18,14 +17,15 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 def defaults(root, program):
     """All settings of a program with their defaults, by section."""
-    shared = {}
-    for crate in SHARED.get(program, ()) + ("service", "pipeline"):
-        shared |= tomllib.loads((root / f"crates/{crate}/settings.toml").read_text())
-    return {**shared, **tomllib.loads((root / program / "settings.toml").read_text())}
+    sections = {}
+    for folder in (*(f"crates/{crate}" for crate in FOR_ALL + SHARED.get(program, ())), program):
+        for section, values in tomllib.loads((root / folder / "settings.toml").read_text()).items():
+            sections.setdefault(section, {}).update(values)
+    return sections
 
 
 def unknown_variables(root, program, names):
-    """Those of our variables that the program would refuse, because it knows no such setting."""
+    """Our variables that the program would refuse, because it has no such setting."""
     known = defaults(root, program)
     for name in names:
         if not name.startswith("BUCKETLENS_") or name in OTHER_VARIABLES:
@@ -36,7 +36,7 @@ def unknown_variables(root, program, names):
 
 
 def unknown_keys(root, program, text):
-    """The same for a file of settings."""
+    """Keys of a settings file that the program would refuse."""
     known = defaults(root, program)
     for section, values in tomllib.loads(text).items():
         yield from (
@@ -47,7 +47,7 @@ def unknown_keys(root, program, text):
 
 
 def missing_grace(root, program, grace, variables=()):
-    """Says so if a program is killed before it may finish what it has begun."""
+    """A finding if the program is killed before it can finish the work it has begun."""
     needed = seconds(
         dict(variables).get(
             "BUCKETLENS__HTTP__SHUTDOWN_TIMEOUT",

@@ -1,4 +1,4 @@
-"""Running the tools that infra/dev/setup.sh puts in place."""
+"""Runs the tools that infra/dev/setup.sh installs."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ SCRIPTS = Path(sys.executable).parent
 
 
 def complaints(command, folder, silent_is_good=False):
-    """What a tool says if it fails, line by line; with `silent_is_good` whatever it says."""
+    """The lines that a failing tool prints; with `silent_is_good` all lines of any run."""
     done = subprocess.run(
         command,
         cwd=folder,

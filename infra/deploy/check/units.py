@@ -8,7 +8,7 @@ from pathlib import Path
 import settings
 import tools
 
-# What `systemd-analyze security` calls exposure, from 0 to 10, times ten.
+# The exposure of `systemd-analyze security`, 0 to 10, times ten.
 WORST_EXPOSURE = 20
 INSTANCE = "8082"
 
@@ -43,7 +43,7 @@ def variables(text):
 
 
 def systemd(folder):
-    """Puts the units where they belong below a root of their own and has systemd look at them."""
+    """Installs the units below a temporary root and lets systemd check them."""
     with tempfile.TemporaryDirectory() as place:
         etc = Path(place, "etc/systemd/system")
         shutil.copytree(
@@ -59,7 +59,7 @@ def systemd(folder):
             Path(place, program).parent.mkdir(parents=True, exist_ok=True)
             Path(place, program).touch(mode=0o755)
         names = [unit.name.replace("@.", f"@{INSTANCE}.") for unit in sorted(etc.glob("*.service"))]
-        # With the drop-in for GPUs too, on a second round.
+        # A second round adds the drop-in for GPUs.
         found = verify(place, names)
         for unit in etc.glob("*.service"):
             Path(f"{unit}.d").mkdir()
@@ -74,7 +74,7 @@ def systemd(folder):
 
 def verify(place, names, exposure=WORST_EXPOSURE):
     analyze = ["systemd-analyze", f"--root={place}"]
-    # It warns about what it does not know, and succeeds.
+    # It only warns about unknown keys, and succeeds.
     found = tools.complaints([*analyze, "verify", *names], place, silent_is_good=True)
     for name in names:
         lines = tools.complaints(

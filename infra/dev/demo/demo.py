@@ -1,7 +1,7 @@
 """The demo: 300 pictures go into a bucket, and a moment later words find them.
 
     infra/dev/demo/demo.py          shows it, then stays until Ctrl-C
-    infra/dev/demo/demo.py once  measures it, ends with a line of JSON; fails if a picture is missing
+    infra/dev/demo/demo.py once  measures it, prints a line of JSON; fails if a picture is missing
 
 Every run starts from an empty bucket in .dev/demo. Run it through `just demo`.
 """

@@ -17,7 +17,9 @@ PLANTED = {
 SUBCOMMANDS = re.compile(
     r"#\[derive\([^)]*Subcommand[^)]*\)\][^{]*?enum \w+ \{\n(.*?)^\}", re.M | re.S
 )
-VARIANT = re.compile(r"^    ([A-Z]\w*)(\(.*)?[,({]?.*$", re.MULTILINE)
+VARIANT = re.compile(r"^    ([A-Z]\w*)", re.MULTILINE)
+# Their argument is a word that looks like a command.
+WITH_ARGUMENT = {"completions"}
 
 
 def findings(root):
@@ -39,18 +41,14 @@ def findings(root):
 
 
 def commands_of(root, program):
-    """Words of all commands, and those of them that take a further command."""
-    words, nested = set(), set()
+    """Words of all commands, at any depth."""
+    words = {"help"}
     for name in sources.tracked(root, ".rs"):
-        if not name.startswith((f"{program}/src/", "crates/service/src/")):
-            continue
-        for body in SUBCOMMANDS.findall((root / name).read_text()):
-            for variant, payload in VARIANT.findall(body):
-                word = re.sub(r"(?<!^)(?=[A-Z])", "-", variant).lower()
-                words.add(word)
-                if payload:
-                    nested.add(word)
-    return words | {"help"}, nested
+        if name.startswith((f"{program}/src/", "crates/service/src/", "crates/worker/src/")):
+            for body in SUBCOMMANDS.findall((root / name).read_text()):
+                variants = VARIANT.findall(body)
+                words.update(re.sub(r"(?<!^)(?=[A-Z])", "-", each).lower() for each in variants)
+    return words
 
 
 def unknown(code, recipes, benches, commands):
@@ -64,8 +62,7 @@ def unknown(code, recipes, benches, commands):
     for program, first, second in re.findall(pattern, code):
         if program not in commands:
             continue
-        words, nested = commands[program]
-        if first not in words:
+        if first not in commands[program]:
             yield f"{program} has no command {first}"
-        elif second and first in nested and second not in words:
+        elif second and first not in WITH_ARGUMENT and second not in commands[program]:
             yield f"{program} {first} has no command {second}"

@@ -4,6 +4,7 @@ import re
 
 import markdown
 import sources
+from settings import PROGRAMS
 
 PLANTED = {
     "crates/inference/**/*.rs": (
@@ -11,7 +12,6 @@ PLANTED = {
         ('=> "corrupt_picture"', '=> "broken_picture"', "corrupt_picture is no failure class"),
     ),
 }
-PROGRAMS = ("ingest/", "embedder/", "captioner/", "searcher/")
 CONSTRUCTED = re.compile(r'Failure::(?:retry|dead_letter|halt)\(\s*"(\w+)"')
 METHOD = re.compile(r"fn class\(&self\) -> &'static str \{(.*?)\n    \}", re.DOTALL)
 
@@ -34,7 +34,7 @@ def in_sources(root):
     """The classes that failures are made with, and all words that could be one."""
     classes, literals = set(), set()
     for name in sources.tracked(root, ".rs"):
-        if not name.startswith(("crates/", *PROGRAMS)) or "testkit" in name or "/tests" in name:
+        if name.split("/")[0] not in ("crates", *PROGRAMS) or "testkit" in name or "/tests" in name:
             continue
         text = (root / name).read_text().partition("\n#[cfg(test)]\nmod ")[0]
         classes.update(CONSTRUCTED.findall(text))
@@ -46,7 +46,7 @@ def in_sources(root):
 
 def in_tables(text):
     """Words in the first column of tables of classes."""
-    for table in re.findall(r"^\| class\b.*\n\|[-| :]+\|\n((?:\|.*\n)+)", text, re.MULTILINE):
+    for table in re.findall(r"^\| class\b.*\n\|[-| :]+\|\n((?:\|.*\n)+)", text, re.M | re.I):
         for row in table.splitlines():
             for span in re.findall(r"`([^`]+)`", row.split("|")[1]):
                 if re.fullmatch(r"[a-z_]+", span):

@@ -36,7 +36,7 @@ test('a dry sweep says what it would do', () =>
     await says(page.locator('#running'), /Sweep .*done.*dry run.*objects/s);
   }));
 
-test('a broken file is a dead letter with its reason; replaced and replayed, it is found', async () => {
+test('a broken file is a dead letter with a reason; mended and replayed it is found', async () => {
   const own = mkdtempSync(join(tmpdir(), 'page-'));
   const broken = join(own, 'broken.jpg');
   writeFileSync(
