@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A RabbitMQ node of our own: own folder, own ports, own epmd, loopback only.
+"""A separate RabbitMQ node with its own folder, ports and epmd, on loopback only.
 
     infra/dev/broker.py [--dir DIR] start|stop|restart|status
     infra/dev/broker.py [--dir DIR] kill|pause|resume           for tests: SIGKILL, SIGSTOP, SIGCONT
@@ -27,8 +27,7 @@ from pathlib import Path
 import processes
 
 DEV = Path(__file__).resolve().parents[2] / ".dev"
-# The script in the package's own folder: the wrapper in sbin changes the user and forces the
-# system's folders.
+# Not the wrapper in sbin, which changes the user and forces the system's folders.
 PACKAGED = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 ACCOUNT = "guest:guest"
 SIGNALS = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT}
@@ -80,7 +79,7 @@ def control(folder, arguments):
 def start(folder, run_file):
     entry = processes.running(run_file)
     if entry is None:
-        # A node that died by itself leaves its epmd on the port that is about to be chosen again.
+        # A node that crashed leaves its epmd on the port that is chosen again below.
         stop(folder, run_file)
         ports = choose_ports(folder)
         write_settings(folder, ports)
@@ -99,13 +98,13 @@ def start(folder, run_file):
 
 def stop(folder, run_file):
     if entry := processes.running(run_file):
-        # A paused node would not hear that it shall end.
+        # A paused node does not react to SIGTERM.
         os.kill(entry["pid"], signal.SIGCONT)
     processes.stop(run_file)
     ports = read_ports(folder)
     epmd = shutil.which("epmd")
     if ports and epmd:
-        # epmd outlives its node. This one serves ours alone, because the port is ours alone.
+        # epmd outlives its node. It is safe to kill, because no other node uses this port.
         env = {**os.environ, "ERL_EPMD_PORT": str(ports["epmd"]), "ERL_EPMD_ADDRESS": "127.0.0.1"}
         subprocess.run(
             [epmd, "-kill"],
@@ -155,7 +154,7 @@ def write_settings(folder, ports):
         f"management.tcp.port = {ports['management']}\n"
     )
     advanced = folder / "advanced.config"
-    # Whoever makes the folder may have written one.
+    # A test may have written its own.
     if not advanced.exists():
         advanced.write_text("[].\n")
     (folder / "enabled_plugins").write_text("[rabbitmq_management].\n")
@@ -165,7 +164,7 @@ def write_settings(folder, ports):
 def environment(folder, ports):
     """Variables for the node and its tools; they override every default path of the scripts."""
     settings = {
-        # Where Erlang keeps the cookie: the user's own is neither read nor written.
+        # Erlang keeps its cookie here; the user's own cookie is left alone.
         "HOME": folder / "home",
         "ERL_EPMD_PORT": ports["epmd"],
         "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -183,8 +182,7 @@ def environment(folder, ports):
         "RABBITMQ_GENERATED_CONFIG_DIR": folder / "generated",
         "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "enabled_plugins",
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        # Lets the script become the node instead of a parent of it, so that the process id is the
-        # node's.
+        # Makes the script exec the node, so that the process id is the node's.
         "RUNNING_UNDER_SYSTEMD": "true",
     }
     kept = {
@@ -196,7 +194,7 @@ def environment(folder, ports):
 
 
 def answers(ports):
-    """AMQP greets and the management API lists: the listeners open last, plugins included."""
+    """Whether AMQP and the management API answer; a node opens its listeners last."""
     try:
         with socket.create_connection(("127.0.0.1", ports["amqp"]), timeout=1) as connection:
             connection.sendall(b"AMQP\x00\x00\x09\x01")

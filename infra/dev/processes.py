@@ -54,7 +54,7 @@ def start(run_file, command, env, log, **about):
 
 
 def running(run_file):
-    """What the run file says, or None when there is none or its process has ended."""
+    """The entry of the run file; None without a file or after its process has ended."""
     try:
         entry = json.loads(run_file.read_text())
     except (FileNotFoundError, ValueError):
@@ -110,6 +110,6 @@ def _started(pid):
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The command name in brackets may hold anything, so the fields are counted from its end.
+    # The command name in brackets may contain anything, so count the fields after it.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])

@@ -29,9 +29,9 @@ SECRET_KEY = "bucketlens-dev-secret"
 STORE_PORT = 9000
 PAGE_PORT = 8080
 READY_SECONDS = 60
-# What ingest and its commands publish and answer for, besides their defaults.
+# Settings of ingest and its commands that differ from the defaults.
 SERVED = {"BUCKETLENS__STAGES__CAPTIONERS": "demo-captioner"}
-# What the demo model knows; of all other terms it would only guess.
+# The terms that the demo model knows; it can only guess others.
 KNOWN = (
     "red orange yellow green blue purple white black "
     "car house tree cat fish boat balloon flower star ball "
@@ -46,7 +46,7 @@ START_ORDER = ("ingest", "embedder", "captioner", "searcher")
 
 
 def main():
-    # What follows is ingest's to understand.
+    # ingest itself parses the further arguments.
     if sys.argv[1:2] == ["ingest"]:
         operate(DEV, sys.argv[2:])
     parser = argparse.ArgumentParser(
@@ -66,10 +66,10 @@ def main():
 
 
 def up(home, embedders=2):
-    """Builds, starts what is not running, and returns once every service says that it is ready."""
+    """Builds, starts every process that does not run, and returns once all are ready."""
     programs = build()
     settings = {**start_store(home, programs), **start_broker(home), **onnxruntime()}
-    # What the user has set wins, except the address: one address cannot serve several processes.
+    # Variables of the user win, except the address, which several processes cannot share.
     env = {**settings, **os.environ}
     env.pop("BUCKETLENS__HTTP__LISTEN", None)
 
@@ -88,7 +88,7 @@ def up(home, embedders=2):
 
 
 def operate(home, arguments):
-    """Becomes the given command of ingest, with the settings of what is up."""
+    """Replaces this process by a command of ingest, with the settings of the running stack."""
     settings = store_settings(home)
     if broker := broker_entry(home):
         settings["BUCKETLENS__AMQP__URL"] = broker["amqp_url"]
@@ -102,7 +102,7 @@ def down(home):
         if processes.stop(run_file(home, name)):
             print(f"{name} stopped", flush=True)
     was_running = broker_entry(home)
-    # Also where the node has died by itself: its port mapper (epmd) outlives it.
+    # Even if the node crashed: its port mapper (epmd) outlives it.
     if (home / "broker" / "ports.json").exists():
         subprocess.run([BROKER, "stop", *broker_folder(home)], check=False)
     if was_running:
@@ -129,8 +129,8 @@ def print_status(home):
 def build():
     """Builds every program and returns the folder they are in."""
     command = ["cargo", "build", "--workspace", "--bins"]
-    # The whole workspace at once: building one package alone resolves other features and compiles
-    # everything again.
+    # The whole workspace at once: one package alone has other features, which compiles everything
+    # again.
     if subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode != 0:
         processes.fail("the build failed; see above")
     metadata = ["cargo", "metadata", "--format-version", "1", "--no-deps"]

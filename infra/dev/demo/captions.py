@@ -1,4 +1,4 @@
-"""What people might say about a scene, in English and Chinese.
+"""Sentences and search words for a scene, in English and Chinese.
 
 `sentence` gives the one canonical sentence of a scene and a language. `caption`
 gives one of many free wordings and may leave attributes out: most queries name

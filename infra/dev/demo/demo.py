@@ -47,7 +47,7 @@ def main():
             print("\nRunning until Ctrl-C.", flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
-        # Being stopped is how the demo ends, and how a measurement fails.
+        # Ctrl-C ends the demo in order; a measurement then counts as failed.
         passed = not once
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -57,8 +57,8 @@ def main():
 
 
 def stop():
-    """Stops everything, also where nobody listens any more: the terminal may be what was closed."""
-    # On standard error, so that the line of JSON stays the last one on standard output.
+    """Stops everything, even if the terminal is closed."""
+    # To standard error: the line of JSON stays the last one on standard output.
     sys.stdout = sys.stderr
     try:
         print("\nStopping.", flush=True)
@@ -143,8 +143,8 @@ def sample(search, words, expected):
 
 
 def report(search, captions, seconds):
-    # Rows were counted so far, and an object may have two for a while: what counts is what a search
-    # shows.
+    # Rows were counted so far, and an object may have two for a while; now count what searches
+    # show.
     shown = {hit["key"]: hit.get("captions", {}) for hit in search.hits(captions[0]["en"], 1000)}
     indexed = sum(caption["key"] in shown for caption in captions)
     idle = [name for name, worked in embedders_that_worked(HOME).items() if not worked]

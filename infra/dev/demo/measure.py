@@ -1,4 +1,4 @@
-"""What the demo asks the running services over HTTP."""
+"""The demo's HTTP requests to the running services."""
 
 import json
 import re
@@ -38,15 +38,15 @@ class Search:
         return self.get("/v1/search", q=words, top_k=top_k)["hits"]
 
     def indexed(self):
-        """How many pictures can be searched and shown."""
+        """The number of pictures that searches can show."""
         return min(self.rows("images"), self.rows("embeddings_"))
 
     def captioned(self):
-        """How many pictures have a caption."""
+        """The number of pictures with a caption."""
         return self.rows("captions_")
 
     def rows(self, table):
-        """Rows of the table whose name begins so; none where there is none yet."""
+        """Rows of the table whose name begins so; 0 while it does not exist."""
         try:
             tables = self.get("/v1/status")["tables"]
         except urllib.error.URLError:
@@ -56,7 +56,7 @@ class Search:
         )
 
 
-# A search takes half a second in a build that is not optimised.
+# A search takes half a second in a dev build.
 ASKED = 100
 
 

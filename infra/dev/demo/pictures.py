@@ -1,4 +1,4 @@
-"""Writes a folder of pictures whose right answers are known.
+"""Writes a folder of pictures whose true captions are known.
 
     python infra/dev/demo/pictures.py OUT_DIR [--count 300] [--seed N]
 
@@ -34,8 +34,8 @@ CAMERAS = (
     ("Kestrel Optics", "KO-70"),
     ("Hoshi", "Hoshi Mini 2"),
 )
-# What a viewer does for an EXIF orientation, and how to store the file so that
-# it comes out upright.
+# For each EXIF orientation: the turn that a viewer makes, and its reverse, in which the file is
+# stored.
 STORED_FOR_ORIENTATION = {
     6: Image.Transpose.ROTATE_90,  # the viewer turns it clockwise
     8: Image.Transpose.ROTATE_270,  # the viewer turns it counter-clockwise

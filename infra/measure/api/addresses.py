@@ -1,4 +1,4 @@
-"""Pictures of other sites: found like uploaded ones, and only sites that may be asked are asked."""
+"""Query pictures of other sites: they work like uploads, and only allowed sites are called."""
 
 import contextlib
 import http.server
@@ -71,7 +71,7 @@ def like_an_upload(world):
 
 
 def elsewhere(world):
-    """A redirect, a name or another spelling leads nowhere that may not be asked."""
+    """No redirect, name or spelling leads to a forbidden address."""
     with Trap() as trap:
         there = [
             f"{host}:{trap.port}/a.jpg"
@@ -95,7 +95,7 @@ def elsewhere(world):
                 assert problem["field"] == "image_url" and "127.0.0.1" not in problem["detail"], (
                     f"{url}: {problem}"
                 )
-        # The link of an original leads to the store, which is on a loopback address too.
+        # The link of an original leads to the store, also on a loopback address.
         original = wire.ask(world.base, f"/v1/images/{world.image_id()}/original").headers[
             "location"
         ]
@@ -105,7 +105,7 @@ def elsewhere(world):
 
 
 def slow_sites(world):
-    """Sites that take their time hold up nobody who searches otherwise."""
+    """Slow sites do not delay other searches."""
     silent = socket.create_server((SITE, 0), backlog=64)
     url = f"http://{SITE}:{silent.getsockname()[1]}/"
     statuses = []

@@ -21,7 +21,7 @@ def is_json_text(answer, *statuses):
 
 
 def nothing_is_guessed(world):
-    """No browser may take an answer for a page, whatever stands in it."""
+    """No browser may show an answer as a page, whatever it contains."""
     lacking = []
     for target in (
         "/v1/search?q=red",
@@ -182,7 +182,7 @@ def other_sites_change_nothing(world):
                     body,
                 )
                 wire.problem(answer, 403)
-    # What browsers send to addresses that they do not trust: http, and not this machine.
+    # Browsers treat such an address as untrusted: http, and another machine.
     for base in (world.base, world.ingest):
         for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
             answer = wire.ask(

@@ -1,4 +1,4 @@
-"""The description in OpenAPI, the pages to browse it, and whether the server keeps to it."""
+"""The OpenAPI description is valid, its pages work, and the server behaves as described."""
 
 import json
 import re
@@ -114,7 +114,7 @@ def generated_requests(world):
 
 
 def generated_requests_for_a_picture(world):
-    """With the id of a picture that is there, as a generated id never is."""
+    """Uses the id of an existing picture, which generated ids never are."""
     config = world.home / "schemathesis" / "schemathesis.toml"
     config.parent.mkdir(exist_ok=True)
     config.write_text(f'[parameters]\n"path.id" = "{world.image_id()}"\n')

@@ -11,10 +11,10 @@ import hostile
 import httpx
 
 REQUESTS, CONNECTIONS = 10_000, 200
-# On a slow machine the rest is left out, and said so.
+# On a slow machine the test ends after this time, and says so.
 SECONDS = 240
-# Of the searches a second that one client after the other gets, a crowd must still get this share:
-# work that is thrown away because it comes too late helps nobody.
+# A crowd must still get this share of the searches a second that a single client gets: the server
+# must not waste its time on answers that come too late.
 GOODPUT = 0.25
 ALONE = 30
 MEMORY_BYTES = 200 << 20
@@ -122,7 +122,7 @@ def alone(world):
 
 
 def ten_thousand(world):
-    # It also brings what searches keep for good.
+    # It also fills the caches that searches keep.
     rate = alone(world)
     before = world.memory_bytes()
     begun = time.monotonic()

@@ -8,7 +8,7 @@ import wire
 
 
 class Trap:
-    """Listens on a loopback port of its own and counts who comes."""
+    """Listens on a loopback port and counts the connections."""
 
     def __enter__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -39,7 +39,7 @@ class Trap:
 
 
 def addresses_as_input(world):
-    """Wherever a text can be said, an address is only a text."""
+    """An address in any text field stays text."""
     with Trap() as trap:
         url = f"{trap.base}/a.jpg"
         form = [("Content-Type", "multipart/form-data; boundary=b")]
@@ -109,7 +109,7 @@ def addresses_as_input(world):
 
 
 def tricks(port):
-    """Targets that try to make the address of ingest another one, or another path of it."""
+    """Targets that try to change the host of ingest, or its path."""
     evil = f"127.0.0.1:{port}"
     yield from (
         f"/v1/ops/@{evil}/",
@@ -151,7 +151,7 @@ def tricks(port):
     )
 
 
-# The same by other spellings of the way up.
+# Spellings of the parent folder.
 UP = (
     "/v1/ops/../..",
     "/v1/ops/%2e%2e/%2e%2e",
@@ -189,7 +189,7 @@ def other_addresses(world):
 
 
 def other_paths_of_ingest(world):
-    """Below /v1/ops only: what else ingest serves (/metrics, /events, /readyz) is for others."""
+    """Only below /v1/ops: other paths of ingest (/metrics, /events, /readyz) are not forwarded."""
     reached = []
     for up in UP:
         for path, mark in (
@@ -200,7 +200,7 @@ def other_paths_of_ingest(world):
             answer = wire.ask(world.base, up + path)
             if answer.status == 200 and mark in answer.body:
                 reached.append(f"GET {up}{path}: {answer.status} {answer.body[:60]!r}")
-        # Ingest's door for notifications answers 404 where no secret is set, by its own words.
+        # Without a secret, the webhook of ingest answers 404 in its own words.
         direct = wire.ask(world.ingest, "/events", "POST")
         through = wire.ask(world.base, up + "/events", "POST")
         unknown = wire.ask(world.base, "/v1/ops/none", "POST")
@@ -214,7 +214,7 @@ def other_paths_of_ingest(world):
 
 
 def smuggling(world):
-    """One request is one request to ingest: nothing after it is taken for another."""
+    """One request becomes one request to ingest: no request smuggling."""
     inner = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
     for headers in (
         [("Content-Length", 0), ("Transfer-Encoding", "chunked")],

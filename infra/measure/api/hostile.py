@@ -1,4 +1,4 @@
-"""Objects whose keys, facts or bytes are meant to do harm."""
+"""Objects with hostile keys, metadata or bytes."""
 
 import struct
 import zlib
@@ -7,7 +7,7 @@ from io import BytesIO
 from PIL import ExifTags, Image
 
 MARKUP = "<img src=x onerror=alert(1)>"
-# Keys of pictures that are in order.
+# Keys of good pictures.
 NAMES = (
     f"hostile/{MARKUP}.jpg",
     "hostile/<script>alert(document.domain)</script>.jpg",
@@ -33,7 +33,7 @@ def picture(number):
 
 
 def broken():
-    """Bytes by key of what looks like pictures and is none."""
+    """Bytes by key of files that look like pictures and are none."""
     whole = picture(1)
     return {
         f"hostile/broken {MARKUP}.jpg": b"<html><script>alert(1)</script></html>",
@@ -43,7 +43,7 @@ def broken():
 
 
 def bomb():
-    """A PNG that says it has 3.6 billion pixels."""
+    """A PNG that claims 3.6 billion pixels."""
 
     def chunk(kind, data):
         return (

@@ -79,7 +79,7 @@ def operators_key(world):
     for method, target in OPERATIONS[:5]:
         assert wire.ask(world.base, target, method, bearer(OPS_KEY)).status == 200, target
     wire.problem(wire.ask(world.base, "/v1/ops/dead/drop", "POST", bearer(OPS_KEY)), 400)
-    # The page's own searcher has no key: searches go on for everybody.
+    # The searcher of the page has no key: everybody may still search.
     world.searches()
 
 
@@ -98,7 +98,7 @@ def both_keys(world):
         )
         answer = wire.ask(keyed, target, method, bearer(OPS_KEY))
         assert answer.status == 200, f"{target}: {answer.status} {answer.body[:200]!r}"
-    # What the page needs before anyone can type a key, and what tells how it is.
+    # What the page needs before a key can be typed, and the health checks.
     for target in ("/", "/docs/", "/v1/openapi.json", "/healthz", "/readyz"):
         assert wire.ask(keyed, target).status == 200, target
 

@@ -1,4 +1,4 @@
-"""Two gigabytes, sent to whatever takes a body: refused early, and without keeping them."""
+"""Sends two gigabytes to every path that takes a body: refused early, and not kept in memory."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ import wire
 TOTAL = 2 << 30
 PIECE = b"x" * (256 << 10)
 MEMORY_BYTES = 200 << 20
-# The limit of a query picture in base64, and what is on its way in sockets meanwhile.
+# The limit of a query picture in base64, plus the bytes in socket buffers.
 READ_BYTES = 64 << 20
 SECONDS = 20
 
@@ -19,7 +19,7 @@ TEXT = b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n'
 
 
 class Watch:
-    """The most memory a process had meanwhile."""
+    """The peak memory of a process meanwhile."""
 
     def __init__(self, world):
         self.world, self.begin = world, world.memory_bytes()

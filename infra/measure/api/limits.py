@@ -1,4 +1,4 @@
-"""Requests that are wrong: each is refused in words, and the server goes on."""
+"""Wrong requests: each is refused with a reason, and the server keeps working."""
 
 import base64
 import json
@@ -65,7 +65,7 @@ def malformed_forms(world):
 
 
 def half_a_form_and_gone(world):
-    """The other side announces a picture, sends half of it and leaves."""
+    """A client that announces a picture, sends half of it and disconnects."""
     for _ in range(50):
         with wire.connect(world.base) as connection:
             headers = [*FORM, ("Content-Length", 1_000_000)]
@@ -144,7 +144,7 @@ def query_strings(world):
         answer = wire.ask(world.base, "/v1/search?" + query)
         if answer.status == 200:
             json.loads(answer.body)
-        # Otherwise it was refused before it reached anything of ours, or is refused in our words.
+        # Otherwise hyper has refused it, or we refuse it with a problem.
         elif answer.status not in (414, 431) and (answer.status != 400 or answer.body):
             wire.problem(answer, 400)
 

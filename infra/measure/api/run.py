@@ -19,7 +19,7 @@ from pathlib import Path
 from checks import Report
 from world import World, stack
 
-# In this order: what is flooded may be slow for a while, and the last one starts ingest anew.
+# In this order: after the flood answers are slow for a while, and the last part restarts ingest.
 PARTS = (
     "examples_run",
     "description",
@@ -69,7 +69,7 @@ def main():
             signal.signal(number, signal.SIG_IGN)
         if not arguments.keep:
             world.stop()
-    # After everything that is said about stopping: the count is the last line.
+    # After the messages about stopping: the count is the last line.
     sys.exit(report.end())
 
 

@@ -7,8 +7,7 @@ import time
 import wire
 
 SECONDS = 40
-# What a search may take while slow ones are there. It takes a second where the programs are not
-# optimised and do nothing else.
+# The longest a search may take beside slow clients. In a dev build without load it takes a second.
 PATIENCE_SECONDS = 10
 
 
@@ -71,12 +70,12 @@ def slow_headers(world):
 
 
 def silent(world):
-    """Connects and says nothing."""
+    """Connects and sends nothing."""
     return check(world, 300, b"", b"")
 
 
 def slow_body(target):
-    """More of them than requests are worked on at a time."""
+    """More of them than requests that are served at once."""
 
     def send(world, target=target):
         head = wire.head(
@@ -92,7 +91,7 @@ def slow_body(target):
 
 
 def slow_readers(world):
-    """Ask for much and read nothing of it."""
+    """Request a large answer and read none of it."""
     image_id = world.image_id()
     request = wire.head(world.base, "GET", "/v1/library?limit=500") + wire.head(
         world.base, "GET", f"/v1/images/{image_id}/thumbnail"
@@ -111,7 +110,7 @@ def slow_readers(world):
 
 
 def still_there(world):
-    """After all of it the page and the status are what they were."""
+    """Afterwards page and status answer as before."""
     assert wire.ask(world.base, "/").status == 200
     assert json.loads(wire.ask(world.base, "/readyz").body)["ready"]
     world.searches()

@@ -1,4 +1,4 @@
-"""Links for uploads: what is refused, and that a link holds for one key, length and type only."""
+"""Upload links: refused requests; a link is valid for one key, length and type only."""
 
 import json
 import urllib.parse
@@ -100,7 +100,7 @@ def names_stay_below_the_prefix(world):
 
 
 def objects_of_others(world):
-    """Only uploads can be asked for."""
+    """/v1/objects answers for uploads only."""
     for key in (
         world.captions[0]["key"],
         ".bucketlens/tables",
@@ -158,7 +158,7 @@ def only_what_was_signed(world):
     for name, other in others.items():
         assert other != link["url"], link["url"]
         denied(world, name, link, put({"url": other}, body, link["headers"]))
-    # And what was signed goes through, once.
+    # The signed request itself succeeds, once.
     first, again = (put(link, body, link["headers"]) for _ in range(2))
     assert (first.status, again.status) == (200, 412), (first, again)
 

@@ -1,4 +1,4 @@
-"""HTTP by hand: what no library would send, and answers as they come."""
+"""HTTP by hand: requests that no library would send, and raw answers."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ import socket
 import urllib.parse
 from collections import namedtuple
 
-# `closed` is why there is no answer: the other side ended the connection, or said nothing in time.
+# `closed` tells why there is no answer: the server closed the connection, or the time was over.
 Answer = namedtuple("Answer", "status headers body closed")
 
 
@@ -41,13 +41,13 @@ def exchange(base, raw, method="GET", seconds=40):
         try:
             connection.sendall(raw)
         except (BrokenPipeError, ConnectionResetError):
-            # It may have answered before it stopped listening.
+            # The server may have answered before it closed.
             pass
         return read(connection, method)
 
 
 def ask(base, target, method="GET", headers=(), body=b"", seconds=40):
-    """One request on a connection of its own; the target goes out as it is."""
+    """One request on a new connection; the target is sent unchanged."""
     headers = [*headers, ("Connection", "close")]
     if body or method in ("POST", "PUT"):
         headers.append(("Content-Length", len(body)))

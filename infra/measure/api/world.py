@@ -20,9 +20,9 @@ from demo import upload  # noqa: E402
 
 PICTURES = 60
 STALLED_SECONDS = 180
-# Ports of their own, so that what `just up` started is not in the way of whoever looks.
+# Ports that `just up` does not use.
 PAGE_PORT, STORE_PORT = 8180, 9100
-# Another site that the searcher may ask, besides the public internet.
+# A further site that the searcher may call, besides the public internet.
 SITE = "127.0.0.2"
 
 
@@ -39,7 +39,8 @@ class World:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def start(self):
-        """Starts what is not running, and returns once every picture is indexed or given up."""
+        """Starts the processes that do not run; returns once every picture is indexed or a dead
+        letter."""
         folder = self.home / "pictures"
         script = DEV_SCRIPTS / "demo" / "pictures.py"
         drawing = subprocess.Popen(
@@ -109,7 +110,7 @@ class World:
         )
 
     def searches(self):
-        """Fails unless a plain search is answered well, as it is before and after anything else."""
+        """Fails unless a plain search still works, as before and after every check."""
         answer = self.get("/v1/search?q=a+red+car&top_k=3")
         assert len(answer["hits"]) == 3, f"{len(answer['hits'])} hits instead of 3"
         self.pid()
@@ -118,7 +119,8 @@ class World:
         return self.get("/v1/library?limit=1")["pictures"][0]["image_id"]
 
     def wait_indexed(self):
-        """Until every good picture has a vector and a caption, and every bad one a dead letter."""
+        """Waits until every good picture has a vector and a caption, and every bad one a dead
+        letter."""
         good, bad = len(self.captions) + len(hostile.NAMES), len(hostile.broken())
         deadline = time.monotonic() + STALLED_SECONDS
         done = []
@@ -135,5 +137,5 @@ class World:
 
 
 def environment(world, **more):
-    """For a program that a user would run."""
+    """The environment of a program that a user runs."""
     return {**os.environ, "BASE": world.base, **more}

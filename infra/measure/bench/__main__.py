@@ -34,7 +34,7 @@ def main():
 
 
 def graphs():
-    """What writes ONNX graphs."""
+    """The libraries that write ONNX graphs."""
     requirements(sys.executable, "requirements.txt")
 
 

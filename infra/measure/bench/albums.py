@@ -15,8 +15,7 @@ from scenes import HELD_OUT, render, seeded  # noqa: E402
 
 COUNT = 600
 LANGUAGES = ("en", "zh")
-# Folder, the word that only it has, and the year in it or nothing. No word of these occurs in a
-# caption.
+# Folder, its own word, and its year or nothing. None of these words occurs in a caption.
 Album = namedtuple("Album", "folder word year")
 ALBUMS = {
     "en": (
@@ -65,7 +64,7 @@ def pictures(seed=1):
 
 
 def _album_keys(rng):
-    """A number as cameras give them occurs once in the bucket, and is no year."""
+    """A file number like a camera's: unique in the bucket, and not a year."""
     albums = [album for language in LANGUAGES for album in ALBUMS[language]]
     numbers = rng.sample(range(3000, 5000), len(albums) * PER_ALBUM)
     for index, number in enumerate(numbers):

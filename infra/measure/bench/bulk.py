@@ -9,11 +9,11 @@ from operate import command, depths, pid, stop, watching
 
 LISTINGS = 3
 BULK_QUEUE = "bucketlens.v1.embed-demo-clip.bulk"
-# The broker counts what lies in quorum queues every five seconds.
+# The broker counts messages in quorum queues every five seconds.
 COUNTED_SECONDS = 30
-# Watches no object but lists all of them, so that what remains is the cost of remembering.
+# Watches no object but lists all, so that the difference is the cost of remembering them.
 NOTHING = {"FILTER__SUFFIXES": ".none"}
-# Publishing pauses at this depth; here nobody drains the queue.
+# Publishing pauses at this depth, and here no worker drains the queue.
 DEFAULT_HIGH = 200_000
 
 
@@ -74,7 +74,7 @@ def measure_rows(chain, count, indexed, say):
 
 
 def sweep(chain, count):
-    """A sweep by a process that is active only for it, with what it cost."""
+    """A sweep by a process of its own, with its costs."""
     broker_pid, store_pid = stack.broker_entry(chain.home)["pid"], pid(chain, "devstore")
     before = [usage.cpu_seconds(number) for number in (broker_pid, store_pid)]
     done = command(chain, "sweep", "--json", **room(count))

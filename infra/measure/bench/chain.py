@@ -15,11 +15,10 @@ from measure import Search  # noqa: E402
 from usage import cpu_seconds, peak_memory_bytes  # noqa: E402
 
 POLL_INTERVAL = "2s"
-# The searcher may answer from a version of the table as old as this; the default would blur the end
-# of a short run.
+# The greatest age of the table version that the searcher uses; the default is too coarse for short
+# runs.
 COUNTING_FRESHNESS = "50ms"
-# Counting costs CPU time that the embedder lacks: the pause grows with what has passed, to this
-# share of it.
+# Counting takes CPU time from the embedder, so the pause grows to this share of the elapsed time.
 COUNTING_PAUSE, COUNTING_SHARE = 0.05, 0.02
 STALLED_SECONDS = 120
 SERVICES = ("embedder", "searcher", "ingest")
@@ -93,7 +92,7 @@ class Chain:
 
 
 def ready_soon(url):
-    """Looks often, because the pictures wait and the embedder begins the moment it is ready."""
+    """Polls often: the embedder begins the moment it is ready."""
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
         if stack.ready(url):
@@ -108,7 +107,7 @@ def queued(search):
 
 
 def depth(status, queue):
-    """Zero too where the queue does not exist yet or the broker did not answer in time."""
+    """Also 0 while the queue does not exist or the broker has not answered in time."""
     return sum(depths.get(queue) or 0 for depths in (status["queues"] or {}).values())
 
 

@@ -14,7 +14,7 @@ ROUNDS = 12
 WARM_SHARE = 0.02
 LEAST_PAUSE = 3
 COUNTING_SECONDS = 0.5
-# Looking costs CPU time that the chain lacks.
+# The samples take CPU time from the chain.
 LOOKING_SHARE = 0.2
 LATE_SECONDS = 600
 SERVICES = ("ingest", "embedder", "searcher")
@@ -34,7 +34,7 @@ def measure(chain, count, say):
     wait_for(1, lambda: chain.embedded(search))
     wait_for(warm, lambda: chain.embedded(search))
     rate = chain.embedded(search) / (time.monotonic() - begun)
-    # Fewer objects still see twelve rounds.
+    # Twelve rounds, however few objects there are.
     interval, poll = max(1, count / ROUNDS / rate), max(1, PER_LISTING / rate)
     settings = {
         "MAINTAIN__INTERVAL": f"{round(interval * 1000)}ms",
@@ -79,7 +79,7 @@ def measure(chain, count, say):
 
 
 def all_in(chain, search, count, seconds):
-    """Waits this long for the last row; whether it is there."""
+    """Waits up to `seconds` for the last row; returns whether it is there."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if chain.embedded(search) >= count:
@@ -89,7 +89,7 @@ def all_in(chain, search, count, seconds):
 
 
 def round_seconds(chain):
-    """How long a round of maintenance takes, which the ingest that watches does when asked."""
+    """Seconds of a round of maintenance, which the running ingest does on request."""
     answer = command(chain, "maintain", "--once", "--json").answer
     return sum(table["took_ms"] for table in answer["tables"]["tables"]) / 1000
 

@@ -60,7 +60,7 @@ def labelled(bucket, seed=1):
 
 
 def nothing():
-    """Searches for what no picture shows and no key says."""
+    """Searches for things that no picture shows and no key names."""
     return [
         Query("nothing", language, text, frozenset())
         for language in LANGUAGES

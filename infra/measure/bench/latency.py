@@ -1,4 +1,4 @@
-"""How long people wait: from upload to searchable, and for the answer to a search."""
+"""Waiting times: from upload to searchable, and of a search."""
 
 import http.client
 import json
@@ -30,8 +30,7 @@ def measure(chain, pictures, keys, texts):
     ]
     result["put_to_searchable_polling"] = summary(waited[1:])
 
-    # Listing at its default of once a minute, so that what is found early was found through the
-    # event.
+    # Listings keep their default of a minute, so an early find is due to the event.
     door = chain.run_ingest(EVENTS__SECRET=SECRET) + "/events"
     waited = [
         put_to_searchable(bucket, search, pictures / key, f"told/{key}", door)
@@ -57,7 +56,7 @@ class Bucket:
         self.client.put_object(Bucket=self.name, Key=key, Body=body)
 
     def notification(self, key):
-        """What MinIO sends about an upload."""
+        """MinIO's notification of an upload."""
         about = {
             "bucket": {"name": self.name},
             "object": {"key": urllib.parse.quote_plus(key), "size": 1, "eTag": "hint"},
@@ -74,8 +73,7 @@ class Bucket:
 def put_to_searchable(bucket, search, file, key, door=None):
     """Seconds from the start of the upload until it is found; with a door, by an event."""
     body = file.read_bytes()
-    # Somewhere between two listings: without this every upload would fall into the same moment
-    # after one.
+    # At a random moment between two listings, not always right after one.
     time.sleep(random.uniform(0, 2))
     begun = time.monotonic()
     bucket.put(key, body)

@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from PIL import Image
 
 SIDE = 8
-# Signing takes the interpreter, waiting does not: few processes, some threads in each.
+# Signing holds the interpreter's lock, waiting does not: few processes, some threads in each.
 PROCESSES, THREADS, PER_TASK = 2, 4, 500
 
 

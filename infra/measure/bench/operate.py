@@ -1,4 +1,4 @@
-"""Ingest as an operator sees it: its commands, its metrics, its memory."""
+"""The commands, metrics and memory of ingest."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def command(chain, *arguments, may_fail=False, **settings):
                 try:
                     cpu_s, peak_bytes = cpu_seconds(process.pid), memory(process.pid)["peak_bytes"]
                 except (FileNotFoundError, ProcessLookupError, KeyError):
-                    # It has ended; what was seen last holds.
+                    # It has ended; keep the last figures.
                     pass
                 time.sleep(LOOK_SECONDS)
         finally:
@@ -44,7 +44,7 @@ def command(chain, *arguments, may_fail=False, **settings):
 
 
 def memory(pid):
-    """What a process has resident, and the most it ever had."""
+    """Resident memory of a process, now and at its peak."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     size = {"resident_bytes": "VmRSS", "peak_bytes": "VmHWM"}
@@ -95,7 +95,7 @@ def stop(chain, service):
 
 
 def depths(chain):
-    """Messages in each queue, those on loan to a consumer included."""
+    """Messages in each queue, including those held by consumers."""
     command = [stack.BROKER, "--dir", chain.home / "broker", "control", "--"]
     command += ["list_queues", "--formatter", "json", "name", "messages"]
     answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)

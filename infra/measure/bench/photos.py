@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 CORPUS = Path(__file__).resolve().parents[3] / ".dev" / "corpus"
 # Height of a row of the mosaic: about that of the smallest photograph.
 ROW = 400
-# Mosaics that differ; further files differ in a comment only, which costs every reader the same.
+# The number of different mosaics; further files differ in a comment only, which is equally fast to
+# read.
 DIFFERENT = 24
 TWELVE_MEGAPIXELS = (4000, 3000)
 

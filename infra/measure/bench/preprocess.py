@@ -93,7 +93,7 @@ def build(profile):
 
 
 def write_model():
-    """A model of one node, so that only what comes before a model is measured."""
+    """A model of one node, so that only preprocessing is measured."""
     from onnx import TensorProto, helper
 
     folder = HOME / "model"

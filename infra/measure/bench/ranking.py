@@ -1,4 +1,4 @@
-"""How good a ranked answer is when the right ones are known."""
+"""The quality of a ranked answer against known relevant keys."""
 
 import math
 from collections import namedtuple

@@ -1,8 +1,8 @@
-"""What was measured with very many objects, as a table for the README."""
+"""The figures of very many objects, as a table for the README."""
 
 from report import number
 
-# What ingest keeps in memory, as its sources state it: see ingest/src/published.rs and ids.rs.
+# The memory that ingest needs, as its sources state it.
 SLOT_BYTES, FULLEST, ROW_BYTES, TABLES = 33, 7 / 8, 16, 2
 
 

@@ -149,7 +149,7 @@ def compare(ask, queries):
 
 
 def cut(ask, queries, nothing, broad):
-    """What `cutoff = auto` leaves over, with the default weights."""
+    """The hits that `cutoff = auto` keeps, with the default weights."""
     print("asking with a cutoff", file=sys.stderr, flush=True)
 
     def left(asked):

@@ -1,4 +1,4 @@
-"""What all benchmarks share: a clean start, a clean end, and built programs."""
+"""A clean start, a clean end and built programs for every benchmark."""
 
 import contextlib
 import json
@@ -13,10 +13,9 @@ from chain import processes, stack
 
 
 def run(measure, folder, homes):
-    """Calls `measure` with nothing of ours running and `folder` empty, and stops what it started in
-    `homes`, also when it is interrupted. Writes the result beside, and returns it."""
-    # The defaults are measured; variables of the shell must neither change them nor name another
-    # store.
+    """Calls `measure` with no process of ours running and `folder` empty. Stops the processes in
+    `homes` in any case. Writes the result to `folder` and returns it."""
+    # The defaults are measured: variables of the shell must not change settings or the store.
     for name in [name for name in os.environ if name.startswith("BUCKETLENS__")]:
         del os.environ[name]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -39,7 +38,7 @@ def run(measure, folder, homes):
 
 
 def stop(homes):
-    """Stops whatever runs. Says nothing, because the terminal may be what was closed."""
+    """Stops all processes silently, because the terminal may be closed."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         for home in homes:
             stack.down(home)

@@ -24,7 +24,7 @@ MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.2757
 
 
 def main():
-    # The other ways run in an environment that has none of these.
+    # Imported here, because the other environment lacks these.
     import outcome
     import photos
     import session

@@ -1,4 +1,4 @@
-"""What a process has used, as the kernel counts it."""
+"""CPU time and memory of a process, from the kernel."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def cpu_seconds(pid):
     """User and system time of a process with all its threads, in steps of a hundredth."""
-    # The command name in brackets may hold anything, so the fields are counted from its end.
+    # The command name in brackets may contain anything, so count the fields after it.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def peak_memory_bytes(pid):
-    """The most memory a process has ever had resident."""
+    """The peak resident memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -30,5 +30,5 @@ def processor():
 
 
 def cores():
-    """Processors this process, and what it starts, may use."""
+    """Processors that this process and its children may use."""
     return len(os.sched_getaffinity(0))

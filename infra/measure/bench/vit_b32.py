@@ -68,8 +68,7 @@ class Graph:
         return name
 
     def random(self, *shape, fan_in):
-        # Every layer keeps the variance of what it is given, so nothing overflows and nothing
-        # vanishes.
+        # Every layer preserves the variance of its input, so no value overflows or vanishes.
         return self.constant(
             self.rng.standard_normal(shape, dtype=np.float32) / np.float32(fan_in**0.5)
         )
@@ -148,7 +147,7 @@ def build():
 
 
 def write(folder):
-    """Writes the model, unless its manifest, which is written last, is there already."""
+    """Writes the model unless its manifest exists, which is written last."""
     manifest = folder / "model.toml"
     if manifest.exists():
         return

@@ -10,7 +10,7 @@ def first(value, language):
 
 
 def others(value, language):
-    """Words for the same that are not merely a part of the first one."""
+    """Synonyms that are not merely a part of the first word."""
     words = WORDS[language][value]
     return [word for word in words[1:] if word not in words[0]]
 
@@ -35,7 +35,7 @@ def phrase(asked, language, rng, other):
 
 
 def mixed(asked, rng):
-    """Words of both languages in any order, the other words where there are some."""
+    """Words of both languages in any order, synonyms where there are some."""
     languages = ["en", "zh", *(rng.choice(("en", "zh")) for _ in asked)][: len(asked)]
     rng.shuffle(languages)
     named = zip(asked.values(), languages)

@@ -1,4 +1,4 @@
-"""Puts a file into the bucket of the stack under a key, whatever lies there: put.py KEY FILE."""
+"""Puts a file into the bucket of the stack and overwrites its key: put.py KEY FILE."""
 
 import os
 import sys

@@ -26,14 +26,13 @@ from measure import Search  # noqa: E402
 HOME = stack.DEV / "page"
 COUNT = 300
 UPLOADS = 20
-# Pictures that the demo's are not.
+# A seed for pictures that the demo does not have.
 OTHER_SEED = "7"
 SECOND = "second"
-# Another site that the searcher may ask, besides the public internet.
+# A further site that the searcher may call, besides the public internet.
 SITE = "127.0.0.2"
 MODELS = stack.ROOT / "crates" / "inference" / "models"
-# The demo model's graphs, seen through other preprocessing: its vectors are others and its space is
-# its own.
+# A second model: the demo model's graphs with other preprocessing, in its own space.
 CHANGES = {
     'id = "demo-clip"': f'id = "{SECOND}"',
     'space = "demo-clip"': f'space = "{SECOND}"',
@@ -94,7 +93,7 @@ def start():
     manifest.write_text(text, encoding="utf-8")
     stack.PAGE["BUCKETLENS__IMAGE_URLS__ALLOW"] = f"{SITE}/32"
     stack.SERVED["BUCKETLENS__STAGES__MODELS"] = f"demo-clip,{SECOND}"
-    # By default models lie in the folder "models" of where a process was started.
+    # By default a process looks for models in "models" of its working directory.
     os.chdir(HOME)
     env = stack.up(HOME, embedders=1)
     served = {**env, "BUCKETLENS__MODELS__SERVE": SECOND}
