@@ -1,5 +1,4 @@
-"""Unpacks the pictures of some packages and writes down how Pillow sees them: what the decoders are
-tested against.
+"""Unpacks the pictures of some packages with Pillow's reading of each, to test the decoders.
 
     infra/measure/corpus/unpack.py PACKAGES CORPUS
 
@@ -28,7 +27,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 FOLDERS = ("Tests/images/", "skimage/data/", "sklearn/datasets/images/")
-# What we decode, by Pillow's names for it. An MPO is a JPEG with further ones behind it.
+# The formats that bucketlens decodes, by Pillow's names. An MPO is several JPEGs in a row.
 FORMATS = {
     "JPEG": "jpeg",
     "MPO": "jpeg",
@@ -38,7 +37,7 @@ FORMATS = {
     "BMP": "bmp",
     "TIFF": "tiff",
 }
-# Large enough for all but the bombs.
+# Large enough for all but decompression bombs.
 MOST_BYTES, MOST_PIXELS = 8 << 20, 20_000_000
 PHOTOGRAPHS = (
     "astronaut.png", "chelsea.png", "china.jpg", "coffee.png", "flower.jpg",
@@ -104,7 +103,7 @@ def wanted(name):
 
 
 def look(content):
-    """What Pillow says and sees, or `None` where that is nothing, or nothing we decode."""
+    """Pillow's facts and pixels, or `None` for a format that either side cannot read."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             form = FORMATS.get(image.format)
@@ -145,7 +144,7 @@ def srgb(image, icc):
 
 
 def converted(image, icc):
-    """In sRGB by its profile; `None` where that cannot be done."""
+    """Converted to sRGB by its profile; `None` if that fails."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         space = profile.profile.xcolor_space.strip()

@@ -5,7 +5,7 @@ A deployment of one program. Takes a dict: root, component (the program), name, 
 {{- define "bucketlens.deployment" -}}
 {{- $v := .values -}}
 {{- $gpu := $v.gpu | default dict -}}
-{{- /* An item of a list takes the place of the whole default item, so what it does not say is said here. */ -}}
+{{- /* A list item replaces the whole default item, so the defaults are repeated here. */ -}}
 {{- $usual := dict "requests" (dict "cpu" "1" "memory" "1Gi") "limits" (dict "memory" "4Gi") -}}
 {{- $resources := $v.resources | default $usual -}}
 {{- $settings := .settings -}}
@@ -22,7 +22,7 @@ spec:
   replicas: {{ if hasKey $v "replicas" }}{{ $v.replicas }}{{ else }}1{{ end }}
   {{- end }}
   {{- if $gpu.enabled }}
-  # A second one would wait for the GPU that the first one has.
+  # A second pod would wait for the GPU of the first.
   strategy: {type: Recreate}
   {{- end }}
   {{- with .strategy }}
@@ -67,7 +67,7 @@ spec:
             - name: POD_IP
               valueFrom: {fieldRef: {fieldPath: status.podIP}}
             {{- include "bucketlens.sharedEnv" .root | nindent 12 }}
-            {{- /* `merge` would take an empty value for none. */}}
+            {{- /* `merge` treats an empty value as missing. */}}
             {{- $env := deepCopy $settings }}
             {{- range $name, $value := $v.env | default dict }}{{ $_ := set $env $name $value }}{{ end }}
             {{- range $name, $value := $env }}
@@ -79,8 +79,8 @@ spec:
             {{- end }}
           ports:
             - {name: http, containerPort: {{ .port }}}
-          # A model may take minutes to load. A store or broker that is away makes a pod unready,
-          # and never restarts it.
+          # A model may take minutes to load. Without store or broker a pod is unready, and not
+          # restarted.
           startupProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 5, failureThreshold: 120}
           livenessProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 20, timeoutSeconds: 5}
           readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 5, timeoutSeconds: 3}

@@ -1,4 +1,4 @@
-{{- /* Names are short enough for Kubernetes: the release's, the program's, and for workers the stage's. */ -}}
+{{- /* Names, short enough for Kubernetes: release, program, and for workers the stage. */ -}}
 {{- define "bucketlens.fullname" -}}
 {{ printf "%s-%s" .root.Release.Name .name | trunc 63 | trimSuffix "-" }}
 {{- end }}
@@ -24,7 +24,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
   valueFrom: {secretKeyRef: {name: {{ .root.Values.existingSecret }}, key: {{ .key }}, optional: {{ .optional }}}}
 {{- end }}
 
-{{- /* The settings every program shares. */ -}}
+{{- /* Settings of every program. */ -}}
 {{- define "bucketlens.sharedEnv" -}}
 - name: BUCKETLENS__BUCKET__NAME
   value: {{ required "bucket.name is missing" .Values.bucket.name | quote }}

@@ -1,4 +1,4 @@
-{{- /* As many workers of a stage as its queues want. Takes a dict: it (as for the deployment), keda. */ -}}
+{{- /* Scales the workers of a stage by its queues. Takes a dict: it (as for the deployment), keda. */ -}}
 {{- define "bucketlens.scaled" -}}
 {{- $root := .it.root -}}
 {{- $keda := .keda -}}
@@ -13,7 +13,7 @@ spec:
   maxReplicaCount: {{ $keda.maxReplicas }}
   pollingInterval: {{ $keda.pollingInterval }}
   cooldownPeriod: {{ $keda.cooldownPeriod }}
-  # While the broker cannot be asked.
+  # While the broker does not answer.
   fallback: {failureThreshold: 3, replicas: {{ max 1 $keda.minReplicas }}}
   advanced:
     horizontalPodAutoscalerConfig:
@@ -22,8 +22,8 @@ spec:
           stabilizationWindowSeconds: 300
           policies: [{type: Pods, value: 1, periodSeconds: 60}]
   triggers:
-    # Failed jobs come back into the work queue. The management API also counts jobs on loan, so
-    # that a worker that has taken the whole queue is not taken for idle.
+    # Failed jobs return to the work queue. The management API also counts jobs that workers hold,
+    # so a worker that has taken the whole queue does not look idle.
     {{- range list "" ".bulk" ".suspect" }}
     - type: rabbitmq
       metadata:
