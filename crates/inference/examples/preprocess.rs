@@ -1,5 +1,5 @@
 //! From a file to the numbers of a model, one round per line read from standard input: what `just
-//! bench-preprocess` drives.
+//! bench preprocess` drives.
 //!
 //! ```text
 //! preprocess MODEL reduced|whole|image FILE TENSOR

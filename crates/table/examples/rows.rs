@@ -1,5 +1,5 @@
 //! Fills tables with generated rows and asks the table library alone: what `just
-//! bench-search-latency` compares searches with.
+//! bench search-latency` compares searches with.
 //!
 //!     rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER fill ROWS
 //!     rows URI MODEL SPACE MANIFEST_HASH DIM CAPTIONER ask QUERIES

@@ -94,8 +94,7 @@ def parse_arguments():
 def convert(model, processor, tokenizer, folder, about, prompt="", max_tokens=30, language="en"):
     """Write the folder. `about` has id, licence and origin for `model.toml`."""
     text = model.config.text_config
-    # As `generate` does: the token that begins a text is BLIP's own, the one that ends it is left
-    # out.
+    # Like `generate`: BLIP's own start token, and no end token.
     ids = [text.bos_token_id, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
     if len(ids) + max_tokens > text.max_position_embeddings:
         raise SystemExit(
@@ -114,7 +113,7 @@ def convert(model, processor, tokenizer, folder, about, prompt="", max_tokens=30
 
 
 def image_settings(processor, side):
-    """`[image]` of `model.toml`; refuses what it has no words for."""
+    """`[image]` of `model.toml`; refuses settings that it cannot express."""
     settings = processor.to_dict()
     size = dict(settings["size"])
     wanted = (
@@ -142,7 +141,7 @@ def image_settings(processor, side):
 
 
 def save_tokenizer(tokenizer, folder):
-    """Without truncation and padding, which a checkpoint may have been saved with."""
+    """Removes truncation and padding, which a checkpoint may contain."""
     plain = tokenizer.backend_tokenizer
     plain.no_truncation()
     plain.no_padding()

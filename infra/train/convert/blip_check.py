@@ -11,8 +11,8 @@ def generated(model, pixel_values, prompt, max_tokens, **options):
     """Tokens of each caption by transformers' greedy `generate`, without prompt and end."""
     end = model.config.text_config.sep_token_id
     begin = model.config.text_config.bos_token_id
-    # BLIP's own start is what it takes when it gets no text. From a text it cuts the last token,
-    # the end.
+    # Without text BLIP begins with its own start token. From a text it cuts the last token, the
+    # end.
     text = None if prompt == [begin] else torch.tensor([[*prompt, end]] * len(pixel_values))
     greedy = {"max_new_tokens": max_tokens, "do_sample": False, "num_beams": 1}
     rows = model.generate(
@@ -47,7 +47,7 @@ def refuse_differences(model, tokenizer, captioner, pictures, language):
 
 
 def drawn_pictures(count=4):
-    """Coloured blots of different sizes: a captioner says something about anything."""
+    """Coloured blots of different sizes; a captioner writes a caption for any picture."""
     rng = random.Random(0)
     for index in range(count):
         side = 2 ** (index + 1)

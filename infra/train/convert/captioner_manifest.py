@@ -32,5 +32,5 @@ def write_manifest(folder, about, model, image, decoder, prompts):
 
 
 def _settings(values):
-    # Strings, numbers, truth values and lists of them are written in TOML as in JSON.
+    # TOML writes strings, numbers, booleans and lists like JSON.
     return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]

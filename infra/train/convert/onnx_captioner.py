@@ -36,7 +36,7 @@ class OnnxCaptioner:
             position += fed.shape[1]
             scores = logits[:, -1]
             scores[:, self.settings.get("suppress", [])] = -np.inf
-            # Rows that have ended are computed on, and what they say is dropped.
+            # Ended rows are still computed, but their tokens are dropped.
             fed = scores.argmax(axis=-1)[:, None]
             ended |= fed[:, 0] == self.settings["end"]
             if ended.all():
@@ -46,7 +46,7 @@ class OnnxCaptioner:
         return written
 
     def text(self, ids):
-        """The sentence; some tokenizers begin every text with a space of their own."""
+        """The sentence, without the leading space that some tokenizers add."""
         return self.tokenizer.decode(ids).strip()
 
 

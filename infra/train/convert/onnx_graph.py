@@ -1,4 +1,4 @@
-"""PyTorch modules to ONNX files that say nothing about the machine they were made on."""
+"""Writes PyTorch modules as ONNX files without traces of this machine."""
 
 import onnx
 import torch

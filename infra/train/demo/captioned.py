@@ -1,4 +1,4 @@
-"""Counts how many captions the exported captioner gets right to the letter."""
+"""Counts the captions of the exported captioner that are exactly right."""
 
 import numpy as np
 

@@ -94,7 +94,7 @@ class Decoder(nn.Module):
 
 
 def no_past(batch):
-    """What `past_kv` is before the first word."""
+    """`past_kv` before the first word."""
     return torch.zeros(2 * BLOCKS, batch, HEADS, 0, WIDTH // HEADS)
 
 

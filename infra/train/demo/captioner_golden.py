@@ -1,4 +1,4 @@
-"""Writes what the captioner says about the golden pictures of the demo model.
+"""Writes the captioner's captions of the demo model's golden pictures.
 
 The tokens are chosen by PyTorch from the whole text at every step, with no cache, and one picture
 at a time. ONNX Runtime must choose the same with its cache and in a batch.

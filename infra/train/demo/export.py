@@ -70,7 +70,7 @@ def name_axes(model, named):
 
 
 def save(model, file):
-    """Write a graph that says nothing about the machine it was made on."""
+    """Write a graph without traces of this machine."""
     _tidy(model)
     onnx.checker.check_model(model, full_check=True)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def save(model, file):
 
 
 def _tidy(model):
-    """Remove what the exporter adds for debugging.
+    """Remove the exporter's debugging data.
 
     It stores a stack trace with file names in every node, which would put the
     paths of whoever trained the model into the repository.

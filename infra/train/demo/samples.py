@@ -1,4 +1,4 @@
-"""Pictures as the product meets them, and the pixels the vision tower sees."""
+"""Pictures as buckets hold them, and the input of the vision tower."""
 
 import io
 import math

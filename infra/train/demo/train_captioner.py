@@ -41,8 +41,8 @@ GATE = 0.95
 PICTURES_PER_SCENE = 20
 # Large pictures take long to draw, and little of their size remains after the squash.
 STORED_SHARE = 0.12
-# How often a word is replaced by any other: what follows must be read from the picture. Words alone
-# would tell that a scene was never trained on and cannot be.
+# How often a word is replaced by another one, so that the next word must be read from the picture.
+# From words alone the model would learn which scenes never occur in training.
 WRONG_WORDS = 0.15
 
 
@@ -94,7 +94,7 @@ def parse_arguments():
 
 
 class Learner(nn.Module):
-    """What is trained: the vision tower is not."""
+    """The trained modules; the vision tower is fixed."""
 
     def __init__(self, vocabulary):
         super().__init__()

@@ -10,8 +10,7 @@ def token_graph(vision_file):
     model = onnx.shape_inference.infer_shapes(onnx.load(vision_file))
     made_by = {name: node for node in model.graph.node for name in node.output}
     norms = [node for node in model.graph.node if node.op_type == "LayerNormalization"]
-    # What follows is the choice of one token and the projection; anything else is not the graph
-    # this was written for.
+    # The graph must end in the choice of one token and the projection.
     node = made_by[model.graph.output[0].name]
     while node is not norms[-1]:
         if node.op_type not in ("Gemm", "Gather"):

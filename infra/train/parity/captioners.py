@@ -15,10 +15,10 @@ from golden_pixels import golden_pixels
 from onnx_captioner import OnnxCaptioner
 
 MAX_TOKENS = 12
-# The weights and the end's bias were searched for: captions differ, and end at different steps or
+# Weights and the end token's bias were chosen so that captions differ and end at different steps or
 # not at all.
 SEED, END_BIAS = 158, 1.5
-# Scores as close as this would let another processor's rounding choose another word.
+# With a smaller margin, rounding on another processor could choose another word.
 LEAST_MARGIN = 1e-3
 
 
@@ -76,7 +76,7 @@ def blip_model(seed, end_bias):
     # BLIP's own range, 1e-10, makes every picture look alike.
     config = hf.BlipConfig(text_config=text, vision_config=dict(VISION, initializer_range=0.02))
     model = liven(hf.BlipForConditionalGeneration(config))
-    # A word hears of the picture only through attention, and scores far apart outlast rounding.
+    # The picture influences a word by attention only; large weights keep the scores apart.
     liven(model.vision_model, 3.0)
     for layer in model.text_decoder.bert.encoder.layer:
         liven(layer.crossattention, 6.0)

@@ -1,4 +1,4 @@
-"""What tokenizers are trained on, and the questions asked of the models."""
+"""Training text of the tokenizers, and the queries for the models."""
 
 _THINGS = [
     "car",

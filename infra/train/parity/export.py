@@ -4,7 +4,7 @@ import torch
 
 
 class Head(torch.nn.Module):
-    """A model and what is taken of its answer."""
+    """A model and the part of its output that is used."""
 
     def __init__(self, model, take):
         super().__init__()

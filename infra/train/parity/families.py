@@ -73,7 +73,7 @@ def public(folder, config, processor, tokenizer, pad, length):
 
 
 def reference(tokenizer, pad, length, **options):
-    """Token ids as Hugging Face's own class gives them."""
+    """Token ids of Hugging Face's own class."""
     fast = hf.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=pad, model_max_length=length, padding_side="right"
     )
@@ -168,7 +168,7 @@ def chinese_clip(folder):
     )
     config = hf.ChineseCLIPConfig(text_config=text, vision_config=VISION, projection_dim=DIM)
     model = liven(hf.ChineseCLIPModel(config))
-    # As in `dinov3`, what is pooled is the first token.
+    # As in `dinov3`, the first token is the pooled output.
     liven(model.text_model, 5.0)
     processor = hf.ChineseCLIPImageProcessor(
         size={"height": SIDE, "width": SIDE}, do_center_crop=False, resample=3, **CLIP_NORM
@@ -241,7 +241,7 @@ def siglip2(folder):
 def dinov3(folder):
     """Also in fp16, with fp16 inputs and outputs, and in int8."""
     config = hf.DINOv3ViTConfig(**VISION, num_register_tokens=4)
-    # What is pooled is the first token, which hears of the picture only through attention.
+    # The first token is the pooled output; the picture reaches it by attention only.
     model = liven(hf.DINOv3ViTModel(config), 10.0)
     processor = hf.DINOv3ViTImageProcessor(size={"height": SIDE, "width": SIDE})
 

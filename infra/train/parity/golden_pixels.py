@@ -1,4 +1,4 @@
-"""What a family's own processor makes of a picture, as files that can be compared exactly."""
+"""The pixels that a family's own processor makes, as files for exact comparison."""
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ def golden_pixels(processor, file, folder, unrounded=False):
         Image.fromarray((steps % 256).astype(np.uint8)).save(
             folder / f"{file.stem}.fraction.png", optimize=True
         )
-    # What a model makes of the picture belongs to exactly the pixels in the files.
+    # The expected vectors belong to exactly the pixels in the files.
     stored = ((steps / 256 / 255).transpose(2, 0, 1) - mean) / std
     golden = {"file": file.name, "width": upright.width, "height": upright.height}
     return golden, torch.tensor(stored[None], dtype=torch.float32)

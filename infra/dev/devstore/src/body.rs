@@ -1,8 +1,7 @@
-//! How an object lies on disk: its bytes, then what is known about it as JSON, then the length of
-//! that JSON.
+//! The file of an object: its bytes, then its metadata as JSON, then the length of that JSON.
 //!
-//! One file per object means that one rename publishes the bytes and their ETag together, and a
-//! file that was open before stays whole for its reader.
+//! With one file per object, one rename publishes the bytes and their ETag together, and readers of
+//! the former file still see all of it.
 
 use std::{
     collections::HashMap,
@@ -25,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 const BUFFER_BYTES: usize = 256 * 1024;
 const LENGTH_BYTES: u64 = 8;
 
-/// What is known about one object.
+/// Metadata of one object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectInfo {
     pub(crate) key: String,
@@ -36,14 +35,14 @@ pub(crate) struct ObjectInfo {
     pub(crate) labels: Labels,
 }
 
-/// What the writer of an object says about it.
+/// Metadata that the writer of an object gives.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Labels {
     pub(crate) content_type: Option<String>,
     pub(crate) metadata: Option<HashMap<String, String>>,
 }
 
-/// Bytes on their way in, in a temporary file that is removed unless it becomes an object.
+/// Bytes that arrive, in a temporary file that is removed unless it becomes an object.
 pub(crate) struct BodyWriter {
     path: TempPath,
     file: BufWriter<tokio::fs::File>,
@@ -58,7 +57,7 @@ pub(crate) struct UploadedPart {
     pub(crate) size_bytes: u64,
 }
 
-/// A complete object file that only needs its name.
+/// A complete object file, still without its final name.
 pub(crate) struct SealedBody {
     pub(crate) path: TempPath,
     pub(crate) about: ObjectInfo,
@@ -72,8 +71,7 @@ impl BodyWriter {
         Ok(Self { path, file, md5: Md5::new(), size_bytes: 0 })
     }
 
-    /// Takes a request's whole body; an upload that breaks off is an error and leaves nothing
-    /// behind.
+    /// Writes a request's whole body; a broken upload is an error and leaves no file.
     pub(crate) async fn receive(mut self, body: Option<StreamingBlob>) -> S3Result<Self> {
         let Some(mut body) = body else { return Ok(self) };
         while let Some(bytes) = body.next().await {
@@ -102,13 +100,13 @@ impl BodyWriter {
         self.file.write_all(bytes).await
     }
 
-    /// Ends the bytes of one part of a multipart upload.
+    /// Completes one part of a multipart upload.
     pub(crate) async fn into_part(mut self) -> io::Result<UploadedPart> {
         self.file.flush().await?;
         Ok(UploadedPart { path: self.path, md5: self.md5.finalize(), size_bytes: self.size_bytes })
     }
 
-    /// Ends an object. `etag` is the MD5 of the bytes when none is given.
+    /// Completes an object. Without `etag`, the MD5 of the bytes is used.
     pub(crate) async fn seal(
         mut self,
         key: String,
@@ -131,7 +129,7 @@ impl BodyWriter {
     }
 }
 
-/// Reads what is known about the object in a file.
+/// Reads the metadata of an object from its file.
 pub(crate) fn read_about(path: &Path) -> io::Result<ObjectInfo> {
     let mut file = File::open(path)?;
     let end = file.metadata()?.len();

@@ -1,5 +1,5 @@
-//! Browsers may use the store from pages of any origin, as a bucket's CORS rules would let them:
-//! what they may do is decided by the signature in their links.
+//! CORS for pages of any origin, as a bucket's rules would allow it: the signature in a link decides
+//! what a browser may do.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode, http};
 use s3s::service::S3Service;
 use s3s::{Body, HttpError};
 
-/// Answers as `service` does, and lets scripts of other origins see it.
+/// Answers like `service`, and lets scripts of other origins read the answer.
 pub(crate) async fn answer(
     service: S3Service,
     request: Request<Incoming>,

@@ -1,13 +1,13 @@
 //! An S3 server for development and tests: one process, one folder, no account.
 //!
-//! Tables commit through conditional writes, so a store that checks and writes in two steps loses
-//! rows without an error anywhere. This one holds its keys in memory and decides a condition, the
-//! rename and the new key under one lock: of many writers of one key exactly one wins, readers see
-//! whole objects, listings are in byte order and always carry the ETag that HEAD and GET answer. It
-//! tells of changes as MinIO does (`ListenBucketNotification`).
+//! Tables commit by conditional writes, so a store that checks and writes in two steps loses rows
+//! without any error. This one holds its keys in memory; it checks a condition, renames the file and
+//! adds the key under one lock. Of many writers of one key exactly one wins, readers see whole
+//! objects, and listings are in byte order with the same ETag as HEAD and GET. Like MinIO it streams
+//! notifications of changes (`ListenBucketNotification`).
 //!
-//! What it is not: durable against power loss (nothing is synced), access control (one key pair
-//! sees all buckets), versions, object locks, server-side encryption. Checksums sent by clients are
+//! It does not offer durability against power loss (nothing is synced), access control (one key pair
+//! sees all buckets), versions, object locks or server-side encryption. Checksums of clients are
 //! accepted and not verified.
 
 mod body;
@@ -43,13 +43,13 @@ use crate::{
 /// How long [`Server::stop`] waits for requests in progress.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a server needs to start.
+/// Options of a server.
 pub struct Options {
     /// Folder that holds the objects; created when missing, and used by one server at a time.
     pub root: PathBuf,
     /// Address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The one access key that is let in.
+    /// The only access key.
     pub access_key: String,
     /// The secret of that key.
     pub secret_key: String,
@@ -124,14 +124,13 @@ async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToke
         let socket = match accepted {
             Ok((socket, _)) => socket,
             Err(error) => {
-                // Out of file descriptors, most likely: trying again at once would only spin.
+                // Most likely out of file descriptors; an immediate retry would only spin.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        // Answers are small: without this each one may wait 40 ms for the client's delayed
-        // acknowledgement.
+        // Without this, a small answer may wait 40 ms for the client's delayed acknowledgement.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }

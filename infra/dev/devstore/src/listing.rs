@@ -11,7 +11,7 @@ use crate::body::ObjectInfo;
 /// The keys of one bucket. Strings compare as their UTF-8 bytes, which is the order S3 promises.
 pub(crate) type Keys = BTreeMap<String, Arc<ObjectInfo>>;
 
-/// Where the page before ended.
+/// The end of the previous page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ListingPosition {
     /// After this key.
@@ -38,7 +38,7 @@ impl ListingPosition {
     }
 }
 
-/// What to list.
+/// The parameters of a listing.
 pub(crate) struct ListingQuery {
     pub(crate) prefix: String,
     pub(crate) delimiter: Option<String>,
@@ -46,7 +46,7 @@ pub(crate) struct ListingQuery {
     pub(crate) max_keys: usize,
 }
 
-/// Objects and common prefixes, and where to go on if there is more.
+/// Objects and common prefixes, and the position of the next page if there is one.
 #[derive(Default)]
 pub(crate) struct ListingPage {
     pub(crate) objects: Vec<Arc<ObjectInfo>>,
@@ -97,7 +97,7 @@ fn first(query: &ListingQuery) -> Bound<&str> {
     }
 }
 
-/// The common prefix that stands for this key, when the delimiter occurs after the asked prefix.
+/// The common prefix of this key, if the delimiter occurs after the prefix of the listing.
 fn group<'a>(key: &'a str, query: &ListingQuery) -> Option<&'a str> {
     let delimiter = query.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())?;
     let at = key[query.prefix.len()..].find(delimiter)?;

@@ -21,10 +21,10 @@ struct Arguments {
     /// Bucket to create when it is missing; may be given several times.
     #[arg(long = "bucket")]
     buckets: Vec<String>,
-    /// File that receives the endpoint once the server answers.
+    /// File to write the endpoint to once the server answers.
     #[arg(long)]
     ready_file: Option<PathBuf>,
-    /// The access key that is let in.
+    /// The only access key.
     #[arg(long, env = "DEVSTORE_ACCESS_KEY")]
     access_key: String,
     /// The secret of that key.
@@ -49,8 +49,7 @@ async fn main() -> anyhow::Result<()> {
     .await?;
     tracing::info!(endpoint = server.endpoint(), "serving");
     if let Some(path) = arguments.ready_file {
-        // Written beside and renamed, so that whoever waits for the file never reads half an
-        // address.
+        // Written to a draft and renamed, so that no reader sees half an address.
         let draft = path.with_extension("draft");
         fs::write(&draft, server.endpoint())
             .and_then(|()| fs::rename(&draft, &path))

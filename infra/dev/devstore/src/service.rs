@@ -1,4 +1,4 @@
-//! The S3 operations this server answers, each translated to the store. Others are
+//! The S3 operations of this server, each by means of the store. All others answer
 //! `NotImplemented`.
 
 use std::{borrow::Cow, io::SeekFrom, sync::Arc};

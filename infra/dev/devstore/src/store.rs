@@ -1,5 +1,4 @@
-//! The folder and the keys in it. Every decision and the change that follows from it happen under
-//! one lock.
+//! The folder and its keys. Each check and the change that depends on it happen under one lock.
 
 use std::{
     collections::BTreeMap,
@@ -20,11 +19,11 @@ use crate::{
     listing::{self, Keys, ListingPage, ListingQuery},
 };
 
-/// Holds bodies that are not objects yet; the leading dot keeps it from ever being a bucket.
+/// Folder of unfinished bodies; no bucket name may begin with a dot.
 const INCOMING: &str = ".incoming";
 const LOCK_FILE: &str = ".lock";
 
-/// The conditions of a request on the object that is there now.
+/// The conditions of a request on the current object.
 #[derive(Default)]
 pub(crate) struct Conditions {
     pub(crate) if_match: Option<ETagCondition>,
@@ -35,12 +34,12 @@ pub(crate) struct Conditions {
 pub(crate) struct FolderStore {
     root: PathBuf,
     buckets: Mutex<BTreeMap<String, Keys>>,
-    /// Keeps a second server out of the folder: it would not see this one's lock on the keys.
+    /// The lock that keeps a second server out of the folder: its keys would differ from these.
     _in_use: File,
 }
 
 impl FolderStore {
-    /// Opens a folder, reading what is known about every object in it.
+    /// Opens a folder and reads the metadata of every object in it.
     pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(root)?;
         let root = root.canonicalize()?;
@@ -51,7 +50,7 @@ impl FolderStore {
         let incoming = root.join(INCOMING);
         if incoming.exists() {
             fs::remove_dir_all(&incoming)
-                .context("what a killed server left behind cannot be removed")?;
+                .context("the files that a killed server left cannot be removed")?;
         }
         fs::create_dir(&incoming)?;
 
@@ -66,8 +65,7 @@ impl FolderStore {
         Ok(Self { root, buckets: Mutex::new(buckets), _in_use: in_use })
     }
 
-    /// A new temporary file, on the same file system as the objects so that a rename can publish
-    /// it.
+    /// A new temporary file, on the file system of the objects, so that a rename can publish it.
     pub(crate) fn writer(&self) -> S3Result<BodyWriter> {
         BodyWriter::create(&self.root.join(INCOMING))
     }
@@ -76,7 +74,7 @@ impl FolderStore {
         self.buckets().keys().cloned().collect()
     }
 
-    /// Creates a bucket; `Ok(false)` when it was there.
+    /// Creates a bucket; `Ok(false)` if it exists.
     pub(crate) fn create_bucket(&self, bucket: &str) -> S3Result<bool> {
         if !AwsNameValidation::new().validate_bucket_name(bucket) {
             return Err(s3_error!(InvalidBucketName));
@@ -108,8 +106,8 @@ impl FolderStore {
         find(keys(&self.buckets(), bucket)?, key)
     }
 
-    /// What is known about an object and its open file, which stay those of one version whatever is
-    /// written meanwhile.
+    /// The metadata and the open file of an object; both stay at one version, whatever is written
+    /// meanwhile.
     pub(crate) fn read(&self, bucket: &str, key: &str) -> S3Result<(Arc<ObjectInfo>, File)> {
         let buckets = self.buckets();
         let about = find(keys(&buckets, bucket)?, key)?;
@@ -117,7 +115,7 @@ impl FolderStore {
         Ok((about, file))
     }
 
-    /// Makes a complete body the object of its key if the conditions hold at this moment.
+    /// Makes a complete body the object of its key, if the conditions hold at this moment.
     pub(crate) fn commit(
         &self,
         bucket: &str,
@@ -134,7 +132,7 @@ impl FolderStore {
         Ok(about)
     }
 
-    /// Removes an object; one that is not there is removed already.
+    /// Removes an object; a missing one counts as removed.
     pub(crate) fn delete(&self, bucket: &str, key: &str, conditions: &Conditions) -> S3Result<()> {
         let mut buckets = self.buckets();
         let keys = buckets.get_mut(bucket).ok_or_else(|| s3_error!(NoSuchBucket))?;
@@ -157,15 +155,15 @@ impl FolderStore {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keys may hold any character and be longer than a file name may be, so a file is named by the
-    /// key's hash.
+    /// Keys may contain any character and be longer than a file name, so the key's hash names the
+    /// file.
     fn object_path(&self, bucket: &str, key: &str) -> PathBuf {
         self.root.join(bucket).join(blake3::hash(key.as_bytes()).to_hex().as_str())
     }
 }
 
 impl Conditions {
-    /// 412 when the object is not the one asked for, 304 when it is the one the client has.
+    /// 412 if the object differs from `if_match`, 304 if it equals `if_none_match`.
     pub(crate) fn check_read(&self, current: &ObjectInfo) -> S3Result<()> {
         if self.if_match.as_ref().is_some_and(|condition| !names(condition, current)) {
             return Err(s3_error!(PreconditionFailed));

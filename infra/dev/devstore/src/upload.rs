@@ -1,4 +1,4 @@
-//! Multipart uploads in progress. They live in memory and do not survive the server.
+//! Multipart uploads in progress; they are kept in memory and end with the server.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,7 +19,7 @@ use crate::{
     store::{Conditions, FolderStore},
 };
 
-/// S3 refuses smaller parts except as the last one; accepting them here would hide a bug until
+/// S3 refuses smaller parts except as the last one; accepting them would hide a bug until
 /// production.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 
@@ -54,8 +54,8 @@ impl MultipartUploads {
         self.uploads().remove(id).map(|_| ()).ok_or_else(|| s3_error!(NoSuchUpload))
     }
 
-    /// Joins the named parts into one object. The upload stays usable when a condition or a part is
-    /// refused.
+    /// Joins the named parts into one object. After a refused condition or part the upload stays
+    /// usable.
     pub(crate) async fn complete(
         &self,
         store: &FolderStore,
@@ -88,8 +88,7 @@ impl MultipartUploads {
 }
 
 impl MultipartUpload {
-    /// The parts a client names, which must exist with that ETag, rise in number and be large
-    /// enough.
+    /// The named parts: they must exist with that ETag, in ascending order, and be large enough.
     fn select(&self, named: &[CompletedPart]) -> S3Result<Vec<Arc<UploadedPart>>> {
         let mut parts: Vec<Arc<UploadedPart>> = Vec::with_capacity(named.len());
         let mut last_number = 0;

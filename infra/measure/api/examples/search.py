@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Searches with words, with more pictures like a hit, and page by page. Needs Python only.
 
-BASE=http://127.0.0.1:8080 [API_KEY=...] python search.py [WORDS]
+    BASE=http://127.0.0.1:8080 [API_KEY=...] python search.py [WORDS]
 """
 
 import json
