@@ -1,5 +1,5 @@
-//! CORS for pages of any origin, as a bucket's rules would allow it: the signature in a link decides
-//! what a browser may do.
+//! CORS for pages of any origin, as a bucket's rules would allow it: the signature in a link
+//! decides what a browser may do.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,

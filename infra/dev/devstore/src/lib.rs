@@ -1,14 +1,14 @@
 //! An S3 server for development and tests: one process, one folder, no account.
 //!
 //! Tables commit by conditional writes, so a store that checks and writes in two steps loses rows
-//! without any error. This one holds its keys in memory; it checks a condition, renames the file and
-//! adds the key under one lock. Of many writers of one key exactly one wins, readers see whole
-//! objects, and listings are in byte order with the same ETag as HEAD and GET. Like MinIO it streams
-//! notifications of changes (`ListenBucketNotification`).
+//! without any error. This one holds its keys in memory; it checks a condition, renames the file
+//! and adds the key under one lock. Of many writers of one key exactly one wins, readers see whole
+//! objects, and listings are in byte order with the same ETag as HEAD and GET. Like MinIO it
+//! streams notifications of changes (`ListenBucketNotification`).
 //!
-//! It does not offer durability against power loss (nothing is synced), access control (one key pair
-//! sees all buckets), versions, object locks or server-side encryption. Checksums of clients are
-//! accepted and not verified.
+//! It does not offer durability against power loss (nothing is synced), access control (one key
+//! pair sees all buckets), versions, object locks or server-side encryption. Checksums of clients
+//! are accepted and not verified.
 
 mod body;
 mod cors;
