@@ -1,8 +1,7 @@
-//! Everything at once: uploads while programs are killed at random, the broker dies and the store
-//! misbehaves. After it settles nothing is lost and nothing is doubled.
+//! All faults at once: uploads while programs are killed at random, the broker dies and the store
+//! fails. In the end nothing is lost and nothing is doubled.
 //!
-//! `BUCKETLENS_FAULTS=long` (`just test-faults`) is the form that counts; the short one is part of
-//! every test run.
+//! The long form is `just test-faults` (`BUCKETLENS_FAULTS=long`); `just test` runs the short one.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the counts are what a reader of the long run wants")]

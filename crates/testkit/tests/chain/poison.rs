@@ -1,5 +1,4 @@
-//! Whole worker processes: what kills them, what stops them, and what becomes of the jobs they
-//! held.
+//! Worker processes that crash or stop, and the jobs they held.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The bucket changes while it is being indexed: whatever order things happen in, the end state is
-//! the bucket's.
+//! The bucket changes while it is indexed: in any order of events, the tables match the bucket in
+//! the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Connections that break, freeze, vanish, or are never made.
+//! Connections that break, freeze, vanish or cannot be opened.
 
 use std::time::Duration;
 

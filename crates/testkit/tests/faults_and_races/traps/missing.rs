@@ -1,4 +1,4 @@
-//! What is missing when it is needed: an exchange, an answer.
+//! A missing exchange, and missing answers.
 
 use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions};
 use lapin::types::FieldTable;

@@ -1,4 +1,4 @@
-//! `ListenBucketNotification`: one line per change, for those who may listen.
+//! `ListenBucketNotification`: one line per change, for clients with the right to listen.
 
 use crate::server;
 

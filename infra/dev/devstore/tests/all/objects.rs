@@ -1,4 +1,4 @@
-//! Objects one by one: what was put is what HEAD, GET and the listing answer.
+//! Single objects: HEAD, GET and listings answer what was put.
 
 use crate::server;
 

@@ -1,4 +1,4 @@
-//! What the store is for: many writers append to one table and no row is lost.
+//! The purpose of the store: many writers append to one table and no row is lost.
 
 use crate::server;
 

@@ -1,4 +1,4 @@
-//! A store of its own for each test.
+//! One store per test.
 #![allow(dead_code, reason = "each test binary uses its part of this module")]
 
 use aws_sdk_s3::{
