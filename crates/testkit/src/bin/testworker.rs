@@ -1,5 +1,5 @@
-//! A worker process whose stage obeys its objects: `abort` aborts the process, `slow` delays, and any
-//! other is written, as an object `<own_prefix>state/done/<image id>`.
+//! A worker process whose stage obeys its objects: `abort` aborts the process, `slow` delays, and
+//! any other is written, as an object `<own_prefix>state/done/<image id>`.
 
 use std::collections::HashSet;
 use std::process::ExitCode;

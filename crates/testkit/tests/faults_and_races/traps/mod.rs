@@ -1,5 +1,5 @@
-//! Faults of brokers, networks and stores that have hung or emptied real systems. After each of them
-//! all processes recover by themselves, and nothing is lost.
+//! Faults of brokers, networks and stores that have hung or emptied real systems. After each of
+//! them all processes recover by themselves, and nothing is lost.
 
 mod ends;
 
