@@ -1,23 +1,23 @@
-//! A RabbitMQ node of a test's own, to do things to that the shared one must not suffer.
+//! A RabbitMQ node for one test, which may kill, pause or fill it; the shared node must stay well.
 
 use std::path::Path;
 
 use tempfile::TempDir;
 use tokio::process::Command;
 
-// A retry that comes due while its target is full or still starting is tried again by the broker
-// only after three minutes.
+// By default the broker waits three minutes before it moves a retry again whose target was full or
+// still starting.
 const ADVANCED: &str = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}].\n";
 
-/// The node and its folder; both go when it is dropped.
+/// The node and its folder; dropping it removes both.
 pub struct Broker {
     folder: TempDir,
     url: String,
 }
 
 impl Broker {
-    /// Starts a node. Its folder lies in `.dev/test-brokers`, where `infra/test` stops what a
-    /// killed test left behind.
+    /// Starts a node. Its folder lies in `.dev/test-brokers`, where `infra/dev/test.sh` stops the
+    /// nodes that a killed test left behind.
     pub async fn start() -> Self {
         let home = root().join(".dev/test-brokers");
         std::fs::create_dir_all(&home).expect("a folder for brokers");
@@ -31,18 +31,18 @@ impl Broker {
         Self { folder, url }
     }
 
-    /// Its AMQP address, the same over all restarts.
+    /// Its AMQP address, which restarts do not change.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Stops and starts it in an orderly way.
+    /// Stops it in order and starts it again.
     pub async fn restart(&self) {
         let url = started(&command(self.folder.path(), &["restart"]).await);
-        assert_eq!(url, self.url, "the broker comes back where it was");
+        assert_eq!(url, self.url, "the broker comes back at the same address");
     }
 
-    /// SIGKILL.
+    /// Kills it by SIGKILL.
     pub async fn kill(&self) {
         command(self.folder.path(), &["kill"]).await;
     }
@@ -50,20 +50,20 @@ impl Broker {
     /// Starts it again after [`Self::kill`].
     pub async fn start_again(&self) {
         let url = started(&command(self.folder.path(), &["start"]).await);
-        assert_eq!(url, self.url, "the broker comes back where it was");
+        assert_eq!(url, self.url, "the broker comes back at the same address");
     }
 
-    /// SIGSTOP: its sockets stay open and nobody answers.
+    /// Pauses it by SIGSTOP: its sockets stay open, but it does not answer.
     pub async fn pause(&self) {
         command(self.folder.path(), &["pause"]).await;
     }
 
-    /// SIGCONT.
+    /// Resumes it by SIGCONT.
     pub async fn resume(&self) {
         command(self.folder.path(), &["resume"]).await;
     }
 
-    /// Runs `rabbitmqctl` with these arguments against the node and returns what it printed.
+    /// Runs `rabbitmqctl` with these arguments against the node and returns its output.
     pub async fn control(&self, arguments: &[&str]) -> String {
         let all: Vec<_> = ["control", "--"].iter().chain(arguments).copied().collect();
         command(self.folder.path(), &all).await
@@ -88,7 +88,7 @@ fn root() -> &'static Path {
 }
 
 fn script() -> std::path::PathBuf {
-    root().join("infra/broker")
+    root().join("infra/dev/broker.py")
 }
 
 async fn command(folder: &Path, arguments: &[&str]) -> String {
@@ -98,17 +98,18 @@ async fn command(folder: &Path, arguments: &[&str]) -> String {
         .args(arguments)
         .output()
         .await
-        .expect("infra/broker runs");
+        .expect("infra/dev/broker.py runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
-        "infra/broker {arguments:?}: {text}{}",
+        "infra/dev/broker.py {arguments:?}: {text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
     text
 }
 
 fn started(printed: &str) -> String {
-    let entry: serde_json::Value = serde_json::from_str(printed).expect("infra/broker prints JSON");
+    let entry: serde_json::Value =
+        serde_json::from_str(printed).expect("infra/dev/broker.py prints JSON");
     entry["amqp_url"].as_str().expect("an address").to_owned()
 }

@@ -1,9 +1,4 @@
-//! What tests of the whole run on: a real broker, a real S3 server, real processes, each test
-//! isolated by name.
-//!
-//! Nothing here is skipped when something is missing: a test without its broker fails and says how
-//! to get one.
-
+#![doc = include_str!("../README.md")]
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -11,11 +6,11 @@
 )]
 
 mod broker;
-mod gate;
-mod burial;
+mod failed_job;
 mod model;
 mod pictures;
 mod process;
+mod proxy_listener;
 mod settings;
 mod store;
 mod store_proxy;
@@ -24,13 +19,13 @@ mod wire_proxy;
 mod world;
 
 pub use broker::Broker;
-pub use burial::Burial;
+pub use failed_job::FailedJob;
 pub use model::copy_demo_model;
 pub use pictures::{broken, draw_scenes, solid_jpeg};
 pub use process::Process;
 pub use settings::{prints_paper, prints_settings, refuses_settings};
 pub use store::Store;
 pub use store_proxy::{Fault, Rule, StoreProxy};
-pub use supervisor::{Fortune, Supervisor};
+pub use supervisor::{ProgramHistory, Supervisor};
 pub use wire_proxy::WireProxy;
-pub use world::{DeadLetter, Hit, Supervised, Through, World, eventually, within};
+pub use world::{DeadMessage, FoundPicture, ProxyOptions, Supervised, World, eventually, within};

@@ -1,15 +1,15 @@
-//! Models of tests: the demo model, seen otherwise.
+//! Further models for tests: copies of the demo model with another manifest.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Copies the demo model into a folder that does not exist yet, with these texts of its manifest
-/// replaced. The manifest comes last, so that nobody finds half a model.
+/// Copies the demo model to a folder that does not exist yet and replaces these texts of its
+/// manifest. The folder appears at once and whole.
 pub fn copy_demo_model(to: &Path, changes: &[(&str, &str)]) {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../inference/models/demo-clip");
     let mut manifest = std::fs::read_to_string(demo.join("model.toml")).expect("the demo model");
     for (before, after) in changes {
-        assert!(manifest.contains(before), "the manifest does not say {before}");
+        assert!(manifest.contains(before), "the manifest does not contain {before}");
         manifest = manifest.replace(before, after);
     }
     let draft = to.with_extension("draft");

@@ -1,4 +1,4 @@
-//! Pictures made on the spot: simple ones, and broken ones.
+//! Generated pictures: simple ones, broken ones and scenes of the demo.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub fn solid_jpeg(colour: [u8; 3], size: u32) -> Vec<u8> {
     bytes
 }
 
-/// Files that look like pictures and are none: (key, bytes, class of the dead letter).
+/// Files whose names promise pictures but that hold none: (key, bytes, class of the dead letter).
 pub fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let whole = solid_jpeg([200, 30, 30], 256);
     let truncated = whole[..whole.len() / 2].to_vec();
@@ -29,7 +29,7 @@ pub fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
-/// The beginning of a PNG that claims to be this large.
+/// The beginning of a PNG that claims this size.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
     header.extend(width.to_be_bytes());
@@ -54,12 +54,12 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Draws demo scenes with the demo's own script and returns the folder's `captions.json`.
+/// Draws scenes with the demo's script and returns `captions.json` of the folder.
 pub fn draw_scenes(folder: &Path, count: usize) -> serde_json::Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = root.join(".dev/venv/bin/python");
-    assert!(python.exists(), "{} is missing: `just setup` makes it", python.display());
-    let script: PathBuf = root.join("infra/demo/pictures.py");
+    assert!(python.exists(), "{} is missing: `just setup` creates it", python.display());
+    let script: PathBuf = root.join("infra/dev/demo/pictures.py");
     let status =
         Command::new(python).arg(script).arg(folder).args(["--count", &count.to_string()]).status();
     assert!(status.expect("python runs").success(), "pictures.py failed");

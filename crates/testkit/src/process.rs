@@ -1,4 +1,4 @@
-//! One of the product's programs, running.
+//! A running program of the product.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crate::world::eventually;
 
-/// A started program; killed when dropped.
+/// A started program; dropping it kills it.
 pub struct Process {
     child: Child,
     log: PathBuf,
     name: String,
 }
 
-/// Path of a program, built by the same `cargo test --workspace` that built this test.
+/// Path of a program, built by the same `cargo test --workspace` as this test.
 pub(crate) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of the running test");
     let folder = test.ancestors().nth(2).expect("target folder").to_owned();
@@ -29,8 +29,8 @@ pub(crate) fn program(name: &str) -> PathBuf {
 }
 
 impl Process {
-    /// Starts `name run` with these variables, and with a file of settings if one is given; its log
-    /// goes to a file in `folder`.
+    /// Starts `name run` with these variables and optionally a settings file; it logs to a file in
+    /// `folder`.
     pub(crate) fn start(
         name: &str,
         label: &str,
@@ -54,7 +54,7 @@ impl Process {
         Self { child, log, name: label.to_owned() }
     }
 
-    /// Address of its HTTP port, read from its log.
+    /// The address of its HTTP port, read from its log.
     pub async fn address(&mut self) -> String {
         eventually("the program listens", Duration::from_secs(60), || {
             let exited = self.ended();
@@ -64,7 +64,7 @@ impl Process {
         .await
     }
 
-    /// Waits until `/readyz` says yes.
+    /// Waits until `/readyz` answers 200, and returns the base URL.
     pub async fn ready(&mut self) -> String {
         let base = format!("http://{}", self.address().await);
         let client = reqwest::Client::new();
@@ -87,13 +87,13 @@ impl Process {
         base
     }
 
-    /// SIGKILL: no chance to finish anything.
+    /// Kills it by SIGKILL, so that it can finish nothing.
     pub fn kill(&mut self) {
         self.child.kill().expect("the program is killed");
         self.child.wait().expect("the program is gone");
     }
 
-    /// SIGHUP: it reads its settings again.
+    /// Sends SIGHUP: it reads its settings again.
     pub fn hang_up(&self) {
         self.signal("-HUP");
     }
@@ -103,7 +103,7 @@ impl Process {
         assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
     }
 
-    /// SIGTERM, then waits for the end.
+    /// Sends SIGTERM and waits for the end.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal("-TERM");
         eventually(&format!("{} stops", self.name), Duration::from_secs(60), || {
@@ -112,7 +112,7 @@ impl Process {
         .await
     }
 
-    /// How it ended, `None` while it runs.
+    /// Its exit status, `None` while it runs.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("state of the program")
     }
@@ -122,7 +122,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Address of its HTTP port once it has logged it; the last one, if it has begun anew.
+    /// The last HTTP address that it has logged: a reload may change it.
     pub(crate) fn listening(&self) -> Option<String> {
         let text = self.log();
         let line = text.lines().rfind(|line| line.contains("\"listening\""))?;

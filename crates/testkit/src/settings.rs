@@ -1,9 +1,9 @@
-//! How the programs answer to wrong settings.
+//! Checks of a program's command line and of its answer to wrong settings.
 
 use std::process::Command;
 
-/// Starts `program run` once per case of (variable without its prefix, value, key) and checks that
-/// it ends with exit code 2 and a sentence that names the key.
+/// Starts `program run` for each case (variable without its prefix, value, key) and expects exit
+/// code 2 and a sentence that names the key.
 pub fn refuses_settings(program: &str, cases: &[(&str, &str, &str)]) {
     for (name, value, key) in cases {
         let mut command = Command::new(program);
@@ -18,7 +18,7 @@ pub fn refuses_settings(program: &str, cases: &[(&str, &str, &str)]) {
     }
 }
 
-/// Checks that `program settings` prints these.
+/// Checks that `program settings` prints these texts.
 pub fn prints_settings(program: &str, expected: &[&str]) {
     let output = Command::new(program).arg("settings").output().expect("the program runs");
     let text = String::from_utf8(output.stdout).expect("text");
@@ -28,8 +28,7 @@ pub fn prints_settings(program: &str, expected: &[&str]) {
     }
 }
 
-/// Checks that a program says its version, and what makes shells complete its arguments, and writes
-/// manual pages.
+/// Checks that a program prints its version and shell completions, and writes manual pages.
 pub fn prints_paper(program: &str, name: &str) {
     let run = |arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().expect("the program runs");

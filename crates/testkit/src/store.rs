@@ -1,4 +1,4 @@
-//! A real S3 server of a test's own.
+//! A real S3 server for one test.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -9,7 +9,7 @@ pub(crate) const BUCKET: &str = "pictures";
 pub(crate) const ACCESS_KEY: &str = "test";
 pub(crate) const SECRET_KEY: &str = "test-secret";
 
-/// A store in a folder of its own; both go when it is dropped.
+/// A store in its own folder; dropping it removes both.
 pub struct Store {
     server: devstore::Server,
     client: Client,

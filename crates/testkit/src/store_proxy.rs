@@ -1,5 +1,5 @@
-//! A store that misbehaves: an HTTP proxy in front of the real one, with faults that can be
-//! switched at any time.
+//! A store with faults: an HTTP proxy in front of the real one, whose faults can be switched at any
+//! time.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -20,18 +20,18 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::gate::Gate;
+use crate::proxy_listener::ProxyListener;
 
-/// What happens to a request that a [`Rule`] picks.
+/// The fault of a request that matches a [`Rule`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Answered with this status; the store never sees it.
+    /// The proxy answers with this status; the store never sees the request.
     Status(u16),
-    /// Passed on after this long.
+    /// The request is passed on after this time.
     Slow(Duration),
-    /// Passed on; of the answer's body only the first half arrives, then the connection breaks.
+    /// The store answers, but only the first half of the body arrives before the connection breaks.
     HalfBody,
-    /// Passed on and done by the store, but the connection breaks before the answer: the client
+    /// The store does the request, but the connection breaks before the answer, so the client
     /// cannot know.
     LostAnswer,
 }
@@ -47,7 +47,7 @@ impl Fault {
     }
 }
 
-/// Which requests meet a fault.
+/// Selects the requests that meet a fault.
 #[derive(Debug, Clone)]
 pub struct Rule {
     method: Option<Method>,
@@ -67,36 +67,36 @@ impl Rule {
         Self { method: Some(method.parse().expect("a method")), ..self }
     }
 
-    /// Only requests whose path, as it is sent, contains this.
+    /// Only requests whose encoded path contains this.
     pub fn key(self, part: &str) -> Self {
         Self { key: part.to_owned(), ..self }
     }
 }
 
-type Body = UnsyncBoxBody<Bytes, io::Error>;
+type ProxyBody = UnsyncBoxBody<Bytes, io::Error>;
 
-struct Shared {
+struct ProxyState {
     upstream: String,
     client: Client<HttpConnector, Full<Bytes>>,
     rules: Mutex<Vec<Rule>>,
     dice: Mutex<StdRng>,
     counts: Mutex<BTreeMap<&'static str, usize>>,
-    // Requests that are counted: method, a part of their path, and how many there were.
+    // Method and part of the path of the requests to count, and their number so far.
     counted: Mutex<Option<(Method, String, usize)>>,
 }
 
-/// An HTTP/1.1 proxy in front of a store. Requests pass unchanged, `Host` included, because a
-/// signature covers it.
+/// An HTTP/1.1 proxy in front of a store. Requests pass unchanged, including `Host`, which the
+/// signature covers.
 pub struct StoreProxy {
-    gate: Gate,
-    shared: Arc<Shared>,
+    listener: ProxyListener,
+    shared: Arc<ProxyState>,
 }
 
 impl StoreProxy {
-    /// Starts it in front of `upstream` (`http://host:port`), without faults. Equal seeds draw
-    /// equal dice.
+    /// Starts it in front of `upstream` (`http://host:port`), without faults. The seed makes the
+    /// random choice of requests repeatable.
     pub async fn start(upstream: &str, seed: u64) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyState {
             upstream: upstream.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             rules: Mutex::default(),
@@ -105,7 +105,7 @@ impl StoreProxy {
             counted: Mutex::default(),
         });
         let serving = Arc::clone(&shared);
-        let gate = Gate::start(move |stream| {
+        let listener = ProxyListener::start(move |stream| {
             let shared = Arc::clone(&serving);
             async move {
                 let service = service_fn(move |request| {
@@ -118,36 +118,36 @@ impl StoreProxy {
                     .await;
             }
         });
-        Self { gate: gate.await, shared }
+        Self { listener: listener.await, shared }
     }
 
     /// Address for clients.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.gate.address())
+        format!("http://{}", self.listener.address())
     }
 
-    /// From now on these rules hold, the first that picks a request first; none means a store that
-    /// is well.
+    /// Replaces the rules; the first that matches a request decides. Without rules there are no
+    /// faults.
     pub fn set(&self, rules: &[Rule]) {
         *lock(&self.shared.rules) = rules.to_vec();
     }
 
     /// Refuses connections until [`Self::accept`].
     pub async fn refuse(&self) {
-        self.gate.shut().await;
+        self.listener.shut().await;
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     pub async fn accept(&self) {
-        self.gate.open().await;
+        self.listener.open().await;
     }
 
-    /// Counts from now on the requests with this method whose path, as it is sent, contains this.
+    /// From now on counts the requests with this method whose encoded path contains `part`.
     pub fn count(&self, method: &str, part: &str) {
         *lock(&self.shared.counted) = Some((method.parse().expect("a method"), part.to_owned(), 0));
     }
 
-    /// How many there were.
+    /// The number of requests since [`Self::count`].
     pub fn counted(&self) -> usize {
         lock(&self.shared.counted).as_ref().map_or(0, |(_, _, count)| *count)
     }
@@ -158,9 +158,9 @@ impl StoreProxy {
     }
 }
 
-impl Shared {
+impl ProxyState {
     // An error breaks the connection without an answer.
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<ProxyBody>, io::Error> {
         if let Some((method, part, count)) = &mut *lock(&self.counted)
             && request.method() == *method
             && request.uri().path().contains(part.as_str())
@@ -214,11 +214,11 @@ impl Shared {
     }
 }
 
-fn whole(bytes: Bytes) -> Body {
+fn whole(bytes: Bytes) -> ProxyBody {
     Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-fn half(bytes: Bytes) -> Body {
+fn half(bytes: Bytes) -> ProxyBody {
     let first = bytes.slice(..bytes.len() / 2);
     let broken = async {
         // The first half must have left before the connection breaks.

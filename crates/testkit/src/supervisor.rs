@@ -1,4 +1,4 @@
-//! Programs that are started again whenever they end, as systemd or Kubernetes would do it.
+//! Programs that are restarted whenever they end, as systemd or Kubernetes would do.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -15,12 +15,12 @@ use crate::world::eventually;
 
 // systemd's default pause before it starts a service again.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
-// A program is left alone for this long after its start.
+// A program is not killed within this time of its start.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What became of one supervised program.
+/// How often a supervised program ended, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fortune {
+pub struct ProgramHistory {
     /// Its label: the program's name and its number.
     pub label: String,
     /// Times it was killed by SIGKILL.
@@ -31,26 +31,26 @@ pub struct Fortune {
 
 /// Keeps programs running until it is stopped or dropped.
 pub struct Supervisor {
-    kept: Vec<Arc<Kept>>,
+    programs: Vec<Arc<SupervisedProgram>>,
     watching: Vec<JoinHandle<()>>,
     stop: CancellationToken,
     _end: DropGuard,
 }
 
-/// A program to keep running: what [`Process::start`] needs.
-pub(crate) struct Recipe {
+/// A program to keep running, with the arguments of [`Process::start`].
+pub(crate) struct ProgramSpec {
     pub(crate) program: String,
     pub(crate) label: String,
     pub(crate) folder: PathBuf,
     pub(crate) variables: Vec<(String, String)>,
 }
 
-struct Kept {
-    recipe: Recipe,
-    state: Mutex<State>,
+struct SupervisedProgram {
+    spec: ProgramSpec,
+    state: Mutex<ProgramState>,
 }
 
-struct State {
+struct ProgramState {
     // `None` between an end and the next start.
     process: Option<Process>,
     since: Instant,
@@ -59,27 +59,27 @@ struct State {
     ends: usize,
 }
 
-impl Kept {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl SupervisedProgram {
+    fn state(&self) -> MutexGuard<'_, ProgramState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log(&self) -> String {
-        let path = |life| self.recipe.folder.join(format!("{}.{life}.log", self.recipe.label));
+        let path = |start| self.spec.folder.join(format!("{}.{start}.log", self.spec.label));
         (1..=self.state().starts)
-            .map(|life| std::fs::read_to_string(path(life)).unwrap_or_default())
+            .map(|start| std::fs::read_to_string(path(start)).unwrap_or_default())
             .collect()
     }
 
-    fn start(&self, state: &mut State) {
+    fn start(&self, state: &mut ProgramState) {
         state.starts += 1;
-        let label = format!("{}.{}", self.recipe.label, state.starts);
+        let label = format!("{}.{}", self.spec.label, state.starts);
         let process = Process::start(
-            &self.recipe.program,
+            &self.spec.program,
             &label,
-            &self.recipe.folder,
+            &self.spec.folder,
             None,
-            &self.recipe.variables,
+            &self.spec.variables,
         );
         (state.process, state.since) = (Some(process), Instant::now());
     }
@@ -97,7 +97,7 @@ impl Kept {
         }
     }
 
-    /// Kills it unless it is down or has hardly begun.
+    /// Kills it unless it is down or started within [`GRACE`].
     fn kill(&self) -> bool {
         let mut state = self.state();
         if state.since.elapsed() < GRACE {
@@ -115,44 +115,49 @@ impl Kept {
 }
 
 impl Supervisor {
-    pub(crate) fn start(recipes: Vec<Recipe>) -> Self {
+    pub(crate) fn start(specs: Vec<ProgramSpec>) -> Self {
         let stop = CancellationToken::new();
-        let kept: Vec<_> = recipes
+        let programs: Vec<_> = specs
             .into_iter()
-            .map(|recipe| {
-                let state =
-                    State { process: None, since: Instant::now(), starts: 0, kills: 0, ends: 0 };
-                let kept = Kept { recipe, state: Mutex::new(state) };
-                kept.start(&mut kept.state());
-                Arc::new(kept)
+            .map(|spec| {
+                let state = ProgramState {
+                    process: None,
+                    since: Instant::now(),
+                    starts: 0,
+                    kills: 0,
+                    ends: 0,
+                };
+                let program = SupervisedProgram { spec, state: Mutex::new(state) };
+                program.start(&mut program.state());
+                Arc::new(program)
             })
             .collect();
-        let watch = |kept: &Arc<Kept>| {
-            let watching = Arc::clone(kept).watch();
+        let watch = |program: &Arc<SupervisedProgram>| {
+            let watching = Arc::clone(program).watch();
             let stop = stop.clone();
             tokio::spawn(async move {
                 let _ = stop.run_until_cancelled(watching).await;
             })
         };
-        let watching = kept.iter().map(watch).collect();
-        Self { kept, watching, _end: stop.clone().drop_guard(), stop }
+        let watching = programs.iter().map(watch).collect();
+        Self { programs, watching, _end: stop.clone().drop_guard(), stop }
     }
 
-    fn of(&self, label: &str) -> &Arc<Kept> {
-        self.kept
+    fn of(&self, label: &str) -> &Arc<SupervisedProgram> {
+        self.programs
             .iter()
-            .find(|kept| kept.recipe.label == label)
-            .unwrap_or_else(|| panic!("nobody supervises {label}"))
+            .find(|program| program.spec.label == label)
+            .unwrap_or_else(|| panic!("no supervised program is called {label}"))
     }
 
-    /// Where the program listens now; `None` while it is down or has not begun to. It moves at
-    /// every start.
+    /// Where the program listens now, `None` while it does not. The address changes with every
+    /// start.
     pub fn base(&self, label: &str) -> Option<String> {
         let state = self.of(label).state();
         Some(format!("http://{}", state.process.as_ref()?.listening()?))
     }
 
-    /// Waits until `/readyz` of the program says yes, however often it is started until then.
+    /// Waits until `/readyz` of the program answers 200, over any number of restarts.
     pub async fn ready(&self, label: &str) {
         let client = reqwest::Client::new();
         eventually(&format!("{label} is ready"), Duration::from_secs(120), || async {
@@ -162,7 +167,7 @@ impl Supervisor {
         .await;
     }
 
-    /// Kills one program at once; `false` if it was down or had hardly begun.
+    /// Kills one program at once; `false` if it was down or started only just now.
     pub fn kill(&self, label: &str) -> bool {
         self.of(label).kill()
     }
@@ -173,37 +178,41 @@ impl Supervisor {
         let mut done = 0;
         while done < count {
             tokio::time::sleep(dice.random_range(pauses.clone())).await;
-            let victim = dice.random_range(0..self.kept.len());
-            done += usize::from(self.kept[victim].kill());
+            let victim = dice.random_range(0..self.programs.len());
+            done += usize::from(self.programs[victim].kill());
         }
     }
 
-    /// What became of each.
-    pub fn fortunes(&self) -> Vec<Fortune> {
-        let fortune = |kept: &Arc<Kept>| {
-            let state = kept.state();
-            Fortune { label: kept.recipe.label.clone(), kills: state.kills, ends: state.ends }
+    /// The history of each program.
+    pub fn histories(&self) -> Vec<ProgramHistory> {
+        let history = |program: &Arc<SupervisedProgram>| {
+            let state = program.state();
+            ProgramHistory {
+                label: program.spec.label.clone(),
+                kills: state.kills,
+                ends: state.ends,
+            }
         };
-        self.kept.iter().map(fortune).collect()
+        self.programs.iter().map(history).collect()
     }
 
-    /// Everything all of them have logged, in all their lives.
+    /// The logs of all programs, from all their starts.
     pub fn logs(&self) -> String {
-        self.kept.iter().map(|kept| kept.log()).collect()
+        self.programs.iter().map(|program| program.log()).collect()
     }
 
-    /// Ends supervision and sends SIGTERM; fails unless each ends in time and says that all was
-    /// well.
+    /// Ends supervision and sends SIGTERM; fails unless each program ends in time and with
+    /// success.
     pub async fn stop(mut self) {
         self.stop.cancel();
         for task in self.watching.drain(..) {
             let _ = task.await;
         }
-        for kept in &self.kept {
-            let process = kept.state().process.take();
+        for program in &self.programs {
+            let process = program.state().process.take();
             if let Some(mut process) = process {
                 let status = process.stop().await;
-                assert!(status.success(), "{} ended with {status}", kept.recipe.label);
+                assert!(status.success(), "{} ended with {status}", program.spec.label);
             }
         }
     }
@@ -212,12 +221,12 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for kept in &self.kept {
-                let log = kept.log();
+            for program in &self.programs {
+                let log = program.log();
                 let tail = log.len().saturating_sub(8000);
                 eprintln!(
-                    "--- log of all lives of {}:\n{}",
-                    kept.recipe.label,
+                    "--- log of {} over all its starts:\n{}",
+                    program.spec.label,
                     &log[log.ceil_char_boundary(tail)..]
                 );
             }

@@ -1,4 +1,4 @@
-//! A network cable to the broker that can be cut, frozen or lead nowhere.
+//! A TCP proxy to the broker that can cut, freeze or swallow the traffic.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use crate::gate::Gate;
+use crate::proxy_listener::ProxyListener;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -17,9 +17,9 @@ enum Flow {
     Swallow,
 }
 
-/// A TCP proxy in front of a server. Everything can be switched at any time.
+/// A TCP proxy in front of a server; it can be switched at any time.
 pub struct WireProxy {
-    gate: Gate,
+    listener: ProxyListener,
     flow: watch::Sender<Flow>,
 }
 
@@ -27,52 +27,50 @@ impl WireProxy {
     /// Starts it in front of `upstream` (host and port), passing everything.
     pub async fn start(upstream: String) -> Self {
         let (flow, state) = watch::channel(Flow::Pass);
-        let gate = Gate::start(move |client| {
+        let listener = ProxyListener::start(move |client| {
             let (upstream, state) = (upstream.clone(), state.clone());
             async move {
-                // A server that is away looks to the client as if it hung up at once.
+                // Where the server is away, the client sees a connection that closes at once.
                 if let Ok(server) = TcpStream::connect(upstream).await {
                     let _ = server.set_nodelay(true);
                     join(client, server, state).await;
                 }
             }
         });
-        Self { gate: gate.await, flow }
+        Self { listener: listener.await, flow }
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
-        self.gate.address()
+        self.listener.address()
     }
 
-    /// Lets everything through again. What was frozen goes on where it stopped; a connection of
-    /// which bytes were swallowed stays dead, as behind a firewall that forgot it, until
-    /// [`Self::cut`].
+    /// Passes everything again. Frozen connections continue where they stopped. A connection that
+    /// lost bytes stays dead until [`Self::cut`], as behind a firewall that forgot it.
     pub async fn pass(&self) {
         self.flow.send_replace(Flow::Pass);
-        self.gate.open().await;
+        self.listener.open().await;
     }
 
-    /// Takes no more bytes in either direction and closes nothing: send buffers fill up, nobody is
-    /// told.
+    /// Reads no more bytes in either direction and closes nothing: send buffers fill up silently.
     pub fn freeze(&self) {
         self.flow.send_replace(Flow::Freeze);
     }
 
-    /// Takes all bytes and passes none on, and keeps connections open even where the other side
-    /// hung up.
+    /// Reads all bytes and passes none on; connections stay open even after the other side closed
+    /// them.
     pub fn swallow(&self) {
         self.flow.send_replace(Flow::Swallow);
     }
 
-    /// Ends every connection; new ones are taken.
+    /// Ends every connection; new ones are accepted.
     pub fn cut(&self) {
-        self.gate.cut();
+        self.listener.cut();
     }
 
     /// Ends every connection and refuses new ones until [`Self::pass`].
     pub async fn refuse(&self) {
-        self.gate.shut().await;
+        self.listener.shut().await;
     }
 }
 

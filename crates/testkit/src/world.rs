@@ -1,4 +1,4 @@
-//! One test's world: its own store, bucket, queues and programs.
+//! The environment of one test: its own store, bucket, queue names and programs.
 
 mod captions;
 mod queues;
@@ -17,18 +17,18 @@ use pipeline::topology::{RETRY_LADDER, Topology};
 use serde_json::{Value, json};
 use table::location::Access;
 
-pub use self::queues::DeadLetter;
+pub use self::queues::DeadMessage;
 
 use crate::process::{self, Process};
 use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 use crate::store_proxy::StoreProxy;
-use crate::supervisor::{Recipe, Supervisor};
+use crate::supervisor::{ProgramSpec, Supervisor};
 use crate::wire_proxy::WireProxy;
 
-/// A store of its own, queue names of its own, and what was started in it.
+/// A store, queue names and programs that belong to one test.
 pub struct World {
     store: Store,
-    // The broker itself, and as the programs see it.
+    // The address of the broker, and the address that the programs get.
     amqp_url: String,
     amqp_for_programs: String,
     proxies: Option<(StoreProxy, WireProxy)>,
@@ -37,24 +37,24 @@ pub struct World {
     started: usize,
 }
 
-/// A world in which programs reach store and broker through proxies; the test itself goes past
-/// them.
+/// For a world whose programs reach store and broker through proxies. The test itself connects
+/// directly.
 #[derive(Debug, Clone, Default)]
-pub struct Through {
-    /// A broker of the test's own; `None` for the shared one.
+pub struct ProxyOptions {
+    /// A broker for this test alone; `None` for the shared one.
     pub broker_url: Option<String>,
-    /// Heartbeat the programs ask for; `None` leaves it to the broker.
+    /// Heartbeat that the programs request; `None` leaves it to the broker.
     pub heartbeat_seconds: Option<u16>,
-    /// For the store proxy's dice.
+    /// Seed of the store proxy's random choices.
     pub seed: u64,
 }
 
-/// Label, program and changed settings of a program that is started again whenever it ends.
+/// Label, program and changed settings of a program that is restarted whenever it ends.
 pub type Supervised<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
 /// One hit of a search.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Hit {
+pub struct FoundPicture {
     /// Object key.
     pub key: String,
     /// Identity.
@@ -63,7 +63,7 @@ pub struct Hit {
     pub score: f64,
 }
 
-/// Asks again and again until the answer is there; fails loudly, naming what was waited for.
+/// Polls `ask` until it answers; after `limit` the test fails and names what it waited for.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     limit: Duration,
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// A world whose programs reach store and broker through proxies.
-    pub async fn start_with(through: Through) -> Self {
+    pub async fn start_with(through: ProxyOptions) -> Self {
         let mut world = Self::on_broker(&through.broker_url.unwrap_or_else(shared_broker)).await;
         let mut url = reqwest::Url::parse(&world.amqp_url).expect("a broker's address");
         let host = format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5672));
@@ -126,12 +126,12 @@ impl World {
         &self.proxies.as_ref().expect("only World::start_with has proxies").1
     }
 
-    // The store as the programs see it.
+    // The address of the store that the programs get.
     fn endpoint(&self) -> String {
         self.proxies.as_ref().map_or_else(|| self.store.endpoint(), |(proxy, _)| proxy.endpoint())
     }
 
-    /// A world on a broker of the test's own.
+    /// A world on the broker at this address.
     pub async fn on_broker(amqp_url: &str) -> Self {
         assert!(
             std::env::var_os("ORT_DYLIB_PATH").is_some(),
@@ -151,7 +151,7 @@ impl World {
         }
     }
 
-    /// Settings every program of this world gets, as variables.
+    /// The variables that every program of this world gets.
     pub fn variables(&self) -> Vec<(String, String)> {
         let endpoint = self.endpoint();
         [
@@ -168,9 +168,14 @@ impl World {
         .to_vec()
     }
 
-    /// Settings for this world's queues, for code that runs inside the test.
+    /// Settings of this world's queues, for code inside the test.
     pub fn amqp(&self) -> AmqpSettings {
-        let settings = json!({ "url": self.amqp_for_programs, "namespace": self.namespace, "topology": "declare", "prefetch": 64 });
+        let settings = json!({
+            "url": self.amqp_for_programs,
+            "namespace": self.namespace,
+            "topology": "declare",
+            "prefetch": 64,
+        });
         serde_json::from_value(settings).expect("settings")
     }
 
@@ -184,28 +189,28 @@ impl World {
         StateStore::new(self.open_bucket().await, &self.bucket_settings())
     }
 
-    /// This world's bucket, for code that runs inside the test.
+    /// This world's bucket, for code inside the test.
     pub async fn open_bucket(&self) -> Bucket {
         Bucket::connect(&self.bucket_settings()).await
     }
 
     fn bucket_settings(&self) -> BucketSettings {
         let settings = json!({
-            "name": BUCKET, "endpoint": self.endpoint(), "public_endpoint": "", "region": "us-east-1",
-            "access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "path_style": true,
-            "own_prefix": ".bucketlens/", "timeout": "30s"
+            "name": BUCKET, "endpoint": self.endpoint(), "public_endpoint": "",
+            "region": "us-east-1", "access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY,
+            "path_style": true, "own_prefix": ".bucketlens/", "timeout": "30s"
         });
         serde_json::from_value(settings).expect("settings")
     }
 
-    /// Starts a program with some settings changed (`("WATCH__POLL_INTERVAL", "200ms")`).
+    /// Starts a program with changed settings (`("WATCH__POLL_INTERVAL", "200ms")`).
     pub fn run(&mut self, program: &str, changed: &[(&str, &str)]) -> Process {
         self.started += 1;
         let label = format!("{program}-{}", self.started);
         Process::start(program, &label, self.store.folder(), None, &self.changed(changed))
     }
 
-    /// Starts a program with a file of settings, which variables win over.
+    /// Starts a program with a settings file; variables win over it.
     pub fn run_with(&mut self, program: &str, file: &Path, changed: &[(&str, &str)]) -> Process {
         self.started += 1;
         let label = format!("{program}-{}", self.started);
@@ -221,7 +226,7 @@ impl World {
     ) -> Output {
         let mut command = Command::new(process::program(program));
         command.args(arguments).envs(self.changed(changed)).stdin(Stdio::null());
-        // On a thread of its own: this one may have to serve what the program asks.
+        // On another thread, because this one may have to serve the program's requests.
         tokio::task::spawn_blocking(move || command.output())
             .await
             .expect("it ends")
@@ -236,16 +241,15 @@ impl World {
         variables
     }
 
-    /// Starts programs that are started again whenever they end: (label, program, changed
-    /// settings).
+    /// Starts programs and restarts each whenever it ends.
     pub fn supervise(&self, programs: &[Supervised<'_>]) -> Supervisor {
-        let recipe = |(label, program, changed): &Supervised<'_>| Recipe {
+        let spec = |(label, program, changed): &Supervised<'_>| ProgramSpec {
             program: (*program).to_owned(),
             label: (*label).to_owned(),
             folder: self.store.folder().to_owned(),
             variables: self.changed(changed),
         };
-        Supervisor::start(programs.iter().map(recipe).collect())
+        Supervisor::start(programs.iter().map(spec).collect())
     }
 
     /// Starts ingest, watching often and listening to events with the secret `knock`.
@@ -282,12 +286,12 @@ impl World {
         BUCKET
     }
 
-    /// Where the tables lie, for a test that writes rows itself.
+    /// The location of the tables, for a test that writes rows itself.
     pub fn tables(&self) -> table::location::Location {
         self.store.tables()
     }
 
-    /// Every row of a table, spares included, as image ids.
+    /// The image ids of all rows of a table, including spare ones.
     pub async fn rows(&self, table: &str) -> Vec<String> {
         use futures::TryStreamExt;
         let database = self.store.tables().connect(Access::writer()).await.expect("tables open");
@@ -302,7 +306,7 @@ impl World {
     }
 
     /// Searches by words.
-    pub async fn search(&self, base: &str, words: &str, top_k: usize) -> Vec<Hit> {
+    pub async fn search(&self, base: &str, words: &str, top_k: usize) -> Vec<FoundPicture> {
         let url = format!("{base}/v1/search");
         let (status, body) = self.get(&url, &[("q", words), ("top_k", &top_k.to_string())]).await;
         assert_eq!(status, 200, "{body}");
@@ -325,11 +329,15 @@ impl World {
         &self.http
     }
 
-    /// Sends the S3 notification of an upload to ingest's door.
+    /// Sends an S3 notification to the webhook of ingest.
     pub async fn notify(&self, ingest: &str, event: &str, key: &str) -> (u16, Value) {
         let record = json!({
-            "eventVersion": "2.1", "eventSource": "minio:s3", "eventName": event, "eventTime": "2026-01-01T00:00:00Z",
-            "s3": { "bucket": { "name": BUCKET }, "object": { "key": key, "size": 1, "eTag": "hint", "sequencer": "0A" } }
+            "eventVersion": "2.1", "eventSource": "minio:s3", "eventName": event,
+            "eventTime": "2026-01-01T00:00:00Z",
+            "s3": {
+                "bucket": { "name": BUCKET },
+                "object": { "key": key, "size": 1, "eTag": "hint", "sequencer": "0A" }
+            }
         });
         let post = self
             .http
@@ -339,7 +347,7 @@ impl World {
         read(post.send().await.expect("an answer")).await
     }
 
-    /// Waits until the searcher knows at least `count` rows.
+    /// Waits until the searcher sees at least `count` rows.
     pub async fn indexed(&self, searcher: &str, count: usize) {
         eventually(&format!("{count} pictures are indexed"), Duration::from_secs(120), || async {
             let (_, status) = self.get(&format!("{searcher}/v1/status"), &[]).await;
@@ -349,7 +357,7 @@ impl World {
         .await;
     }
 
-    /// Removes this world's queues. Programs must have ended.
+    /// Deletes this world's queues. All programs must have ended.
     pub async fn finish(self) {
         let connection = self.broker().await;
         let topology = Topology::new(&self.namespace);
@@ -384,13 +392,13 @@ async fn read(answer: reqwest::Response) -> (u16, Value) {
 }
 
 /// The hits of an answer.
-pub(crate) fn hits(body: &Value) -> Vec<Hit> {
+pub(crate) fn hits(body: &Value) -> Vec<FoundPicture> {
     let hits = body["hits"].as_array().unwrap_or_else(|| panic!("no hits in {body}"));
     let text = |hit: &Value, name: &str| {
         hit[name].as_str().unwrap_or_else(|| panic!("no {name} in {hit}")).to_owned()
     };
     hits.iter()
-        .map(|hit| Hit {
+        .map(|hit| FoundPicture {
             key: text(hit, "key"),
             image_id: text(hit, "image_id"),
             score: hit["score"].as_f64().expect("a score"),

@@ -1,8 +1,7 @@
-//! Everything at once: uploads while programs are killed at random, the broker dies and the store
-//! misbehaves. After it settles nothing is lost and nothing is doubled.
+//! All faults at once: uploads while programs are killed at random, the broker dies and the store
+//! fails. In the end nothing is lost and nothing is doubled.
 //!
-//! `BUCKETLENS_FAULTS=long` (`just test-faults`) is the form that counts; the short one is part of
-//! every test run.
+//! The long form is `just test-faults` (`BUCKETLENS_FAULTS=long`); `just test` runs the short one.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the counts are what a reader of the long run wants")]
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 use pipeline::ImageId;
 use serde_json::Value;
 use testkit::{
-    Broker, Fault, Rule, Supervisor, Through, World, broken, eventually, solid_jpeg, within,
+    Broker, Fault, ProxyOptions, Rule, Supervisor, World, broken, eventually, solid_jpeg, within,
 };
 
 const SEARCHER: &str = "searcher";
@@ -302,7 +301,7 @@ async fn nothing_is_lost_and_nothing_doubled_in_a_storm() {
 
 async fn storm(scale: &Scale) {
     let broker = Broker::start().await;
-    let through = Through {
+    let through = ProxyOptions {
         broker_url: Some(broker.url().to_owned()),
         heartbeat_seconds: Some(5),
         seed: SEED,
@@ -366,15 +365,17 @@ async fn storm(scale: &Scale) {
     };
     let uploaded = tokio::select! {
         uploaded = whole => uploaded,
-        () = read_all_the_time(&world, &supervisor, &groups, &seen) => unreachable!("it reads for ever"),
+        () = read_all_the_time(&world, &supervisor, &groups, &seen) => {
+            unreachable!("it reads for ever")
+        }
     };
 
     let seen = seen.into_inner().unwrap();
-    let fortunes = supervisor.fortunes();
-    for fortune in &fortunes {
+    let histories = supervisor.histories();
+    for history in &histories {
         println!(
             "{}: killed {} times, ended by itself {} times",
-            fortune.label, fortune.kills, fortune.ends
+            history.label, history.kills, history.ends
         );
     }
     let logs = supervisor.logs();
@@ -428,7 +429,7 @@ async fn storm(scale: &Scale) {
     assert!(seen.answers > scale.kills, "the reader hardly ever got an answer");
     assert!(seen.doubled.is_empty(), "shown twice in one answer: {:?}", seen.doubled);
     assert!(seen.bad.is_empty(), "bad files in answers: {:?}", seen.bad);
-    assert_eq!(fortunes.iter().map(|fortune| fortune.kills).sum::<usize>(), scale.kills);
+    assert_eq!(histories.iter().map(|history| history.kills).sum::<usize>(), scale.kills);
     let panics: Vec<_> = logs.lines().filter(|line| line.contains("panicked at")).collect();
     assert!(panics.is_empty(), "{panics:#?}");
     supervisor.stop().await;

@@ -12,7 +12,7 @@ use pipeline::job::Job;
 use pipeline::stage_name::StageName;
 use serde_json::{Value, json};
 use service::health::Health;
-use testkit::{Burial, World, eventually};
+use testkit::{FailedJob, World, eventually};
 
 const NOON: &str = "2026-07-01T12:00:00Z";
 const LIMIT: Duration = Duration::from_secs(120);
@@ -48,7 +48,7 @@ fn spawn(world: &World, arguments: &[&str]) -> Child {
 }
 
 async fn bury(world: &World, keys: &[String]) {
-    let burials = keys.iter().map(|key| Burial {
+    let burials = keys.iter().map(|key| FailedJob {
         key,
         etag: "e",
         class: "corrupt_picture",
@@ -105,7 +105,7 @@ async fn the_command_shows_selects_and_moves() {
     let etag = world.put("a/here.jpg", "half a picture").await;
     let old = world.put("a/changed.jpg", "before").await;
     world.put("a/changed.jpg", "after").await;
-    let burial = |key, etag, class, reason, at| Burial { key, etag, class, reason, at };
+    let burial = |key, etag, class, reason, at| FailedJob { key, etag, class, reason, at };
     let ids = world
         .bury(&[
             burial(

@@ -12,7 +12,7 @@ use pipeline::publish::{Outgoing, Publisher};
 use pipeline::stage_name::StageName;
 use pipeline::topology::Topology;
 use service::health::Health;
-use testkit::{Burial, World, eventually};
+use testkit::{FailedJob, World, eventually};
 use tokio_util::sync::CancellationToken;
 
 const NOON: &str = "2026-07-01T12:00:00Z";
@@ -40,7 +40,7 @@ impl Yard {
     async fn bury(&self, keys: impl Iterator<Item = String>, class: &str, at: &str) {
         let keys: Vec<String> = keys.collect();
         let burials =
-            keys.iter().map(|key| Burial { key, etag: "e", class, reason: "it failed", at });
+            keys.iter().map(|key| FailedJob { key, etag: "e", class, reason: "it failed", at });
         self.world.bury(&burials.collect::<Vec<_>>()).await;
     }
 
@@ -317,7 +317,7 @@ async fn a_drop_takes_only_the_selected() {
 async fn tidying_keeps_the_latest_failure_of_a_job_and_drops_what_is_done() {
     let yard = Yard::open().await;
     let burial =
-        |key, at| Burial { key, etag: "e", class: "corrupt_picture", reason: "it failed", at };
+        |key, at| FailedJob { key, etag: "e", class: "corrupt_picture", reason: "it failed", at };
     yard.world
         .bury(&[
             burial("twice.jpg", "2026-07-01T12:00:00Z"),

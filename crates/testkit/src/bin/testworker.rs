@@ -1,6 +1,5 @@
-//! A worker as a whole process, with a stage that does what its objects say: `abort` ends the
-//! process on the spot, `slow` takes its time, anything else is written. What is written is an
-//! object `<own_prefix>state/done/<image id>`.
+//! A worker process whose stage obeys its objects: `abort` aborts the process, `slow` delays, and
+//! any other is written, as an object `<own_prefix>state/done/<image id>`.
 
 use std::collections::HashSet;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! What was said about a world's pictures, and jobs of a test's own.
+//! Reads the captions in a world's tables, and publishes jobs of a test.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ use table::location::Access;
 use super::World;
 
 impl World {
-    /// What was said last about every picture, by image id.
-    pub async fn said(&self, captioner: &str) -> HashMap<String, CaptionText> {
+    /// The latest caption of every picture, by image id.
+    pub async fn said(&self, captioner: &str) -> HashMap<String, Said> {
         let database = self.store.tables().connect(Access::writer()).await.expect("tables open");
         let Some(captions) = Captions::open(&database, captioner).await.expect("table opens")
         else {

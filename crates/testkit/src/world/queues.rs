@@ -1,4 +1,4 @@
-//! What lies in a world's queues.
+//! Reads the queues of a world.
 
 use lapin::options::BasicGetOptions;
 use pipeline::stage_name::StageName;
@@ -7,19 +7,19 @@ use serde_json::Value;
 
 use super::World;
 
-/// One message of the dead queue.
+/// One message of a dead queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeadLetter {
+pub struct DeadMessage {
     /// Object key.
     pub key: String,
-    /// `bl-error-class`; empty if the broker put it there by itself.
+    /// `bl-error-class`; empty if the broker itself moved it there.
     pub class: String,
-    /// `bl-error`; empty if the broker put it there by itself.
+    /// `bl-error`; empty if the broker itself moved it there.
     pub reason: String,
 }
 
 impl World {
-    /// Takes everything out of the stage's dead queue: (key, class, reason).
+    /// Removes and returns all messages of the stage's dead queue: (key, class, reason).
     pub async fn take_dead(&self) -> Vec<(String, String, String)> {
         let connection = self.broker().await;
         let channel = connection.create_channel().await.expect("channel");
@@ -46,8 +46,8 @@ impl World {
         dead
     }
 
-    /// Looks at everything in the stage's dead queue and leaves it there, in order of keys.
-    pub async fn dead_letters(&self) -> Vec<DeadLetter> {
+    /// Reads all messages of the stage's dead queue in order of keys, and leaves them there.
+    pub async fn dead_letters(&self) -> Vec<DeadMessage> {
         let connection = self.broker().await;
         let channel = connection.create_channel().await.expect("channel");
         let queue = Topology::new(&self.namespace).dead_queue(&StageName::embed("demo-clip"));
@@ -64,9 +64,9 @@ impl World {
                 _ => String::new(),
             };
             let key = body["object"]["key"].as_str().expect("a key").to_owned();
-            dead.push(DeadLetter { key, class: text("bl-error-class"), reason: text("bl-error") });
+            dead.push(DeadMessage { key, class: text("bl-error-class"), reason: text("bl-error") });
         }
-        // What was not acked goes back with the connection.
+        // Messages without an ack return to the queue when the connection closes.
         connection.close(200, "looked".into()).await.expect("the connection closes");
         dead.sort();
         dead

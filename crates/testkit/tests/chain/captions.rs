@@ -1,5 +1,5 @@
-//! Captions through the real chain: every picture gets its true sentences, once; asked for again,
-//! the new ones count.
+//! Captions through the real chain: every picture gets its true sentences, once; a new caption
+//! replaces the former.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

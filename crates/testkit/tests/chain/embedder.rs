@@ -1,5 +1,5 @@
-//! The embedder as a process: it waits for what it needs, and runs its model only on what it has
-//! not seen.
+//! The embedder as a process: it waits for model and store, and runs its model on new contents
+//! only.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

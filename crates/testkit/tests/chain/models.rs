@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Through, World, copy_demo_model, eventually, solid_jpeg, within};
+use testkit::{ProxyOptions, World, copy_demo_model, eventually, solid_jpeg, within};
 
 const LIMIT: Duration = Duration::from_secs(300);
 const SOON: Duration = Duration::from_secs(120);
@@ -306,7 +306,7 @@ async fn a_model_that_cannot_take_over_leaves_the_old_one_in_force() {
 async fn one_download_and_one_decode_feed_every_model_of_a_process() {
     let folder = second_model();
     let models = ("MODELS__FOLDER", folder.path().to_str().unwrap());
-    let mut world = World::start_with(Through::default()).await;
+    let mut world = World::start_with(ProxyOptions::default()).await;
     let mut embedder =
         world.run("embedder", &[models, ("MODELS__SERVE", BOTH), ("RUNTIME__THREADS", "1")]);
     embedder.ready().await;

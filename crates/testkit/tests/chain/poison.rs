@@ -1,5 +1,4 @@
-//! Whole worker processes: what kills them, what stops them, and what becomes of the jobs they
-//! held.
+//! Worker processes that crash or stop, and the jobs they held.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -148,13 +147,13 @@ struct Broker<'a>(&'a Path);
 
 impl Broker<'_> {
     fn command(&self, command: &str) -> serde_json::Value {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/broker");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/dev/broker.py");
         let output = Command::new(script)
             .arg(command)
             .arg("--dir")
             .arg(self.0)
             .output()
-            .expect("infra/broker runs");
+            .expect("infra/dev/broker.py runs");
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }

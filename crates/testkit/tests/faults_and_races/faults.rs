@@ -1,5 +1,5 @@
-//! Pulling plugs: what has begun is finished by someone, nothing is lost and nothing is found
-//! twice.
+//! Killed processes and restarts: another worker finishes their jobs, nothing is lost and nothing
+//! is found twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The bucket changes while it is being indexed: whatever order things happen in, the end state is
-//! the bucket's.
+//! The bucket changes while it is indexed: in any order of events, the tables match the bucket in
+//! the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -61,7 +61,8 @@ async fn settles(world: &World, searcher: &str, expected: &Expected) {
         let rows = world.rows(EMBEDDINGS).await.into_iter().collect::<BTreeSet<_>>();
         let stale = rows.difference(&wanted).count();
         panic!(
-            "not the bucket's state after {SETTLED:?}: missing {missing:?}; not in the bucket {extra:?}; {stale} stale rows"
+            "not the bucket's state after {SETTLED:?}: missing {missing:?}; \
+             not in the bucket {extra:?}; {stale} stale rows"
         );
     }
 }

@@ -1,8 +1,8 @@
-//! Connections that break, freeze, vanish, or are never made.
+//! Connections that break, freeze, vanish or cannot be opened.
 
 use std::time::Duration;
 
-use testkit::{Broker, Through, World, eventually, within};
+use testkit::{Broker, ProxyOptions, World, eventually, within};
 
 use super::ends::{
     Ends, LIMIT, MINUTE, all_have_a_row, in_trouble, nothing_waits, put_pictures, rows_become,
@@ -12,8 +12,11 @@ use super::ends::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_black_hole_ends_and_both_ends_come_back() {
     within(LIMIT, async {
-        let world =
-            World::start_with(Through { heartbeat_seconds: Some(2), ..Through::default() }).await;
+        let world = World::start_with(ProxyOptions {
+            heartbeat_seconds: Some(2),
+            ..ProxyOptions::default()
+        })
+        .await;
         let mut ends = Ends::start(&world);
         ends.publish(&world, "before.jpg").await;
         let (_, held) = ends.next(MINUTE).await;
@@ -42,8 +45,11 @@ async fn a_black_hole_ends_and_both_ends_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_connection_with_full_buffers_is_given_up() {
     within(LIMIT, async {
-        let world =
-            World::start_with(Through { heartbeat_seconds: Some(2), ..Through::default() }).await;
+        let world = World::start_with(ProxyOptions {
+            heartbeat_seconds: Some(2),
+            ..ProxyOptions::default()
+        })
+        .await;
         let mut ends = Ends::start(&world);
         ends.publish(&world, "before.jpg").await;
         ends.take(&["before.jpg"], MINUTE).await;
@@ -74,7 +80,7 @@ async fn a_frozen_connection_with_full_buffers_is_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_started_without_a_broker_wait_for_it_and_say_so() {
     within(LIMIT, async {
-        let mut world = World::start_with(Through::default()).await;
+        let mut world = World::start_with(ProxyOptions::default()).await;
         world.wire().refuse().await;
         put_pictures(&world, "early", 6).await;
         let (mut ingest, mut embedder) = (world.run_ingest(), world.run("embedder", &[]));
@@ -132,7 +138,7 @@ async fn a_wrong_virtual_host_is_named() {
 async fn a_stopped_broker_that_goes_on_has_lost_nothing() {
     within(LIMIT, async {
         let broker = Broker::start().await;
-        let through = Through {
+        let through = ProxyOptions {
             broker_url: Some(broker.url().to_owned()),
             heartbeat_seconds: Some(2),
             seed: 0,

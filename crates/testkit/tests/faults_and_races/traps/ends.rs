@@ -59,7 +59,10 @@ impl Ends {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (publisher, message, key) =
             (self.publisher.clone(), Outgoing::job(&world.topology(), &job(key)), key.to_owned());
-        async move { publisher.publish(message).await.unwrap_or_else(|error| panic!("{key}: {error}")) }
+        async move {
+            let sent = publisher.publish(message).await;
+            sent.unwrap_or_else(|error| panic!("{key}: {error}"))
+        }
     }
 
     pub(crate) async fn next(&mut self, limit: Duration) -> (String, Delivery) {

@@ -59,8 +59,8 @@ async fn a_memory_alarm_stops_publishing_only() {
 async fn a_consumer_timeout_while_a_job_is_held_costs_only_the_channel() {
     within(LIMIT, async {
         let broker = Broker::start().await;
-        let shorten =
-            "application:set_env(rabbit, consumer_timeout, 3000), application:set_env(rabbit, channel_tick_interval, 1000).";
+        let shorten = "application:set_env(rabbit, consumer_timeout, 3000), \
+             application:set_env(rabbit, channel_tick_interval, 1000).";
         broker.control(&["eval", shorten]).await;
         let world = World::on_broker(broker.url()).await;
         let mut ends = Ends::start(&world);

@@ -1,9 +1,9 @@
-//! What is missing when it is needed: an exchange, an answer.
+//! A missing exchange, and missing answers.
 
 use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions};
 use lapin::types::FieldTable;
 use pipeline::stage_name::StageName;
-use testkit::{Fault, Rule, Through, World, eventually, within};
+use testkit::{Fault, ProxyOptions, Rule, World, eventually, within};
 
 use super::ends::{Ends, LIMIT, MINUTE, in_trouble, put_pictures, rows_become};
 
@@ -103,7 +103,7 @@ async fn one_letter_is_dead(world: &World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_while_tables_are_made_does_not_lock_everybody_out() {
     within(LIMIT, async {
-        let world = World::start_with(Through::default()).await;
+        let world = World::start_with(ProxyOptions::default()).await;
         world
             .store_proxy()
             .set(&[Rule::any(1.0, Fault::LostAnswer).method("PUT").key(".creating")]);

@@ -1,5 +1,5 @@
-//! What brokers, networks and stores do to their clients. Each trap is one that has hung or emptied
-//! real systems: afterwards everybody works again by himself, and nothing is lost.
+//! Faults of brokers, networks and stores that have hung or emptied real systems. After each of
+//! them all processes recover by themselves, and nothing is lost.
 
 mod ends;
 
