@@ -28,7 +28,8 @@ pub(crate) struct Embedder {
     loaded: LoadedModels,
     // `None` if there is only one model, which needs no cache.
     decoded: Option<Arc<DecodedCache>>,
-    // Serialises writes of `images`: if two models write one picture, the second sees the first's row.
+    // Serialises writes of `images`: if two models write one picture, the second sees the first's
+    // row.
     images_turn: Arc<tokio::sync::Mutex<()>>,
     // The name in settings by which the model of each id was found.
     ids: Mutex<HashMap<String, String>>,

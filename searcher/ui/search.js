@@ -1,12 +1,19 @@
 // The current search and its hits. Nothing is drawn here; `whenChanged` is called.
 
-import { idOf, isSearch } from './address.js';
-import { askHits, askStatus } from './server.js';
+import { idOf, isSearch } from "./address.js";
+import { askHits, askStatus } from "./server.js";
 
 const KEPT_RESULTS = 30;
 
 // Hits that the grid shows or will show; `cursor` is null after the last page.
-const resultsOf = (asked) => ({ asked, id: asked && idOf(asked), hits: [], cursor: null, answer: null, scroll: 0 });
+const resultsOf = (asked) => ({
+  asked,
+  id: asked && idOf(asked),
+  hits: [],
+  cursor: null,
+  answer: null,
+  scroll: 0,
+});
 
 export let results = resultsOf(null);
 export let trouble = null; // why there is nothing (more) to show
@@ -15,7 +22,9 @@ export let status = null; // what the server says of itself; null while unknown
 const earlierResults = new Map(); // id → results, for Back
 let changed = () => {};
 
-export const whenChanged = (react) => { changed = react; };
+export const whenChanged = (react) => {
+  changed = react;
+};
 export const keyIsMissing = () => trouble?.status === 401;
 
 export function search(asked, { reuse = false } = {}) {
@@ -77,4 +86,4 @@ export function retry() {
   else changed();
 }
 
-export const isCursorGone = () => trouble?.status === 400 && trouble.field === 'cursor';
+export const isCursorGone = () => trouble?.status === 400 && trouble.field === "cursor";

@@ -1,5 +1,5 @@
-import { element, on } from './elements.js';
-import { say } from './words.js';
+import { element, on } from "./elements.js";
+import { say } from "./words.js";
 
 const TOLD_MS = 2000;
 
@@ -8,11 +8,13 @@ export const canShare = (asked) => Boolean(navigator.clipboard) && !asked?.pictu
 
 async function copyLink({ target }) {
   await navigator.clipboard.writeText(location.href);
-  target.textContent = say('linkCopied');
-  setTimeout(() => { target.textContent = say('share'); }, TOLD_MS);
+  target.textContent = say("linkCopied");
+  setTimeout(() => {
+    target.textContent = say("share");
+  }, TOLD_MS);
 }
 
 export function listenToSharing() {
-  element('viewer-share').hidden = !navigator.clipboard;
-  for (const id of ['share', 'viewer-share']) on(id, 'click', copyLink);
+  element("viewer-share").hidden = !navigator.clipboard;
+  for (const id of ["share", "viewer-share"]) on(id, "click", copyLink);
 }

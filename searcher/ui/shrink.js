@@ -9,12 +9,18 @@ export async function shrink(file) {
   try {
     const picture = await createImageBitmap(file);
     const scale = Math.min(SIDE_PX / Math.max(picture.width, picture.height), 1);
-    const canvas = new OffscreenCanvas(Math.ceil(picture.width * scale), Math.ceil(picture.height * scale));
-    const drawing = Object.assign(canvas.getContext('2d'), { fillStyle: '#fff', imageSmoothingQuality: 'high' });
+    const canvas = new OffscreenCanvas(
+      Math.ceil(picture.width * scale),
+      Math.ceil(picture.height * scale),
+    );
+    const drawing = Object.assign(canvas.getContext("2d"), {
+      fillStyle: "#fff",
+      imageSmoothingQuality: "high",
+    });
     drawing.fillRect(0, 0, canvas.width, canvas.height);
     drawing.drawImage(picture, 0, 0, canvas.width, canvas.height);
     picture.close();
-    return new File([await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 })], file.name);
+    return new File([await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 })], file.name);
   } catch {
     return file;
   }

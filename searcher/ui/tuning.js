@@ -1,9 +1,9 @@
-import { SIGNALS, change, isRelevantOnly, readAddress } from './address.js';
-import { element, on } from './elements.js';
-import { results } from './search.js';
-import { number } from './words.js';
+import { SIGNALS, change, isRelevantOnly, readAddress } from "./address.js";
+import { element, on } from "./elements.js";
+import { results } from "./search.js";
+import { number } from "./words.js";
 
-const form = element('tuning-form');
+const form = element("tuning-form");
 const { fusion, sort, relevant } = form.elements;
 const slider = (signal) => form.elements[signal];
 
@@ -13,12 +13,20 @@ export function drawTuning() {
   fusion.value = asked.fusion;
   sort.value = asked.sort;
   relevant.checked = isRelevantOnly(asked);
-  element('reset-weights').disabled = !asked.weights;
-  element('advanced').classList.toggle('changed', Boolean(asked.weights || asked.fusion !== 'weighted'
-    || asked.sort !== 'relevance' || asked.relevant !== null));
+  element("reset-weights").disabled = !asked.weights;
+  element("advanced").classList.toggle(
+    "changed",
+    Boolean(
+      asked.weights ||
+      asked.fusion !== "weighted" ||
+      asked.sort !== "relevance" ||
+      asked.relevant !== null,
+    ),
+  );
   if (form.querySelector('input[type="range"]:active')) return;
   for (const signal of SIGNALS) {
-    slider(signal).disabled = !weights || (signal === 'text' && !asked.words && !asked.keywords.length);
+    slider(signal).disabled =
+      !weights || (signal === "text" && !asked.words && !asked.keywords.length);
     if (weights) slider(signal).value = weights[signal];
   }
   drawValues();
@@ -27,9 +35,9 @@ export function drawTuning() {
 function drawValues() {
   for (const signal of SIGNALS) {
     const { value, disabled } = slider(signal);
-    slider(signal).nextElementSibling.textContent = disabled ? '–' : number(Number(value));
+    slider(signal).nextElementSibling.textContent = disabled ? "–" : number(Number(value));
   }
-  element('no-weights').hidden = !isWeightless();
+  element("no-weights").hidden = !isWeightless();
 }
 
 const isWeightless = () => {
@@ -44,14 +52,19 @@ function changeTuning({ target }) {
     return change({ relevant: relevant.checked === usual ? null : relevant.checked });
   }
   if (isWeightless()) return;
-  change({ weights: Object.fromEntries(SIGNALS.map((signal) => [signal, Number(slider(signal).value)])) }, 'weights');
+  change(
+    {
+      weights: Object.fromEntries(SIGNALS.map((signal) => [signal, Number(slider(signal).value)])),
+    },
+    "weights",
+  );
 }
 
 export function listenToTuning() {
-  on('tuning-form', 'input', drawValues);
-  on('tuning-form', 'change', changeTuning);
-  on('tuning-form', 'submit', (event) => event.preventDefault());
-  on('reset-weights', 'click', () => {
+  on("tuning-form", "input", drawValues);
+  on("tuning-form", "change", changeTuning);
+  on("tuning-form", "submit", (event) => event.preventDefault());
+  on("reset-weights", "click", () => {
     change({ weights: null });
     slider(SIGNALS[0]).focus();
   });

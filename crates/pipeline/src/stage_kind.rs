@@ -16,7 +16,8 @@ pub enum StageKind {
     Caption,
 }
 
-/// What sets one kind apart from the others; the methods of [`StageKind`] say what each trait means.
+/// What sets one kind apart from the others; the methods of [`StageKind`] say what each trait
+/// means.
 struct KindTraits {
     prefix: &'static str,
     does: &'static str,
@@ -109,8 +110,8 @@ impl StageKind {
         self.traits().removals_field
     }
 
-    /// Whether searches are answered from the table of one of its stages, the active one. The others
-    /// are filled in the background.
+    /// Whether searches are answered from the table of one of its stages, the active one. The
+    /// others are filled in the background.
     pub fn answers_searches(self) -> bool {
         self.traits().answers_searches
     }

@@ -93,9 +93,9 @@ pub(crate) struct CaptionFields {
     captioner: Option<String>,
 }
 
-impl From<Option<Said>> for CaptionFields {
-    fn from(text: Option<Said>) -> Self {
-        let Some(Said { caption, language, others, keywords, provider, .. }) = text else {
+impl From<Option<CaptionText>> for CaptionFields {
+    fn from(text: Option<CaptionText>) -> Self {
+        let Some(CaptionText { caption, language, others, keywords, provider, .. }) = text else {
             return Self::default();
         };
         let captions = std::iter::once((language, caption.clone())).chain(others).collect();

@@ -28,7 +28,7 @@ pub(crate) struct RankedHit {
     pub(crate) signals: Vec<(Signal, SignalScore)>,
     /// Words of the query that the picture's words hold, as the query wrote them.
     pub(crate) matched: Vec<String>,
-    pub(crate) caption: Option<Said>,
+    pub(crate) caption: Option<CaptionText>,
     /// `None` unless the query collapses duplicates.
     pub(crate) duplicates: Option<Duplicates>,
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use table::NewestIds;
 use table::candidates::Candidate;
 use table::captions::words::words_of;
-use table::captions::{Captions, Said};
+use table::captions::{CaptionText, Captions};
 use table::embeddings::Embeddings;
 use table::schema::Facts;
 
@@ -137,7 +137,7 @@ impl TableSnapshot {
     pub(crate) async fn caption_texts(
         &self,
         ids: &[String],
-    ) -> Result<HashMap<String, Said>, Problem> {
+    ) -> Result<HashMap<String, CaptionText>, Problem> {
         match &self.captions {
             Some(captions) => captions.said(ids).await.map_err(problem::tables),
             None => Ok(HashMap::new()),
@@ -147,7 +147,7 @@ impl TableSnapshot {
 
 /// Those of these terms that occur in a picture's caption, keywords or key, as the query wrote
 /// them. Terms: as the index of words knows them, and as they were written.
-pub(crate) fn matched(terms: &[(String, String)], caption: &Said, key: &str) -> Vec<String> {
+pub(crate) fn matched(terms: &[(String, String)], caption: &CaptionText, key: &str) -> Vec<String> {
     let present: HashSet<String> =
         words_of(&caption.words(key)).into_iter().map(|(word, _)| word).collect();
     terms

@@ -1,26 +1,36 @@
 // All pictures by date, newest first. The address may name the month to begin with:
 // ?view=library&to=2024-06.
 
-import { saidInAddress, viewInAddress } from '../address.js';
-import { element } from '../elements.js';
-import { complain } from '../search.js';
-import { followImage, useAlbum } from '../viewer.js';
-import { say } from '../words.js';
-import { askMonths, drawMonths, listenToMonths, markMonth, monthName } from './months.js';
-import { album, begin, grow, hasBegun, lookAgain, monthInSight, redraw, whenGrown } from './pages.js';
-import './words.js';
+import { saidInAddress, viewInAddress } from "../address.js";
+import { element } from "../elements.js";
+import { complain } from "../search.js";
+import { followImage, useAlbum } from "../viewer.js";
+import { say } from "../words.js";
+import { askMonths, drawMonths, listenToMonths, markMonth, monthName } from "./months.js";
+import {
+  album,
+  begin,
+  grow,
+  hasBegun,
+  lookAgain,
+  monthInSight,
+  redraw,
+  whenGrown,
+} from "./pages.js";
+import "./words.js";
 
 let until = null; // the newest month shown, null for all
 let total = null; // how many pictures that are, null while unknown
 let scroll = 0;
 let isFollowing = false;
 
-const readMonth = () => (/^\d{4}-(0[1-9]|1[0-2])$/.test(saidInAddress('to') ?? '') ? saidInAddress('to') : null);
+const readMonth = () =>
+  /^\d{4}-(0[1-9]|1[0-2])$/.test(saidInAddress("to") ?? "") ? saidInAddress("to") : null;
 
 export function start() {
   listenToMonths();
   whenGrown((answer, problem) => {
-    if (problem) complain({ title: say('libraryFailed'), ...problem });
+    if (problem) complain({ title: say("libraryFailed"), ...problem });
     total = answer?.total ?? total;
     drawSummary();
     followImage();
@@ -30,7 +40,7 @@ export function start() {
 export function show({ reuse, came }) {
   const asked = readMonth();
   useAlbum(album);
-  if (came) addEventListener('scroll', follow, { passive: true });
+  if (came) addEventListener("scroll", follow, { passive: true });
   if (reuse && came && asked === until && total !== null) {
     scrollTo(0, scroll);
     lookAgain();
@@ -42,7 +52,7 @@ export function show({ reuse, came }) {
 }
 
 export function hide() {
-  removeEventListener('scroll', follow);
+  removeEventListener("scroll", follow);
   useAlbum();
 }
 
@@ -69,8 +79,8 @@ async function beginAnew() {
 }
 
 function drawSummary() {
-  const words = until ? say('countUntil', total, monthName(until)) : say('pictureCount', total);
-  element('library-summary').textContent = total === null ? '' : words;
+  const words = until ? say("countUntil", total, monthName(until)) : say("pictureCount", total);
+  element("library-summary").textContent = total === null ? "" : words;
 }
 
 function follow() {
@@ -78,7 +88,7 @@ function follow() {
   isFollowing = true;
   requestAnimationFrame(() => {
     isFollowing = false;
-    if (viewInAddress() !== 'library') return;
+    if (viewInAddress() !== "library") return;
     scroll = scrollY;
     markMonth(monthInSight());
   });

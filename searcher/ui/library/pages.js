@@ -1,36 +1,51 @@
 // The library, page by page. Pages far from the window keep only their cursor and their height, so
 // that a hundred thousand pictures can be scrolled through.
 
-import { imageInAddress } from '../address.js';
-import { element, make } from '../elements.js';
-import { focusTile, tile } from '../grid.js';
-import { askJson, clearPictures } from '../server.js';
-import { headingOf } from './months.js';
+import { imageInAddress } from "../address.js";
+import { element, make } from "../elements.js";
+import { focusTile, tile } from "../grid.js";
+import { askJson, clearPictures } from "../server.js";
+import { headingOf } from "./months.js";
 
 const PAGE_SIZE = 100;
-const NEAR = '1500px';
+const NEAR = "1500px";
 
-// A page: where it begins, where the next one does, which pictures the page before left to it and which it left to the next
-// (so that no row but the last is short), and its pictures while it is near.
+// A page: where it begins, where the next one does, which pictures the page before left to it and
+// which it left to the next (so that no row but the last is short), and its pictures while it is
+// near.
 let pages = [];
 let until = null;
 let growing = null;
 let grown = () => {};
 
-export const whenGrown = (react) => { grown = react; };
+export const whenGrown = (react) => {
+  grown = react;
+};
 
-const near = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    const page = pages.find((known) => known.element === target);
-    if (!page) continue;
-    page.isNear = isIntersecting;
-    // The page may be far from the window again by then.
-    if (isIntersecting) fill(page).then(() => page.isNear || empty(page), (problem) => grown(null, problem));
-    else empty(page);
-  }
-}, { rootMargin: NEAR });
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const page = pages.find((known) => known.element === target);
+      if (!page) continue;
+      page.isNear = isIntersecting;
+      // The page may be far from the window again by then.
+      if (isIntersecting)
+        fill(page).then(
+          () => page.isNear || empty(page),
+          (problem) => grown(null, problem),
+        );
+      else empty(page);
+    }
+  },
+  { rootMargin: NEAR },
+);
 
-const nearEnd = new IntersectionObserver((entries) => { if (entries.at(-1).isIntersecting) grow(); }, { rootMargin: NEAR });
+const nearEnd = new IntersectionObserver(
+  (entries) => {
+    if (entries.at(-1).isIntersecting) grow();
+  },
+  { rootMargin: NEAR },
+);
 
 export function begin(month) {
   until = month;
@@ -38,16 +53,23 @@ export function begin(month) {
   growing = null;
   near.disconnect();
   nearEnd.disconnect();
-  clearPictures(element('pages'));
+  clearPictures(element("pages"));
 }
 
 export async function grow() {
   const last = pages.at(-1);
   if (growing || (last && !last.next)) return;
-  const page = { cursor: last?.next ?? null, next: null, carried: last?.given ?? [], given: [], pictures: null, element: make('section.page.waiting') };
+  const page = {
+    cursor: last?.next ?? null,
+    next: null,
+    carried: last?.given ?? [],
+    given: [],
+    pictures: null,
+    element: make("section.page.waiting"),
+  };
   growing = page;
   pages.push(page);
-  element('pages').append(page.element);
+  element("pages").append(page.element);
   const answer = await fill(page).catch((problem) => ({ problem }));
   if (growing !== page) return;
   growing = null;
@@ -57,27 +79,33 @@ export async function grow() {
   }
   near.observe(page.element);
   grown(answer);
-  nearEnd.unobserve(element('pages-end'));
-  nearEnd.observe(element('pages-end'));
+  nearEnd.unobserve(element("pages-end"));
+  nearEnd.observe(element("pages-end"));
 }
 
-const lastDay = (month) => new Date(Date.UTC(...month.split('-').map(Number), 0)).toISOString().slice(0, 10);
+const lastDay = (month) =>
+  new Date(Date.UTC(...month.split("-").map(Number), 0)).toISOString().slice(0, 10);
 
 function fill(page) {
-  page.filling ??= ask(page).finally(() => { page.filling = null; });
+  page.filling ??= ask(page).finally(() => {
+    page.filling = null;
+  });
   return page.filling;
 }
 
 async function ask(page) {
   if (page.pictures) return null;
   const question = new URLSearchParams({ limit: PAGE_SIZE });
-  if (until) question.set('to', lastDay(until));
-  if (page.cursor) question.set('cursor', page.cursor);
+  if (until) question.set("to", lastDay(until));
+  if (page.cursor) question.set("cursor", page.cursor);
   const answer = await askJson(`/v1/library?${question}`);
   if (!pages.includes(page)) return answer;
-  const isNew = page.element.classList.contains('waiting');
+  const isNew = page.element.classList.contains("waiting");
   page.next = answer.next_cursor;
-  page.pictures = [...page.carried, ...answer.pictures.slice(0, answer.pictures.length - page.given.length)];
+  page.pictures = [
+    ...page.carried,
+    ...answer.pictures.slice(0, answer.pictures.length - page.given.length),
+  ];
   draw(page);
   if (isNew && page.next && page.element.offsetHeight) handOver(page);
   return answer;
@@ -107,15 +135,15 @@ function draw(page) {
     groups.get(heading).push(picture);
   }
   const parts = [...groups].flatMap(([heading, pictures]) => {
-    const grid = make('ul.grid', {}, ...pictures.map(tile));
-    const head = make('h2.day', { textContent: heading });
+    const grid = make("ul.grid", {}, ...pictures.map(tile));
+    const head = make("h2.day", { textContent: heading });
     for (const part of [grid, head]) part.dataset.month = pictures[0].date.slice(0, 7);
     return heading === before ? [grid] : [head, grid];
   });
   page.heading = [...groups.keys()].at(-1);
   page.element.replaceChildren(...parts);
-  page.element.classList.remove('waiting');
-  page.element.style.height = '';
+  page.element.classList.remove("waiting");
+  page.element.style.height = "";
 }
 
 function empty(page) {
@@ -140,9 +168,12 @@ export function lookAgain() {
 }
 
 export function monthInSight() {
-  const parts = element('pages').querySelectorAll('[data-month]');
-  const top = document.querySelector('header').offsetHeight + 60;
-  return [...parts].findLast((part) => part.getBoundingClientRect().top <= top)?.dataset.month ?? parts[0]?.dataset.month;
+  const parts = element("pages").querySelectorAll("[data-month]");
+  const top = document.querySelector("header").offsetHeight + 60;
+  return (
+    [...parts].findLast((part) => part.getBoundingClientRect().top <= top)?.dataset.month ??
+    parts[0]?.dataset.month
+  );
 }
 
 function placeOf(id) {

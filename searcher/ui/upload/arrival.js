@@ -1,4 +1,4 @@
-import { askJson } from '../server.js';
+import { askJson } from "../server.js";
 
 const PERIOD_MS = 1000;
 const AT_ONCE = 16;
@@ -7,7 +7,9 @@ const arriving = [];
 let arrived = () => {};
 let timer = null;
 
-export const whenArrived = (react) => { arrived = react; };
+export const whenArrived = (react) => {
+  arrived = react;
+};
 
 export function awaitArrival(file) {
   arriving.push(Object.assign(file, { storedAt: Date.now(), lookAt: 0 }));
@@ -21,9 +23,11 @@ async function lookAround() {
 }
 
 async function look(file) {
-  const { indexed, image_id: imageId } = await askJson(`/v1/objects?${new URLSearchParams({ key: file.link.key })}`).catch(() => ({}));
+  const { indexed, image_id: imageId } = await askJson(
+    `/v1/objects?${new URLSearchParams({ key: file.link.key })}`,
+  ).catch(() => ({}));
   arriving.splice(arriving.indexOf(file), 1);
-  if (indexed) return arrived(Object.assign(file, { state: 'searchable', imageId }));
+  if (indexed) return arrived(Object.assign(file, { state: "searchable", imageId }));
   // Asked for less and less often: it may never appear.
   file.lookAt = Date.now() + (Date.now() - file.storedAt) / 4;
   return arriving.push(file);

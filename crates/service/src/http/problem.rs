@@ -1,5 +1,5 @@
-//! The one form of errors of all HTTP interfaces: `application/problem+json` (RFC 9457). It names the
-//! field of the request that is wrong.
+//! The one form of errors of all HTTP interfaces: `application/problem+json` (RFC 9457). It names
+//! the field of the request that is wrong.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

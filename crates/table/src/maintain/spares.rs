@@ -31,8 +31,8 @@ type SpareRows = BTreeMap<(String, Option<String>), Vec<String>>;
 /// Keeps one row of every object version and view, and removes the others. In a table of captions
 /// that is the row written last, because it answers the latest prompt. In other tables it is the
 /// row written first, because there all rows of an object version hold the same. The order in which
-/// rows give way is always the same, so two maintainers at once, or a row committed meanwhile, never
-/// lead to the removal of all rows.
+/// rows give way is always the same, so two maintainers at once, or a row committed meanwhile,
+/// never lead to the removal of all rows.
 ///
 /// # Errors
 /// A malformed image id, or the store did not answer or refused.

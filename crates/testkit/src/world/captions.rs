@@ -14,7 +14,7 @@ use super::World;
 
 impl World {
     /// The latest caption of every picture, by image id.
-    pub async fn said(&self, captioner: &str) -> HashMap<String, Said> {
+    pub async fn said(&self, captioner: &str) -> HashMap<String, CaptionText> {
         let database = self.store.tables().connect(Access::writer()).await.expect("tables open");
         let Some(captions) = Captions::open(&database, captioner).await.expect("table opens")
         else {
