@@ -29,8 +29,8 @@ use crate::status::CaptionerStatus;
 
 /// Runs the captioner until shutdown.
 ///
-/// The models are warm and the store is proven before the first job is taken, because what is
-/// delivered counts as begun. What is away is waited for, unready.
+/// The models are warm and the store is proven before the first job is taken, because what is delivered
+/// counts as begun. What is away is waited for, unready.
 ///
 /// # Errors
 /// The socket cannot be used, or a model, the store or the table is not what it must be.

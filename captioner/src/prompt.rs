@@ -1,5 +1,4 @@
-//! What the provider is asked. Another prompt makes other captions, so its hash stands in every
-//! row.
+//! What the provider is asked. Another prompt makes other captions, so its hash stands in every row.
 
 use pipeline::caption_prompt::CaptionPrompt;
 

@@ -1,5 +1,5 @@
-//! The embedder: pixels → vectors. Consumes the jobs of one stage per model and appends to `images`
-//! and `embeddings_<model>`.
+//! The embedder: pixels → vectors. Consumes the jobs of one stage per model and appends to `images` and
+//! `embeddings_<model>`.
 
 mod decoded_cache;
 mod embed;
@@ -22,8 +22,8 @@ use crate::status::LoadedModels;
 /// Runs the embedder until shutdown.
 ///
 /// A model is warm and the store is proven before the first job is taken, because what is delivered
-/// counts as begun. A model or a store that is away keeps the embedder waiting, unready; it goes on
-/// by itself once they are there. One model does not wait for another.
+/// counts as begun. A model or a store that is away keeps the embedder waiting, unready; it goes on by
+/// itself once they are there. One model does not wait for another.
 ///
 /// # Errors
 /// The socket cannot be used, or a model, the store or the tables are not what they must be.

@@ -10,8 +10,8 @@ pub mod settings;
 mod signals;
 pub mod telemetry;
 
-/// The allocator of every program. With glibc's per-thread arenas the memory of a process that
-/// decodes pictures of very different sizes grows for hours.
+/// The allocator of every program. With glibc's per-thread arenas the memory of a process that decodes
+/// pictures of very different sizes grows for hours.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -40,8 +40,8 @@ impl SettingsError {
 
 /// A service's settings: one struct, and the documented defaults of its sections.
 pub trait Settings: DeserializeOwned {
-    /// Each `settings.toml` that documents some of the sections, compiled in: those of the crates
-    /// that the service is made of, then its own.
+    /// Each `settings.toml` that documents some of the sections, compiled in: those of the crates that
+    /// the service is made of, then its own.
     const DEFAULTS: &'static [&'static str];
 
     /// The parts that starting any process needs.

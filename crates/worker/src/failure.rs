@@ -1,12 +1,12 @@
-//! What a worker does about a failure of its collaborators: the classes of dead letters and halts
-//! that all workers share.
+//! What a worker does about a failure of its collaborators: the classes of dead letters and halts that
+//! all workers share.
 
 use inference::{ModelError, PictureError};
 use pipeline::Failure;
 use table::TableError;
 
-/// Rows that cannot be stored would not be stored the next time either. Everything else means that
-/// the store is in trouble.
+/// Rows that cannot be stored would not be stored the next time either. Everything else means that the
+/// store is in trouble.
 pub fn of_table(error: TableError) -> Failure {
     if error.is_about_rows() {
         Failure::dead_letter("invalid_rows", error)

@@ -1,5 +1,5 @@
-//! The process of a worker: it listens, waits for a store that tables can rest on, works, and
-//! answers until the last delivery is settled.
+//! The process of a worker: it listens, waits for a store that tables can rest on, works, and answers
+//! until the last delivery is settled.
 
 use std::sync::Arc;
 

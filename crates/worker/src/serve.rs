@@ -32,8 +32,8 @@ pub struct Assignment {
 
 impl WorkerProcess {
     /// Works for a stage until shutdown; rests while an operator has removed it. `open` opens the
-    /// tables and makes the stage, each time the work begins. The models must be warm by now: what
-    /// is delivered counts as begun.
+    /// tables and makes the stage, each time the work begins. The models must be warm by now: what is
+    /// delivered counts as begun.
     ///
     /// # Errors
     /// The tables are not what they must be, or the worker hit a defect.

@@ -5,8 +5,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use service::command_line::VERSION;
 
-/// Answers `/v1/status` with the program's version and, below `name`, what `tell` says of its
-/// models.
+/// Answers `/v1/status` with the program's version and, below `name`, what `tell` says of its models.
 pub fn router(
     name: &'static str,
     tell: impl Fn() -> Value + Clone + Send + Sync + 'static,
