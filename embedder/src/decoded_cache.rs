@@ -1,6 +1,6 @@
 //! A cache of decoded pictures, shared by the models of one process. An object is downloaded and
-//! decoded once for all models whose jobs come at about the same time. A model that finds nothing here
-//! fetches the object itself.
+//! decoded once for all models whose jobs come at about the same time. A model that finds nothing
+//! here fetches the object itself.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,8 +126,8 @@ impl DecodedCache {
             .unwrap_or(0)
     }
 
-    /// A picture that another model decoded, with the pixels for `model`. Waits while another model is
-    /// fetching it.
+    /// A picture that another model decoded, with the pixels for `model`. Waits while another model
+    /// is fetching it.
     ///
     /// # Errors
     /// It is not here: the claim gives this model the turn at fetching it.

@@ -28,7 +28,8 @@ pub(crate) struct Embedder {
     loaded: LoadedModels,
     // `None` if there is only one model, which needs no cache.
     decoded: Option<Arc<DecodedCache>>,
-    // Serialises writes of `images`: if two models write one picture, the second sees the first's row.
+    // Serialises writes of `images`: if two models write one picture, the second sees the first's
+    // row.
     images_turn: Arc<tokio::sync::Mutex<()>>,
     // The name in settings by which the model of each id was found.
     ids: Mutex<HashMap<String, String>>,
@@ -99,7 +100,10 @@ pub(crate) async fn serve(
     let health = &embedder.process.health;
     let load = || {
         let (settings, name) = (embedder.settings.clone(), name.clone());
-        async move { anyhow::Ok(tokio::task::spawn_blocking(move || load(&settings, &name)).await??) }
+        async move {
+            let loading = tokio::task::spawn_blocking(move || load(&settings, &name));
+            anyhow::Ok(loading.await??)
+        }
     };
     let may_pass = worker::model_may_appear;
     let loaded = until_works(health, &condition(&name), &shutdown, may_pass, load).await?;

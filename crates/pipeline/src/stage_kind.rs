@@ -16,7 +16,8 @@ pub enum StageKind {
     Caption,
 }
 
-/// What sets one kind apart from the others; the methods of [`StageKind`] say what each trait means.
+/// What sets one kind apart from the others; the methods of [`StageKind`] say what each trait
+/// means.
 struct KindTraits {
     prefix: &'static str,
     does: &'static str,
@@ -109,8 +110,8 @@ impl StageKind {
         self.traits().removals_field
     }
 
-    /// Whether searches are answered from the table of one of its stages, the active one. The others
-    /// are filled in the background.
+    /// Whether searches are answered from the table of one of its stages, the active one. The
+    /// others are filled in the background.
     pub fn answers_searches(self) -> bool {
         self.traits().answers_searches
     }
@@ -151,9 +152,8 @@ mod tests {
 
     #[test]
     fn one_kind_answers_searches_and_one_writes_images() {
-        let count = |of: fn(StageKind) -> bool| {
-            StageKind::ALL.into_iter().filter(|kind| of(*kind)).count()
-        };
+        let count =
+            |of: fn(StageKind) -> bool| StageKind::ALL.into_iter().filter(|kind| of(*kind)).count();
         assert_eq!(count(StageKind::answers_searches), 1, "there is one active stage");
         assert_eq!(count(StageKind::writes_images), 1, "two writers would double the rows");
     }

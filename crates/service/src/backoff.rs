@@ -19,7 +19,8 @@ impl Backoff {
         Self { first, limit, next: first }
     }
 
-    /// The next pause: the present step ± 25 %, so that many processes do not try at the same moment.
+    /// The next pause: the present step ± 25 %, so that many processes do not try at the same
+    /// moment.
     pub fn pause(&mut self) -> Duration {
         let pause = self.next.mul_f64(rand::rng().random_range(0.75..=1.25));
         self.next = (self.next * 2).min(self.limit);

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The conditions of a process. Clones share them. The process is ready when every condition that was
-/// ever named holds.
+/// The conditions of a process. Clones share them. The process is ready when every condition that
+/// was ever named holds.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     // By name; the reason why a condition does not hold.
@@ -16,8 +16,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// The same conditions for one part of the process: every name that it sets gets the part's name
-    /// behind it, as in `consumer embed-demo-clip`.
+    /// The same conditions for one part of the process: every name that it sets gets the part's
+    /// name behind it, as in `consumer embed-demo-clip`.
     pub fn of(&self, part: &str) -> Self {
         Self { part: Some(part.into()), ..self.clone() }
     }

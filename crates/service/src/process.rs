@@ -16,14 +16,14 @@ use crate::{reload, signals};
 
 pub use crate::settings::ProcessSettings;
 
-/// The `main` of a service: loads settings, installs logs, metrics and signal handlers, calls `run`,
-/// and returns the exit code.
+/// The `main` of a service: loads settings, installs logs, metrics and signal handlers, calls
+/// `run`, and returns the exit code.
 ///
 /// - Wrong settings exit with code 2.
 /// - The first SIGTERM or SIGINT cancels the token of `run`. A second one ends the process at once,
 ///   and so does `http.shutdown_timeout`: the broker delivers again what the process held.
-/// - SIGHUP loads the settings again. If they are good, `run` ends as it does at a stop and is called
-///   again with the new settings.
+/// - SIGHUP loads the settings again. If they are good, `run` ends as it does at a stop and is
+///   called again with the new settings.
 pub fn main<S, F>(file: Option<&Path>, run: impl Fn(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings + Send + 'static,
@@ -34,8 +34,8 @@ where
 }
 
 /// The `main` of an operator's command, whose result is its output. Three things differ from
-/// [`main`]: only warnings are logged unless `log.filter` is set, an error is one sentence on stderr,
-/// and SIGHUP ends the process.
+/// [`main`]: only warnings are logged unless `log.filter` is set, an error is one sentence on
+/// stderr, and SIGHUP ends the process.
 pub fn command<S, F>(file: Option<&Path>, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings,
@@ -114,7 +114,8 @@ fn refused(error: &SettingsError) -> ExitCode {
     ExitCode::from(settings::EXIT_CODE)
 }
 
-/// Cancels `shutdown` at the first signal. A second one, or `limit` after the first, ends the process.
+/// Cancels `shutdown` at the first signal. A second one, or `limit` after the first, ends the
+/// process.
 async fn stop_on_signal(mut signals: Signals, shutdown: CancellationToken, limit: Duration) {
     signals.next(None).await;
     tracing::info!("stopping");
@@ -125,9 +126,9 @@ async fn stop_on_signal(mut signals: Signals, shutdown: CancellationToken, limit
     }
 }
 
-/// Repeats `attempt` until it succeeds; meanwhile the condition `name` shows why it fails. A process
-/// whose model or store is missing stays up, not ready, and continues by itself. Returns `None` when
-/// the process is stopping.
+/// Repeats `attempt` until it succeeds; meanwhile the condition `name` shows why it fails. A
+/// process whose model or store is missing stays up, not ready, and continues by itself. Returns
+/// `None` when the process is stopping.
 ///
 /// # Errors
 /// The first error for which `may_pass` says that trying again cannot help.

@@ -1,8 +1,8 @@
 //! Reload of settings at SIGHUP, without a new process.
 //!
-//! The present run ends as it does at a stop: it finishes and commits the work in hand and gives back
-//! the rest. Then the program runs again with the new settings. Three things need a new process: the
-//! log, and the library and the threads of ONNX Runtime.
+//! The present run ends as it does at a stop: it finishes and commits the work in hand and gives
+//! back the rest. Then the program runs again with the new settings. Three things need a new
+//! process: the log, and the library and the threads of ONNX Runtime.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -26,7 +26,8 @@ struct Reload<S> {
     next: Option<S>,
     // The process ends after the present run.
     stopping: bool,
-    // When the process exits although the present run has not ended; `None`: it was not told to end.
+    // When the process exits although the present run has not ended; `None`: it was not told to
+    // end.
     deadline: Option<Instant>,
 }
 
@@ -102,9 +103,10 @@ async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reload:
                         now.next = Some(settings);
                         now.end();
                     }
-                    Err(error) => {
-                        tracing::error!(%error, "the new settings are wrong; the present ones stay in force")
-                    }
+                    Err(error) => tracing::error!(
+                        %error,
+                        "the new settings are wrong; the present ones stay in force"
+                    ),
                 }
             }
             Heard::TooLate => {

@@ -5,8 +5,8 @@ use inference::{ModelError, PictureError};
 use pipeline::Failure;
 use table::TableError;
 
-/// Unusable rows stay unusable, so the job becomes a dead letter. Any other error is the store's, so
-/// the worker halts.
+/// Unusable rows stay unusable, so the job becomes a dead letter. Any other error is the store's,
+/// so the worker halts.
 pub fn of_table(error: TableError) -> Failure {
     if error.is_about_rows() {
         Failure::dead_letter("invalid_rows", error)

@@ -3,7 +3,8 @@
 use inference::{Model, ModelError, Runtime, RuntimeSettings, gate};
 use table::schema::Space;
 
-/// Starts ONNX Runtime for a model. Refuses a model with 8-bit weights that has not passed the gate.
+/// Starts ONNX Runtime for a model. Refuses a model with 8-bit weights that has not passed the
+/// gate.
 ///
 /// # Errors
 /// The gate was not passed, or the runtime does not start.

@@ -20,8 +20,8 @@ pub struct PictureSettings {
     pub max_decoded_bytes: u64,
     /// Memory that all decoders and their results may take together, in bytes; at least 1 MiB.
     pub max_decoded_in_flight: u64,
-    /// Longest side of the stored thumbnail in pixels, 16 to 2048. Only workers that write the table
-    /// `images` have this setting.
+    /// Longest side of the stored thumbnail in pixels, 16 to 2048. Only workers that write the
+    /// table `images` have this setting.
     pub thumbnail_side: Option<u32>,
 }
 

@@ -66,8 +66,8 @@ impl WorkerProcess {
 
 /// Runs the process of a worker until shutdown.
 ///
-/// It is ready once the store and all of `conditions` are fine. `routes` are served beside health and
-/// metrics. `work` is called once, when the store has proved that it can hold tables.
+/// It is ready once the store and all of `conditions` are fine. `routes` are served beside health
+/// and metrics. `work` is called once, when the store has proved that it can hold tables.
 ///
 /// # Errors
 /// The socket cannot be used, the store cannot hold tables, or the error of `work`.

@@ -1,5 +1,5 @@
-//! An operator may remove a stage while its worker runs. The worker then rests, and works again when
-//! the removal is taken back.
+//! An operator may remove a stage while its worker runs. The worker then rests, and works again
+//! when the removal is taken back.
 
 use pipeline::models::Models;
 use pipeline::stage_name::StageName;

@@ -31,9 +31,9 @@ pub struct Assignment {
 }
 
 impl WorkerProcess {
-    /// Works for a stage until shutdown, and rests while an operator has removed it. `open` opens the
-    /// tables and makes the stage each time the work begins. The models must be loaded before this is
-    /// called, because the broker counts every delivered job as begun.
+    /// Works for a stage until shutdown, and rests while an operator has removed it. `open` opens
+    /// the tables and makes the stage each time the work begins. The models must be loaded before
+    /// this is called, because the broker counts every delivered job as begun.
     ///
     /// # Errors
     /// A table has other columns or another space, or the worker loop ended with an error.

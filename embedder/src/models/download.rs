@@ -1,5 +1,5 @@
-//! The download of one file: resumed where it broke off, verified, and renamed to its final name only
-//! when it is whole.
+//! The download of one file: resumed where it broke off, verified, and renamed to its final name
+//! only when it is whole.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -24,8 +24,8 @@ pub(super) struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// Fetches a file to `target` and returns its SHA-256. A file that is whole is not fetched again,
-    /// nor is the part of it that an earlier attempt left in `<target>.part`.
+    /// Fetches a file to `target` and returns its SHA-256. A file that is whole is not fetched
+    /// again, nor is the part of it that an earlier attempt left in `<target>.part`.
     ///
     /// # Errors
     /// The hub does not give the file, its content has another checksum, or it cannot be written.

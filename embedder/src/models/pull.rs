@@ -1,4 +1,5 @@
-//! `pull`: a whole model from the hub. All of its files come first, then its manifest, then its name.
+//! `pull`: a whole model from the hub. All of its files come first, then its manifest, then its
+//! name.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;

@@ -11,7 +11,8 @@ use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
 
-/// Middleware: lets a request through if it carries the key, or if the key is empty. Others get 401.
+/// Middleware: lets a request through if it carries the key, or if the key is empty. Others get
+/// 401.
 pub async fn check(State(key): State<Arc<SecretString>>, request: Request, next: Next) -> Response {
     let key = key.expose_secret().as_bytes();
     let given = request

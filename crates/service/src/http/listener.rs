@@ -13,16 +13,18 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; further ones wait to be accepted. Below the usual limit of open files, which
-/// the connections to the store and the broker share.
+/// Connections at once; further ones wait to be accepted. Below the usual limit of open files,
+/// which the connections to the store and the broker share.
 const MOST_CONNECTIONS: usize = 768;
 /// Time in which all headers of a request must arrive, for every request of a connection.
 pub(crate) const HEADERS_WITHIN: Duration = Duration::from_secs(30);
-// Pause after a failed accept. The process is probably out of open files, and would spin without it.
+// Pause after a failed accept. The process is probably out of open files, and would spin without
+// it.
 const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
-/// Serves until shutdown, and then until the requests in hand are answered. Closes a connection when
-/// the headers of a request do not arrive within `headers_within`; that includes idle connections.
+/// Serves until shutdown, and then until the requests in hand are answered. Closes a connection
+/// when the headers of a request do not arrive within `headers_within`; that includes idle
+/// connections.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,

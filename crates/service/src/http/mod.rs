@@ -1,5 +1,5 @@
-//! The HTTP interface of every process: the listener, health and metrics, and the parts that several
-//! interfaces share.
+//! The HTTP interface of every process: the listener, health and metrics, and the parts that
+//! several interfaces share.
 
 pub mod access;
 pub mod client;

@@ -1,6 +1,6 @@
 //! The same-origin check, against cross-site request forgery: another web site must not act through
-//! the browser of a user who can reach this server. Requests that change something are accepted from
-//! our own page and from programs, which send none of the headers that browsers send.
+//! the browser of a user who can reach this server. Requests that change something are accepted
+//! from our own page and from programs, which send none of the headers that browsers send.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};

@@ -112,7 +112,8 @@ impl Hub {
         for endpoint in &self.endpoints {
             match self.ask_again(endpoint, request).await {
                 Ok(answer) => return Ok(answer),
-                // The error of the first endpoint is the one to show: mirrors often lack gated files.
+                // The error of the first endpoint is the one to show: mirrors often lack gated
+                // files.
                 Err(error) => failed = failed.or(Some(error)),
             }
         }

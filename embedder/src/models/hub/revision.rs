@@ -94,8 +94,8 @@ async fn json<T: DeserializeOwned>(mut answer: Response, what: &str) -> Result<T
     serde_json::from_slice(&bytes).map_err(|error| garbled(error.to_string()))
 }
 
-/// Path and query of the next page, from `Link: <…>; rel="next"`. The host in it is ignored: a mirror
-/// may name the original.
+/// Path and query of the next page, from `Link: <…>; rel="next"`. The host in it is ignored: a
+/// mirror may name the original.
 fn next_page(answer: &Response) -> Option<String> {
     let link = answer.headers().get(header::LINK)?.to_str().ok()?;
     let next = link.split(',').find(|part| part.contains("rel=\"next\""))?;
