@@ -100,7 +100,10 @@ pub(crate) async fn serve(
     let health = &embedder.process.health;
     let load = || {
         let (settings, name) = (embedder.settings.clone(), name.clone());
-        async move { anyhow::Ok(tokio::task::spawn_blocking(move || load(&settings, &name)).await??) }
+        async move {
+            let loading = tokio::task::spawn_blocking(move || load(&settings, &name));
+            anyhow::Ok(loading.await??)
+        }
     };
     let may_pass = worker::model_may_appear;
     let loaded = until_works(health, &condition(&name), &shutdown, may_pass, load).await?;

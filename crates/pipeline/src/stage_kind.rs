@@ -1,12 +1,12 @@
-//! The kinds of work that workers do on a picture. A new kind is a new variant and a new row of
-//! traits; the compiler then names every other place that must know it.
-//!
-//! Nothing compares kinds with `==`: a difference between kinds is a trait in the row, or an
-//! exhaustive `match` that the compiler can name.
+//! The kinds of work that workers do on a picture. A further kind is a further row here; the
+//! compiler then names every other place that must know it.
 
 use serde::Serialize;
 
 /// A kind of work. Its prefix is the first part of a stage's name.
+///
+/// Nothing compares kinds with `==`: a difference between kinds is a trait in the kind's row, or an
+/// exhaustive `match` that the compiler can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StageKind {

@@ -34,8 +34,8 @@ where
 }
 
 /// The `main` of an operator's command, whose result is its output. Three things differ from
-/// [`main`]: only warnings are logged unless `log.filter` is set, an error is one sentence on stderr,
-/// and SIGHUP ends the process.
+/// [`main`]: only warnings are logged unless `log.filter` is set, an error is one sentence on
+/// stderr, and SIGHUP ends the process.
 pub fn command<S, F>(file: Option<&Path>, run: impl FnOnce(S, CancellationToken) -> F) -> ExitCode
 where
     S: Settings,

@@ -103,9 +103,10 @@ async fn watch<S: Settings>(mut signals: Signals, file: Option<PathBuf>, reload:
                         now.next = Some(settings);
                         now.end();
                     }
-                    Err(error) => {
-                        tracing::error!(%error, "the new settings are wrong; the present ones stay in force")
-                    }
+                    Err(error) => tracing::error!(
+                        %error,
+                        "the new settings are wrong; the present ones stay in force"
+                    ),
                 }
             }
             Heard::TooLate => {

@@ -1,5 +1,5 @@
-//! `embedder models`, the real program, against a hub on this machine that misbehaves as real ones
-//! do.
+//! `embedder models`: the real program against a hub on this machine that fails in the ways of real
+//! hubs.
 
 use crate::hub;
 

@@ -1,4 +1,4 @@
-//! A model hub on this machine that speaks the interface of real ones and fails on request.
+//! A model hub on this machine. It speaks the interface of real hubs, and fails on request.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -20,20 +20,20 @@ pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 pub(crate) const VISION: &str = "onnx/vision_model.onnx";
 pub(crate) const FILES: [&str; 3] = [VISION, "onnx/text_model.onnx", "tokenizer.json"];
 
-/// What happens to one request for the image tower.
+/// The fault of one request for the image tower.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
-    /// 429 with a pause of no seconds.
+    /// 429, with a pause of zero seconds.
     Busy,
     /// 503.
     Fail,
-    /// The connection breaks after so many bytes of the answer.
+    /// The connection breaks after this many bytes of the answer.
     CutAfter(usize),
-    /// All of it, though a range was asked for.
+    /// The whole file, although a range was asked for.
     WholeInstead,
-    /// As many bytes as there should be, but others.
+    /// The right number of bytes, but wrong ones.
     Wrong,
-    /// More bytes than there should be.
+    /// One byte too many.
     TooLong,
 }
 
@@ -56,12 +56,12 @@ fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/inference/models/demo-clip")
 }
 
-/// What the hub has under this path: the files of the built-in model.
+/// The content of a file of the hub, which is a file of the built-in model.
 pub(crate) fn content(path: &str) -> Vec<u8> {
     std::fs::read(demo().join(path)).unwrap()
 }
 
-/// An entry of a catalogue for these files.
+/// A catalogue entry for these files.
 pub(crate) fn entry() -> String {
     let manifest: toml::Table =
         toml::from_str(&std::fs::read_to_string(demo().join("model.toml")).unwrap()).unwrap();
@@ -118,7 +118,7 @@ impl Hub {
         format!("http://{}", self.address)
     }
 
-    /// What happens to the next requests for the image tower.
+    /// Sets the faults of the next requests for the image tower.
     pub(crate) fn plan(&self, faults: &[Fault]) {
         self.inner.lock().unwrap().faults.extend(faults);
     }
@@ -135,7 +135,7 @@ impl Hub {
         self.inner.lock().unwrap().without = path.to_owned();
     }
 
-    /// First bytes asked for in the requests for the image tower.
+    /// The first bytes that the requests for the image tower asked for.
     pub(crate) fn ranges(&self) -> Vec<usize> {
         self.inner.lock().unwrap().ranges.clone()
     }
@@ -149,9 +149,9 @@ impl Hub {
     }
 }
 
-type Shared = State<Arc<Mutex<Inner>>>;
+type HubState = State<Arc<Mutex<Inner>>>;
 
-async fn revision(State(inner): Shared) -> Response {
+async fn revision(State(inner): HubState) -> Response {
     let mut inner = inner.lock().unwrap();
     inner.requests += 1;
     if inner.gated {
@@ -160,19 +160,26 @@ async fn revision(State(inner): Shared) -> Response {
     axum::Json(json!({ "id": "someone/scenes", "sha": COMMIT })).into_response()
 }
 
-// Large files are known by their SHA-256, small ones by their name in git; and the list comes in
-// two pages.
-async fn tree(State(inner): Shared, uri: axum::http::Uri) -> Response {
+// A large file is known by its SHA-256, a small one by its name in git.
+fn listed(path: &str) -> serde_json::Value {
+    let bytes = content(path);
+    let size = bytes.len();
+    if path.ends_with(".onnx") {
+        let lfs = json!({
+            "oid": hex::encode(Sha256::digest(&bytes)),
+            "size": size,
+            "pointerSize": 130,
+        });
+        return json!({ "type": "file", "path": path, "size": 130, "oid": "pointer", "lfs": lfs });
+    }
+    let blob = Sha1::new().chain_update(format!("blob {size}\0")).chain_update(&bytes);
+    json!({ "type": "file", "path": path, "size": size, "oid": hex::encode(blob.finalize()) })
+}
+
+// The list comes in two pages.
+async fn tree(State(inner): HubState, uri: axum::http::Uri) -> Response {
     let mut inner = inner.lock().unwrap();
-    let listed = FILES.iter().filter(|path| **path != inner.without).map(|path| {
-        let bytes = content(path);
-        let git = hex::encode(Sha1::new().chain_update(format!("blob {}\0", bytes.len())).chain_update(&bytes).finalize());
-        match path.ends_with(".onnx") {
-            true => json!({ "type": "file", "path": path, "size": 130, "oid": "pointer",
-                "lfs": { "oid": hex::encode(Sha256::digest(&bytes)), "size": bytes.len(), "pointerSize": 130 } }),
-            false => json!({ "type": "file", "path": path, "size": bytes.len(), "oid": git }),
-        }
-    });
+    let listed = FILES.iter().filter(|path| **path != inner.without).map(|path| listed(path));
     let mut listed: Vec<_> = listed.collect();
     listed.push(json!({ "type": "directory", "path": "onnx", "size": 0, "oid": "tree" }));
     let second = listed.split_off(2);
@@ -186,7 +193,7 @@ async fn tree(State(inner): Shared, uri: axum::http::Uri) -> Response {
 }
 
 async fn resolve(
-    State(inner): Shared,
+    State(inner): HubState,
     Address((commit, path)): Address<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
@@ -213,7 +220,7 @@ async fn resolve(
         Some(Fault::Fail) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Some(Fault::CutAfter(count)) => {
             let sent = Bytes::copy_from_slice(&bytes[from..from + count]);
-            // What was sent is to arrive before the connection breaks.
+            // The bytes must arrive before the connection breaks.
             let broken = async {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 Err(std::io::Error::other("cut"))
