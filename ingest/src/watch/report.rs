@@ -73,8 +73,8 @@ pub(crate) struct SweepCounts {
     /// Of the missing: not published again, because their job is on its way, a dead letter, or
     /// withheld since a cancelled backfill.
     pub(crate) waiting: usize,
-    /// Of the missing: left to a later sweep, because the active model's queues are not nearly empty
-    /// or the stage's own are full. Never for the active model.
+    /// Of the missing: left to a later sweep, because the active model's queues are not nearly
+    /// empty or the stage's own are full. Never for the active model.
     pub(crate) postponed: usize,
     /// Of the indexed: published again because they are outdated. In a dry run: would be.
     pub(crate) outdated: usize,
