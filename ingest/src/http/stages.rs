@@ -35,9 +35,9 @@ pub(super) enum SwitchAnswer {
 
 /// A stage after it was paused or resumed.
 #[derive(Serialize, ToSchema)]
-#[serde(transparent)]
 pub(super) struct SwitchedStage {
-    #[schema(value_type = StageStateSchema, inline)]
+    #[serde(flatten)]
+    #[schema(value_type = StageStateSchema)]
     switch: StageState,
 }
 

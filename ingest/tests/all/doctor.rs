@@ -54,8 +54,9 @@ async fn a_healthy_installation_is_fine_in_every_respect() {
     })
     .await;
     let settings = serde_json::from_value(json!({
-        "name": world.bucket(), "endpoint": "", "public_endpoint": "", "region": "us-east-1", "access_key_id": "",
-        "secret_access_key": "", "path_style": true, "own_prefix": ".bucketlens/", "timeout": "30s"
+        "name": world.bucket(), "endpoint": "", "public_endpoint": "", "region": "us-east-1",
+        "access_key_id": "", "secret_access_key": "", "path_style": true,
+        "own_prefix": ".bucketlens/", "timeout": "30s"
     }));
     let state = StateStore::new(world.open_bucket().await, &settings.unwrap());
     let now = jiff::Timestamp::now();

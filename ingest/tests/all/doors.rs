@@ -88,9 +88,11 @@ fn form_encoded(key: &str) -> String {
 
 fn notification(source: &str, bucket: &str, event: &str, key: &str) -> Value {
     json!({ "EventName": event, "Key": format!("{bucket}/{key}"), "Records": [{
-        "eventVersion": "2.0", "eventSource": source, "eventName": event, "eventTime": "2026-01-01T00:00:00.000Z",
+        "eventVersion": "2.0", "eventSource": source, "eventName": event,
+        "eventTime": "2026-01-01T00:00:00.000Z",
         "s3": { "bucket": { "name": bucket },
-                "object": { "key": key, "size": "12", "eTag": "hint", "versionId": "", "sequencer": "0A" } },
+                "object": { "key": key, "size": "12", "eTag": "hint", "versionId": "",
+                            "sequencer": "0A" } },
     }]})
 }
 
