@@ -268,8 +268,8 @@ fn encoders_outlive_the_model_and_end_their_thread() {
 
 #[test]
 fn a_name_is_looked_up_in_the_folder_of_models() {
-    let model = Model::find("colours", Path::new(&folder(""))).unwrap();
-    assert_eq!(model.digest, model(&folder("colours")).digest);
+    let found = Model::find("colours", Path::new(&folder(""))).unwrap();
+    assert_eq!(found.digest, model(&folder("colours")).digest);
     assert_eq!(
         Model::find("demo-clip", Path::new("no-such-folder")).unwrap().manifest.id,
         "demo-clip"

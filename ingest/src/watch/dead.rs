@@ -1,7 +1,7 @@
 //! Dead letters as the publisher of jobs sees them: their objects get no further job.
 
 use pipeline::connection::{AmqpSettings, BrokerError};
-use pipeline::dead::{self, DeadLetter, Look};
+use pipeline::dead::{self, DeadLetter, DeadLetterPage};
 
 use super::stages::{WatchedStage, WatchedStages};
 
@@ -10,7 +10,7 @@ use super::stages::{WatchedStage, WatchedStages};
 pub(crate) async fn note_dead_letters(
     amqp: &AmqpSettings,
     stage: &WatchedStage,
-) -> Result<Look, BrokerError> {
+) -> Result<DeadLetterPage, BrokerError> {
     let look = dead::peek(amqp, &stage.name).await?;
     let objects = look.letters.iter().filter_map(|letter: &DeadLetter| letter.object.as_ref());
     stage.published.note_dead(objects.map(|object| object.image_id()), look.unseen == 0);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pipeline::ImageId;
-use table::ledger::Stored;
+use table::ledger::StoredVersion;
 use table::{Database, TableError};
 
 use super::watched_table::WatchedTable;
@@ -57,7 +57,7 @@ impl Index {
     pub(crate) async fn locate(
         &self,
         ids: &[ImageId],
-    ) -> Result<HashMap<ImageId, Stored>, TableError> {
+    ) -> Result<HashMap<ImageId, StoredVersion>, TableError> {
         let mut located = HashMap::new();
         for table in self.tables() {
             let rows = table.locate(ids).await?.into_iter();

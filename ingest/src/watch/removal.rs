@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use pipeline::ImageId;
 use pipeline::bucket::Bucket;
 use pipeline::filter::KeyFilter;
-use table::ledger::Stored;
+use table::ledger::StoredVersion;
 
 use super::ids::Ids;
 use super::index::Index;
@@ -59,8 +59,9 @@ impl SuspectCheck<'_> {
         for some in lost.chunks(LOOKED_UP_AT_ONCE) {
             let located =
                 self.index.locate(some).await.context("looking up objects no longer listed")?;
-            let is_ours =
-                |row: &Stored| self.filter.matches(&row.key) && row.bucket == self.bucket.name();
+            let is_ours = |row: &StoredVersion| {
+                self.filter.matches(&row.key) && row.bucket == self.bucket.name()
+            };
             let (suspects, unwatched): (HashMap<_, _>, HashMap<_, _>) =
                 located.into_iter().partition(|(_, row)| is_ours(row));
             fates.unwatched.extend(unwatched.into_keys());
@@ -85,7 +86,7 @@ impl SuspectCheck<'_> {
         Ok(fates)
     }
 
-    async fn fate(&self, id: ImageId, row: Stored) -> anyhow::Result<Fate> {
+    async fn fate(&self, id: ImageId, row: StoredVersion) -> anyhow::Result<Fate> {
         let present = self.bucket.head(&row.key).await?.map(|object| object.image_id());
         Ok(match present {
             Some(present) if present == id => Fate::Present,

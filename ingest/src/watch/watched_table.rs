@@ -9,7 +9,7 @@ use pipeline::stage_kind::StageKind;
 use pipeline::stage_name::StageName;
 use pipeline::{ImageId, ObjectRef};
 use table::captions::{self, Captions};
-use table::ledger::{Ledger, Stored};
+use table::ledger::{Ledger, StoredVersion};
 use table::{Database, TableError, embeddings, images};
 use tokio::sync::OnceCell;
 
@@ -131,7 +131,7 @@ impl WatchedTable {
     }
 
     /// Bucket and key of the rows of these object versions.
-    pub(super) async fn locate(&self, ids: &[ImageId]) -> Result<Vec<Stored>, TableError> {
+    pub(super) async fn locate(&self, ids: &[ImageId]) -> Result<Vec<StoredVersion>, TableError> {
         match self.ledger().await? {
             Some(ledger) => ledger.locate(&texts(ids)).await,
             None => Ok(Vec::new()),

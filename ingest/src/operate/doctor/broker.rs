@@ -1,6 +1,6 @@
 //! The broker: reachable, of a good version, with our exchanges and queues, and with workers.
 
-use pipeline::inspect::{self, Broker, Part, PartState};
+use pipeline::inspect::{self, BrokerAnswer, BrokerPart, PartState};
 use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
 
@@ -64,8 +64,8 @@ fn version(version: Option<&str>) -> DoctorCheck {
     }
 }
 
-fn parts(settings: &Settings, broker: &Broker) -> DoctorCheck {
-    let wrong = |wanted: fn(&PartState) -> bool| -> Vec<&Part> {
+fn parts(settings: &Settings, broker: &BrokerAnswer) -> DoctorCheck {
+    let wrong = |wanted: fn(&PartState) -> bool| -> Vec<&BrokerPart> {
         broker.parts.iter().filter(|part| wanted(&part.state)).collect()
     };
     let names = |parts: &[&BrokerPart]| {
@@ -76,7 +76,7 @@ fn parts(settings: &Settings, broker: &Broker) -> DoctorCheck {
             .join(", ")
     };
     let differing = wrong(|state| matches!(state, PartState::Differs(_)));
-    if let Some(Part { state: PartState::Differs(said), .. }) = differing.first() {
+    if let Some(BrokerPart { state: PartState::Differs(said), .. }) = differing.first() {
         return DoctorCheck::fail(
             "broker.queues",
             format!("{} differ from what this program declares: {said}", names(&differing)),
@@ -115,7 +115,7 @@ fn parts(settings: &Settings, broker: &Broker) -> DoctorCheck {
 }
 
 /// Ready messages and consumers of a queue without problems.
-fn counts(broker: &Broker, queue: &str) -> Option<(u32, u32)> {
+fn counts(broker: &BrokerAnswer, queue: &str) -> Option<(u32, u32)> {
     broker.parts.iter().find(|part| part.name == queue && part.kind == "queue").and_then(|part| {
         match part.state {
             PartState::Fine { messages, consumers } => Some((messages, consumers)),
