@@ -24,7 +24,7 @@ export function copyOf(id) {
   return copy;
 }
 
-/** Makes `list` show `items` in order. A child is kept while its item's key is: focus and pictures stay. */
+/** Makes `list` show `items` in order. A child stays while its item's key does, with its focus. */
 export function drawList(list, items, keyOf, build, draw) {
   const known = new Map([...list.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, place) => {

@@ -64,7 +64,7 @@ export function tile(hit) {
   return item;
 }
 
-/** Makes a link add this picture to the search; hides it if there is no search, or no room in it. */
+/** Makes a link add this picture to the search. Without a search, or room in it, the link hides. */
 export function linkAdding(link, id) {
   const asked = readAddress();
   const count =

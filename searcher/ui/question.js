@@ -30,7 +30,7 @@ export function takeDrops(take = searchPictures, name = "dropHere") {
   element("drop-words").textContent = say(name);
 }
 
-/** Drawn when a search begins, never while its answer comes: the reader may be typing the next one. */
+/** Called when a search begins, not when it ends: the reader may be typing the next question. */
 export function drawQuestion() {
   const asked = results.asked ?? readAddress();
   const inSearch = viewInAddress() === "search";

@@ -91,7 +91,8 @@ function signalLine(signal, hit, whole) {
     signal === "text" && hit.matched?.length
       ? `${say("wordsFound", hit.matched.join(", "))} · `
       : "";
-  const detail = `${found}${say(signal === "text" ? "wordScore" : "similarity", score)} · ${say("rank", rank)}`;
+  const measure = say(signal === "text" ? "wordScore" : "similarity", score);
+  const detail = `${found}${measure} · ${say("rank", rank)}`;
   const line = [
     make("span", {}, say(`signal_${signal}`)),
     make("strong", {}, percent(share)),

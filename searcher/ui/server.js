@@ -9,7 +9,8 @@ const KEPT_BLOBS = 500;
 
 // Two keys, kept until the tab is closed: one to search, one to operate.
 const keyFor = (isOperators) => (isOperators ? "bucketlens.operators-key" : "bucketlens.api-key");
-const blobAddresses = new Map(); // path → promise of a blob: address, only with an API key; the oldest first
+// Path → promise of a blob: address, oldest first. Only with an API key.
+const blobAddresses = new Map();
 
 export const hasKey = (isOperators) => sessionStorage.getItem(keyFor(isOperators)) !== null;
 

@@ -69,7 +69,10 @@ function drawIfShown(hit) {
   if (viewer.open && shown === hit) drawFacts(hit);
 }
 
-/** Shows the picture of the address, or none. The open picture is drawn again only with `again`: the focus stays. */
+/**
+ * Shows the picture of the address, or none. The open picture keeps its focus: only `again` draws it
+ * anew.
+ */
 export function followImage({ again = false } = {}) {
   const id = imageInAddress();
   if (!id || keyIsMissing()) return viewer.close();

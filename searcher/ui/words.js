@@ -187,7 +187,7 @@ export function sayLanguage(code) {
   }
 }
 
-/** The sentence called `name`. `{0}` is its first value, `{0:picture|pictures}` the word that goes with that number. */
+/** The sentence `name`. `{0}` is its first value, `{0:picture|pictures}` the word for that number. */
 export function say(name, ...values) {
   const pattern = sentences[name][language === "zh" ? 1 : 0];
   return pattern.replace(/\{(\d)(?::(.*?)\|(.*?))?\}/g, (_, place, one, more) => {
@@ -201,7 +201,8 @@ export function say(name, ...values) {
 export function instant(text) {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return String(text);
-  return `${new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" }).format(date)} UTC`;
+  const style = { dateStyle: "long", timeStyle: "short", timeZone: "UTC" };
+  return `${new Intl.DateTimeFormat(language, style).format(date)} UTC`;
 }
 
 export function translate(root) {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::letter_arguments::{LetterArguments, MoveArguments};
 use super::{letter_text, print};
-use crate::operate::dead_letters::{DeadLetters, LISTED, LetterMove, by_id};
+use crate::operate::dead_letters::{DeadLetters, LISTED, LetterAction, by_id};
 use crate::settings::Settings;
 
 const TELL: Duration = Duration::from_secs(1);
@@ -68,8 +68,10 @@ pub(super) async fn run(
     let letters = DeadLetters::connect(&settings).await;
     // A move stops by itself, between two letters. Everything else can be dropped anywhere.
     match command {
-        DeadLetterCommand::Replay(what) => shift(&letters, LetterMove::Replay, what, cancel).await,
-        DeadLetterCommand::Drop(what) => shift(&letters, LetterMove::Drop, what, cancel).await,
+        DeadLetterCommand::Replay(what) => {
+            shift(&letters, LetterAction::Replay, what, cancel).await
+        }
+        DeadLetterCommand::Drop(what) => shift(&letters, LetterAction::Drop, what, cancel).await,
         command => tokio::select! {
             done = look(&letters, command) => done,
             () = cancel.cancelled() => anyhow::bail!("interrupted"),
@@ -126,7 +128,7 @@ async fn export(
 
 async fn shift(
     letters: &DeadLetters,
-    how: LetterMove,
+    how: LetterAction,
     MoveArguments { which, rate, dry_run, json, .. }: MoveArguments,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {

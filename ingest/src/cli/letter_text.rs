@@ -5,7 +5,7 @@ use pipeline::dead::{DeadLetter, Group, MOST, Presence, Walked};
 use pipeline::stage_name::StageName;
 
 use super::print;
-use crate::operate::dead_letters::{LetterGroups, LetterList, LetterMove, LetterNow, MoveTrial};
+use crate::operate::dead_letters::{LetterAction, LetterGroups, LetterList, LetterNow, MoveTrial};
 
 // `show` prints a reason in full.
 const CELL: usize = 60;
@@ -100,10 +100,10 @@ fn presence(presence: &Presence) -> String {
     }
 }
 
-pub(super) fn trial(trial: &MoveTrial, how: LetterMove) -> String {
+pub(super) fn trial(trial: &MoveTrial, how: LetterAction) -> String {
     let moved = match how {
-        LetterMove::Replay => "replayed",
-        LetterMove::Drop => "dropped",
+        LetterAction::Replay => "replayed",
+        LetterAction::Drop => "dropped",
     };
     let MoveTrial { total, selected, objects, unseen, .. } = trial;
     format!(
@@ -117,10 +117,10 @@ pub(super) fn trial(trial: &MoveTrial, how: LetterMove) -> String {
     )
 }
 
-pub(super) fn walked(stage: &StageName, walked: &Walked, how: LetterMove) -> String {
+pub(super) fn walked(stage: &StageName, walked: &Walked, how: LetterAction) -> String {
     let done = match how {
-        LetterMove::Replay => format!("replayed as {}", walked.id),
-        LetterMove::Drop => "dropped".to_owned(),
+        LetterAction::Replay => format!("replayed as {}", walked.id),
+        LetterAction::Drop => "dropped".to_owned(),
     };
     let progress = &walked.progress;
     format!(

@@ -8,7 +8,7 @@ addSentences({
   uploadTakes: ["{0}, up to {1} each", "{0}，每个不超过 {1}"],
   uploadOff: ["Uploads are switched off here", "此处未开启上传"],
   uploadOffDetail: [
-    "Pictures reach the bucket another way. Whoever runs this server can allow uploads from this page.",
+    "Pictures reach the bucket another way. The server's operator can allow uploads from here.",
     "图片通过其他方式存入存储桶。如需在此上传，请联系管理员开启。",
   ],
   uploadProgress: ["Uploaded so far", "上传进度"],
@@ -17,7 +17,8 @@ addSentences({
   retryFailed: ["Try failed ones again", "重试失败的文件"],
   forget: ["Forget it", "忽略"],
   unfinished: [
-    "An upload of “{1}” was interrupted with {0} {0:file|files} left. Choose the same again: it continues where it stopped.",
+    "An upload of “{1}” was interrupted with {0} {0:file|files} left. " +
+      "Choose the same again: it continues where it stopped.",
     "“{1}”的上传被中断，还剩 {0} 个文件。重新选择同样的内容即可从中断处继续。",
   ],
   uploadCounts: ["{0} of {1} stored, {2} searchable", "已存入 {0}/{1}，可搜索 {2}"],

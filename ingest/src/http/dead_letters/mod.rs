@@ -19,7 +19,7 @@ use self::request::{LetterQuery, MoveRequest};
 use super::answer::{accepted, failed, wrong_field};
 use super::api::OperatorApi;
 use crate::operate::dead_letters::{
-    LISTED, LetterGroups, LetterList, LetterMove, LetterNow, LetterOrder, MoveTrial,
+    LISTED, LetterAction, LetterGroups, LetterList, LetterNow, LetterOrder, MoveTrial,
 };
 use crate::operate::operations::Operation;
 
@@ -135,7 +135,7 @@ pub(super) async fn replay(
     State(api): State<Arc<OperatorApi>>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    shift(&api, LetterMove::Replay, &body).await
+    shift(&api, LetterAction::Replay, &body).await
 }
 
 /// Takes letters out for good.
@@ -151,10 +151,10 @@ pub(super) async fn discard(
     State(api): State<Arc<OperatorApi>>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    shift(&api, LetterMove::Drop, &body).await
+    shift(&api, LetterAction::Drop, &body).await
 }
 
-async fn shift(api: &OperatorApi, how: LetterMove, body: &[u8]) -> Result<Response, Problem> {
+async fn shift(api: &OperatorApi, how: LetterAction, body: &[u8]) -> Result<Response, Problem> {
     let letters = &api.dead_letters;
     let request = MoveRequest::from_json(body)?;
     request.check()?;
@@ -164,8 +164,8 @@ async fn shift(api: &OperatorApi, how: LetterMove, body: &[u8]) -> Result<Respon
     }
     let stage = letters.one_stage_of(&selection).map_err(wrong_field)?;
     let kind = match how {
-        LetterMove::Replay => "dead.replay",
-        LetterMove::Drop => "dead.drop",
+        LetterAction::Replay => "dead.replay",
+        LetterAction::Drop => "dead.drop",
     };
     let subject = format!("dead/{stage}");
     let order = LetterOrder { how, stage, selection, rate: request.rate };

@@ -25,7 +25,7 @@ const LINK_LIFETIME: Duration = Duration::from_secs(600);
 
 /// What moving letters does with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LetterMove {
+pub(crate) enum LetterAction {
     /// Puts them back to work.
     Replay,
     /// Takes them out for good.
@@ -34,7 +34,7 @@ pub(crate) enum LetterMove {
 
 /// Which letters of a stage are moved, and how.
 pub(crate) struct LetterOrder {
-    pub(crate) how: LetterMove,
+    pub(crate) how: LetterAction,
     pub(crate) stage: StageName,
     pub(crate) selection: Selection,
     /// Letters per second; `None`: as fast as the broker takes them.
@@ -139,14 +139,14 @@ impl DeadLetters {
     /// Replays or drops the selected letters of one stage.
     pub(crate) async fn shift(
         &self,
-        how: LetterMove,
+        how: LetterAction,
         stage: &StageName,
         selection: &Selection,
         pace: &Pace,
     ) -> anyhow::Result<Walked> {
         Ok(match how {
-            LetterMove::Drop => dead::discard(&self.amqp, stage, selection, pace).await?,
-            LetterMove::Replay => {
+            LetterAction::Drop => dead::discard(&self.amqp, stage, selection, pace).await?,
+            LetterAction::Replay => {
                 let publisher =
                     self.publisher.clone().unwrap_or_else(|| self.start_publisher(stage));
                 dead::replay(&self.amqp, stage, &publisher, selection, pace).await?
