@@ -70,8 +70,8 @@ function drawIfShown(hit) {
 }
 
 /**
- * Shows the picture of the address, or none. The open picture keeps its focus: only `again` draws it
- * anew.
+ * Shows the picture of the address, or none. The open picture keeps its focus: only `again` draws
+ * it anew.
  */
 export function followImage({ again = false } = {}) {
   const id = imageInAddress();

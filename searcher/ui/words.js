@@ -187,7 +187,7 @@ export function sayLanguage(code) {
   }
 }
 
-/** The sentence `name`. `{0}` is its first value, `{0:picture|pictures}` the word for that number. */
+/** The sentence `name`. `{0}` is its first value, `{0:picture|pictures}` the word for it. */
 export function say(name, ...values) {
   const pattern = sentences[name][language === "zh" ? 1 : 0];
   return pattern.replace(/\{(\d)(?::(.*?)\|(.*?))?\}/g, (_, place, one, more) => {
