@@ -1,12 +1,12 @@
 //! A look at a table from outside, for diagnosis. Changes nothing.
 
+use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
 
 use crate::error::TableError;
 use crate::ledger::Ledger;
 use crate::location::Database;
-use crate::schema::{captions_schema, dimension, embeddings_schema, images_schema};
-use crate::{captions, images};
+use crate::schema::dimension;
 
 /// The result of a look at a table.
 #[derive(Debug, Clone)]
@@ -23,21 +23,22 @@ pub struct TableInspection {
     pub problem: Option<String>,
 }
 
-/// Looks at `images`, an `embeddings_<model>` or a `captions_<captioner>` table; `None` if it does
-/// not exist.
+/// The columns that a kind of table has, for vectors of this length.
+pub type TableColumns = fn(usize) -> SchemaRef;
+
+/// Looks at a table and compares its columns with those of its kind; `None` if it does not exist.
 ///
 /// # Errors
 /// The store did not answer or refused.
-pub async fn look(database: &Database, name: &str) -> Result<Option<TableInspection>, TableError> {
+pub async fn look(
+    database: &Database,
+    name: &str,
+    columns: TableColumns,
+) -> Result<Option<TableInspection>, TableError> {
     let Some(ledger) = Ledger::open(database, name).await? else { return Ok(None) };
     let failed = TableError::of(name);
     let found = ledger.table.schema().await.map_err(&failed)?;
-    let dim = dimension(&found).unwrap_or(0);
-    let expected = match name {
-        images::NAME => images_schema(),
-        name if captions::captioner_of(name).is_some() => captions_schema(dim),
-        _ => embeddings_schema(dim),
-    };
+    let expected = columns(dimension(&found).unwrap_or(0));
     let problem = match ledger.has_columns(&expected).await {
         Ok(()) => None,
         Err(TableError::Mismatch { problem, .. }) => Some(problem),

@@ -15,6 +15,7 @@ mod settings;
 mod store;
 mod store_proxy;
 mod supervisor;
+mod wait;
 mod wire_proxy;
 mod world;
 
@@ -27,5 +28,6 @@ pub use settings::{prints_paper, prints_settings, refuses_settings};
 pub use store::Store;
 pub use store_proxy::{Fault, Rule, StoreProxy};
 pub use supervisor::{ProgramHistory, Supervisor};
+pub use wait::{eventually, within};
 pub use wire_proxy::WireProxy;
-pub use world::{DeadMessage, FoundPicture, ProxyOptions, Supervised, World, eventually, within};
+pub use world::{DeadMessage, FoundPicture, ProxyOptions, Supervised, World};

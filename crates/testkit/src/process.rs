@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::world::eventually;
+use crate::wait::eventually;
 
 /// A started program; dropping it kills it.
 pub struct Process {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::process::Process;
-use crate::world::eventually;
+use crate::wait::eventually;
 
 // systemd's default pause before it starts a service again.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);

@@ -3,10 +3,9 @@
 mod captions;
 mod queues;
 
-use std::future::Future;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use pipeline::bucket::{Bucket, BucketSettings};
@@ -23,6 +22,7 @@ use crate::process::{self, Process};
 use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 use crate::store_proxy::StoreProxy;
 use crate::supervisor::{ProgramSpec, Supervisor};
+use crate::wait::eventually;
 use crate::wire_proxy::WireProxy;
 
 /// A store, queue names and programs that belong to one test.
@@ -61,29 +61,6 @@ pub struct FoundPicture {
     pub image_id: String,
     /// Cosine similarity.
     pub score: f64,
-}
-
-/// Polls `ask` until it answers; after `limit` the test fails and names what it waited for.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    limit: Duration,
-    mut ask: impl FnMut() -> F,
-) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(begun.elapsed() < limit, "waited {limit:?} in vain until: {what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Ends a test that takes longer than `limit` instead of letting it hang.
-pub async fn within<T>(limit: Duration, test: impl Future<Output = T>) -> T {
-    tokio::time::timeout(limit, test)
-        .await
-        .unwrap_or_else(|_| panic!("the test was not finished within {limit:?}"))
 }
 
 fn shared_broker() -> String {

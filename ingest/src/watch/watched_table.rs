@@ -9,7 +9,9 @@ use pipeline::stage_kind::StageKind;
 use pipeline::stage_name::StageName;
 use pipeline::{ImageId, ObjectRef};
 use table::captions::{self, Captions};
+use table::inspect::TableColumns;
 use table::ledger::{Ledger, StoredVersion};
+use table::schema::{captions_schema, embeddings_schema};
 use table::{Database, TableError, embeddings, images};
 use tokio::sync::OnceCell;
 
@@ -24,27 +26,42 @@ pub(crate) struct WatchedTable {
     ledger: Arc<OnceCell<Ledger>>,
 }
 
-/// How the tables of one kind of stage are named.
-struct TableNaming {
+/// The tables of one kind of stage: how they are named, and their columns.
+struct TableKind {
     of_id: fn(&str) -> String,
     id_of: fn(&str) -> Option<&str>,
+    columns: TableColumns,
 }
 
-fn naming(kind: StageKind) -> TableNaming {
+fn tables_of(kind: StageKind) -> TableKind {
     match kind {
-        StageKind::Embed => TableNaming { of_id: embeddings::name, id_of: embeddings::model_of },
-        StageKind::Caption => TableNaming { of_id: captions::name, id_of: captions::captioner_of },
+        StageKind::Embed => TableKind {
+            of_id: embeddings::name,
+            id_of: embeddings::model_of,
+            columns: embeddings_schema,
+        },
+        StageKind::Caption => TableKind {
+            of_id: captions::name,
+            id_of: captions::captioner_of,
+            columns: captions_schema,
+        },
     }
+}
+
+/// Columns of the table that the workers of a stage fill.
+pub(crate) fn columns_of(stage: &StageName) -> TableColumns {
+    tables_of(stage.kind()).columns
 }
 
 /// Name of the table that the workers of a stage fill.
 pub(crate) fn table_of(stage: &StageName) -> String {
-    (naming(stage.kind()).of_id)(stage.id())
+    (tables_of(stage.kind()).of_id)(stage.id())
 }
 
 /// The stage whose workers fill this table; `None` for `images` and for foreign tables.
 pub(crate) fn stage_of(table: &str) -> Option<StageName> {
-    let of_kind = |kind: StageKind| (naming(kind).id_of)(table).map(|id| StageName::new(kind, id));
+    let of_kind =
+        |kind: StageKind| (tables_of(kind).id_of)(table).map(|id| StageName::new(kind, id));
     StageKind::ALL.into_iter().find_map(of_kind)
 }
 

@@ -88,7 +88,7 @@ fn list_field(name: &str) -> Field {
 }
 
 /// Columns of a table whose caption vectors have this length.
-pub(crate) fn captions_schema(dim: usize) -> SchemaRef {
+pub fn captions_schema(dim: usize) -> SchemaRef {
     let text = text_field;
     let mut fields = facts_fields();
     fields.extend([

@@ -23,7 +23,7 @@ pub struct EmbeddingRow {
 }
 
 /// Columns of a table whose vectors have this length.
-pub(crate) fn embeddings_schema(dim: usize) -> SchemaRef {
+pub fn embeddings_schema(dim: usize) -> SchemaRef {
     let mut fields = facts_fields();
     fields.extend([text_field("view"), text_field("space"), text_field("manifest_hash")]);
     fields.push(vector_field(dim));

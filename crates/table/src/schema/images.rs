@@ -17,7 +17,8 @@ pub struct ImageRow {
     pub thumbnail: Vec<u8>,
 }
 
-pub(crate) fn images_schema() -> SchemaRef {
+/// Columns of the table `images`.
+pub fn images_schema() -> SchemaRef {
     let mut fields = facts_fields();
     fields.push(Field::new("thumbnail", DataType::Binary, false));
     Arc::new(Schema::new(fields))

@@ -8,17 +8,15 @@ mod facts;
 mod images;
 mod vectors;
 
-pub use captions::{CaptionOrigin, CaptionRow, CaptionText};
-pub use embeddings::EmbeddingRow;
+pub use captions::{CaptionOrigin, CaptionRow, CaptionText, captions_schema};
+pub use embeddings::{EmbeddingRow, embeddings_schema};
 pub use facts::Facts;
-pub use images::ImageRow;
+pub use images::{ImageRow, images_schema};
 pub use vectors::Space;
 
-pub(crate) use captions::{
-    CAPTION_COLUMNS, WORDS_COLUMN, captions_batch, captions_schema, read_captions,
-};
+pub(crate) use captions::{CAPTION_COLUMNS, WORDS_COLUMN, captions_batch, read_captions};
 pub(crate) use column::column;
-pub(crate) use embeddings::{embeddings_batch, embeddings_schema};
+pub(crate) use embeddings::embeddings_batch;
 pub(crate) use facts::{FACTS_COLUMNS, read_facts};
-pub(crate) use images::{images_batch, images_schema};
+pub(crate) use images::images_batch;
 pub(crate) use vectors::{VECTOR_COLUMN, dimension, read_vectors};

@@ -94,6 +94,9 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
             HashSet::from([one.clone()])
         );
     }
-    let look = table::inspect::look(&database, &name).await.unwrap().unwrap();
+    let look = table::inspect::look(&database, &name, table::schema::captions_schema)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((look.rows, look.problem), (2, None));
 }

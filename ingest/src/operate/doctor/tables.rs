@@ -2,14 +2,15 @@
 
 use pipeline::bucket::BucketSettings;
 use pipeline::stage_name::StageName;
-use table::inspect::{self, TableInspection};
+use table::inspect::{self, TableColumns, TableInspection};
 use table::location::Access;
+use table::schema::images_schema;
 use table::{Database, TableError, images};
 
 use super::report::{DoctorCheck, DoctorReport};
 use crate::parts::location;
 use crate::settings::Settings;
-use crate::watch::watched_table::table_of;
+use crate::watch::watched_table::{columns_of, table_of};
 
 // Every read opens every fragment.
 const MANY_FRAGMENTS: usize = 1000;
@@ -25,10 +26,11 @@ pub(crate) async fn run(settings: &Settings) -> DoctorReport {
         }
     };
     let stages = settings.stages.all();
-    let tables = stages.iter().map(|stage| (table_of(stage), made_by(stage)));
-    let images = (images::NAME.to_owned(), "the first embedder makes it".to_owned());
-    for (name, missing) in std::iter::once(images).chain(tables) {
-        report.push(match inspect::look(&database, &name).await {
+    let tables = stages.iter().map(|stage| (table_of(stage), columns_of(stage), made_by(stage)));
+    let columns: TableColumns = |_| images_schema();
+    let images = (images::NAME.to_owned(), columns, "the first embedder makes it".to_owned());
+    for (name, columns, missing) in std::iter::once(images).chain(tables) {
+        report.push(match inspect::look(&database, &name, columns).await {
             Ok(Some(look)) => looked(&name, &look),
             Ok(None) => DoctorCheck::warn(format!("table.{name}"), "does not exist yet", missing),
             Err(error) => DoctorCheck::fail(
