@@ -102,3 +102,40 @@ fn problem(reason: &str) -> Response {
     let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build();
     ResponseBuilder::new().description(reason).content(PROBLEM, body).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The names of schemas that a description refers to.
+    fn referred<'a>(value: &'a Value, names: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(name) = fields.get("$ref").and_then(Value::as_str) {
+                    names.insert(name.trim_start_matches("#/components/schemas/"));
+                }
+                fields.values().for_each(|value| referred(value, names));
+            }
+            Value::Array(values) => values.iter().for_each(|value| referred(value, names)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_schema_that_is_referred_to_is_described() {
+        let description = serde_json::to_value(description()).unwrap();
+        let schemas = description["components"]["schemas"].as_object().unwrap();
+        let mut names = BTreeSet::new();
+        referred(&description, &mut names);
+        assert!(names.contains("DeadLetterSchema"), "{names:?}");
+        for name in names {
+            assert!(schemas.contains_key(name), "the schema {name} is missing");
+        }
+        let of_request = &schemas["SweepRequest"]["properties"];
+        assert_eq!(of_request["dry_run"]["type"], json!("boolean"), "{of_request}");
+    }
+}

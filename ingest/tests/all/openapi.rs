@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::World;
 
 /// Every route, as operators, the page and the commands use them.
@@ -41,20 +41,6 @@ fn described(description: &Value) -> BTreeSet<(&str, &str)> {
         .collect()
 }
 
-/// The names of schemas that a description refers to.
-fn referred<'a>(value: &'a Value, names: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::Object(fields) => {
-            if let Some(name) = fields.get("$ref").and_then(Value::as_str) {
-                names.insert(name.trim_start_matches("#/components/schemas/"));
-            }
-            fields.values().for_each(|value| referred(value, names));
-        }
-        Value::Array(values) => values.iter().for_each(|value| referred(value, names)),
-        _ => {}
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_description_lists_every_route_that_is_served() {
     let mut world = World::start().await;
@@ -68,15 +54,6 @@ async fn the_description_lists_every_route_that_is_served() {
     let answer = ask(Method::GET, "/v1/ops/openapi.json".to_owned()).await.unwrap();
     let description: Value = answer.json().await.unwrap();
     assert_eq!(described(&description), BTreeSet::from(ROUTES));
-
-    let schemas = description["components"]["schemas"].as_object().unwrap();
-    let mut names = BTreeSet::new();
-    referred(&description, &mut names);
-    for name in names {
-        assert!(schemas.contains_key(name), "the schema {name} is missing");
-    }
-    let of_request = &schemas["SweepRequest"]["properties"];
-    assert_eq!(of_request["dry_run"]["type"], json!("boolean"), "{of_request}");
 
     for (method, path) in ROUTES {
         let path = path
