@@ -17,16 +17,16 @@ fn folder(name: &str) -> String {
     format!("{}/tests/models/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn model(name: &str) -> Model {
+fn find_model(name: &str) -> Model {
     Model::find(name, Path::new("models")).unwrap()
 }
 
 fn image_encoder(name: &str, max_batch: usize) -> ImageEncoder {
-    model(&folder(name)).image_encoder(&runtime(), max_batch).unwrap()
+    find_model(&folder(name)).image_encoder(&runtime(), max_batch).unwrap()
 }
 
 fn text_encoder(name: &str) -> TextEncoder {
-    model(&folder(name)).text_encoder(&runtime()).unwrap()
+    find_model(&folder(name)).text_encoder(&runtime()).unwrap()
 }
 
 /// A 4 x 4 picture of one colour.
@@ -91,7 +91,7 @@ fn a_gpu_that_is_not_there_is_said_and_the_cpu_takes_over() {
     runtime();
     for provider in [Provider::Cuda, Provider::TensorRt, Provider::Auto] {
         let wanted = RuntimeSettings { provider, ..Default::default() };
-        let model = model(&folder("colours"));
+        let model = find_model(&folder("colours"));
         let encoder = model.image_encoder(&Runtime::start(&wanted).unwrap(), 0).unwrap();
         let placement = encoder.placement();
         assert_eq!(
@@ -145,7 +145,7 @@ fn a_graph_for_single_pictures_runs_them_singly() {
 
 #[test]
 fn a_graph_for_batches_of_one_size_is_filled_up() {
-    let model = model(&folder("fours"));
+    let model = find_model(&folder("fours"));
     let encoder = model.image_encoder(&runtime(), 32).unwrap();
     assert_eq!(encoder.max_batch(), 4);
     let texts = model.text_encoder(&runtime()).unwrap();
@@ -171,7 +171,7 @@ fn inputs_that_do_not_matter_are_filled_as_the_manifest_says() {
     // The mask is one of them: all ones, so that padding counts as tokens.
     let extra = "pad_to = 8\n\n[[text.extra_inputs]]\nname = \"mask\"\nshape = [-1, 8]\nfill = 1.0";
     let (_copy, path) = changed("colours", "mask_input = \"mask\"\nlowercase = true", extra);
-    let encoder = model(&path).text_encoder(&runtime()).unwrap();
+    let encoder = find_model(&path).text_encoder(&runtime()).unwrap();
     let embeddings = encoder.encode(&["red".into(), "blue blue".into()]).unwrap();
     assert_same(&embeddings[0], [7.0, 8.0, 8.0]);
     assert_same(&embeddings[1], [15.0, 8.0, 8.0]);
@@ -220,7 +220,7 @@ fn a_graph_of_fixed_length_and_32_bit_ids_is_fed_what_it_takes() {
 #[test]
 fn a_failed_run_is_not_the_end_of_the_model_thread() {
     let (_copy, path) = changed("lookup", "max_len = 8", "max_len = 8\ntemplate = \"red {}\"");
-    let encoder = model(&path).text_encoder(&runtime()).unwrap();
+    let encoder = find_model(&path).text_encoder(&runtime()).unwrap();
     for _ in 0..3 {
         let error = encoder.encode(&["grey".into()]).unwrap_err();
         assert!(matches!(error, ModelError::Run { .. }) && !error.is_fatal(), "{error}");
@@ -230,7 +230,7 @@ fn a_failed_run_is_not_the_end_of_the_model_thread() {
 
 #[test]
 fn many_callers_each_get_their_own_answer() {
-    let model = model(&folder("colours"));
+    let model = find_model(&folder("colours"));
     let images = model.image_encoder(&runtime(), 4).unwrap();
     let texts = model.text_encoder(&runtime()).unwrap();
     std::thread::scope(|scope| {
@@ -268,8 +268,8 @@ fn encoders_outlive_the_model_and_end_their_thread() {
 
 #[test]
 fn a_name_is_looked_up_in_the_folder_of_models() {
-    let found = Model::find("colours", Path::new(&folder(""))).unwrap();
-    assert_eq!(found.digest, model(&folder("colours")).digest);
+    let model = Model::find("colours", Path::new(&folder(""))).unwrap();
+    assert_eq!(model.digest, find_model(&folder("colours")).digest);
     assert_eq!(
         Model::find("demo-clip", Path::new("no-such-folder")).unwrap().manifest.id,
         "demo-clip"
@@ -326,7 +326,7 @@ fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
         ("width = 4", "width = 5", "batch x 3 x 4 x 5"),
     ] {
         let (_copy, path) = changed("colours", from, to);
-        let error = model(&path).image_encoder(&runtime(), 1).err().unwrap();
+        let error = find_model(&path).image_encoder(&runtime(), 1).err().unwrap();
         assert!(
             matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason),
             "{error}"
@@ -338,13 +338,13 @@ fn manifests_that_do_not_fit_the_graph_are_refused_at_load() {
         ("lookup", "input = \"ids\"", "input = \"input_ids\"", "needs an input `ids`"),
     ] {
         let (_copy, path) = changed(name, from, to);
-        let error = model(&path).text_encoder(&runtime()).err().unwrap();
+        let error = find_model(&path).text_encoder(&runtime()).err().unwrap();
         assert!(
             matches!(error, ModelError::Manifest { .. }) && error.to_string().contains(reason),
             "{error}"
         );
     }
-    let error = model(&folder("lookup")).image_encoder(&runtime(), 1).err().unwrap();
+    let error = find_model(&folder("lookup")).image_encoder(&runtime(), 1).err().unwrap();
     assert!(error.to_string().contains("no image tower"), "{error}");
 }
 
@@ -354,7 +354,7 @@ fn a_file_that_is_no_graph_is_refused() {
     let garbage = vec![7_u8; fs::metadata(copy.path().join("text.onnx")).unwrap().len() as usize];
     fs::write(copy.path().join("text.onnx"), &garbage).unwrap();
     rewrite_digest(copy.path(), &garbage);
-    let error = model(&path).text_encoder(&runtime()).err().unwrap();
+    let error = find_model(&path).text_encoder(&runtime()).err().unwrap();
     assert!(matches!(error, ModelError::Load { .. }) && error.is_fatal(), "{error}");
 }
 
