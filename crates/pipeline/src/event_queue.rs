@@ -6,13 +6,13 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use lapin::Connection;
 use lapin::message::Delivery;
+use service::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use crate::ack;
 use crate::connection::{self, AmqpSettings, BrokerError};
 use crate::queue_consumer::{QueueConsumer, StallCheck};
 use crate::topology::Topology;
-use service::backoff::Backoff;
 
 // Messages acted on at a time.
 const PREFETCH: u16 = 32;

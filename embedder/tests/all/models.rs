@@ -1,13 +1,13 @@
 //! `embedder models`: the real program against a hub on this machine that fails in the ways of real
 //! hubs.
 
-use crate::hub;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use hub::{Fault, Hub, VISION};
+
+use crate::hub;
 
 struct Desk {
     folder: tempfile::TempDir,

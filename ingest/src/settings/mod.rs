@@ -14,9 +14,9 @@ use service::process::ProcessSettings;
 use service::settings::{self, SettingsError};
 use service::telemetry::LogSettings;
 
-pub use maintain::MaintainSettings;
-pub use stages::StageSettings;
-pub use watching::{BackpressureSettings, EventSettings, WatchSettings};
+pub(crate) use maintain::MaintainSettings;
+pub(crate) use stages::StageSettings;
+pub(crate) use watching::{BackpressureSettings, EventSettings, WatchSettings};
 
 /// All settings of ingest.
 #[derive(Debug, Clone, Deserialize)]

@@ -1,8 +1,6 @@
 //! Every door for events, on a real broker and a real store: each key is found by it, whatever its
 //! form, and nothing that comes in by a door makes trouble.
 
-use crate::front;
-
 use std::time::Duration;
 
 use front::{Front, Mode};
@@ -11,6 +9,8 @@ use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
 use serde_json::{Value, json};
 use testkit::{World, eventually, solid_jpeg};
+
+use crate::front;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const FAR: (&str, &str) = ("WATCH__POLL_INTERVAL", "1h");

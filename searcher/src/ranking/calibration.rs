@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Standard deviations above the mean from which a cosine is relevant, for words and for pictures.
 /// Words must also exceed the floor of unrelated words; their value was chosen with
-/// `just bench-search`. A picture resembles up to a third of all others as much as this.
+/// `just bench search`. A picture resembles up to a third of all others as much as this.
 const MIN_WORD_DEVIATIONS: f32 = 2.0;
 const MIN_PICTURE_DEVIATIONS: f32 = 1.5;
 /// Share of the rows above the floor from which a query is broad: its answers are no exceptions.

@@ -6,10 +6,10 @@ use super::calibration::Scale;
 use crate::query::weights::Signal;
 
 /// Standard deviations that do not count: half of all ordinary cosines lie within one. Chosen with
-/// `just bench-search`.
+/// `just bench search`.
 const ORDINARY_DEVIATIONS: f32 = 1.0;
 /// Standard deviations that a picture counts whose words hold all terms. Chosen with
-/// `just bench-search`.
+/// `just bench search`.
 const ALL_TERMS_DEVIATIONS: f32 = 6.0;
 /// Share of the terms from which a match by words is relevant.
 const MIN_TERM_SHARE: f32 = 0.55;

@@ -9,12 +9,12 @@ mod texts;
 
 use std::path::{Path, PathBuf};
 
+use configs::FolderConfigs;
 use serde_json::Value;
 
 use crate::catalogue::{Entry, ImportHints, Layout, Recipe, RemoteFile, entries};
 use crate::manifest::Precision;
 use crate::model::{sha256_of, unreadable};
-use configs::FolderConfigs;
 
 /// Why a folder could not be imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

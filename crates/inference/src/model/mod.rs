@@ -5,10 +5,11 @@ mod source;
 
 use std::path::Path;
 
+use source::ModelSource;
+
 use crate::manifest::{FileRole, Manifest};
 use crate::tokens::Tokens;
 use crate::{ImageEncoder, ModelError, Runtime, TextEncoder, golden};
-use source::ModelSource;
 
 pub(crate) use files::{ModelFiles, find_verified};
 pub(crate) use source::{DEMO_CAPTIONER, DEMO_ENCODER, sha256_of, unreadable};

@@ -1,5 +1,6 @@
 //! The handle of a worker that consumes one stage's queues.
 
+use service::health::Health;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,6 @@ use super::suspects::{self, Suspects};
 use super::task::ConsumerTask;
 use crate::delivery::Delivery;
 use crate::topology::Topology;
-use service::health::Health;
 
 /// The consuming side of one stage. A task owns the connection and connects again whenever it must.
 /// Deliveries of a lost connection are delivered again by the broker.

@@ -2,6 +2,8 @@
 
 use lapin::options::BasicGetOptions;
 use lapin::{Channel, Connection};
+use service::backoff::Backoff;
+use service::health::Health;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +15,6 @@ use crate::connection::{self, BrokerError};
 use crate::delivery::{Delivery, JobQueue, LoanCounter};
 use crate::queue_consumer::{self, StallCheck};
 use crate::topology::Topology;
-use service::backoff::Backoff;
-use service::health::Health;
 
 pub(super) struct ConsumerTask {
     pub(super) subscription: Subscription,

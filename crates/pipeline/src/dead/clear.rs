@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use service::backoff::Backoff;
+
 use super::hold::Hold;
 use crate::connection::{AmqpSettings, BrokerError};
 use crate::stage_name::StageName;
-use service::backoff::Backoff;
 
 /// Attempts to hold the letters, and to find the settled ones gone.
 pub(super) const ATTEMPTS: usize = 5;

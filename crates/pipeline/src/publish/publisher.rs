@@ -1,5 +1,6 @@
 //! The handle with which the process publishes.
 
+use service::health::Health;
 use tokio::sync::{mpsc, oneshot};
 
 use super::message::Outgoing;
@@ -8,7 +9,6 @@ use super::window::{PublishError, PublishRequest, WINDOW};
 use crate::connection::AmqpSettings;
 use crate::stage_name::StageName;
 use crate::topology::Topology;
-use service::health::Health;
 
 /// Handle to the publishing task; clones share it. The task ends when the last clone is dropped.
 #[derive(Debug, Clone)]

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use lapin::options::ConfirmSelectOptions;
 use lapin::{Channel, Connection};
+use service::backoff::Backoff;
+use service::health::Health;
 use tokio::sync::mpsc;
 
 use super::window::{self, PublishRequest, WINDOW, WindowResult};
 use crate::connection::{self, AmqpSettings, BrokerError};
 use crate::stage_name::StageName;
 use crate::topology::{Topology, TopologyMode};
-use service::backoff::Backoff;
-use service::health::Health;
 
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);

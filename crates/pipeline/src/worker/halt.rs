@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use service::backoff::Backoff;
+use service::health::Health;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use service::backoff::Backoff;
-use service::health::Health;
 
 /// How long a halted worker keeps its deliveries. Far below the broker's consumer timeout of 30
 /// minutes: a consumer that settles nothing for that long loses everything, and the broker counts

@@ -19,9 +19,10 @@ mod write;
 
 use std::sync::Arc;
 
-use crate::stage::Stage;
 use service::backoff::Backoff;
 use session::SessionEnd;
+
+use crate::stage::Stage;
 
 pub use halt::HALT_HOLD;
 pub use parts::WorkerParts;

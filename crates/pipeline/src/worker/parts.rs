@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use service::health::Health;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +13,6 @@ use crate::bucket::Bucket;
 use crate::consume::Subscription;
 use crate::settle::Settler;
 use crate::switch::Switch;
-use service::health::Health;
 
 /// The collaborators of a worker.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! The queue side on a real broker: exact confirms, exact topology, connections that come back.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
@@ -10,7 +12,6 @@ use pipeline::publish::{Outgoing, PublishError, Publisher};
 use pipeline::stage_name::StageName;
 use pipeline::topology::{Topology, TopologyMode};
 use service::health::Health;
-use std::time::Duration;
 use testkit::{World, eventually};
 
 fn job(key: &str) -> Job {

@@ -1,8 +1,6 @@
 //! Captions on a real S3 endpoint: found by words and by vectors, in one version, whatever is
 //! appended meanwhile.
 
-use crate::rows;
-
 use rows::{facts, open, row, space, unit};
 use table::TableError;
 use table::candidates::Candidate;
@@ -10,6 +8,8 @@ use table::captions::{CaptionRow, CaptionText, Captions};
 use table::embeddings::Embeddings;
 use table::filter::{Filter, PictureShape, Place};
 use table::maintain::{MaintenancePlan, index};
+
+use crate::rows;
 
 fn said(caption: &str, chinese: &str, keywords: &[&str]) -> CaptionText {
     CaptionText {

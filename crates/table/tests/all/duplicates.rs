@@ -1,12 +1,12 @@
 //! Objects with the same bytes: found by their content, each by its newest version.
 
-use crate::rows;
-
 use rows::{nearest_objects, open, row, space};
 use table::duplicates::{Duplicates, MOST_NAMED};
 use table::embeddings::Embeddings;
 use table::filter::Filter;
 use table::schema::EmbeddingRow;
+
+use crate::rows;
 
 fn copy(id: u128, key: &str, content: &str, vector: [f32; 2]) -> EmbeddingRow {
     let mut row = row(id, key, 1, vector);

@@ -1,8 +1,6 @@
 //! Searches through the index find nearly everything that comparing all rows finds, with exact
 //! scores, and rows appended since as well.
 
-use crate::rows;
-
 use std::collections::{HashMap, HashSet};
 
 use rows::{Clusters, dot, keys, newest_only, open, row, space};
@@ -10,6 +8,8 @@ use table::candidates::{Candidate, first_limit};
 use table::embeddings::Embeddings;
 use table::filter::Filter;
 use table::maintain::{MaintenancePlan, compact, index};
+
+use crate::rows;
 
 const DIM: usize = 64;
 const ROWS: u128 = 20_000;

@@ -1,8 +1,6 @@
 //! Maintenance of tables that are in use: no row is lost, spares go, fragments stay few, and
 //! readers notice nothing.
 
-use crate::rows;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +19,8 @@ use table::maintain::{
 use table::schema::{EmbeddingRow, ImageRow};
 use testkit::Store;
 use tokio_util::sync::CancellationToken;
+
+use crate::rows;
 
 const DIM: usize = 8;
 const WRITERS: u128 = 6;

@@ -1,8 +1,6 @@
 //! A picture that is captioned again: the latest caption counts, and maintenance removes the
 //! others.
 
-use crate::rows;
-
 use std::collections::HashSet;
 
 use rows::{facts, open, space, unit};
@@ -10,6 +8,8 @@ use table::candidates::Candidates;
 use table::captions::{self, CaptionRow, CaptionText, Captions};
 use table::filter::Filter;
 use table::maintain::{MaintenancePlan, maintain};
+
+use crate::rows;
 
 fn caption(id: u128, caption: &str, prompt_hash: &str) -> CaptionRow {
     let said = CaptionText {

@@ -1,8 +1,6 @@
 //! Tables on a real S3 endpoint: rows come back as they were written, and the newest content of
 //! each object is known, whatever is appended twice.
 
-use crate::rows;
-
 use futures::TryStreamExt;
 use rows::{facts, keys, nearest, nearest_objects, newest_only, open, row, space};
 use table::TableError;
@@ -15,6 +13,8 @@ use table::location::Access;
 use table::overlap::overlap;
 use table::schema::{EmbeddingRow, ImageRow, Space};
 use testkit::Store;
+
+use crate::rows;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_come_back_as_they_were_written() {

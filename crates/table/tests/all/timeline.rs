@@ -1,13 +1,13 @@
 //! All pictures by date: read once, added to, and read again after a deletion.
 
-use crate::rows;
-
 use jiff::Timestamp;
 use jiff::civil::date;
 use rows::{facts, open};
 use table::images::Images;
 use table::schema::ImageRow;
 use table::timeline::{Moment, Timelines};
+
+use crate::rows;
 
 const DAY: i64 = 24 * 3600;
 

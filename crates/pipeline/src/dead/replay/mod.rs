@@ -11,6 +11,10 @@ mod tally;
 
 use std::time::Duration;
 
+use brakes::Brakes;
+use round::LetterMover;
+use tally::LetterTally;
+
 use super::clear::{ATTEMPTS, clear, take_again};
 use super::error::DeadError;
 use super::hold::Hold;
@@ -19,9 +23,6 @@ use crate::connection::AmqpSettings;
 use crate::publish::Publisher;
 use crate::stage_name::StageName;
 use crate::topology::Topology;
-use brakes::Brakes;
-use round::LetterMover;
-use tally::LetterTally;
 
 pub use pace::{DEEP, MAX_RATE, Pace, Progress, Walked};
 

@@ -1,9 +1,9 @@
 //! Listings: byte order, pages, prefixes, delimiters.
 
-use crate::server;
-
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use server::{BUCKET, TestServer};
+
+use crate::server;
 
 /// Lists page by page, up to `max_keys` entries each; objects and common prefixes in the order they
 /// came.

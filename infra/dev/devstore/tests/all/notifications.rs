@@ -1,12 +1,12 @@
 //! `ListenBucketNotification`: one line per change, for clients with the right to listen.
 
-use crate::server;
-
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::Value;
 use server::{BUCKET, SECRET_KEY, TestServer};
+
+use crate::server;
 
 const QUERY: &str = "events=s3%3AObjectCreated%3A%2A&events=s3%3AObjectRemoved%3A%2A";
 

@@ -1,7 +1,5 @@
 //! Single objects: HEAD, GET and listings answer what was put.
 
-use crate::server;
-
 use std::time::Duration;
 
 use aws_sdk_s3::{
@@ -9,6 +7,8 @@ use aws_sdk_s3::{
     types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier},
 };
 use server::{BUCKET, status};
+
+use crate::server;
 
 const ODD_KEYS: [&str; 10] = [
     "a b/c  d.jpg",

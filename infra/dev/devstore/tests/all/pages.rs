@@ -1,12 +1,12 @@
 //! A web page puts and gets objects through links, from its own origin.
 
-use crate::server;
-
 use std::time::Duration;
 
 use aws_sdk_s3::presigning::PresigningConfig;
 use reqwest::{Client, Method};
 use server::BUCKET;
+
+use crate::server;
 
 const PAGE: &str = "http://127.0.0.1:8080";
 const BYTES: &[u8] = b"twelve bytes";

@@ -1,13 +1,13 @@
 //! Of many writers of one key exactly one wins, and readers never see a mixture.
 
-use crate::server;
-
 use aws_sdk_s3::{
     operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder,
     types::{CompletedMultipartUpload, CompletedPart},
 };
 use futures::future::{join, join_all};
 use server::{BUCKET, TestServer};
+
+use crate::server;
 
 const WRITERS: usize = 16;
 const ROUNDS: usize = 20;

@@ -1,7 +1,5 @@
 //! The purpose of the store: many writers append to one table and no row is lost.
 
-use crate::server;
-
 use std::{collections::HashSet, sync::Arc};
 
 use arrow::{
@@ -11,6 +9,8 @@ use arrow::{
 use futures::TryStreamExt;
 use lancedb::{Table, query::ExecutableQuery};
 use server::{ACCESS_KEY, BUCKET, SECRET_KEY, TestServer};
+
+use crate::server;
 
 const WRITERS: usize = 8;
 const APPENDS: usize = 10;
