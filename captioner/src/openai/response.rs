@@ -1,9 +1,8 @@
 //! What comes back from the endpoint, read within limits and turned into an outcome.
 
-use std::time::Duration;
-
 use reqwest::Response;
-use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::header::LOCATION;
+use service::http::client::{retry_after, root_cause};
 
 use super::completion;
 use super::http_error::{HttpError, readable, shortened};
@@ -17,7 +16,7 @@ pub(super) async fn outcome(response: Response, most: usize, schema: bool) -> Ex
     let status = response.status();
     if !status.is_success() {
         let moved = response.headers().contains_key(LOCATION);
-        let pause = asked_pause(&response);
+        let pause = retry_after(response.headers());
         let message = readable(&read_body(response, MOST_ERROR_BYTES).await.unwrap_or_default());
         return HttpError { status, moved, message, pause, schema }.outcome();
     }
@@ -56,15 +55,5 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return String::from("it does not answer in time (openai.timeout)");
     }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    format!("it cannot be reached: {cause}")
-}
-
-/// The seconds of the header `Retry-After`. A date there is ignored.
-fn asked_pause(response: &Response) -> Option<Duration> {
-    let seconds: f64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    format!("it cannot be reached: {}", root_cause(error))
 }
