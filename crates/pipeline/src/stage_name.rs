@@ -25,13 +25,13 @@ pub struct StageNameError(String);
 
 impl StageName {
     /// The stage in which one model turns pixels into vectors. `model` is an id that passes
-    /// [`check_id`](crate::models::check_id).
+    /// [`check_id`].
     pub fn embed(model: &str) -> Self {
         Self::new(StageKind::Embed, model)
     }
 
     /// The stage in which one captioner turns pixels into sentences. `captioner` is an id that
-    /// passes [`check_id`](crate::models::check_id).
+    /// passes [`check_id`].
     pub fn caption(captioner: &str) -> Self {
         Self::new(StageKind::Caption, captioner)
     }
