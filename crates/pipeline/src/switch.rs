@@ -20,13 +20,13 @@ const MAX_NAME_BYTES: usize = 200;
 
 /// What operators have decided about one stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StageState {
     /// Whether its workers rest.
     pub paused: bool,
     /// When it was last paused or resumed.
     pub changed_at: Option<Timestamp>,
     /// By whom.
-    #[serde(default)]
     pub changed_by: String,
     /// When its waiting jobs were last deleted.
     pub cancelled_at: Option<Timestamp>,

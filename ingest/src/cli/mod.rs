@@ -1,4 +1,4 @@
-//! The command line. It parses arguments, calls [`crate::operate`] and prints; it decides nothing.
+//! The command line. It parses arguments, calls `operate` and prints; it decides nothing.
 
 mod dead_letters;
 mod doctor;
