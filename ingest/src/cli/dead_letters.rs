@@ -83,16 +83,16 @@ async fn look(letters: &DeadLetters, command: DeadLetterCommand) -> anyhow::Resu
     match command {
         DeadLetterCommand::Groups { which, json } => {
             let found = letters.look(&which.selection()).await?.groups();
-            if json { print::json(&found) } else { print::text(&letter_text::groups(&found)) }
+            print::json_or(json, &found, || letter_text::groups(&found))
         }
         DeadLetterCommand::List { mut which, json } => {
             which.limit.get_or_insert(LISTED);
             let found = letters.look(&which.selection()).await?.letters();
-            if json { print::json(&found) } else { print::text(&letter_text::list(&found)) }
+            print::json_or(json, &found, || letter_text::list(&found))
         }
         DeadLetterCommand::Show { id, json } => {
             let found = letters.show(&by_id(&id)).await?;
-            if json { print::json(&found) } else { print::text(&letter_text::one_by_one(&found)) }
+            print::json_or(json, &found, || letter_text::one_by_one(&found))
         }
         DeadLetterCommand::Export { which, output } => {
             export(letters, &which.selection(), output.as_deref()).await

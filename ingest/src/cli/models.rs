@@ -73,22 +73,16 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let queues = QueueDepths::new(settings.amqp.clone());
     let parts = IngestParts::for_command(settings).await?;
-    let text = match action {
+    match action {
         None => {
             let rows = models::list(&parts, &queues).await?;
-            if json {
-                return print::json(&rows);
-            }
-            list_text(&rows)
+            print::json_or(json, &rows, || list_text(&rows))
         }
         Some(ModelAction::Activate { id, force, .. }) => {
             let choice = id.map_or(ModelChoice::Previous, ModelChoice::Id);
             let done = activate(&parts, choice, force).await?;
-            if json {
-                return print::json(&done);
-            }
-            let Activation { active, readiness, .. } = done;
-            format!("'{active}' is the active model ({readiness})")
+            let Activation { active, readiness, .. } = &done;
+            print::json_or(json, &done, || format!("'{active}' is the active model ({readiness})"))
         }
         Some(ModelAction::Overlap { a, b, samples }) => {
             let told = |done: &Overlap| {
@@ -100,34 +94,26 @@ pub(super) async fn run(
                 overlap = compare(&parts, [&a, &b], samples, told) => overlap?,
                 () = cancel.cancelled() => anyhow::bail!("interrupted"),
             };
-            if json {
-                return print::json(&overlap);
-            }
-            overlap_text(&a, &b, &overlap)
+            print::json_or(json, &overlap, || overlap_text(&a, &b, &overlap))
         }
         Some(ModelAction::Remove { id, grace }) => {
             let removal = remove(&parts, &id, grace).await?;
-            if json {
-                return print::json(&removal);
-            }
-            format!(
-                "'{id}' is removed, its table goes at {:.0}; until then `ingest models keep {id}` \
-                 takes it back",
-                removal.drop_at
-            )
+            print::json_or(json, &removal, || {
+                format!(
+                    "'{id}' is removed, its table goes at {:.0}; until then \
+                     `ingest models keep {id}` takes it back",
+                    removal.drop_at
+                )
+            })
         }
         Some(ModelAction::Keep { id }) => {
             let removal = keep(&parts, &id).await?;
-            if json {
-                return print::json(&removal);
-            }
-            match removal.dropped_at {
+            print::json_or(json, &removal, || match removal.dropped_at {
                 Some(_) => format!("'{id}' is filled anew: its table was dropped"),
                 None => format!("'{id}' is kept"),
-            }
+            })
         }
-    };
-    print::text(&text)
+    }
 }
 
 fn overlap_text(a: &str, b: &str, overlap: &Overlap) -> String {

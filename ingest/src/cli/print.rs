@@ -33,6 +33,15 @@ pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     text(&serde_json::to_string_pretty(value)?)
 }
 
+/// Writes a value to stdout: as JSON if that is asked for, else as the text that is made of it.
+pub(super) fn json_or(
+    as_json: bool,
+    value: &impl Serialize,
+    make_text: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    if as_json { json(value) } else { text(&make_text()) }
+}
+
 /// Writes a line to stderr.
 pub(super) fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
