@@ -3,22 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{
-    Components, ContentBuilder, Info, License, OpenApi, Ref, RefOr, Response, ResponseBuilder,
-    SecurityRequirement,
-};
+use service::http::openapi::{EarlyAnswer, complete};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::OperatorApi;
 use super::{dead_letters, models, operations, stages, sweep};
 
-const PROBLEM: &str = "application/problem+json";
-
 /// Answers that may come before a handler is asked.
-const BEFORE_HANDLERS: [(&str, &str); 4] = [
+const BEFORE_HANDLERS: [EarlyAnswer; 4] = [
     ("401", "a key is set, and the request carries none or another one"),
     ("403", "the request came from another web site"),
     ("413", "the request is too large"),
@@ -59,48 +53,9 @@ async fn openapi() -> Json<OpenApi> {
 
 fn description() -> OpenApi {
     let mut all = described().into_openapi();
-    let mut info = Info::new("bucketlens ingest", env!("CARGO_PKG_VERSION"));
-    info.description =
-        Some("Operates bucketlens: stages, sweeps, models, dead letters.".to_owned());
-    info.license = Some(License::new("Apache-2.0"));
-    all.info = info;
-    let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    all.components.get_or_insert_with(Components::default).add_security_scheme("key", key);
-    // No key is needed where none is set.
-    all.security = Some(vec![
-        SecurityRequirement::default(),
-        SecurityRequirement::new("key", Vec::<String>::new()),
-    ]);
-    for path in all.paths.paths.values_mut() {
-        for operation in [&mut path.get, &mut path.post, &mut path.delete].into_iter().flatten() {
-            complete(operation);
-        }
-    }
+    let about = "Operates bucketlens: stages, sweeps, models, dead letters.";
+    complete(&mut all, "bucketlens ingest", about, &BEFORE_HANDLERS);
     all
-}
-
-/// Adds what every route answers, and the content type of problems.
-fn complete(operation: &mut Operation) {
-    let responses = &mut operation.responses.responses;
-    for (status, response) in responses.iter_mut() {
-        let RefOr::T(response) = response else { continue };
-        if response.description.is_empty() {
-            response.description = "as asked".to_owned();
-        }
-        if status.starts_with(['4', '5'])
-            && let Some(body) = response.content.shift_remove("application/json")
-        {
-            response.content.insert(PROBLEM.to_owned(), body);
-        }
-    }
-    for (status, reason) in BEFORE_HANDLERS {
-        responses.entry(status.to_owned()).or_insert_with(|| problem(reason).into());
-    }
-}
-
-fn problem(reason: &str) -> Response {
-    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build();
-    ResponseBuilder::new().description(reason).content(PROBLEM, body).build()
 }
 
 #[cfg(test)]

@@ -2,13 +2,9 @@
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
+use service::http::openapi::{EarlyAnswer, complete};
 use tower_http::set_header::SetResponseHeaderLayer;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{
-    Components, ContentBuilder, Info, License, OpenApi, Ref, RefOr, Response, ResponseBuilder,
-    SecurityRequirement,
-};
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
 
 use super::routes;
@@ -22,10 +18,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-const PROBLEM: &str = "application/problem+json";
-
 /// Errors that any route may answer before its handler is called.
-const BEFORE_HANDLERS: [(&str, &str); 5] = [
+const BEFORE_HANDLERS: [EarlyAnswer; 5] = [
     ("401", "a key is set, and the request has none or another one"),
     ("403", "the request came from another web site, or the feature is switched off"),
     ("408", "the request came too slowly"),
@@ -36,49 +30,9 @@ const BEFORE_HANDLERS: [(&str, &str); 5] = [
 /// The description of `/v1`, without the operations.
 fn description() -> OpenApi {
     let mut all = routes::described().into_openapi();
-    let mut info = Info::new("bucketlens searcher", env!("CARGO_PKG_VERSION"));
-    info.description = Some(
-        "Searches the pictures of an S3 bucket by words, pictures, captions and keywords."
-            .to_owned(),
-    );
-    info.license = Some(License::new("Apache-2.0"));
-    all.info = info;
-    let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    all.components.get_or_insert_with(Components::default).add_security_scheme("key", key);
-    // Either without a key, if none is set, or with one.
-    all.security = Some(vec![
-        SecurityRequirement::default(),
-        SecurityRequirement::new("key", Vec::<String>::new()),
-    ]);
-    for path in all.paths.paths.values_mut() {
-        for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
-            complete(operation);
-        }
-    }
+    let about = "Searches the pictures of an S3 bucket by words, pictures, captions and keywords.";
+    complete(&mut all, "bucketlens searcher", about, &BEFORE_HANDLERS);
     all
-}
-
-fn complete(operation: &mut Operation) {
-    let responses = &mut operation.responses.responses;
-    for (status, response) in responses.iter_mut() {
-        let RefOr::T(response) = response else { continue };
-        if response.description.is_empty() {
-            response.description = "success".to_owned();
-        }
-        if status.starts_with(['4', '5'])
-            && let Some(body) = response.content.shift_remove("application/json")
-        {
-            response.content.insert(PROBLEM.to_owned(), body);
-        }
-    }
-    for (status, reason) in BEFORE_HANDLERS {
-        responses.entry(status.to_owned()).or_insert_with(|| problem(reason).into());
-    }
-}
-
-fn problem(reason: &str) -> Response {
-    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build();
-    ResponseBuilder::new().description(reason).content(PROBLEM, body).build()
 }
 
 /// `/v1/openapi.json` and `/docs`. With `operations` Swagger UI offers ingest's description too.

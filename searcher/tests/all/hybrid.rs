@@ -7,100 +7,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use table::captions::{CaptionRow, CaptionText, Captions};
-use table::embeddings::Embeddings;
-use table::location::Access;
-use table::schema::{EmbeddingRow, Facts, Space};
+use table::schema::Space;
 use testkit::{World, copy_demo_model, eventually};
 
-use crate::vectors::{Numbers, demo_space};
-
-const COLOURS: [(&str, &str); 4] =
-    [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")];
-const THINGS: [(&str, &str); 5] =
-    [("car", "汽车"), ("cat", "猫"), ("boat", "船"), ("tree", "树"), ("house", "房子")];
-const TIMES: [(&str, &str); 2] = [("at night", "夜晚"), ("in the daytime", "白天")];
-
-/// Forty pictures: every colour, thing and time, each thing in a direction of its own.
-struct Library {
-    numbers: Numbers,
-    things: Vec<Vec<f32>>,
-    embeddings: Embeddings,
-    captions: Captions,
-}
-
-impl Library {
-    async fn make(world: &World, captions_of: Space) -> Self {
-        let database = world.tables().connect(Access::writer()).await.unwrap();
-        let embeddings = Embeddings::open_or_create(&database, demo_space()).await.unwrap();
-        let captions =
-            Captions::open_or_create(&database, "demo-captioner", captions_of).await.unwrap();
-        let mut numbers = Numbers(7);
-        let things = THINGS.iter().map(|_| numbers.direction()).collect();
-        Self { numbers, things, embeddings, captions }
-    }
-
-    /// Adds a copy of every picture to an album of this name.
-    async fn add(&mut self, album: &str) {
-        let (mut pictures, mut said) = (Vec::new(), Vec::new());
-        for (place, (thing, thing_zh)) in THINGS.iter().enumerate() {
-            for (colour, colour_zh) in COLOURS {
-                for (time, time_zh) in TIMES {
-                    let number = pictures.len();
-                    let facts = facts(&format!("{album}/{number:02}-{thing}.jpg"), number);
-                    let vector = self.numbers.near(&self.things[place], 0.05);
-                    let words = CaptionText {
-                        caption: format!("a {colour} {thing} {time}"),
-                        language: "en".into(),
-                        others: vec![("zh".into(), format!("{time_zh}的{colour_zh}{thing_zh}"))],
-                        keywords: vec![(*thing).into(), (*thing_zh).into()],
-                        provider: "onnx:demo-captioner".into(),
-                        prompt_hash: "1".into(),
-                    };
-                    let caption_vector = self.numbers.near(&vector, 0.05);
-                    said.push(CaptionRow {
-                        facts: facts.clone(),
-                        said: words,
-                        vector: caption_vector,
-                    });
-                    pictures.push(EmbeddingRow { facts, vector });
-                }
-            }
-        }
-        self.embeddings.append(&pictures, album).await.unwrap();
-        self.captions.append(&said, album).await.unwrap();
-    }
-
-    /// The query vector of this thing.
-    fn example(&self, thing: &str) -> Vec<f32> {
-        self.things[THINGS.iter().position(|(name, _)| *name == thing).unwrap()].clone()
-    }
-}
-
-fn facts(key: &str, number: usize) -> Facts {
-    let (bucket, etag) = (String::from("pictures"), String::from("1"));
-    let image_id = pipeline::ImageId::of(&bucket, key, &etag).to_string();
-    let moment = |seconds: usize| jiff::Timestamp::from_second(seconds as i64).ok();
-    Facts {
-        content_hash: image_id.clone(),
-        image_id,
-        bucket,
-        key: key.into(),
-        etag,
-        size_bytes: 1000,
-        last_modified: moment(1000),
-        format: "jpeg".into(),
-        width: if number.is_multiple_of(2) { 400 } else { 300 },
-        height: 300,
-        orientation: 1,
-        taken_at: if number.is_multiple_of(4) { None } else { moment(1_000_000 + number) },
-        taken_offset_minutes: None,
-        camera: None,
-        latitude: Some(number as f64),
-        longitude: Some(if number.is_multiple_of(2) { 179.0 } else { -179.0 }),
-        phash: 0,
-    }
-}
+use crate::captioned_library::CaptionedLibrary;
+use crate::vectors::demo_space;
 
 async fn ask(world: &World, base: &str, query: Value) -> Value {
     let (status, body) = world.post(&format!("{base}/v1/search"), query).await;
@@ -126,7 +37,7 @@ fn only(signal: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn words_are_found_in_both_languages_and_every_hit_says_why() {
     let mut world = World::start().await;
-    Library::make(&world, demo_space()).await.add("oslo-2019").await;
+    CaptionedLibrary::make(&world, demo_space()).await.add("oslo-2019").await;
     let mut searcher = world.run("searcher", &[]);
     let base = searcher.ready().await;
 
@@ -255,7 +166,7 @@ async fn words_are_found_in_both_languages_and_every_hit_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
     let mut world = World::start().await;
-    let mut library = Library::make(&world, demo_space()).await;
+    let mut library = CaptionedLibrary::make(&world, demo_space()).await;
     for album in ["a", "b", "c", "d", "e"] {
         library.add(album).await;
     }
@@ -335,7 +246,7 @@ async fn pages_neither_repeat_nor_skip_while_rows_are_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_relevant_is_an_answer() {
     let mut world = World::start().await;
-    let mut library = Library::make(&world, demo_space()).await;
+    let mut library = CaptionedLibrary::make(&world, demo_space()).await;
     for album in ["a", "b", "c"] {
         library.add(album).await;
     }
@@ -379,7 +290,7 @@ async fn nothing_relevant_is_an_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_answer_lacks_is_said() {
     let mut world = World::start().await;
-    Library::make(
+    CaptionedLibrary::make(
         &world,
         Space { space: "another".into(), manifest_hash: "0".into(), ..demo_space() },
     )

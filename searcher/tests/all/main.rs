@@ -5,6 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod captioned_library;
 mod http;
 mod hybrid;
 mod image_urls;

@@ -5,6 +5,7 @@ pub mod access;
 pub mod client;
 pub mod gate;
 mod listener;
+pub mod openapi;
 pub mod problem;
 pub mod same_origin;
 
