@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+pub mod pictures;
+pub mod vectors;
+pub mod words;

@@ -1,0 +1,1 @@
+//! What is known about each picture, in columns; filters over them.

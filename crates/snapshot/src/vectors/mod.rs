@@ -1,0 +1,1 @@
+//! Vectors of pictures or captions: the nearest ones, and the cosine of each.

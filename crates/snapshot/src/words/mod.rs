@@ -1,0 +1,1 @@
+//! Words of keys and captions: which pictures hold them.
