@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bits;
 pub mod pictures;
+pub mod records;
+pub mod saved;
 pub mod vectors;
 pub mod words;
