@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bits;
+pub mod column;
+pub mod ids;
 pub mod pictures;
 pub mod records;
 pub mod saved;

@@ -12,6 +12,7 @@ pub mod location;
 pub mod maintain;
 pub mod overlap;
 pub mod probe;
+pub mod rows;
 pub mod schema;
 pub mod stats;
 pub mod timeline;

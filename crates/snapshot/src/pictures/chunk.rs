@@ -194,6 +194,12 @@ impl Chunk {
     }
 }
 
+/// A hash of some texts, for [`Picture::object`] and [`Picture::content`]. Texts are told apart:
+/// none of theirs holds a zero byte.
+pub fn text_hash(texts: &[&str]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(texts.join("\0").as_bytes())
+}
+
 /// The slots of the chunk with this number.
 pub(crate) fn slots_of(number: usize, rows: usize) -> Range<usize> {
     number * CHUNK..number * CHUNK + rows

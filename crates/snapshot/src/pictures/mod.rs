@@ -8,8 +8,8 @@ mod timeline;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-pub use self::chunk::Picture;
 use self::chunk::{CHUNK, Chunk, NO_MOMENT};
+pub use self::chunk::{Picture, text_hash};
 pub use self::timeline::DateOrder;
 use crate::saved::{DamagedSave, SavedBytes, put_number, put_values};
 

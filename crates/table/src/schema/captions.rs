@@ -8,14 +8,14 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::column::{column, repeated, text_field};
 use super::facts::{Facts, facts_columns, facts_fields};
 use super::vectors::{Space, vector_column, vector_field};
 
 /// The caption of one object version, in all its languages.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CaptionText {
     /// The sentence in the main language. Not empty.
     pub caption: String,

@@ -9,14 +9,14 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use arrow::error::ArrowError;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::column::{column, repeated, text_field};
 
 /// What is known about one object version without a model: its identity and the columns that a
 /// filter can name.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Facts {
     /// Identity: 32 lower-case hex digits, see the pipeline's `ImageId`.
     pub image_id: String,
