@@ -15,6 +15,7 @@ pub mod probe;
 pub mod schema;
 pub mod stats;
 pub mod timeline;
+pub mod words;
 
 mod conflict;
 mod creation;
