@@ -7,6 +7,7 @@ pub mod embeddings;
 pub mod filter;
 pub mod images;
 pub mod inspect;
+pub mod keyword;
 pub mod ledger;
 pub mod location;
 pub mod maintain;
@@ -16,6 +17,7 @@ pub mod rows;
 pub mod schema;
 pub mod stats;
 pub mod timeline;
+pub mod words;
 
 mod conflict;
 mod creation;

@@ -1,6 +1,7 @@
 //! A search, read and checked.
 
-use table::filter::Filter;
+use table::filter::{Filter, MAX_VALUE_BYTES};
+use table::keyword::normalised;
 
 use super::example::{Example, MAX_EXAMPLES};
 use super::negative;
@@ -12,8 +13,6 @@ use crate::ranking::cursor::Cursor;
 const MAX_TOP_K: usize = 1000;
 // Every page is searched anew, so a deep one costs as much as all pages before it together.
 const MAX_OFFSET: usize = 10_000;
-const MAX_LIST: usize = 100;
-const MAX_KEY_BYTES: usize = 1024;
 // Every excluded word is a run of the model.
 const MAX_EXCLUDED: usize = 8;
 const MAX_WEIGHT: f32 = 10.0;
@@ -57,7 +56,7 @@ impl SearchQuery {
                 .check(f64::from(MAX_WEIGHT))
                 .map_err(|(field, detail)| Problem::field(format!("weights{field}"), detail))?;
         }
-        check_filter(&self.filter)?;
+        self.check_filter()?;
         if self.cursor.as_ref().is_some_and(|cursor| cursor.query != self.digest) {
             return Err(Problem::field(
                 "cursor",
@@ -138,29 +137,24 @@ impl SearchQuery {
         }
         Ok(())
     }
-}
 
-fn check_filter(filter: &Filter) -> Result<(), Problem> {
-    for (field, list) in
-        [("filter.formats", &filter.formats), ("filter.keywords", &filter.keywords)]
-    {
-        if list.len() > MAX_LIST {
-            return Err(Problem::field(field, format!("must have at most {MAX_LIST} entries")));
+    /// Checks the filter, and puts its keywords into the form that tables hold.
+    fn check_filter(&mut self) -> Result<(), Problem> {
+        let too_long = |prefix: &String| prefix.len() > MAX_VALUE_BYTES;
+        if self.filter.prefix.iter().any(too_long) {
+            let detail = format!("is longer than a key can be ({MAX_VALUE_BYTES} bytes)");
+            return Err(Problem::field("prefix", detail));
         }
-    }
-    if filter.prefix.as_ref().is_some_and(|prefix| prefix.len() > MAX_KEY_BYTES) {
-        let detail = format!("is longer than a key can be ({MAX_KEY_BYTES} bytes)");
-        return Err(Problem::field("prefix", detail));
-    }
-    if let Some(place) = filter.place {
-        let latitudes =
-            (-90.0..=90.0).contains(&place.south) && (place.south..=90.0).contains(&place.north);
-        let longitudes =
-            [place.west, place.east].iter().all(|degrees| (-180.0..=180.0).contains(degrees));
-        if !latitudes || !longitudes {
+        if !self.filter.place.iter().all(|place| place.is_valid()) {
             let detail = "needs -90 <= south <= north <= 90, and west and east from -180 to 180";
             return Err(Problem::field("filter.place", detail));
         }
+        for keyword in self.filter.keywords.iter_mut() {
+            *keyword = normalised(keyword);
+            if keyword.is_empty() {
+                return Err(Problem::field("filter.keywords", "hold an empty keyword"));
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }

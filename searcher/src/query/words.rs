@@ -1,7 +1,7 @@
 //! `GET /v1/search` with words in the query string.
 
 use serde::Deserialize;
-use table::filter::Filter;
+use table::filter::{Filter, Values};
 use utoipa::IntoParams;
 
 use super::body::{SearchBody, default_top_k};
@@ -67,7 +67,7 @@ impl SearchQuery {
             offset: words.offset,
             cursor: words.cursor,
             min_score: words.min_score,
-            filter: Filter { prefix, ..Filter::default() },
+            filter: Filter { prefix: Values::any(prefix), ..Filter::default() },
             collapse: words.collapse,
             fusion: words.fusion,
             cutoff: words.cutoff,

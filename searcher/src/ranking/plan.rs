@@ -102,7 +102,7 @@ impl Search<'_> {
     /// holds keywords.
     async fn resolve_keywords(&self, plan: &mut QueryPlan) -> Result<(), Problem> {
         let filter = &self.query.filter;
-        if filter.keywords.is_empty() {
+        if !filter.needs_captions() {
             return Ok(());
         }
         let ids = match &self.snapshot.captions {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use arrow::array::StringArray;
 use futures::TryStreamExt;
-use lancedb::datafusion::functions_nested::expr_fn::array_has;
+use lancedb::datafusion::functions_nested::expr_fn::{array_empty, array_has};
 use lancedb::expr::{DfExpr, col, lit};
 use lancedb::index::scalar::FullTextSearchQuery;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
@@ -13,8 +13,9 @@ use crate::candidates::{CANDIDATE_COLUMNS, Candidates, once, read_candidates};
 use crate::captions::Captions;
 use crate::error::TableError;
 use crate::expression::{MOST_VALUES, one_of};
-use crate::filter::Filter;
-use crate::schema::{WORDS_COLUMN, column};
+use crate::filter::{Condition, Filter, MissingFact, conditions};
+use crate::keyword::normalised;
+use crate::schema::{KEYWORDS_COLUMN, WORDS_COLUMN, column};
 use crate::vector_search::VectorSearch;
 
 const SCORE: &str = "_score";
@@ -116,11 +117,17 @@ impl Captions {
     }
 }
 
-/// A whole filter: a caption must have every keyword of it.
+/// A whole filter: what only captions know, too.
 fn condition(filter: &Filter) -> Option<DfExpr> {
-    let keywords = filter
-        .keywords
-        .iter()
-        .map(|keyword| array_has(col("keywords"), lit(keyword.trim().to_lowercase())));
-    filter.expression().into_iter().chain(keywords).reduce(DfExpr::and)
+    let keywords = conditions(&filter.keywords, |keyword| {
+        let has = array_has(col(KEYWORDS_COLUMN), lit(normalised(keyword)));
+        Condition { holds: Some(has.clone()), fails: has.is_not_true() }
+    });
+    let missing = filter.missing.iter().filter_map(|fact| match fact {
+        // Every row of this table is a caption.
+        MissingFact::Caption => Some(lit(false)),
+        MissingFact::Keywords => Some(array_empty(col(KEYWORDS_COLUMN))),
+        MissingFact::TakenAt | MissingFact::Place => None,
+    });
+    filter.expression().into_iter().chain(keywords).chain(missing).reduce(DfExpr::and)
 }

@@ -2,7 +2,8 @@
 //! keys.
 //!
 //! Text is cut into words by the rules of Unicode and its dictionary for Chinese, both compiled in.
-//! English words are stemmed, and stop words are left out.
+//! English words are stemmed, and stop words are left out. Searches in memory cut otherwise
+//! ([`crate::words`]).
 
 use std::sync::LazyLock;
 
@@ -13,12 +14,7 @@ use lancedb::index::scalar::FtsIndexBuilder;
 use crate::error::TableError;
 use crate::ledger::Ledger;
 use crate::schema::WORDS_COLUMN;
-
-/// Words that say nothing about a picture. The library's own list mixes thirty languages and so
-/// contains `hat`, `van`, `man` and `bin`.
-const STOP_WORDS: &str = "a an and are as at be by for from has have in into is it its of on or \
-                          that the their there these this to was were which while will with photo \
-                          picture image 的 了 在 是 和 与 有 一 个 一个 一张 上 下 里 中 照片 图片";
+use crate::words::STOP_WORDS;
 
 /// Makes the index if it is missing, and says whether it did. A table has it from the beginning,
 /// because no word is found without it. Rows appended later are found by looking at each of them

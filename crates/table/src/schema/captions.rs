@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::column::{column, repeated, text_field};
 use super::facts::{Facts, facts_columns, facts_fields};
 use super::vectors::{Space, vector_column, vector_field};
+use crate::keyword::each_once;
 
 /// The caption of one object version, in all its languages.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,7 +24,8 @@ pub struct CaptionText {
     pub language: String,
     /// The sentence in other languages, as (language, sentence).
     pub others: Vec<(String, String)>,
-    /// Keywords, each once, in all languages.
+    /// Keywords in all languages. A table holds them in their one form
+    /// ([`normalised`](crate::keyword::normalised)), each once.
     pub keywords: Vec<String>,
     /// Which captioner wrote it: `onnx:demo-captioner`, `openai:qwen-vl-plus`.
     pub provider: String,
@@ -69,6 +71,9 @@ pub struct CaptionRow {
     pub vector: Vec<f32>,
 }
 
+/// Name of the column with [`CaptionText::keywords`].
+pub(crate) const KEYWORDS_COLUMN: &str = "keywords";
+
 /// Name of the column with [`CaptionText::words`].
 pub(crate) const WORDS_COLUMN: &str = "words";
 
@@ -78,7 +83,7 @@ pub(crate) const CAPTION_COLUMNS: [&str; 7] = [
     "language",
     "other_languages",
     "other_captions",
-    "keywords",
+    KEYWORDS_COLUMN,
     "provider",
     "prompt_hash",
 ];
@@ -96,7 +101,7 @@ pub fn captions_schema(dim: usize) -> SchemaRef {
         text("language"),
         list_field("other_languages"),
         list_field("other_captions"),
-        list_field("keywords"),
+        list_field(KEYWORDS_COLUMN),
     ]);
     fields.extend([text("provider"), text("prompt_hash"), text(WORDS_COLUMN)]);
     // The model whose text encoder made the vector, its space and manifest.
@@ -126,6 +131,7 @@ pub(crate) fn captions_batch(
     };
     let same = |value| repeated(value, rows.len());
     let said = || rows.iter().map(|row| &row.said);
+    let keywords: Vec<_> = said().map(|said| each_once(&said.keywords)).collect();
     let mut columns = facts_columns(rows.iter().map(|row| &row.facts), batch_id);
     columns.extend([
         text(|said| &said.caption),
@@ -136,7 +142,7 @@ pub(crate) fn captions_batch(
         list_column(
             said().map(|said| said.others.iter().map(|(_, caption)| caption.as_str()).collect()),
         ),
-        list_column(said().map(|said| said.keywords.iter().map(String::as_str).collect())),
+        list_column(keywords.iter().map(|row| row.iter().map(String::as_str).collect())),
         text(|said| &said.provider),
         text(|said| &said.prompt_hash),
         Arc::new(StringArray::from_iter_values(
@@ -156,7 +162,7 @@ pub(crate) fn read_captions(batch: &RecordBatch) -> Result<Vec<CaptionText>, Arr
     let (captions, languages, providers, hashes) =
         (text("caption")?, text("language")?, text("provider")?, text("prompt_hash")?);
     let (other_languages, other_captions, keywords) =
-        (lists("other_languages")?, lists("other_captions")?, lists("keywords")?);
+        (lists("other_languages")?, lists("other_captions")?, lists(KEYWORDS_COLUMN)?);
     let texts = |list: &ListArray, row| -> Vec<String> {
         let values = list.value(row);
         let values = values.as_any().downcast_ref::<StringArray>();

@@ -14,7 +14,9 @@ pub use facts::Facts;
 pub use images::{ImageRow, images_schema};
 pub use vectors::Space;
 
-pub(crate) use captions::{CAPTION_COLUMNS, WORDS_COLUMN, captions_batch, read_captions};
+pub(crate) use captions::{
+    CAPTION_COLUMNS, KEYWORDS_COLUMN, WORDS_COLUMN, captions_batch, read_captions,
+};
 pub(crate) use column::column;
 pub(crate) use embeddings::embeddings_batch;
 pub(crate) use facts::{FACTS_COLUMNS, read_facts};

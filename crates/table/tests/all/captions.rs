@@ -6,7 +6,7 @@ use table::TableError;
 use table::candidates::Candidate;
 use table::captions::{CaptionRow, CaptionText, Captions};
 use table::embeddings::Embeddings;
-use table::filter::{Filter, PictureShape, Place};
+use table::filter::{Filter, PictureShape, Place, Values};
 use table::maintain::{MaintenancePlan, index};
 
 use crate::rows;
@@ -138,31 +138,44 @@ async fn filters_hold_for_words_and_vectors() {
         ids
     };
     assert_eq!(found(Filter::default()).await, 4);
-    assert_eq!(found(Filter { keywords: vec!["car".into()], ..Filter::default() }).await, 1);
     assert_eq!(
-        found(Filter { keywords: vec!["汽车".into(), "CAR ".into()], ..Filter::default() }).await,
+        found(Filter { keywords: Values::all(["car".into()]), ..Filter::default() }).await,
         1
     );
     assert_eq!(
-        found(Filter { keywords: vec!["car".into(), "cat".into()], ..Filter::default() }).await,
+        found(Filter {
+            keywords: Values::all(["汽车".into(), "CAR ".into()]),
+            ..Filter::default()
+        })
+        .await,
+        1
+    );
+    assert_eq!(
+        found(Filter { keywords: Values::all(["car".into(), "cat".into()]), ..Filter::default() })
+            .await,
         0
     );
     assert_eq!(
-        found(Filter { keywords: vec!["' OR 1=1 --".into()], ..Filter::default() }).await,
+        found(Filter { keywords: Values::all(["' OR 1=1 --".into()]), ..Filter::default() }).await,
         0
     );
-    assert_eq!(found(Filter { prefix: Some("trips/".into()), ..Filter::default() }).await, 2);
     assert_eq!(
-        found(Filter { orientation: Some(PictureShape::Landscape), ..Filter::default() }).await,
+        found(Filter { prefix: Values::any(["trips/".into()]), ..Filter::default() }).await,
+        2
+    );
+    assert_eq!(
+        found(Filter { orientation: Values::any([PictureShape::Landscape]), ..Filter::default() })
+            .await,
         4
     );
     assert_eq!(
-        found(Filter { orientation: Some(PictureShape::Portrait), ..Filter::default() }).await,
+        found(Filter { orientation: Values::any([PictureShape::Portrait]), ..Filter::default() })
+            .await,
         0
     );
     let somewhere = Place { north: 90.0, south: 40.0, west: -180.0, east: 180.0 };
     assert_eq!(
-        found(Filter { place: Some(somewhere), ..Filter::default() }).await,
+        found(Filter { place: Values::any([somewhere]), ..Filter::default() }).await,
         0,
         "their longitudes are not known"
     );

@@ -3,7 +3,7 @@
 use rows::{nearest_objects, open, row, space};
 use table::duplicates::{Duplicates, MOST_NAMED};
 use table::embeddings::Embeddings;
-use table::filter::Filter;
+use table::filter::{Filter, Values};
 use table::schema::EmbeddingRow;
 
 use crate::rows;
@@ -62,7 +62,7 @@ async fn only_duplicates_that_meet_the_filter_are_counted() {
     let (_store, database) = open().await;
     let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
     filled(&table).await;
-    let filter = Filter { prefix: Some("b".into()), ..Filter::default() };
+    let filter = Filter { prefix: Values::any(["b".into()]), ..Filter::default() };
     let snapshot = table.pinned().await.unwrap();
     let contents = ["blank", "cat", "cow"].map(String::from).to_vec();
     let copies = snapshot.duplicates(contents, &filter).await.unwrap();

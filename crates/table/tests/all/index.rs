@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use rows::{Clusters, dot, keys, newest_only, open, row, space};
 use table::candidates::{Candidate, first_limit};
 use table::embeddings::Embeddings;
-use table::filter::Filter;
+use table::filter::{Filter, Values};
 use table::maintain::{MaintenancePlan, compact, index};
 
 use crate::rows;
@@ -76,7 +76,7 @@ async fn indexed(table: &Embeddings, clusters: &mut Clusters) -> HashMap<String,
 }
 
 fn with_prefix(prefix: &str) -> Filter {
-    Filter { prefix: Some(prefix.to_owned()), ..Filter::default() }
+    Filter { prefix: Values::any([prefix.to_owned()]), ..Filter::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
