@@ -1,13 +1,17 @@
 //! The model that answers: its encoders, its table and how its scores are calibrated.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use table::embeddings::Embeddings;
+use table::schema::Space;
 use table::{Database, TableError};
 use tokio::sync::OnceCell;
 
 use crate::encoders::Encoders;
 use crate::problem::Problem;
 use crate::ranking::calibrator::Calibrator;
+use crate::snapshot::SnapshotSlot;
 
 /// Id, or name in the settings, of a model that cannot be loaded yet.
 #[derive(Debug, Clone)]
@@ -20,16 +24,28 @@ pub(crate) struct ActiveModel {
     // The workers create it, so it may not exist yet.
     table: OnceCell<Embeddings>,
     pub(crate) calibrator: Calibrator,
+    /// The snapshots of the tables that this model's searches read.
+    pub(crate) snapshots: Arc<SnapshotSlot>,
 }
 
 impl ActiveModel {
     pub(crate) fn new(encoders: Result<Encoders, MissingModel>, table: Option<Embeddings>) -> Self {
-        Self { encoders, table: OnceCell::new_with(table), calibrator: Calibrator::default() }
+        let (calibrator, snapshots) = (Calibrator::default(), Arc::default());
+        Self { encoders, table: OnceCell::new_with(table), calibrator, snapshots }
     }
 
     /// `None` while the model cannot be loaded.
     pub(crate) fn encoders(&self) -> Option<&Encoders> {
         self.encoders.as_ref().ok()
+    }
+
+    /// Whether vectors of this space may be compared with those of the model.
+    pub(crate) fn compares_with(&self, theirs: &Space) -> bool {
+        self.encoders().is_some_and(|encoders| {
+            let ours = &encoders.space;
+            (&theirs.space, &theirs.manifest_hash, theirs.dim)
+                == (&ours.space, &ours.manifest_hash, ours.dim)
+        })
     }
 
     /// The encoders, for requests that cannot be answered without them.

@@ -111,6 +111,15 @@ impl Engine {
         Ok(self.captions.get())
     }
 
+    /// Names what a model's searches read: a snapshot of something else is none of them.
+    pub(crate) fn identity(&self, model: &ActiveModel) -> String {
+        let space = model.encoders().map(|encoders| &encoders.space);
+        // That a table of captions comes into being changes nothing, as long as it is comparable.
+        let captions = self.captions.get().map(Captions::space);
+        let other = captions.filter(|captions| !model.compares_with(captions));
+        format!("{space:?} {} {other:?}", self.captioner)
+    }
+
     /// Rows and versions of the tables.
     pub(crate) async fn table_rows(
         &self,

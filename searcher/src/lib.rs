@@ -11,6 +11,7 @@ mod problem;
 mod query;
 mod ranking;
 mod settings;
+mod snapshot;
 mod start;
 
 use service::health::Health;

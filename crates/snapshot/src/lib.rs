@@ -6,5 +6,6 @@ pub mod ids;
 pub mod pictures;
 pub mod records;
 pub mod saved;
+pub mod sections;
 pub mod vectors;
 pub mod words;

@@ -1,0 +1,41 @@
+//! What candidates are looked for by.
+
+use ::snapshot::words::AskedTerm;
+use table::filter::Filter;
+
+use crate::query::weights::Signal;
+
+/// A search as a view of the tables understands it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Question {
+    /// `None` if no signal needs it, or the words could not be encoded.
+    pub(crate) vector: Option<Vec<f32>>,
+    /// The terms of the words, each with its weight.
+    pub(crate) terms: Vec<AskedTerm>,
+    /// The same terms with the words that they come from, as they are written.
+    pub(crate) written: Vec<(String, String)>,
+    /// Terms of the words that no hit may hold, with the words as they are written.
+    pub(crate) excluded: Vec<(String, String)>,
+    /// Signals to ask, in the order of [`Signal::ALL`].
+    pub(crate) signals: Vec<Signal>,
+    pub(crate) filter: Filter,
+    /// Least cosine of pictures.
+    pub(crate) min_score: Option<f32>,
+}
+
+impl Question {
+    /// The query vector, if this signal is asked.
+    pub(crate) fn vector_for(&self, signal: Signal) -> Option<&[f32]> {
+        self.vector.as_deref().filter(|_| self.signals.contains(&signal))
+    }
+
+    /// Whether the words are asked for.
+    pub(crate) fn asks_words(&self) -> bool {
+        self.signals.contains(&Signal::Text) && !self.terms.is_empty()
+    }
+
+    /// Whether a picture passes the least cosine that is asked for. One without a vector does not.
+    pub(crate) fn passes_min_score(&self, image: Option<f32>) -> bool {
+        self.min_score.is_none_or(|min| image.is_some_and(|cosine| cosine >= min))
+    }
+}
