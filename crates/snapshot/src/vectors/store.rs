@@ -41,7 +41,7 @@ impl Vectors {
                 centroids.len() as u64,
                 u64::from(centroids.trained_rows),
                 u64::from(parts.file_rows),
-                0,
+                parts.slots.end(),
             ],
         )?;
         put(out, centroids.values())?;
