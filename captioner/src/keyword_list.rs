@@ -1,8 +1,9 @@
 //! The keywords of one picture while they are collected.
 
 use inference::keywords::Term;
+use table::keyword::normalised;
 
-/// Keywords, each once, in lower case, at most so many terms.
+/// Keywords in the form that tables hold, each once, at most so many terms.
 pub(crate) struct KeywordList {
     most: usize,
     english: bool,
@@ -23,12 +24,12 @@ impl KeywordList {
             .into_iter()
             .filter(|(asked, _)| *asked)
             .map(|(_, name)| name);
-        self.add(names.map(str::to_owned).collect());
+        self.add(names.map(normalised).collect());
     }
 
     /// Adds a word of the provider.
     pub(crate) fn add_word(&mut self, word: &str) {
-        let word = word.trim().to_lowercase();
+        let word = normalised(word);
         if !word.is_empty() {
             self.add(vec![word]);
         }
@@ -49,7 +50,33 @@ impl KeywordList {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use inference::keywords::term;
+
     use super::*;
+
+    /// The text of the vocabulary, whose lines of terms are `["English", "Chinese"],`.
+    const VOCABULARY: &str = include_str!("../../crates/inference/vocabulary/keywords.toml");
+
+    #[test]
+    fn every_term_is_stored_as_a_filter_asks_for_it() {
+        let names = VOCABULARY.lines().filter_map(|line| line.trim().strip_prefix("[\""));
+        let terms: Vec<_> =
+            names.map(|line| term(line.split('"').next().unwrap()).unwrap()).collect();
+        assert!(terms.len() > 1000);
+        let mut all = BTreeSet::new();
+        for Term { en, zh } in terms {
+            let mut found = KeywordList::new(1, true, true);
+            found.add_term(Term { en, zh });
+            // A word that the provider spells like the vocabulary is no keyword of its own.
+            found.add_word(zh);
+            let words = found.into_words();
+            assert_eq!(words, [normalised(en), normalised(zh)]);
+            assert!(words.into_iter().all(|word| all.insert(word)), "{en}, {zh}: not the only one");
+        }
+        assert!(all.contains("t恤") && all.contains("x光片"));
+    }
 
     #[test]
     fn each_keyword_is_there_once_and_no_more_terms_than_asked() {

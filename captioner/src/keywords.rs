@@ -123,7 +123,7 @@ impl Keywords {
         Ok(self.embeddings.get())
     }
 
-    /// Keywords of a picture in lower case, each once, in the languages of the captions, the surest
+    /// Keywords of a picture in the form that tables hold, each once, in the languages of the captions, the surest
     /// first.
     pub(crate) fn of(&self, description: &Description, picture: Option<&Embedding>) -> Vec<String> {
         let most = self.settings.most;

@@ -14,6 +14,7 @@ use crate::active_model::{ActiveModel, MissingModel};
 use crate::encoders::Encoders;
 use crate::encoding::Encoding;
 use crate::linked::Fetcher;
+use crate::seal::Seal;
 use crate::settings::SearchSettings;
 
 /// Number of rows and version of a table.
@@ -34,6 +35,8 @@ pub(crate) struct Engine {
     /// Fetches query pictures of other sites.
     pub(crate) fetcher: Fetcher,
     pub(crate) encoding: Encoding,
+    /// Seals the cursors.
+    pub(crate) seal: Seal,
     /// Compare all rows in every search, even where an index would be quicker.
     pub(crate) exact: bool,
     /// How many candidates each of several signals is asked for.
@@ -46,6 +49,7 @@ impl Engine {
         encoders: Result<Encoders, MissingModel>,
         captioner: String,
         fetcher: Fetcher,
+        seal: Seal,
         settings: &SearchSettings,
     ) -> Self {
         Self {
@@ -56,6 +60,7 @@ impl Engine {
             captions: OnceCell::new(),
             fetcher,
             encoding: Encoding::new(settings),
+            seal,
             exact: settings.exact,
             candidates: settings.candidates,
         }

@@ -10,6 +10,7 @@ mod linked;
 mod problem;
 mod query;
 mod ranking;
+mod seal;
 mod settings;
 mod snapshot;
 mod start;

@@ -8,7 +8,7 @@ use inference::ModelError;
 use pipeline::bucket::Bucket;
 use pipeline::depths::QueueDepths;
 use pipeline::models::{self, Models};
-use pipeline::state::StateStore;
+use pipeline::state::{StateError, StateStore};
 use service::health::Health;
 use service::process;
 use table::Database;
@@ -23,6 +23,7 @@ use crate::engine::Engine;
 use crate::follow::{ModelFollower, PendingModel};
 use crate::http::{self, App, CaptionRequests};
 use crate::linked::Fetcher;
+use crate::seal::Seal;
 use crate::settings::Settings;
 
 // Pause between two checks whether the tables can be read.
@@ -41,10 +42,9 @@ pub(crate) async fn start(
     let bucket = Bucket::connect(&settings.bucket).await;
     let state = StateStore::new(bucket.clone(), &settings.bucket);
     // The active model must be known, not guessed: the settings may be long out of date.
-    let decisions =
-        process::until_works(&health, "choice", shutdown, |_| true, || models::read(&state))
-            .await?;
-    let Some(decisions) = decisions else { return Ok(None) };
+    let read = async || Ok((models::read(&state).await?, Seal::load(&state).await?));
+    let read = process::until_works(&health, "choice", shutdown, |_: &StateError| true, read);
+    let Some((decisions, seal)) = read.await? else { return Ok(None) };
     let loader = ModelLoader::new(settings.models.clone(), settings.runtime.clone());
     let location =
         Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
@@ -61,7 +61,7 @@ pub(crate) async fn start(
     let FirstModel { loader, database, .. } = first_model;
     let fetcher = Fetcher::new(&settings.image_urls, &settings.search)?;
     let captioner = settings.captions.active.clone();
-    let engine = Engine::new(database, encoders, captioner, fetcher, &settings.search);
+    let engine = Engine::new(database, encoders, captioner, fetcher, seal, &settings.search);
     let app = Arc::new(app(&settings, Arc::new(engine), bucket));
     let engine = Arc::clone(&app.engine);
     let pending = app.pending_model.clone();

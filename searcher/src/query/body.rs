@@ -1,18 +1,24 @@
-//! `POST /v1/search` with a JSON body.
+//! `POST /v1/search` with a JSON body. Whatever it holds is bounded while it is read: only pictures
+//! may make it large.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use table::filter::Filter;
+use table::filter::bounded::{list, optional_list, optional_text};
 use utoipa::ToSchema;
 
 use super::digest::digest;
-use super::example::Example;
-use super::options::{Collapse, Cutoff, RequiredModel, Sort};
+use super::example::{Example, MAX_EXAMPLES, MAX_ID_BYTES, MAX_TEXT_BYTES, MAX_VECTOR_VALUES};
+use super::image_text::ImageText;
+use super::options::{Collapse, Cutoff, MAX_NAME_BYTES, RequiredModel, Sort};
 use super::search_query::SearchQuery;
 use super::weights::{Fusion, Weights};
+use crate::linked::MAX_URL_BYTES;
 use crate::problem::{Problem, read_json};
-use crate::ranking::cursor::Cursor;
+use crate::seal::MAX_SEALED_BYTES;
+
+/// Most bytes of a JSON body without pictures.
+const MAX_JSON_BYTES: usize = 256 << 10;
 
 /// Hits of a page, if the request does not say.
 pub(super) fn default_top_k() -> usize {
@@ -29,17 +35,23 @@ fn one() -> f32 {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExampleBody {
     /// Words.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_TEXT_BYTES>")]
     #[schema(max_length = 1000)]
     text: Option<String>,
     /// The bytes of a picture, in base64.
-    image: Option<String>,
+    #[schema(value_type = Option<String>)]
+    image: Option<ImageText>,
     /// The address of a picture. It is fetched if the settings allow it.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_URL_BYTES>")]
     #[schema(max_length = 2048, format = "uri")]
     image_url: Option<String>,
     /// Id of an indexed picture.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_ID_BYTES>")]
     #[schema(pattern = "^[0-9a-f]{32}$")]
     image_id: Option<String>,
     /// A vector of the model's own space.
+    #[serde(default, deserialize_with = "optional_list::<_, _, MAX_VECTOR_VALUES>")]
+    #[schema(max_items = 8192)]
     vector: Option<Vec<f32>>,
     /// Weight from -10 to 10, not 0. A negative one says what hits should not be like.
     #[serde(default = "one")]
@@ -48,30 +60,40 @@ pub(crate) struct ExampleBody {
 }
 
 /// JSON of `POST /v1/search`: any of `text`, `image` (base64), `image_url`, `image_id` and
-/// `vector`, or `examples` with weights.
+/// `vector`, or `examples` with weights. Without an `image` at most 256 KiB.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBody {
     /// Words. A hit must not contain those with a minus before them.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_TEXT_BYTES>")]
     #[schema(max_length = 1000, example = "a red car on the beach -night")]
     pub(super) text: Option<String>,
     /// The bytes of a picture, in base64.
-    pub(super) image: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub(super) image: Option<ImageText>,
     /// The address of a picture. It is fetched if the settings allow it.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_URL_BYTES>")]
     #[schema(max_length = 2048, format = "uri")]
     pub(super) image_url: Option<String>,
     /// Id of an indexed picture.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_ID_BYTES>")]
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub(super) image_id: Option<String>,
     /// A vector of the model's own space.
+    #[serde(default, deserialize_with = "optional_list::<_, _, MAX_VECTOR_VALUES>")]
+    #[schema(max_items = 8192)]
     pub(super) vector: Option<Vec<f32>>,
     /// Further examples, each with its weight.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_EXAMPLES>")]
     #[schema(max_items = 8)]
     pub(super) examples: Vec<ExampleBody>,
     /// The model that must answer; if another one does, the search is refused.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_NAME_BYTES>")]
+    #[schema(max_length = 256)]
     pub(super) model: Option<String>,
     /// The space that must answer; if the model has another one, the search is refused.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_NAME_BYTES>")]
+    #[schema(max_length = 256)]
     pub(super) space: Option<String>,
     /// Hits of a page.
     #[serde(default = "default_top_k")]
@@ -81,9 +103,12 @@ pub(crate) struct SearchBody {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 10000, default = 0)]
     pub(super) offset: usize,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before, as it is.
+    #[serde(default, deserialize_with = "optional_text::<_, MAX_SEALED_BYTES>")]
+    #[schema(max_length = 2048)]
     pub(super) cursor: Option<String>,
-    /// Minimum cosine similarity of pictures.
+    /// Minimum cosine similarity of pictures, whatever signals answer. A hit whose picture has no
+    /// vector does not pass.
     #[schema(minimum = -1, maximum = 1)]
     pub(super) min_score: Option<f32>,
     #[serde(default)]
@@ -103,12 +128,7 @@ impl ExampleBody {
     fn examples(self) -> Result<Vec<(Example, f32)>, Problem> {
         let mut examples = Vec::new();
         examples.extend(self.text.map(Example::Text));
-        if let Some(text) = self.image {
-            let bytes = STANDARD
-                .decode(text.trim())
-                .map_err(|error| Problem::field("image", format!("is not base64: {error}")))?;
-            examples.push(Example::Image(bytes.into()));
-        }
+        examples.extend(self.image.map(|image| Example::Image(image.0)));
         if let Some(text) = self.image_url {
             examples.push(Example::image_url(&text)?);
         }
@@ -130,6 +150,10 @@ impl ExampleBody {
 }
 
 impl SearchBody {
+    fn has_image(&self) -> bool {
+        self.image.is_some() || self.examples.iter().any(|example| example.image.is_some())
+    }
+
     /// The checked search, with `examples` before those of the body. `expected` is the field to
     /// name if there is no example at all.
     ///
@@ -150,7 +174,7 @@ impl SearchBody {
             examples,
             top_k: self.top_k,
             offset: self.offset,
-            cursor: self.cursor.as_deref().map(Cursor::read).transpose()?,
+            cursor: self.cursor,
             min_score: self.min_score,
             filter: self.filter,
             collapse: self.collapse,
@@ -167,11 +191,16 @@ impl SearchBody {
 }
 
 impl SearchQuery {
-    /// Reads a JSON body.
+    /// Reads a JSON body. Needs no more memory than the body and what its fields may hold.
     ///
     /// # Errors
-    /// It is no JSON, or a field is wrong.
+    /// It is no JSON, a field is wrong, or it is too large for one without a picture.
     pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, Problem> {
-        read_json::<SearchBody>(bytes, "")?.into_query(Vec::new(), "text")
+        let body: SearchBody = read_json(bytes, "")?;
+        if bytes.len() > MAX_JSON_BYTES && !body.has_image() {
+            let detail = format!("JSON without a picture is at most {MAX_JSON_BYTES} bytes long");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        }
+        body.into_query(Vec::new(), "text")
     }
 }

@@ -9,6 +9,12 @@ use crate::problem::Problem;
 // Every example is a run of the model.
 pub(super) const MAX_EXAMPLES: usize = 8;
 const MAX_TEXT_CHARACTERS: usize = 1000;
+/// Most bytes of a text.
+pub(super) const MAX_TEXT_BYTES: usize = 4 * MAX_TEXT_CHARACTERS;
+/// Most bytes that are read of an id, which is shorter.
+pub(super) const MAX_ID_BYTES: usize = 64;
+/// Most values that are read of a vector; no model's space has more dimensions.
+pub(super) const MAX_VECTOR_VALUES: usize = 8192;
 
 /// What hits should be like.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@ mod body;
 mod digest;
 mod example;
 mod form;
+mod image_text;
 mod negative;
 mod options;
 mod search_query;

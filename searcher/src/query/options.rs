@@ -6,6 +6,9 @@ use utoipa::ToSchema;
 
 use crate::problem::Problem;
 
+/// Most bytes of the name of a model or space.
+pub(super) const MAX_NAME_BYTES: usize = 256;
+
 /// Which hits are shown as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

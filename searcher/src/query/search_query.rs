@@ -8,7 +8,7 @@ use super::negative;
 use super::options::{Collapse, Cutoff, RequiredModel, Sort};
 use super::weights::{Fusion, Weights};
 use crate::problem::Problem;
-use crate::ranking::cursor::Cursor;
+use crate::seal::MAX_SEALED_BYTES;
 
 const MAX_TOP_K: usize = 1000;
 // Every page is searched anew, so a deep one costs as much as all pages before it together.
@@ -29,7 +29,10 @@ pub(crate) struct SearchQuery {
     pub(crate) excluded: Vec<String>,
     pub(crate) top_k: usize,
     pub(crate) offset: usize,
-    pub(crate) cursor: Option<Cursor>,
+    /// `next_cursor` of the page before; not opened yet.
+    pub(crate) cursor: Option<String>,
+    /// Minimum cosine similarity of pictures, from -1 to 1. A hit whose picture has no vector does
+    /// not pass.
     pub(crate) min_score: Option<f32>,
     pub(crate) filter: Filter,
     pub(crate) collapse: Collapse,
@@ -57,12 +60,6 @@ impl SearchQuery {
                 .map_err(|(field, detail)| Problem::field(format!("weights{field}"), detail))?;
         }
         self.check_filter()?;
-        if self.cursor.as_ref().is_some_and(|cursor| cursor.query != self.digest) {
-            return Err(Problem::field(
-                "cursor",
-                "belongs to another search: send it with the same query",
-            ));
-        }
         Ok(self)
     }
 
@@ -126,6 +123,10 @@ impl SearchQuery {
         if self.offset > MAX_OFFSET {
             let detail = format!("must be at most {MAX_OFFSET}; use the cursor to go further");
             return Err(Problem::field("offset", detail));
+        }
+        if self.cursor.as_ref().is_some_and(|cursor| cursor.len() > MAX_SEALED_BYTES) {
+            let detail = format!("is longer than {MAX_SEALED_BYTES} bytes");
+            return Err(Problem::field("cursor", detail));
         }
         if self.offset > 0 && self.cursor.is_some() {
             let detail = "cannot be used together with a cursor, which knows its place";

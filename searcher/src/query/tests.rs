@@ -2,7 +2,6 @@ use axum::body::Bytes;
 use axum::response::IntoResponse;
 
 use super::*;
-use crate::ranking::cursor::Cursor;
 
 fn wrong_field(json: &str) -> String {
     let problem = SearchQuery::from_json(json.as_bytes()).unwrap_err().into_response();
@@ -59,12 +58,58 @@ fn a_cursor_goes_with_its_query_only() {
     ] {
         assert_ne!(digest(r#"{"text":"a"}"#), digest(other), "{other}");
     }
-    let cursor = Cursor { query: digest(r#"{"text":"a"}"#), ..Cursor::default() }.write();
-    assert!(
-        SearchQuery::from_json(format!(r#"{{"text":"a","cursor":"{cursor}"}}"#).as_bytes()).is_ok()
+    // A cursor is opened where its key is known.
+    let next = SearchQuery::from_json(br#"{"text":"a","cursor":"xyz"}"#).unwrap();
+    assert_eq!(next.cursor.as_deref(), Some("xyz"));
+    assert_eq!(wrong_field(r#"{"text":"a","offset":1,"cursor":"xyz"}"#), "offset");
+}
+
+#[test]
+fn keywords_of_a_filter_take_the_form_of_tables() {
+    let query = SearchQuery::from_json(
+        r#"{"text":"a","filter":{"keywords":{"none":[" Ｔ恤"]}}}"#.as_bytes(),
     );
-    assert_eq!(wrong_field(&format!(r#"{{"text":"b","cursor":"{cursor}"}}"#)), "cursor");
-    assert_eq!(wrong_field(&format!(r#"{{"text":"a","offset":1,"cursor":"{cursor}"}}"#)), "offset");
+    assert_eq!(query.unwrap().filter.keywords.none, ["t恤"]);
+}
+
+#[test]
+fn values_beyond_their_bound_are_refused_while_they_are_read() {
+    let many = |value: &str, count: usize| vec![value; count].join(",");
+    let examples = many("{}", 9_000_000);
+    let body = format!(r#"{{"text":"a","examples":[{examples}]}}"#);
+    let problem = SearchQuery::from_json(body.as_bytes()).unwrap_err();
+    // A few bytes from the beginning of 27 million.
+    assert_eq!(problem.detail(), "must have at most 8 entries at line 1 column 51");
+    assert_eq!(wrong_field(&body), "examples");
+    for (json, field) in [
+        (format!(r#"{{"vector":[{}]}}"#, many("1", 8193)), "vector"),
+        (format!(r#"{{"examples":[{{"vector":[{}]}}]}}"#, many("1", 8193)), "examples[0].vector"),
+        (format!(r#"{{"text":"{}"}}"#, "a".repeat(4001)), "text"),
+        (format!(r#"{{"text":"a","model":"{}"}}"#, "a".repeat(257)), "model"),
+        (format!(r#"{{"text":"a","cursor":"{}"}}"#, "a".repeat(2049)), "cursor"),
+        (format!(r#"{{"image_url":"{}"}}"#, "a".repeat(2049)), "image_url"),
+        (format!(r#"{{"image_id":"{}"}}"#, "a".repeat(65)), "image_id"),
+        (
+            format!(r#"{{"text":"a","filter":{{"keywords":[{}]}}}}"#, many("\"a\"", 101)),
+            "filter.keywords",
+        ),
+        (
+            format!(r#"{{"text":"a","filter":{{"formats":{{"any":[{}]}}}}}}"#, many("\"a\"", 101)),
+            "filter.formats.any",
+        ),
+    ] {
+        assert_eq!(wrong_field(&json), field, "{}", &json[..40]);
+    }
+}
+
+#[test]
+fn only_a_picture_makes_json_large() {
+    let space = " ".repeat(256 << 10);
+    let read = |json: &str| SearchQuery::from_json(format!("{json}{space}").as_bytes());
+    let problem = read(r#"{"text":"a"}"#).unwrap_err().into_response();
+    assert_eq!(problem.status(), 413);
+    assert!(read(r#"{"image":"aGk="}"#).is_ok());
+    assert!(read(r#"{"examples":[{"image":"aGk="}]}"#).is_ok());
 }
 
 #[test]
@@ -98,7 +143,11 @@ fn whatever_is_wrong_names_its_field() {
         (r#"{"text":"a","weights":{"image":-1}}"#, "weights.image"),
         (r#"{"text":"a","weights":{"image":0,"caption_vector":0,"text":0}}"#, "weights"),
         (r#"{"text":"a","weights":{"colour":1}}"#, "weights.colour"),
-        (r#"{"text":"a","cursor":"nonsense"}"#, "cursor"),
+        (r#"{"text":"a","cursor":7}"#, "cursor"),
+        (r#"{"text":"a","filter":{"keywords":["a"," "]}}"#, "filter.keywords"),
+        (r#"{"text":"a","filter":{"keywords":{"none":[""]}}}"#, "filter.keywords"),
+        (r#"{"text":"a","filter":{"keywords":{"some":["a"]}}}"#, "filter.keywords.some"),
+        (r#"{"text":"a","filter":{"missing":["camera"]}}"#, "filter.missing[0]"),
         (r#"{"examples":[{"weight":1}]}"#, "examples"),
         (r#"{"examples":[{"text":"a","image_id":"b"}]}"#, "examples"),
         (r#"{"text":"a","examples":[{"text":"b","weight":0}]}"#, "examples"),

@@ -33,9 +33,11 @@ pub(crate) struct SearchWords {
     #[serde(default)]
     #[param(minimum = 0, maximum = 10000, default = 0)]
     offset: usize,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before, as it is.
+    #[param(max_length = 2048)]
     cursor: Option<String>,
-    /// Minimum cosine similarity of pictures, from -1 to 1.
+    /// Minimum cosine similarity of pictures, from -1 to 1, whatever signals answer. A hit whose
+    /// picture has no vector does not pass.
     #[param(minimum = -1, maximum = 1)]
     min_score: Option<f32>,
     /// Prefix of the keys of hits.
@@ -67,7 +69,10 @@ impl SearchQuery {
             offset: words.offset,
             cursor: words.cursor,
             min_score: words.min_score,
-            filter: Filter { prefix: Values::any(prefix), ..Filter::default() },
+            filter: Filter {
+                prefix: Values::any(prefix.filter(|prefix| !prefix.is_empty())),
+                ..Filter::default()
+            },
             collapse: words.collapse,
             fusion: words.fusion,
             cutoff: words.cutoff,

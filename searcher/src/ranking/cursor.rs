@@ -1,19 +1,16 @@
 //! The cursor of a search (search-after): the table versions it reads, the calibration of its
 //! scores, and how far it came. A page that follows a cursor continues exactly what the former
-//! pages began, whatever was written meanwhile.
+//! pages began, whatever was written meanwhile. It is sealed: a client cannot choose the depth or the
+//! version of a search.
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Scale;
 use crate::problem::Problem;
 use crate::query::weights::Signal;
-
-/// Longer ones are not ours.
-const MAX_CHARACTERS: usize = 1024;
+use crate::seal::Seal;
 
 /// The place after the last hit of a page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,19 +20,24 @@ pub(crate) struct Cursor {
     #[serde(rename = "q")]
     pub(crate) query: String,
     /// Id of the model that answers; empty where none does.
-    #[serde(rename = "m")]
+    #[serde(rename = "m", default, skip_serializing_if = "String::is_empty")]
     pub(crate) model: String,
     /// Version of the table of vectors; 0 where it does not exist.
-    #[serde(rename = "v")]
+    #[serde(rename = "v", default, skip_serializing_if = "is_zero")]
     pub(crate) embeddings: u64,
     /// Version of the table of captions, if one is searched.
-    #[serde(rename = "c")]
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub(crate) captions: Option<u64>,
-    #[serde(rename = "s")]
+    #[serde(rename = "s", default, skip_serializing_if = "Scales::is_empty")]
     pub(crate) scales: Scales,
     /// Number of candidates that were looked at.
     #[serde(rename = "p")]
     pub(crate) position: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How the cosines of each signal are read. Written as a list in the order of
@@ -47,6 +49,10 @@ pub(crate) struct Scales(BTreeMap<Signal, Scale>);
 impl Scales {
     /// The signals whose scores are cosines.
     const BY_COSINE: [Signal; 2] = [Signal::Image, Signal::CaptionVector];
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 
     /// The scale of a signal; `None` where there were too few rows to measure one.
     pub(crate) fn of(&self, signal: Signal) -> Option<Scale> {
@@ -79,27 +85,31 @@ impl TryFrom<Vec<Option<Scale>>> for Scales {
 }
 
 impl Cursor {
-    /// As text for an address.
-    pub(crate) fn write(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    /// As text for an address, sealed.
+    pub(crate) fn write(&self, seal: &Seal) -> String {
+        seal.sign(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Reads what [`write`](Self::write) wrote.
+    /// Reads what [`write`](Self::write) wrote for the search with this digest.
     ///
     /// # Errors
-    /// The text is something else.
-    pub(crate) fn read(text: &str) -> Result<Self, Problem> {
+    /// 400: the text is something else, was sealed with another key, or is of another search.
+    pub(crate) fn read(text: &str, seal: &Seal, digest: &str) -> Result<Self, Problem> {
         let wrong = || {
             Problem::field(
                 "cursor",
-                "is not one of this server: take `next_cursor` of the former page as it is",
+                "is not one of this server, or too old: take `next_cursor` of the former page as \
+                 it is, or search again",
             )
         };
-        if text.len() > MAX_CHARACTERS {
-            return Err(wrong());
+        let payload = seal.open(text).ok_or_else(wrong)?;
+        // Another release may have sealed another shape.
+        let cursor: Self = serde_json::from_slice(&payload).map_err(|_| wrong())?;
+        if cursor.query != digest {
+            let detail = "belongs to another search: send it with the same query";
+            return Err(Problem::field("cursor", detail));
         }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-        serde_json::from_slice(&bytes).map_err(|_| wrong())
+        Ok(cursor)
     }
 }
 
@@ -107,26 +117,40 @@ impl Cursor {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_cursor_is_read_back_in_the_format_that_it_always_had() {
+    fn cursor() -> Cursor {
         let scale = Scale { mean: 0.25, deviation: 0.5, unrelated_floor: None, broad: false };
         let scales = Scales::from_iter([(Signal::CaptionVector, scale)]);
-        let cursor = Cursor { query: "d".into(), scales, position: 3, ..Cursor::default() };
-        let written = cursor.write();
-        assert_eq!(Cursor::read(&written).unwrap(), cursor);
-        let json = URL_SAFE_NO_PAD.decode(written).unwrap();
-        let scale = r#"{"m":0.25,"d":0.5,"u":null,"b":false}"#;
-        assert_eq!(
-            String::from_utf8(json).unwrap(),
-            format!(r#"{{"q":"d","m":"","v":0,"c":null,"s":[null,{scale}],"p":3}}"#)
-        );
+        Cursor { query: "d".into(), scales, position: 3, ..Cursor::default() }
     }
 
     #[test]
-    fn scales_of_other_signals_are_refused() {
+    fn a_cursor_is_read_back_for_its_search_and_key_only() {
+        let (seal, cursor) = (Seal::random(), cursor());
+        let text = cursor.write(&seal);
+        assert_eq!(Cursor::read(&text, &seal, "d").unwrap(), cursor);
+        assert!(Cursor::read(&text, &seal, "e").is_err());
+        assert!(Cursor::read(&text, &Seal::random(), "d").is_err());
+        assert!(Cursor::read(&text[1..], &seal, "d").is_err());
+    }
+
+    #[test]
+    fn a_cursor_is_short_and_another_shape_is_refused() {
+        let seal = Seal::random();
+        let plain = Cursor { query: "d".into(), position: 3, ..Cursor::default() };
+        let payload = seal.open(&plain.write(&seal)).unwrap();
+        assert_eq!(String::from_utf8(payload).unwrap(), r#"{"q":"d","p":3}"#);
+        let written = |scales: &str| format!(r#"{{"q":"d","p":3,"v":7,"s":{scales}}}"#);
+        let scale = r#"{"m":0.25,"d":0.5,"u":null,"b":false}"#;
+        let read = |json: &str| Cursor::read(&seal.sign(json.as_bytes()), &seal, "d");
+        assert_eq!(
+            read(&written(&format!("[null,{scale}]"))).unwrap(),
+            Cursor { embeddings: 7, ..cursor() }
+        );
         for scales in ["[null]", "[null,null,null]", "{}"] {
-            let json = format!(r#"{{"q":"d","m":"","v":0,"c":null,"s":{scales},"p":3}}"#);
-            assert!(Cursor::read(&URL_SAFE_NO_PAD.encode(json)).is_err(), "{scales}");
+            assert!(read(&written(scales)).is_err(), "{scales}");
+        }
+        for other in ["", "[]", r#"{"q":"d"}"#, r#"{"q":"d","p":3,"later":1}"#] {
+            assert!(read(other).is_err(), "{other}");
         }
     }
 }

@@ -94,7 +94,7 @@ impl Search<'_> {
                 scales: round.scales,
                 position,
             };
-            cursor.write()
+            cursor.write(&self.engine.seal)
         });
         Ok(RankedAnswer {
             hits: self.hits(round.page, &plan.terms).await?,
@@ -109,7 +109,7 @@ impl Search<'_> {
 
     /// How many candidates each signal is asked for at first.
     async fn first_limit(&self, plan: &QueryPlan) -> Result<usize, Problem> {
-        let seen = self.snapshot.position(self.query.cursor.as_ref()).await?;
+        let seen = self.snapshot.position(self.cursor.as_ref()).await?;
         Ok(match self.can_extend(plan) {
             true => first_limit(seen.saturating_add(self.query.offset + self.query.top_k)),
             false => self.engine.candidates,

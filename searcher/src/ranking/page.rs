@@ -77,7 +77,7 @@ impl Search<'_> {
         settled: usize,
     ) -> Result<HitPage, Problem> {
         let query = self.query;
-        let from = query.cursor.as_ref().map_or(0, |cursor| cursor.position);
+        let from = self.cursor.as_ref().map_or(0, |cursor| cursor.position);
         let collapses = query.collapse == Collapse::Duplicates;
         // All former pages decide which picture is a duplicate.
         let mut place = if collapses { 0 } else { from };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cursor::Cursor;
 use super::snapshot::TableSnapshot;
 use crate::active_model::ActiveModel;
 use crate::engine::Engine;
@@ -13,6 +14,8 @@ pub(crate) struct Search<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) model: &'a Arc<ActiveModel>,
     pub(crate) query: &'a SearchQuery,
+    /// The place after the former page.
+    pub(crate) cursor: Option<Cursor>,
     pub(crate) snapshot: TableSnapshot,
 }
 
@@ -20,7 +23,8 @@ impl<'a> Search<'a> {
     /// Pins the tables for a search.
     ///
     /// # Errors
-    /// The search requires another model, its cursor is too old, or the tables cannot be read.
+    /// The search requires another model, its cursor is of another search, no cursor or too old, or
+    /// the tables cannot be read.
     pub(crate) async fn begin(
         engine: &'a Engine,
         model: &'a Arc<ActiveModel>,
@@ -29,7 +33,9 @@ impl<'a> Search<'a> {
         if query.required.is_given() {
             query.required.check(&model.loaded()?.space)?;
         }
-        let snapshot = TableSnapshot::open(engine, model, query.cursor.as_ref()).await?;
-        Ok(Self { engine, model, query, snapshot })
+        let read = |text: &String| Cursor::read(text, &engine.seal, &query.digest);
+        let cursor = query.cursor.as_ref().map(read).transpose()?;
+        let snapshot = TableSnapshot::open(engine, model, cursor.as_ref()).await?;
+        Ok(Self { engine, model, query, cursor, snapshot })
     }
 }

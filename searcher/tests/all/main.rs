@@ -6,10 +6,12 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod captioned_library;
+mod cursors;
 mod http;
 mod hybrid;
 mod image_urls;
 mod library;
+mod limits;
 mod paging;
 mod settings;
 mod vectors;

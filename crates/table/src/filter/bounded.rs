@@ -26,12 +26,27 @@ where
     BoundedList::<T, MOST>::deserialize(reader).map(|list| list.0)
 }
 
-/// Reads a text of at most `MOST` bytes; for `#[serde(deserialize_with)]`.
+/// As [`list`], or null.
+///
+/// # Errors
+/// As [`list`].
+pub fn optional_list<'de, D, T, const MOST: usize>(reader: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<BoundedList<T, MOST>>::deserialize(reader)?.map(|list| list.0))
+}
+
+/// Reads a text of at most `MOST` bytes, or null; for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
 /// The text is longer, or the value is no text.
-pub fn text<'de, D: Deserializer<'de>, const MOST: usize>(reader: D) -> Result<String, D::Error> {
-    BoundedText::<MOST>::deserialize(reader).map(|text| text.0)
+pub fn optional_text<'de, D, const MOST: usize>(reader: D) -> Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(Option::<BoundedText<MOST>>::deserialize(reader)?.map(|text| text.0))
 }
 
 impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for BoundedList<T, MOST> {

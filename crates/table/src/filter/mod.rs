@@ -7,6 +7,8 @@ mod openapi;
 mod place;
 mod read;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use jiff::Timestamp;

@@ -7,6 +7,7 @@
 
 mod captions;
 mod duplicates;
+mod filters;
 mod index;
 mod maintain;
 mod probe;

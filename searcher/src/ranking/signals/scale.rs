@@ -19,7 +19,7 @@ impl Search<'_> {
         vector: &[f32],
         ledger: &Ledger,
     ) -> Result<Option<Scale>, TableError> {
-        if let Some(cursor) = &self.query.cursor {
+        if let Some(cursor) = &self.cursor {
             return Ok(cursor.scales.of(signal));
         }
         let unrelated = self.model.encoders().map_or(&[][..], |encoders| &encoders.unrelated_words);
