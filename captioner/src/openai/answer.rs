@@ -8,9 +8,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::answer_text::{
-    begins_in_first_person, can_be, is_plain_sentence, tidy, usable_keywords,
-};
+use super::answer_text::{begins_in_first_person, is_plain_sentence, tidy, usable_keywords};
+use super::language::can_be;
 use super::prompt::{caption_field, caption_placeholder};
 use super::wrapping::{without_fence, without_thinking};
 use crate::description::Description;

@@ -5,6 +5,7 @@
 mod picture;
 
 // A picture becomes pixels, a text becomes token ids, as the model needs them.
+mod canonical;
 mod pixel_input;
 mod preprocess;
 mod resize;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
+use crate::canonical::canonical;
 use crate::manifest::TextTower;
 
 /// Characters of a text that the tokenizer sees. `max_len` tokens never hold as many; the limit
@@ -95,13 +96,13 @@ impl Tokens {
         let end = text.char_indices().nth(MAX_CHARACTERS).map_or(text.len(), |(index, _)| index);
         let mut text = Cow::Borrowed(text.get(..end).unwrap_or(text));
         let canonicalize = self.tower.canonicalize;
-        if canonicalize && text.contains('_') {
-            text = text.replace('_', " ").into();
+        if canonicalize {
+            text = canonical(&text).into();
         }
-        if canonicalize || self.tower.strip_punctuation {
+        if self.tower.strip_punctuation {
             text = text.chars().filter(|c| !c.is_ascii_punctuation()).collect::<String>().into();
         }
-        if canonicalize || self.tower.collapse_whitespace {
+        if self.tower.collapse_whitespace {
             text = text.split_whitespace().collect::<Vec<_>>().join(" ").into();
         }
         if self.tower.template != "{}" {

@@ -88,10 +88,23 @@ fn a_jpeg_of_too_many_scans_is_refused() {
     };
     assert!(decode(&with_scans(0), &PictureLimits::default(), Detail::Whole).is_ok());
     let error = decode(&with_scans(100), &PictureLimits::default(), Detail::Whole).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the jpeg data is damaged or cut short: it has more than 100 scans"
-    );
+    assert!(matches!(error, PictureError::TooManyScans { scans: 101.., limit: 100 }), "{error:?}");
+    assert_eq!(error.class(), "corrupt_picture");
+
+    // A caller may want less.
+    let picture = decode(&with_scans(0), &PictureLimits::default(), Detail::Whole).unwrap();
+    let scans = progressive.windows(2).filter(|marker| *marker == [0xff, 0xda]).count() as u32;
+    let pixels = u64::from(scans) * u64::from(picture.width) * u64::from(picture.height);
+    let within = |max_scans, max_scan_pixels| {
+        let limits = PictureLimits { max_scans, max_scan_pixels, ..PictureLimits::default() };
+        decode(progressive, &limits, Detail::Whole).map(|_| ())
+    };
+    assert_eq!(within(scans, pixels), Ok(()));
+    let error = within(scans - 1, pixels).unwrap_err();
+    assert_eq!(error, PictureError::TooManyScans { scans, limit: scans - 1 });
+    let error = within(scans, pixels - 1).unwrap_err();
+    assert!(matches!(error, PictureError::TooManyScanPixels { .. }), "{error:?}");
+    assert_eq!(error.class(), "too_many_pixels");
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub(super) fn import(
 /// Checks the files of a model and, if its manifest has them, the numbers of its reference.
 pub(super) fn verify(name: &str, folder: &Path, settings: &RuntimeSettings) -> anyhow::Result<()> {
     let model = Model::find(name, folder)?;
+    model.verify_files()?;
     line(&format!(
         "{}: {} files are what {MANIFEST} says",
         model.manifest.id,

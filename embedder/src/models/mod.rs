@@ -1,6 +1,7 @@
 //! `embedder models …`: lists, fetches, imports and checks models.
 
 mod checks;
+mod configuration;
 mod download;
 mod hub;
 mod listing;
@@ -103,6 +104,9 @@ pub struct Pull {
     /// File with an entry to use instead of the catalogue's.
     #[arg(long)]
     catalogue: Option<PathBuf>,
+    /// Another id for the model, to have it beside an earlier one of the same entry.
+    #[arg(long = "as", value_name = "ID")]
+    renamed: Option<String>,
 }
 
 /// Runs a command until it is done or cancelled.
@@ -118,8 +122,11 @@ pub async fn run(
     match command {
         Command::List { json } => listing::list(&folder, json),
         Command::Show { model } => listing::show(&model, &folder),
-        Command::Pull(Pull { model, precision, catalogue }) => {
-            let entry = entry(&model, catalogue.as_deref())?;
+        Command::Pull(Pull { model, precision, catalogue, renamed }) => {
+            let mut entry = entry(&model, catalogue.as_deref())?;
+            if let Some(id) = renamed {
+                entry = entry.renamed(&id).map_err(anyhow::Error::msg)?;
+            }
             let recipe = entry.resolve(precision).map_err(anyhow::Error::msg)?;
             tokio::select! {
                 pulled = pull::pull(recipe, &folder) => pulled,

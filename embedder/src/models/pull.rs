@@ -7,24 +7,25 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use inference::catalogue::Recipe;
-use inference::{Model, Precision};
+use inference::{FileRole, Model, Precision};
 
 use super::download::Download;
 use super::hub::{Hub, HubFile, HubRevision};
-use super::line;
+use super::{configuration, line};
 
 /// Fetches a model into `<folder>/<id>`. Until it is whole it lies in `<folder>/.<id>.part`, where
 /// the next attempt resumes.
 ///
 /// # Errors
-/// The hub does not give the model, another process is fetching it, or it cannot be written.
+/// The hub does not give the model, its configuration contradicts the recipe, another process is
+/// fetching it, or it cannot be written.
 pub(super) async fn pull(mut recipe: Recipe, folder: &Path) -> anyhow::Result<()> {
     let target = folder.join(&recipe.id);
     if target.exists() {
-        // Verifies all files, as every start of a program does.
-        Model::find(&recipe.id, folder)
+        let model = Model::find(&recipe.id, folder)
             .with_context(|| format!("{} is there and not whole: remove it", target.display()))?;
-        return line(&format!("{} is there and whole: {}", recipe.id, target.display()));
+        line(&format!("{} is there and whole: {}", recipe.id, target.display()))?;
+        return outdated(&recipe, &model);
     }
     licence(&recipe)?;
     fs::create_dir_all(folder)
@@ -36,14 +37,17 @@ pub(super) async fn pull(mut recipe: Recipe, folder: &Path) -> anyhow::Result<()
     let revision = hub.revision(&source.repo, &source.revision).await?;
     let files = files_of(&recipe, &revision)?;
     let staging = folder.join(format!(".{}.part", recipe.id));
-    let bar = bar(files.iter().map(|file| file.bytes).sum());
+    let configs = configuration::files_of(&recipe.entry, &revision)?;
+    let bar = bar(files.iter().chain(&configs).map(|file| file.bytes).sum());
     let download = Download { hub: &hub, revision: &revision, bar: &bar };
-    let mut pulled = Vec::new();
-    for file in files {
-        bar.set_message(file.path.clone());
-        let sha256 = download.fetch(file, &staging.join(&file.path)).await?;
-        pulled.push((file.path.clone(), file.bytes, sha256));
-    }
+    // The small files come first: a wrong recipe is refused before gigabytes are fetched.
+    let (tokenizers, graphs): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| recipe.is(&file.path, FileRole::Tokenizer));
+    configuration::forget_others(&recipe.entry, &configs, &staging)?;
+    fetch(&download, configs, &staging).await?;
+    let mut pulled = fetch(&download, tokenizers, &staging).await?;
+    configuration::check(&recipe.entry, &revision, &staging)?;
+    pulled.extend(fetch(&download, graphs, &staging).await?);
     bar.finish_and_clear();
     // The manifest names the commit, so a branch that moves on changes nothing.
     recipe.entry.source.revision = revision.commit.clone();
@@ -62,6 +66,35 @@ pub(super) async fn pull(mut recipe: Recipe, folder: &Path) -> anyhow::Result<()
         ))?;
     }
     Ok(())
+}
+
+/// Fetches files, and returns path, size and SHA-256 of each.
+async fn fetch(
+    download: &Download<'_>,
+    files: Vec<&HubFile>,
+    staging: &Path,
+) -> anyhow::Result<Vec<(String, u64, String)>> {
+    let mut fetched = Vec::new();
+    for file in files {
+        download.bar.set_message(file.path.clone());
+        let sha256 = download.fetch(file, &staging.join(&file.path)).await?;
+        fetched.push((file.path.clone(), file.bytes, sha256));
+    }
+    Ok(fetched)
+}
+
+/// Says so where an installed model prepares its input in another way than the recipe.
+fn outdated(recipe: &Recipe, model: &Model) -> anyhow::Result<()> {
+    let (manifest, entry) = (&model.manifest, &recipe.entry);
+    if (&manifest.image, &manifest.text) == (&entry.image, &entry.text) {
+        return Ok(());
+    }
+    line(&format!(
+        "its model.toml prepares pictures or words in another way than the present entry. It stays \
+         as it is, and so do the vectors made with it. To change, fetch the model under another id \
+         (--as {}-2), let it be filled, and activate it",
+        entry.id
+    ))
 }
 
 /// The files of the recipe as the hub has them, without the optional ones that it lacks.

@@ -240,6 +240,104 @@ fn what_cannot_be_done_is_said_with_what_to_do() {
     assert!(!full.status.success() && said(&full).contains("the disk is full"), "{}", said(&full));
 }
 
+/// The configuration of the repository decides whether the entry is right.
+#[test]
+fn an_entry_that_contradicts_its_repository_is_refused_before_the_model_is_fetched() {
+    let (hub, desk) = (Hub::start(), Desk::new());
+    let unconfirmed = Desk::new().pull(&hub.endpoint());
+    assert!(said(&unconfirmed).contains("is not confirmed"), "{}", said(&unconfirmed));
+    let begun = hub.ranges().len();
+
+    let right = String::from_utf8(hub::content("preprocessor_config.json")).unwrap();
+    let wrong = right.replace("\"resample\": 3", "\"resample\": 2");
+    assert_ne!(right, wrong);
+    hub.add("preprocessor_config.json", wrong);
+    hub.add("tokenizer_config.json", "{\"model_max_length\": 8}");
+    let refused = desk.pull(&hub.endpoint());
+    assert!(!refused.status.success(), "{}", said(&refused));
+    for part in [
+        "`[image] filter` is bicubic in the entry and bilinear by preprocessor_config.json",
+        "`[text] max_len` is 24 in the entry and 8 by tokenizer_config.json",
+        "someone/scenes",
+        hub::COMMIT,
+        "--catalogue",
+    ] {
+        assert!(said(&refused).contains(part), "{part}: {}", said(&refused));
+    }
+    assert_eq!(hub.ranges().len(), begun, "the image tower was asked for");
+    assert!(!desk.models().join("scenes").exists());
+
+    hub.add("preprocessor_config.json", " ".repeat((64 << 10) + 1));
+    let refused = desk.pull(&hub.endpoint());
+    assert!(
+        !refused.status.success() && said(&refused).contains("it is no configuration"),
+        "{}",
+        said(&refused)
+    );
+
+    // The same staging folder still holds the wrong files.
+    hub.add("preprocessor_config.json", right);
+    hub.add("tokenizer_config.json", "{\"model_max_length\": 24}");
+    let pulled = desk.pull(&hub.endpoint());
+    assert!(pulled.status.success(), "{}", said(&pulled));
+    assert!(!said(&pulled).contains("is not confirmed"), "{}", said(&pulled));
+    same(&desk.models().join("scenes/preprocessor_config.json"), "preprocessor_config.json");
+}
+
+/// A changed entry makes other vectors, so the new model gets another id.
+#[test]
+fn a_model_of_an_earlier_entry_stays_and_can_be_fetched_beside_under_another_id() {
+    let (hub, desk) = (Hub::start(), Desk::new());
+    assert!(desk.pull(&hub.endpoint()).status.success());
+    let same_entry = desk.pull(&hub.endpoint());
+    assert!(!said(&same_entry).contains("another way"), "{}", said(&same_entry));
+
+    let entry = fs::read_to_string(&desk.entry).unwrap();
+    fs::write(&desk.entry, entry.replace("\"bicubic\"", "\"bilinear\"")).unwrap();
+    let earlier = desk.pull(&hub.endpoint());
+    assert!(
+        earlier.status.success() && said(&earlier).contains("--as scenes-2"),
+        "{}",
+        said(&earlier)
+    );
+    let entry = desk.entry.to_str().unwrap().to_owned();
+    let arguments = ["pull", "scenes", "--catalogue", &entry, "--as", "scenes-2"];
+    let beside = desk.command(&hub.endpoint(), &arguments);
+    assert!(beside.status.success(), "{}", said(&beside));
+    let manifest = fs::read_to_string(desk.models().join("scenes-2/model.toml")).unwrap();
+    assert!(manifest.contains("space = \"scenes-2\""), "{manifest}");
+    let arguments = ["pull", "scenes", "--catalogue", &entry, "--as", "../scenes"];
+    let refused = desk.command(&hub.endpoint(), &arguments);
+    assert!(!refused.status.success(), "{}", said(&refused));
+}
+
+/// The start of a program trusts the stamps of verified files. `verify` does not.
+#[test]
+fn verify_hashes_every_file() {
+    let (hub, desk) = (Hub::start(), Desk::new());
+    assert!(desk.pull(&hub.endpoint()).status.success());
+    let path = desk.models().join("scenes").join(VISION);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(60)).unwrap();
+    drop(file);
+    let nowhere = "http://127.0.0.1:9";
+    assert!(desk.command(nowhere, &["verify", "scenes"]).status.success());
+    let stamps = desk.models().join("scenes/.verified.json");
+    let text = fs::read_to_string(&stamps).unwrap();
+    let manifest = fs::read_to_string(desk.models().join("scenes/model.toml")).unwrap();
+    let sha256 = manifest.split("sha256 = \"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(text.contains(sha256), "{text}");
+
+    // A manifest and a stamp that agree, about a file with another content.
+    let other = "0".repeat(64);
+    fs::write(desk.models().join("scenes/model.toml"), manifest.replace(sha256, &other)).unwrap();
+    fs::write(&stamps, text.replace(sha256, &other)).unwrap();
+    let shown = desk.command(nowhere, &["show", "scenes"]);
+    assert!(shown.status.success(), "the stamp was not used: {}", said(&shown));
+    let damaged = desk.command(nowhere, &["verify", "scenes"]);
+    assert!(!damaged.status.success() && said(&damaged).contains(VISION), "{}", said(&damaged));
+}
+
 #[test]
 fn two_fetches_of_one_model_do_not_meet() {
     let (hub, desk) = (Hub::start(), Desk::new());

@@ -211,8 +211,9 @@ def siglip2(folder):
     text |= {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0}
     config = hf.SiglipConfig(text_config=text, vision_config=VISION)
     model = liven(hf.SiglipModel(config))
+    # Bilinear, as the repositories of SigLIP 2 say; those of SigLIP 1 say 3 (bicubic).
     processor = hf.SiglipImageProcessor(
-        size={"height": SIDE, "width": SIDE}, resample=3, image_mean=[0.5] * 3, image_std=[0.5] * 3
+        size={"height": SIDE, "width": SIDE}, resample=2, image_mean=[0.5] * 3, image_std=[0.5] * 3
     )
     image = Head(model, lambda m, x: m.vision_model(pixel_values=x).pooler_output)
     words = Head(model, lambda m, ids: m.text_model(input_ids=ids).pooler_output)

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::layout::{ConfigFile, ImportHints, Layout};
 use super::{Recipe, RemoteFile};
 use crate::manifest::{
     FileRole, ImageTower, Manifest, ModelFile, Precision, Score, TextTower, check_id, check_path,
@@ -67,35 +68,31 @@ pub struct EntryFile {
     pub optional: bool,
 }
 
-/// The folders for which an entry is the pattern, and where their configuration holds the values
-/// that differ between models.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImportHints {
-    /// The layout of the folder.
-    pub layout: Layout,
-    /// The `model_type` in its `config.json`. Empty for a layout that has none.
-    #[serde(default)]
-    pub model_type: String,
-    /// JSON pointer (RFC 6901) to the length of vectors in `config.json`.
-    pub dim: String,
-    /// JSON pointer to the greatest number of tokens in `config.json`. Empty where there is none.
-    #[serde(default)]
-    pub max_len: String,
-}
-
-/// The layout of a folder with a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layout {
-    /// `onnx/*.onnx` with `config.json`, `preprocessor_config.json`, `tokenizer.json` and
-    /// `tokenizer_config.json` beside it.
-    TransformersJs,
-    /// `visual/`, `textual/` and open_clip's `config.json`.
-    Immich,
-}
-
 impl Entry {
+    /// The same entry under another id, in a space of its own. So a model can be fetched beside an
+    /// earlier one that was made from another state of its entry.
+    ///
+    /// # Errors
+    /// The id cannot be one, in one sentence.
+    pub fn renamed(self, id: &str) -> Result<Entry, String> {
+        check_id(id)?;
+        Ok(Entry { id: id.to_owned(), space: id.to_owned(), ..self })
+    }
+
+    /// The layout of the repository, by the paths of its files.
+    pub fn layout(&self) -> Layout {
+        let of_immich = |file: &EntryFile| {
+            file.path.starts_with("visual/") || file.path.starts_with("textual/")
+        };
+        if self.files.iter().any(of_immich) { Layout::Immich } else { Layout::TransformersJs }
+    }
+
+    /// The files of the repository that may hold its configuration, for
+    /// [`import::check`](crate::import::check). No repository has all of them.
+    pub fn config_files(&self) -> &'static [ConfigFile] {
+        self.layout().config_files()
+    }
+
     /// Parses and checks the text of an entry: one of the catalogue, or a user's own file.
     ///
     /// # Errors

@@ -2,11 +2,13 @@
 //! `crates/inference/catalogue/`, which says where the model's files are and how to run them.
 
 mod entry;
+mod layout;
 mod recipe;
 
 use std::sync::LazyLock;
 
-pub use entry::{Entry, EntryFile, ImportHints, Layout, Repository};
+pub use entry::{Entry, EntryFile, Repository};
+pub use layout::{ConfigFile, ImportHints, Layout};
 pub use recipe::{Recipe, RemoteFile};
 
 /// The texts of all entries.

@@ -29,6 +29,11 @@ pub struct RemoteFile {
 }
 
 impl Recipe {
+    /// Whether the file with this path has this role.
+    pub fn is(&self, path: &str, role: FileRole) -> bool {
+        self.files.iter().any(|file| file.path == path && file.roles.contains(&role))
+    }
+
     /// The text of the `model.toml` to write beside the files. `pulled` holds the path, the size in
     /// bytes and the SHA-256 (hexadecimal) of each file. Optional files may be missing.
     ///

@@ -16,38 +16,55 @@ pub(super) struct FolderConfigs {
     pub(super) layout: Layout,
     /// `config.json`.
     pub(super) model: Value,
-    /// `preprocessor_config.json`, or Immich's `visual/preprocess_cfg.json`.
-    pub(super) picture: Value,
+    pub(super) picture: PictureConfig,
     /// `tokenizer_config.json`.
     pub(super) tokenizer: Value,
     /// `tokenizer.json`.
     pub(super) vocabulary: Value,
 }
 
+/// The preprocessing of pictures.
+pub(super) struct PictureConfig {
+    /// The file that it stands in.
+    pub(super) file: &'static str,
+    pub(super) dialect: PictureDialect,
+    pub(super) settings: Value,
+}
+
+/// Whose names the settings have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PictureDialect {
+    Transformers,
+    OpenClip,
+}
+
 impl FolderConfigs {
     pub(super) fn load(folder: &Path, layout: Layout) -> Result<FolderConfigs, String> {
-        let [picture, tokenizer, vocabulary] = match layout {
-            Layout::TransformersJs => {
-                ["preprocessor_config.json", "tokenizer_config.json", "tokenizer.json"]
-            }
-            Layout::Immich => [
-                "visual/preprocess_cfg.json",
-                "textual/tokenizer_config.json",
-                "textual/tokenizer.json",
-            ],
-        };
-        let model = read_json(&folder.join("config.json"))?;
-        if model.is_null() {
-            return Err(String::from("it has no config.json, which tells the family of the model"));
-        }
         let read = |name: &str| read_json(&folder.join(name));
+        let (picture, below) = match layout {
+            Layout::TransformersJs => (transformers_picture(&read)?, ""),
+            Layout::Immich => {
+                let file = "visual/preprocess_cfg.json";
+                let settings = read(file)?;
+                let dialect = PictureDialect::OpenClip;
+                (PictureConfig { file, dialect, settings }, "textual/")
+            }
+        };
         Ok(FolderConfigs {
             layout,
-            model,
-            picture: read(picture)?,
-            tokenizer: read(tokenizer)?,
-            vocabulary: read(vocabulary)?,
+            model: read("config.json")?,
+            picture,
+            tokenizer: read(&format!("{below}tokenizer_config.json"))?,
+            vocabulary: read(&format!("{below}tokenizer.json"))?,
         })
+    }
+
+    /// The path of `tokenizer_config.json` in the folder.
+    pub(super) fn tokenizer_file(&self) -> &'static str {
+        match self.layout {
+            Layout::TransformersJs => "tokenizer_config.json",
+            Layout::Immich => "textual/tokenizer_config.json",
+        }
     }
 
     /// The id of a token.
@@ -69,6 +86,35 @@ impl FolderConfigs {
         };
         u32::try_from(added.and_then(|added| added.get("id")?.as_u64()).or_else(vocabulary)?).ok()
     }
+}
+
+/// The preprocessing in the first file that has one: `preprocessor_config.json`, the
+/// `image_processor` of `processor_config.json` (transformers 5), or the `preprocess_cfg` of
+/// `open_clip_config.json`.
+fn transformers_picture(
+    read: &impl Fn(&str) -> Result<Value, String>,
+) -> Result<PictureConfig, String> {
+    let named = |file, dialect, settings| PictureConfig { file, dialect, settings };
+    let (file, dialect) = ("preprocessor_config.json", PictureDialect::Transformers);
+    let settings = read(file)?;
+    if !settings.is_null() {
+        return Ok(named(file, dialect, settings));
+    }
+    let processor = read("processor_config.json")?.get("image_processor").cloned();
+    if let Some(settings) = processor {
+        return Ok(named("processor_config.json", dialect, settings));
+    }
+    let open_clip = read("open_clip_config.json")?;
+    if let Some(Value::Object(settings)) = open_clip.get("preprocess_cfg") {
+        let mut settings = settings.clone();
+        // This file keeps the size with the model.
+        if let Some(size) = open_clip.pointer("/model_cfg/vision_cfg/image_size") {
+            settings.entry("size").or_insert_with(|| size.clone());
+        }
+        let dialect = PictureDialect::OpenClip;
+        return Ok(named("open_clip_config.json", dialect, Value::Object(settings)));
+    }
+    Ok(named(file, dialect, Value::Null))
 }
 
 /// The content of a JSON file. `Null` for a missing file.

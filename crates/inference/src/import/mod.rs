@@ -3,16 +3,22 @@
 //! The pattern is the catalogue's entry for the family ([`crate::catalogue::ImportHints`]). The
 //! folder's own configuration overrides it.
 
+mod check;
 mod configs;
+mod contradiction;
+mod patterns;
 mod pictures;
 mod texts;
 
 use std::path::{Path, PathBuf};
 
+pub use check::check;
 use configs::FolderConfigs;
+pub use contradiction::Contradiction;
+use patterns::{find_pattern, layout_of};
 use serde_json::Value;
 
-use crate::catalogue::{Entry, ImportHints, Layout, Recipe, RemoteFile, entries};
+use crate::catalogue::{Entry, ImportHints, Recipe, RemoteFile};
 use crate::manifest::Precision;
 use crate::model::{sha256_of, unreadable};
 
@@ -50,6 +56,10 @@ fn import(path: &Path, precision: Option<Precision>) -> Result<String, ImportErr
     let failed = |reason: String| ImportError { folder: path.to_owned(), reason };
     let layout = layout_of(path).map_err(failed)?;
     let configs = FolderConfigs::load(path, layout).map_err(failed)?;
+    if configs.model.is_null() {
+        let missing = "it has no config.json, which tells the family of the model";
+        return Err(failed(String::from(missing)));
+    }
     let (pattern, hints) = find_pattern(layout, &configs.model).map_err(failed)?;
     let recipe = choose_recipe(path, pattern, precision).map_err(failed)?;
 
@@ -59,7 +69,7 @@ fn import(path: &Path, precision: Option<Precision>) -> Result<String, ImportErr
     )];
     let mut entry = entry_of_folder(path, pattern, hints, &configs, &mut notes);
     if let Some(tower) = &mut entry.image {
-        pictures::apply(tower, &configs, &mut notes).map_err(failed)?;
+        pictures::apply(tower, &configs.picture, &mut notes).map_err(failed)?;
     }
     if let Some(tower) = &mut entry.text {
         texts::apply(tower, hints, &configs, &mut notes).map_err(failed)?;
@@ -81,42 +91,6 @@ fn import(path: &Path, precision: Option<Precision>) -> Result<String, ImportErr
     let files = measure(path, &recipe).map_err(failed)?;
     let text = recipe.manifest(&files).map_err(failed)?;
     Ok(notes.iter().map(|note| format!("# {note}\n")).collect::<String>() + "\n" + &text)
-}
-
-fn layout_of(path: &Path) -> Result<Layout, String> {
-    let has = |name: &str| path.join(name).exists();
-    if has("visual/model.onnx") || has("textual/model.onnx") {
-        return Ok(Layout::Immich);
-    }
-    if has("onnx") {
-        return Ok(Layout::TransformersJs);
-    }
-    Err(String::from(
-        "it holds neither `onnx/` (as repositories for transformers.js do) \
-         nor `visual/` and `textual/` (as those for Immich do); write a model.toml by hand",
-    ))
-}
-
-/// The entry of the catalogue for the family of a folder.
-fn find_pattern(
-    layout: Layout,
-    config: &Value,
-) -> Result<(&'static Entry, &'static ImportHints), String> {
-    let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-    let patterns = entries().iter().filter_map(|entry| Some((entry, entry.import.as_ref()?)));
-    let of_layout: Vec<_> = patterns.filter(|(_, hints)| hints.layout == layout).collect();
-    let found = of_layout
-        .iter()
-        .find(|(_, hints)| hints.model_type.is_empty() || hints.model_type == model_type);
-    found.copied().ok_or_else(|| {
-        let known: Vec<&str> =
-            of_layout.iter().map(|(_, hints)| hints.model_type.as_str()).collect();
-        format!(
-            "its config.json has the model_type `{model_type}`, and only {} are known: \
-             write a model.toml by hand",
-            known.join(", ")
-        )
-    })
 }
 
 /// The recipe for the wanted precision, else for the first precision whose files are all there.

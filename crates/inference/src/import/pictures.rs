@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::configs::FolderConfigs;
-use crate::catalogue::Layout;
+use super::configs::{PictureConfig, PictureDialect};
 use crate::manifest::{ImageTower, ResampleFilter, ResizeMode};
 
 /// Overrides the pattern's tower with the folder's configuration.
@@ -12,30 +11,32 @@ use crate::manifest::{ImageTower, ResampleFilter, ResizeMode};
 /// image tower stand for a text.
 pub(super) fn apply(
     tower: &mut ImageTower,
-    configs: &FolderConfigs,
+    config: &PictureConfig,
     notes: &mut Vec<String>,
 ) -> Result<(), String> {
-    let config = &configs.picture;
-    if config.is_null() {
+    let PictureConfig { file, dialect, settings } = config;
+    if settings.is_null() {
         notes.push(String::from(
             "The configuration of the preprocessing was not found: \
              everything in [image] is the pattern's, check size, resize, filter, mean and std.",
         ));
         return Ok(());
     }
-    match configs.layout {
-        Layout::TransformersJs => transformers(tower, config)?,
-        Layout::Immich => open_clip(tower, config)?,
-    }
-    let (mean, std) = match configs.layout {
-        Layout::TransformersJs => ("image_mean", "image_std"),
-        Layout::Immich => ("mean", "std"),
+    let (mean, std) = match dialect {
+        PictureDialect::Transformers => {
+            transformers(tower, file, settings)?;
+            ("image_mean", "image_std")
+        }
+        PictureDialect::OpenClip => {
+            open_clip(tower, file, settings)?;
+            ("mean", "std")
+        }
     };
-    if config.get("do_normalize").and_then(Value::as_bool) == Some(false) {
+    if settings.get("do_normalize").and_then(Value::as_bool) == Some(false) {
         (tower.mean, tower.std) = ([0.0; 3], [1.0; 3]);
     } else {
         for (key, values) in [(mean, &mut tower.mean), (std, &mut tower.std)] {
-            match three(config.get(key)) {
+            match three(settings.get(key)) {
                 Some(found) => *values = found,
                 None => notes.push(format!(
                     "The preprocessing has no `{key}`: that of the pattern was taken, check it."
@@ -46,7 +47,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
+fn transformers(tower: &mut ImageTower, file: &str, config: &Value) -> Result<(), String> {
     let is_set = |key: &str| config.get(key).and_then(Value::as_bool);
     let crops = is_set("do_center_crop") == Some(true);
     let size = config.get("size").unwrap_or(&Value::Null);
@@ -66,12 +67,20 @@ fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
             tower.resize_to = if shortest == width { 0 } else { shortest };
         }
         (_, Some((width, height))) => {
+            let crop = config.get("crop_size").filter(|crop| crops && !crop.is_null());
+            if crop.is_some_and(|crop| side(crop.get("width")).or(side(Some(crop))) != Some(width))
+            {
+                return Err(format!(
+                    "{file} cuts the size {size} to another one, \
+                     which is not supported: write a model.toml by hand"
+                ));
+            }
             (tower.resize, tower.width, tower.height, tower.resize_to) =
                 (ResizeMode::Squash, width, height, 0);
         }
         _ => {
             return Err(format!(
-                "preprocessor_config.json has the size {size} without a crop, \
+                "{file} has the size {size} without a crop, \
                  which gives no pictures of one size: write a model.toml by hand"
             ));
         }
@@ -84,7 +93,7 @@ fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
             3 => ResampleFilter::Bicubic,
             other => {
                 return Err(format!(
-                    "preprocessor_config.json asks for the resampling {other}, \
+                    "{file} asks for the resampling {other}, \
                      which is not supported"
                 ));
             }
@@ -98,12 +107,12 @@ fn transformers(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn open_clip(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
+fn open_clip(tower: &mut ImageTower, file: &str, config: &Value) -> Result<(), String> {
     let size = config.get("size").unwrap_or(&Value::Null);
     let pair = side(size.get(0)).zip(side(size.get(1))).map(|(height, width)| (width, height));
     let (width, height) = side(Some(size)).map(|side| (side, side)).or(pair).ok_or_else(|| {
         format!(
-            "visual/preprocess_cfg.json has the size {size}, and one side or two are needed: \
+            "{file} has the size {size}, and one side or two are needed: \
              write a model.toml by hand"
         )
     })?;
@@ -113,18 +122,14 @@ fn open_clip(tower: &mut ImageTower, config: &Value) -> Result<(), String> {
         Some("squash") => ResizeMode::Squash,
         Some("shortest") | None => ResizeMode::ShortestCrop,
         Some(other) => {
-            return Err(format!(
-                "visual/preprocess_cfg.json has the resize_mode `{other}`, which is not supported"
-            ));
+            return Err(format!("{file} has the resize_mode `{other}`, which is not supported"));
         }
     };
     tower.filter = match text("interpolation") {
         Some("bilinear") => ResampleFilter::Bilinear,
         Some("bicubic") | None => ResampleFilter::Bicubic,
         Some(other) => {
-            return Err(format!(
-                "visual/preprocess_cfg.json has the interpolation `{other}`, which is not supported"
-            ));
+            return Err(format!("{file} has the interpolation `{other}`, which is not supported"));
         }
     };
     Ok(())

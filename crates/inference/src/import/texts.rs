@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::configs::FolderConfigs;
+use super::contradiction::Contradiction;
 use crate::catalogue::{ImportHints, Layout};
 use crate::manifest::TextTower;
 
@@ -52,4 +53,40 @@ pub(super) fn apply(
         }
     }
     Ok(())
+}
+
+/// Where the tokenizer's configuration contradicts a tower in what only tokenizers decide: the
+/// greatest number of tokens, and lower case.
+pub(super) fn contradictions(tower: &TextTower, configs: &FolderConfigs) -> Vec<Contradiction> {
+    let file = configs.tokenizer_file();
+    let mut found = Vec::new();
+    // Many tokenizers state a number far above that of their model.
+    let longest = configs.tokenizer.get("model_max_length").and_then(Value::as_f64);
+    if let Some(longest) = longest.filter(|longest| *longest < tower.max_len as f64) {
+        let ours = Value::from(tower.max_len);
+        found.push(Contradiction::new("[text] max_len", &ours, &Value::from(longest as u64), file));
+    }
+    let lower = configs.tokenizer.get("do_lower_case").and_then(Value::as_bool);
+    let ours = tower.lowercase || tower.canonicalize;
+    if let Some(lower) = lower
+        && lower != ours
+        && !makes_lower_case(configs.vocabulary.get("normalizer").unwrap_or(&Value::Null))
+    {
+        let [ours, lower] = [ours, lower].map(Value::from);
+        found.push(Contradiction::new("[text] lowercase", &ours, &lower, file));
+    }
+    found
+}
+
+/// Whether the normalizer of a `tokenizer.json` makes texts lower case itself.
+fn makes_lower_case(normalizer: &Value) -> bool {
+    let steps = normalizer.get("normalizers").and_then(Value::as_array);
+    match normalizer.get("type").and_then(Value::as_str) {
+        Some("Lowercase") => true,
+        Some("BertNormalizer") => {
+            normalizer.get("lowercase").and_then(Value::as_bool).unwrap_or(true)
+        }
+        Some("Sequence") => steps.into_iter().flatten().any(makes_lower_case),
+        _ => false,
+    }
 }

@@ -50,8 +50,9 @@ pub struct TextTower {
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub collapse_whitespace: bool,
     /// Whether a text gets the form of `open_clip`'s `clean = "canonicalize"` before the tokenizer:
-    /// `_` becomes a space, other ASCII punctuation is removed, then lower case and single spaces.
-    /// Includes the three settings above.
+    /// curly quotes, full-width letters, ligatures and HTML entities become plain characters, `_` a
+    /// space, other ASCII punctuation is removed, then lower case and single spaces. Includes the
+    /// three settings above.
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub canonicalize: bool,
     /// Sentence around a text, which replaces `{}`: `a photo of {}`.

@@ -1,11 +1,12 @@
 //! The verified files of a model, from which every kind of model is loaded.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::source::{MANIFEST, ModelSource, unreadable};
+use super::stamps::FileStamps;
 use crate::manifest::{FileRole, ModelFile};
 use crate::onnx::Graph;
 use crate::{ModelError, catalogue};
@@ -31,35 +32,43 @@ pub(crate) fn find_verified<M>(
     id_and_files: impl Fn(&M) -> (&str, &[ModelFile]),
 ) -> Result<(M, String, ModelFiles), ModelError> {
     let source = ModelSource::find(name, folder).ok_or_else(|| unknown(name, folder, built_in))?;
-    let file_error = |model: &str, path: PathBuf, reason| ModelError::File {
-        model: model.to_owned(),
-        path,
-        reason,
-    };
     let manifest_error = |reason| ModelError::Manifest { model: name.to_owned(), reason };
-    let text = source
-        .read_file(MANIFEST)
-        .map_err(|e| file_error(name, source.path(MANIFEST), unreadable(e)))?;
+    let text = source.read_file(MANIFEST).map_err(|error| ModelError::File {
+        model: name.to_owned(),
+        path: source.path(MANIFEST),
+        reason: unreadable(error),
+    })?;
     let text = std::str::from_utf8(&text)
         .map_err(|_| manifest_error(String::from("it is not UTF-8 text")))?;
     let manifest = parse(text).map_err(manifest_error)?;
     let (id, listed) = id_and_files(&manifest);
-    let mut verified = Vec::new();
-    for file in listed {
-        // A graph that holds both towers is listed twice.
-        let content = (&file.path, file.bytes, &file.sha256);
-        if verified.contains(&content) {
-            continue;
-        }
-        verified.push(content);
-        source.verify(file).map_err(|reason| file_error(id, source.path(&file.path), reason))?;
+    let files = ModelFiles { model: id.to_owned(), listed: listed.to_vec(), source };
+    let mut stamps = files.folder().map(FileStamps::of);
+    files.verify(stamps.as_mut())?;
+    if let Some(stamps) = stamps {
+        stamps.save();
     }
-    let files =
-        ModelFiles { model: id.to_owned(), listed: listed.to_vec(), source: source.clone() };
     Ok((manifest, hex::encode(Sha256::digest(text)), files))
 }
 
 impl ModelFiles {
+    /// Compares the size and SHA-256 of every file with the manifest.
+    pub(super) fn verify(&self, mut stamps: Option<&mut FileStamps>) -> Result<(), ModelError> {
+        let mut verified = Vec::new();
+        for file in &self.listed {
+            // A graph that holds both towers is listed twice.
+            let content = (&file.path, file.bytes, &file.sha256);
+            if verified.contains(&content) {
+                continue;
+            }
+            verified.push(content);
+            self.source
+                .verify(file, stamps.as_deref_mut())
+                .map_err(|reason| self.error(&file.path, reason))?;
+        }
+        Ok(())
+    }
+
     /// The folder of the files. `None` for a built-in model.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.source.folder()

@@ -1,7 +1,9 @@
 //! A model: its manifest and its verified files, from which encoders are loaded.
 
 mod files;
+mod sha256;
 mod source;
+mod stamps;
 
 use std::path::Path;
 
@@ -12,7 +14,8 @@ use crate::tokens::Tokens;
 use crate::{ImageEncoder, ModelError, Runtime, TextEncoder, golden};
 
 pub(crate) use files::{ModelFiles, find_verified};
-pub(crate) use source::{DEMO_CAPTIONER, DEMO_ENCODER, sha256_of, unreadable};
+pub(crate) use sha256::sha256_of;
+pub(crate) use source::{DEMO_CAPTIONER, DEMO_ENCODER, unreadable};
 
 /// A model whose files were verified. Nothing of it is loaded yet.
 #[derive(Debug, Clone)]
@@ -31,8 +34,9 @@ pub fn installed(folder: &Path) -> Vec<String> {
 }
 
 impl Model {
-    /// Finds a model and verifies the size and SHA-256 of all its files (about one second per
-    /// gigabyte).
+    /// Finds a model and verifies the size and SHA-256 of all its files. Hashing takes about one
+    /// second per gigabyte; the folder keeps stamps of what was hashed (`.verified.json`), and a
+    /// file that has not changed since is not hashed again.
     ///
     /// `demo-clip` is compiled in. A name that holds a path separator is the path of a folder with
     /// a `model.toml`. Any other name is a folder in `folder`, where models are kept.
@@ -45,6 +49,14 @@ impl Model {
                 (&manifest.id, &manifest.files)
             })?;
         Ok(Model { manifest, digest, files })
+    }
+
+    /// Verifies all files once more, without the stamps of earlier verifications.
+    ///
+    /// # Errors
+    /// [`ModelError::File`] for a file that is not what the manifest says.
+    pub fn verify_files(&self) -> Result<(), ModelError> {
+        self.files.verify(None)
     }
 
     /// The folder of the model. `None` for a built-in model.

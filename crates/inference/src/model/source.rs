@@ -1,12 +1,13 @@
 //! Where the files of a model are: compiled into the program, or in a folder.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::sha256::sha256_of;
+use super::stamps::FileStamps;
 use crate::manifest::{ModelFile, check_id};
 use crate::onnx::Graph;
 
@@ -110,24 +111,28 @@ impl ModelSource {
         }
     }
 
-    /// Compares the size and SHA-256 of a file with the manifest. The error completes the sentence
-    /// "the file … ".
-    pub(crate) fn verify(&self, file: &ModelFile) -> Result<(), String> {
-        let (bytes, sha256) = match self {
+    /// Compares the size and SHA-256 of a file with the manifest. With `stamps`, a file that they
+    /// know is not hashed. The error completes the sentence "the file … ".
+    pub(super) fn verify(
+        &self,
+        file: &ModelFile,
+        stamps: Option<&mut FileStamps>,
+    ) -> Result<(), String> {
+        let (bytes, found) = match self {
             ModelSource::BuiltIn(files) => {
                 let content = built_in(files, &file.path).map_err(unreadable)?;
-                (content.len() as u64, Sha256::digest(content).to_vec())
+                (content.len() as u64, hex::encode(Sha256::digest(content)))
             }
             ModelSource::Folder(folder) => {
                 let path = folder.join(&file.path);
                 let bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
-                // A file of the wrong size need not be hashed: it may have gigabytes.
-                let sha256 = if bytes == file.bytes {
-                    sha256_of(&path).map_err(unreadable)?
-                } else {
-                    Vec::new()
+                let found = match stamps {
+                    // A file of the wrong size need not be hashed: it may have gigabytes.
+                    _ if bytes != file.bytes => Ok(String::new()),
+                    Some(stamps) => stamps.sha256(&file.path, &file.sha256),
+                    None => sha256_of(&path).map(hex::encode),
                 };
-                (bytes, sha256)
+                (bytes, found.map_err(unreadable)?)
             }
         };
         if bytes != file.bytes {
@@ -136,7 +141,6 @@ impl ModelSource {
                 file.bytes
             ));
         }
-        let found = hex::encode(sha256);
         if !found.eq_ignore_ascii_case(&file.sha256) {
             return Err(format!(
                 "has the sha256 {found} and its manifest says {}: fetch the file again",
@@ -155,17 +159,4 @@ fn built_in(files: &'static [BuiltInFile], path: &str) -> io::Result<&'static [u
 /// Says why a file cannot be read. Completes the sentence "the file … ".
 pub(crate) fn unreadable(error: io::Error) -> String {
     format!("cannot be read ({error}): check that it is there and readable")
-}
-
-/// The SHA-256 of a file.
-pub(crate) fn sha256_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize().to_vec()),
-            read => hasher.update(buffer.get(..read).unwrap_or_default()),
-        }
-    }
 }

@@ -8,10 +8,11 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limi
 use super::request::{DecodeCost, DecodeRequest, DecodedFile};
 use super::{PictureError, PictureFormat, colour, tiff_layout};
 
-/// Decodes a file with the decoder of its format.
+/// Decodes a file with the decoder of its format. All formats but JPEG have one scan.
 pub(super) fn decode(
     request: &DecodeRequest,
     format: PictureFormat,
+    scans: u32,
 ) -> Result<DecodedFile, PictureError> {
     let mut allocation = Limits::no_limits();
     allocation.max_alloc = Some(request.limits.max_decoded_bytes);
@@ -26,10 +27,10 @@ pub(super) fn decode(
         let mut reader = ImageReader::with_format(content, codec);
         reader.limits(allocation);
         let decoder = reader.into_decoder().map_err(failed)?;
-        return decode_with(decoder, request, format);
+        return decode_with(decoder, request, format, scans);
     }
     let decoder = jxl(content, allocation).map_err(failed)?;
-    decode_with(decoder, request, format)
+    decode_with(decoder, request, format, scans)
 }
 
 #[cfg(feature = "jxl")]
@@ -49,6 +50,7 @@ fn decode_with(
     mut decoder: impl ImageDecoder,
     request: &DecodeRequest,
     format: PictureFormat,
+    scans: u32,
 ) -> Result<DecodedFile, PictureError> {
     let size = decoder.dimensions();
     let pixels = u64::from(size.0) * u64::from(size.1);
@@ -65,7 +67,8 @@ fn decode_with(
     };
     let plain = decoder.color_type() == ColorType::Rgb8 && orientation == Orientation::NoTransforms;
     let after = if plain { 0 } else { 4 * pixels };
-    let cost = DecodeCost { size, decoder: decoder.total_bytes().saturating_add(planes), after };
+    let bytes = decoder.total_bytes().saturating_add(planes);
+    let cost = DecodeCost { size, decoder: bytes, after, scans };
     let share = request.admit(format, &cost)?;
     let exif = match format {
         PictureFormat::Tiff => Some(request.bytes.to_vec()),

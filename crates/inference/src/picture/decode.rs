@@ -63,7 +63,7 @@ fn decode_guarded(request: &DecodeRequest) -> Result<(Picture, Option<BudgetShar
         PictureFormat::Heic | PictureFormat::Avif => {
             super::heif::decode(request, format).map(upright)
         }
-        _ => codecs::decode(request, format).map(upright),
+        _ => codecs::decode(request, format, 1).map(upright),
     }));
     decoded.unwrap_or(Err(PictureError::DecodePanic))
 }

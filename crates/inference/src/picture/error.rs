@@ -75,6 +75,31 @@ pub enum PictureError {
         limit: u64,
     },
 
+    /// A JPEG has more scans than the limit.
+    #[error("the jpeg has {scans} scans, more than the limit of {limit}: save it with fewer")]
+    TooManyScans {
+        /// Number of scans.
+        scans: u32,
+        /// The limit.
+        limit: u32,
+    },
+
+    /// The scans of a JPEG pass over more pixels than the limit.
+    #[error(
+        "the jpeg has {scans} scans of {width} x {height} pixels, together more than the limit of \
+         {limit} pixels: save it smaller or with fewer scans"
+    )]
+    TooManyScanPixels {
+        /// Number of scans.
+        scans: u32,
+        /// Width in pixels, as stored.
+        width: u32,
+        /// Height in pixels, as stored.
+        height: u32,
+        /// The limit.
+        limit: u64,
+    },
+
     /// The decoder panicked.
     #[error("the decoder failed unexpectedly on this file: it is damaged in an unusual way")]
     DecodePanic,
@@ -96,11 +121,14 @@ impl PictureError {
             PictureError::EmptyFile => "empty_file",
             PictureError::NotAPicture => "not_a_picture",
             PictureError::UnsupportedFormat { .. } => "unsupported_format",
-            PictureError::CorruptPicture { .. } => "corrupt_picture",
+            PictureError::CorruptPicture { .. } | PictureError::TooManyScans { .. } => {
+                "corrupt_picture"
+            }
             PictureError::TooManyBytes { .. } => "too_many_bytes",
             PictureError::TooManyPixels { .. }
             | PictureError::SideTooLong { .. }
-            | PictureError::TooMuchMemory { .. } => "too_many_pixels",
+            | PictureError::TooMuchMemory { .. }
+            | PictureError::TooManyScanPixels { .. } => "too_many_pixels",
             PictureError::DecodePanic => "decode_panic",
             PictureError::Thumbnail { .. } => "thumbnail_failed",
         }

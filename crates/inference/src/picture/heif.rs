@@ -38,7 +38,12 @@ pub(super) fn decode(
     let pixels = u64::from(size.0) * u64::from(size.1);
     let share = request.admit(
         format,
-        &DecodeCost { size, decoder: BYTES_PER_PIXEL.saturating_mul(pixels), after: 4 * pixels },
+        &DecodeCost {
+            size,
+            decoder: BYTES_PER_PIXEL.saturating_mul(pixels),
+            after: 4 * pixels,
+            scans: 1,
+        },
     )?;
     let chroma = if handle.has_alpha_channel() { RgbChroma::Rgba } else { RgbChroma::Rgb };
     let decoded = LibHeif::new().decode(&handle, ColorSpace::Rgb(chroma), None).map_err(corrupt)?;

@@ -5,11 +5,6 @@ use super::jpeg_scans::JpegScans;
 use super::request::{DecodeRequest, DecodedFile};
 use super::{PictureError, PictureFormat, codecs};
 
-/// Largest accepted number of scans. Every scan passes over the whole picture again, so a small
-/// file with thousands of them would take minutes. Encoders write about ten; browsers have the same
-/// limit.
-const MAX_SCANS: usize = 100;
-
 /// Decodes a file at the requested detail.
 pub(super) fn decode(request: &DecodeRequest) -> Result<DecodedFile, PictureError> {
     let corrupt =
@@ -18,12 +13,14 @@ pub(super) fn decode(request: &DecodeRequest) -> Result<DecodedFile, PictureErro
     if !scans.complete {
         return Err(corrupt(String::from("the file stops before the end of the image")));
     }
-    if scans.count > MAX_SCANS {
-        return Err(corrupt(format!("it has more than {MAX_SCANS} scans")));
+    let count = u32::try_from(scans.count).unwrap_or(u32::MAX);
+    let limit = request.limits.max_scans;
+    if count > limit {
+        return Err(PictureError::TooManyScans { scans: count, limit });
     }
     #[cfg(feature = "fast-jpeg")]
-    if let Some(decoded) = super::turbo::decode(request, scans.count) {
+    if let Some(decoded) = super::turbo::decode(request, count) {
         return decoded;
     }
-    codecs::decode(request, PictureFormat::Jpeg)
+    codecs::decode(request, PictureFormat::Jpeg, count)
 }

@@ -92,6 +92,13 @@ pub struct PictureLimits {
     /// decoded pixel, and as many again for a JPEG with several scans (a progressive one). Turning
     /// the result upright takes up to 4 bytes per pixel more.
     pub max_decoded_bytes: u64,
+    /// Greatest number of scans of a JPEG. A progressive one has about ten. Every scan passes over
+    /// the whole picture again, so a small file with thousands of them would take minutes. Browsers
+    /// have the same default.
+    pub max_scans: u32,
+    /// Greatest number of pixels that all scans of a JPEG pass over: scans x width x height. It
+    /// bounds the time of decoding, about 1 s per 10^8 to 10^9 of them.
+    pub max_scan_pixels: u64,
 }
 
 impl Default for PictureLimits {
@@ -101,6 +108,8 @@ impl Default for PictureLimits {
             max_pixels: 100_000_000,
             max_side: 30_000,
             max_decoded_bytes: 512 << 20,
+            max_scans: 100,
+            max_scan_pixels: 10_000_000_000,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct DecodeCost {
     pub(super) decoder: u64,
     /// Further bytes for converting and turning the result.
     pub(super) after: u64,
+    /// How often the decoder passes over the whole picture.
+    pub(super) scans: u32,
 }
 
 /// The result of a decoder.
@@ -44,17 +46,22 @@ impl DecodeRequest<'_> {
         format: PictureFormat,
         cost: &DecodeCost,
     ) -> Result<Option<BudgetShare>, PictureError> {
-        let DecodeCost { size: (width, height), decoder, after } = *cost;
+        let DecodeCost { size: (width, height), decoder, after, scans } = *cost;
         let limits = self.limits;
         if width == 0 || height == 0 {
             let reason = format!("the header says {width} x {height} pixels");
             return Err(PictureError::CorruptPicture { format, reason });
         }
-        if u64::from(width) * u64::from(height) > limits.max_pixels {
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > limits.max_pixels {
             return Err(PictureError::TooManyPixels { width, height, limit: limits.max_pixels });
         }
         if width.max(height) > limits.max_side {
             return Err(PictureError::SideTooLong { width, height, limit: limits.max_side });
+        }
+        if pixels.saturating_mul(u64::from(scans)) > limits.max_scan_pixels {
+            let limit = limits.max_scan_pixels;
+            return Err(PictureError::TooManyScanPixels { scans, width, height, limit });
         }
         if decoder > limits.max_decoded_bytes {
             return Err(PictureError::TooMuchMemory {

@@ -15,7 +15,7 @@ use super::{Detail, PictureError, PictureFormat, colour};
 /// Decodes a complete file with this many scans. `None` leaves the file to the other decoder.
 pub(super) fn decode(
     request: &DecodeRequest,
-    scans: usize,
+    scans: u32,
 ) -> Option<Result<DecodedFile, PictureError>> {
     let mut decompressor = Decompressor::new().ok()?;
     let header = decompressor.read_header(request.bytes).ok()?;
@@ -34,8 +34,8 @@ pub(super) fn decode(
     let size = (u32::try_from(header.width).ok()?, u32::try_from(header.height).ok()?);
     let coefficients = if scans > 1 { coefficient_bytes(&header) } else { 0 };
     let after = if turned { pixels_bytes as u64 } else { 0 };
-    let cost =
-        DecodeCost { size, decoder: coefficients.saturating_add(pixels_bytes as u64), after };
+    let decoder = coefficients.saturating_add(pixels_bytes as u64);
+    let cost = DecodeCost { size, decoder, after, scans };
     let share = match request.admit(PictureFormat::Jpeg, &cost) {
         Ok(share) => share,
         Err(error) => return Some(Err(error)),

@@ -140,3 +140,21 @@ fn wrong_shape_and_wrong_normalisation_are_noticed() {
     let fixture = changed("siglip2", &[("mean = [0.5, 0.5, 0.5]", "mean = [0.0, 0.0, 0.0]")]);
     assert_all_below("mean", &picture_cosines(&fixture, |picture| picture));
 }
+
+/// A vector says little about the filter, so the pixels are compared.
+#[test]
+fn another_filter_is_noticed() {
+    for (family, from, to) in [
+        ("siglip2", "filter = \"bilinear\"", "filter = \"bicubic\""),
+        ("clip", "filter = \"bicubic\"", "filter = \"bilinear\""),
+    ] {
+        let fixture = changed(family, &[(from, to)]);
+        let encoder = fixture.model.image_encoder(&runtime(), 1).unwrap();
+        for golden in &fixture.golden.pictures {
+            let ours = fixture.our_levels(&encoder.prepare(&golden.picture()));
+            let apart = ours.iter().zip(fixture.levels(golden)).map(|(a, b)| (a - b).abs());
+            let most = apart.fold(0.0, f32::max);
+            assert!(most > 2.0, "{family} {}: {most}", golden.file);
+        }
+    }
+}

@@ -44,6 +44,8 @@ struct Inner {
     requests: usize,
     gated: bool,
     without: String,
+    /// Path and content of further files.
+    added: Vec<(String, Vec<u8>)>,
 }
 
 pub(crate) struct Hub {
@@ -135,6 +137,12 @@ impl Hub {
         self.inner.lock().unwrap().without = path.to_owned();
     }
 
+    pub(crate) fn add(&self, path: &str, content: impl Into<Vec<u8>>) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.added.retain(|(added, _)| added != path);
+        inner.added.push((path.to_owned(), content.into()));
+    }
+
     /// The first bytes that the requests for the image tower asked for.
     pub(crate) fn ranges(&self) -> Vec<usize> {
         self.inner.lock().unwrap().ranges.clone()
@@ -161,28 +169,31 @@ async fn revision(State(inner): HubState) -> Response {
 }
 
 // A large file is known by its SHA-256, a small one by its name in git.
-fn listed(path: &str) -> serde_json::Value {
-    let bytes = content(path);
+fn listed(path: &str, bytes: &[u8]) -> serde_json::Value {
     let size = bytes.len();
     if path.ends_with(".onnx") {
         let lfs = json!({
-            "oid": hex::encode(Sha256::digest(&bytes)),
+            "oid": hex::encode(Sha256::digest(bytes)),
             "size": size,
             "pointerSize": 130,
         });
         return json!({ "type": "file", "path": path, "size": 130, "oid": "pointer", "lfs": lfs });
     }
-    let blob = Sha1::new().chain_update(format!("blob {size}\0")).chain_update(&bytes);
+    let blob = Sha1::new().chain_update(format!("blob {size}\0")).chain_update(bytes);
     json!({ "type": "file", "path": path, "size": size, "oid": hex::encode(blob.finalize()) })
 }
 
 // The list comes in two pages.
 async fn tree(State(inner): HubState, uri: axum::http::Uri) -> Response {
     let mut inner = inner.lock().unwrap();
-    let listed = FILES.iter().filter(|path| **path != inner.without).map(|path| listed(path));
+    let listed = FILES
+        .iter()
+        .filter(|path| **path != inner.without)
+        .map(|path| listed(path, &content(path)));
     let mut listed: Vec<_> = listed.collect();
     listed.push(json!({ "type": "directory", "path": "onnx", "size": 0, "oid": "tree" }));
     let second = listed.split_off(2);
+    listed.extend(inner.added.iter().map(|(path, content)| self::listed(path, content)));
     if uri.query().is_some_and(|query| query.contains("cursor=2")) {
         return axum::Json(second).into_response();
     }
@@ -199,10 +210,13 @@ async fn resolve(
 ) -> Response {
     let mut inner = inner.lock().unwrap();
     inner.requests += 1;
-    if commit != COMMIT || !FILES.contains(&path.as_str()) {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    let bytes = content(&path);
+    let added = inner.added.iter().find(|(added, _)| *added == path);
+    let bytes = match added {
+        _ if commit != COMMIT => return StatusCode::NOT_FOUND.into_response(),
+        Some((_, content)) => content.clone(),
+        None if FILES.contains(&path.as_str()) => content(&path),
+        None => return StatusCode::NOT_FOUND.into_response(),
+    };
     let from: usize = headers.get(header::RANGE).map_or(0, |range| {
         range.to_str().unwrap().trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap()
     });
