@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod active_model;
+mod decoding;
 mod encoders;
 mod encoding;
 mod engine;
@@ -12,6 +13,8 @@ mod query;
 mod ranking;
 mod settings;
 mod start;
+mod unrelated_words;
+mod vector_memory;
 
 use service::health::Health;
 use service::http::gate;

@@ -48,7 +48,13 @@ impl PictureSettings {
     /// The limits of decoding an original of at most `max_bytes` bytes.
     pub fn limits(&self, max_bytes: u64) -> PictureLimits {
         let &Self { max_pixels, max_side, max_decoded_bytes, .. } = self;
-        PictureLimits { max_bytes, max_pixels, max_side, max_decoded_bytes }
+        PictureLimits {
+            max_bytes,
+            max_pixels,
+            max_side,
+            max_decoded_bytes,
+            ..PictureLimits::default()
+        }
     }
 }
 

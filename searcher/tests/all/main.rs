@@ -6,10 +6,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod captioned_library;
+mod encoding;
+mod hosts;
 mod http;
 mod hybrid;
 mod image_urls;
+mod keys;
 mod library;
 mod paging;
+mod pictures;
 mod settings;
 mod vectors;

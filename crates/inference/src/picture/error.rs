@@ -75,6 +75,17 @@ pub enum PictureError {
         limit: u64,
     },
 
+    /// A JPEG has more scans than the limit allows for its size.
+    #[error("{scans} scans of {pixels} pixels are more than the limit of {limit} scanned pixels")]
+    TooManyScans {
+        /// Number of scans.
+        scans: usize,
+        /// Pixels of the picture.
+        pixels: u64,
+        /// The limit on their product.
+        limit: u64,
+    },
+
     /// The decoder panicked.
     #[error("the decoder failed unexpectedly on this file: it is damaged in an unusual way")]
     DecodePanic,
@@ -100,7 +111,8 @@ impl PictureError {
             PictureError::TooManyBytes { .. } => "too_many_bytes",
             PictureError::TooManyPixels { .. }
             | PictureError::SideTooLong { .. }
-            | PictureError::TooMuchMemory { .. } => "too_many_pixels",
+            | PictureError::TooMuchMemory { .. }
+            | PictureError::TooManyScans { .. } => "too_many_pixels",
             PictureError::DecodePanic => "decode_panic",
             PictureError::Thumbnail { .. } => "thumbnail_failed",
         }

@@ -21,6 +21,11 @@ pub(super) fn decode(request: &DecodeRequest) -> Result<DecodedFile, PictureErro
     if scans.count > MAX_SCANS {
         return Err(corrupt(format!("it has more than {MAX_SCANS} scans")));
     }
+    let limit = request.limits.max_scanned_pixels;
+    if scans.pixels.saturating_mul(scans.count as u64) > limit {
+        let JpegScans { count: scans, pixels, .. } = scans;
+        return Err(PictureError::TooManyScans { scans, pixels, limit });
+    }
     #[cfg(feature = "fast-jpeg")]
     if let Some(decoded) = super::turbo::decode(request, scans.count) {
         return decoded;

@@ -9,6 +9,8 @@
 pub(super) struct JpegScans {
     /// Number of scans of the (first) image.
     pub(super) count: usize,
+    /// Pixels of the image, as its frame header says; the most of several headers. 0 without one.
+    pub(super) pixels: u64,
     /// Whether an end-of-image marker closes the image. Also true for a file with a broken
     /// structure, which the decoder judges.
     pub(super) complete: bool,
@@ -21,24 +23,27 @@ impl JpegScans {
         const END_OF_IMAGE: u8 = 0xd9;
         const START_OF_SCAN: u8 = 0xda;
         let mut position = 2; // behind the start-of-image marker
-        let mut count = 0;
+        let (mut count, mut pixels) = (0, 0);
         loop {
             let Some(marker) = next_marker(bytes, &mut position) else {
-                return JpegScans { count, complete: false };
+                return JpegScans { count, pixels, complete: false };
             };
             match marker {
-                END_OF_IMAGE => return JpegScans { count, complete: true },
+                END_OF_IMAGE => return JpegScans { count, pixels, complete: true },
                 // Markers without a length: TEM, restarts, start of image.
                 0x01 | 0xd0..=0xd8 => {}
                 _ => {
                     let Some(&[high, low]) =
                         bytes.get(position..position + 2).and_then(|length| length.first_chunk())
                     else {
-                        return JpegScans { count, complete: false };
+                        return JpegScans { count, pixels, complete: false };
                     };
                     let length = usize::from(u16::from_be_bytes([high, low]));
                     if length < 2 {
-                        return JpegScans { count, complete: true };
+                        return JpegScans { count, pixels, complete: true };
+                    }
+                    if is_frame(marker) {
+                        pixels = pixels.max(frame_pixels(bytes, position).unwrap_or(0));
                     }
                     position += length;
                     if marker == START_OF_SCAN {
@@ -49,6 +54,20 @@ impl JpegScans {
             }
         }
     }
+}
+
+/// Whether a marker begins a frame header (SOF0 to SOF15).
+fn is_frame(marker: u8) -> bool {
+    matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
+}
+
+/// Pixels of the frame whose header begins at this position: after two bytes of length and one of
+/// precision come height and width.
+fn frame_pixels(bytes: &[u8], position: usize) -> Option<u64> {
+    let sides: &[u8; 4] = bytes.get(position + 3..position + 7)?.first_chunk()?;
+    let [high, low, wide, narrow] = *sides;
+    let side = |high, low| u64::from(u16::from_be_bytes([high, low]));
+    Some(side(high, low) * side(wide, narrow))
 }
 
 /// Moves behind the next marker and returns its second byte. Skips bytes between segments, as
@@ -106,12 +125,23 @@ mod tests {
     fn scans_are_counted() {
         assert_eq!(
             JpegScans::of(&file(&[&START, &COMMENT, &END])),
-            JpegScans { count: 0, complete: true }
+            JpegScans { count: 0, pixels: 0, complete: true }
         );
         assert_eq!(
             JpegScans::of(&file(&[&START, &SCAN, &COMMENT, &SCAN, &END, &SCAN])),
-            JpegScans { count: 2, complete: true }
+            JpegScans { count: 2, pixels: 0, complete: true }
         );
+    }
+
+    #[test]
+    fn the_frame_says_how_many_pixels_each_scan_passes_over() {
+        // Start of a progressive frame: length, precision, 300 lines of 400 samples, no component.
+        let frame = [0xff, 0xc2, 0, 8, 8, 1, 44, 1, 144, 0];
+        let tables = [0xff, 0xc4, 0, 7, 9, 255, 255, 255, 255];
+        let scans = JpegScans::of(&file(&[&START, &tables, &frame, &SCAN, &SCAN, &END]));
+        assert_eq!(scans, JpegScans { count: 2, pixels: 120_000, complete: true });
+        // A header that is cut short tells nothing.
+        assert_eq!(JpegScans::of(&file(&[&START, &frame[..6]])).pixels, 0);
     }
 
     #[test]

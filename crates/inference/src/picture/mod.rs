@@ -92,6 +92,9 @@ pub struct PictureLimits {
     /// decoded pixel, and as many again for a JPEG with several scans (a progressive one). Turning
     /// the result upright takes up to 4 bytes per pixel more.
     pub max_decoded_bytes: u64,
+    /// Greatest number of pixels times scans of a JPEG. Every scan passes over the whole picture
+    /// again, so this bounds the time that decoding takes.
+    pub max_scanned_pixels: u64,
 }
 
 impl Default for PictureLimits {
@@ -101,6 +104,7 @@ impl Default for PictureLimits {
             max_pixels: 100_000_000,
             max_side: 30_000,
             max_decoded_bytes: 512 << 20,
+            max_scanned_pixels: u64::MAX,
         }
     }
 }
