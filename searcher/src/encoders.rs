@@ -5,19 +5,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use inference::{
-    Embedding, ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings, TextEncoder,
-    gate,
+    ImageEncoder, Manifest, Model, ModelError, Runtime, RuntimeSettings, TextEncoder, gate,
 };
+use pipeline::state::StateStore;
 use table::schema::Space;
 
 use crate::settings::ModelSettings;
+use crate::unrelated_words::UnrelatedWords;
 
 // A query is one picture or one text: a larger batch would only cost memory.
 const BATCH: usize = 1;
-
-// Enough to estimate what 1 % of unrelated word-picture pairs exceed. A large model takes seconds
-// to encode them.
-const UNRELATED_WORDS: usize = 200;
 
 /// The encoders of the model whose vectors are searched.
 pub(crate) struct Encoders {
@@ -27,17 +24,17 @@ pub(crate) struct Encoders {
     /// `None`: the model encodes pictures only.
     pub(crate) text: Option<TextEncoder>,
     /// Vectors of words that most pictures have nothing to do with. Text queries are calibrated by
-    /// their cosines.
-    pub(crate) unrelated_words: Vec<Vec<f32>>,
+    /// their cosines. They are not there at first.
+    pub(crate) unrelated_words: Arc<UnrelatedWords>,
 }
 
 impl Encoders {
     /// Loads and warms up the encoders, and sets the metric `bucketlens_model_nodes` of the image
-    /// encoder.
+    /// encoder. Begins to read or encode the unrelated words.
     ///
     /// # Errors
     /// The model cannot be loaded.
-    fn load(model: &Model, runtime: &Runtime) -> Result<Self, ModelError> {
+    fn load(model: &Model, runtime: &Runtime, state: StateStore) -> Result<Self, ModelError> {
         let image = model.image_encoder(runtime, BATCH)?;
         let text = model.manifest.text.as_ref().map(|_| model.text_encoder(runtime)).transpose()?;
         let manifest = model.manifest.clone();
@@ -47,17 +44,13 @@ impl Encoders {
             manifest_hash: model.digest.clone(),
             dim: image.dim(),
         };
-        let unrelated_words = text.as_ref().map_or(Ok(Vec::new()), encode_unrelated_words)?;
+        let unrelated_words = match &text {
+            Some(text) => UnrelatedWords::prepare(state, &space, text.clone()),
+            None => UnrelatedWords::none(),
+        };
         image.placement().record(&manifest.id);
         Ok(Self { manifest, space, image, text, unrelated_words })
     }
-}
-
-fn encode_unrelated_words(text: &TextEncoder) -> Result<Vec<Vec<f32>>, ModelError> {
-    let terms = inference::keywords::prompts();
-    let step = terms.len().div_ceil(UNRELATED_WORDS).max(1);
-    let words: Vec<String> = terms.into_iter().step_by(step).collect();
-    Ok(text.encode(&words)?.into_iter().map(Embedding::into_vec).collect())
 }
 
 /// Finds and loads models. Clones share the names that were found.
@@ -65,13 +58,18 @@ fn encode_unrelated_words(text: &TextEncoder) -> Result<Vec<Vec<f32>>, ModelErro
 pub(crate) struct ModelLoader {
     settings: ModelSettings,
     runtime: RuntimeSettings,
+    state: StateStore,
     // Model id to the name under which it was found: the path of a folder need not contain the id.
     names: Arc<Mutex<HashMap<String, String>>>,
 }
 
 impl ModelLoader {
-    pub(crate) fn new(settings: ModelSettings, runtime: RuntimeSettings) -> Self {
-        Self { settings, runtime, names: Arc::default() }
+    pub(crate) fn new(
+        settings: ModelSettings,
+        runtime: RuntimeSettings,
+        state: StateStore,
+    ) -> Self {
+        Self { settings, runtime, state, names: Arc::default() }
     }
 
     /// The name of the model in the settings.
@@ -109,8 +107,8 @@ impl ModelLoader {
     /// Loads the model of this name. A model with another id is refused after its manifest was
     /// read, before its weights are.
     async fn load_named(&self, name: String, id: Option<&str>) -> anyhow::Result<Encoders> {
-        let (settings, runtime, wanted) =
-            (self.settings.clone(), self.runtime.clone(), id.map(str::to_owned));
+        let Self { settings, runtime, state, .. } = self.clone();
+        let wanted = id.map(str::to_owned);
         let load = move || {
             let model = Model::find(&name, Path::new(&settings.folder))?;
             let found = &model.manifest.id;
@@ -121,7 +119,7 @@ impl ModelLoader {
                 );
             }
             gate::passed(&model)?;
-            Ok(Encoders::load(&model, &Runtime::start(&runtime)?)?)
+            Ok(Encoders::load(&model, &Runtime::start(&runtime)?, state)?)
         };
         tokio::task::spawn_blocking(load).await?
     }

@@ -1,22 +1,60 @@
-//! Decoding and encoding of queries: CPU-bound work on blocking threads, at most one per processor.
+//! Encoding of queries: words and pictures to vectors. Words never wait for pictures: each tower of
+//! a model has a thread of its own, and only decoding needs permits.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use inference::{Budget, Detail, Embedding, ModelError, PictureLimits};
-use tokio::sync::Semaphore;
+use inference::{
+    Budget, Detail, Embedding, ImageEncoder, ModelError, PictureLimits, Pixels, TextEncoder,
+};
+use tokio::task::spawn_blocking;
 
 use crate::active_model::ActiveModel;
+use crate::decoding::Decoding;
 use crate::problem::Problem;
 use crate::settings::SearchSettings;
+use crate::vector_memory::{QueryVector, VectorKey, VectorMemory};
 
-/// Limits of the CPU-bound work.
+/// Scans that a JPEG of `search.max_pixels` may have, and a smaller one in proportion. Encoders of
+/// progressive pictures write about ten.
+const SCANS_AT_MAX_PIXELS: u64 = 16;
+
+/// Limits of the CPU-bound work, and the vectors it gave lately.
 pub(crate) struct Encoding {
     limits: PictureLimits,
     // Memory of all query pictures being decoded.
     memory: Budget,
-    // The work itself holds its permit: it goes on after its client has left.
-    permits: Arc<Semaphore>,
+    decoding: Decoding,
+    remembered: VectorMemory,
+}
+
+/// Why a query has no vector.
+#[derive(Debug, Clone)]
+enum NoVector {
+    /// The query cannot be encoded, for this reason.
+    Refused(String),
+    /// Something that encoding needs failed.
+    Failed(Problem),
+}
+
+impl NoVector {
+    /// As a problem with this field of the request.
+    fn of_field(self, field: &str) -> Problem {
+        match self {
+            Self::Refused(reason) => Problem::field(field, reason),
+            Self::Failed(problem) => problem,
+        }
+    }
+}
+
+impl From<ModelError> for NoVector {
+    fn from(error: ModelError) -> Self {
+        match error.is_fatal() {
+            true => Self::Failed(Problem::unavailable("the model cannot be run", error)),
+            false => Self::Refused(error.to_string()),
+        }
+    }
 }
 
 impl Encoding {
@@ -24,97 +62,117 @@ impl Encoding {
         let limits = PictureLimits {
             max_pixels: settings.max_pixels,
             max_bytes: settings.max_image_bytes as u64,
+            max_scan_pixels: settings.max_pixels.saturating_mul(SCANS_AT_MAX_PIXELS),
             ..PictureLimits::default()
         };
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             limits,
             memory: Budget::new(settings.max_decoded_in_flight),
-            permits: Arc::new(Semaphore::new(processors)),
+            decoding: Decoding::new(settings.decode_timeout),
+            remembered: VectorMemory::new(settings.remembered_vectors),
         }
     }
 
-    /// The vector of a text.
+    /// The vectors of texts, in their order. Those that are not remembered are one batch of the
+    /// text encoder.
     ///
     /// # Errors
     /// The model has no text encoder, is missing, or fails.
-    pub(crate) async fn text(
+    pub(crate) async fn texts(
         &self,
         model: &Arc<ActiveModel>,
-        text: String,
-    ) -> Result<Vec<f32>, Problem> {
-        let model = Arc::clone(model);
-        self.run(move || {
-            let encoders = model.loaded()?;
-            let no_text = || {
-                let id = &encoders.manifest.id;
-                Problem::field(
-                    "text",
-                    format!("the model '{id}' has no words, search by a picture"),
-                )
-            };
-            let encoder = encoders.text.as_ref().ok_or_else(no_text)?;
-            single(encoder.encode(&[text]), "text")
-        })
-        .await
+        texts: Vec<String>,
+    ) -> Result<Vec<QueryVector>, Problem> {
+        let encoders = model.loaded()?;
+        let encoder = encoders.text.as_ref().ok_or_else(|| {
+            let id = &encoders.manifest.id;
+            Problem::field("text", format!("the model '{id}' has no words, search by a picture"))
+        })?;
+        let digest = &encoders.space.manifest_hash;
+        let keys: Vec<_> = texts.iter().map(|text| VectorKey::of_text(digest, text)).collect();
+        let (mut known, mut missing) = (HashMap::new(), Vec::new());
+        for (key, text) in keys.iter().zip(texts) {
+            if known.contains_key(key) || missing.iter().any(|(other, _)| other == key) {
+                continue;
+            }
+            match self.remembered.get(key).await {
+                Some(vector) => drop(known.insert(*key, vector)),
+                None => missing.push((*key, text)),
+            }
+        }
+        let encoded = self.encode_texts(encoder.clone(), missing).await;
+        known.extend(encoded.map_err(|error| error.of_field("text"))?);
+        let vectors = keys.iter().map(|key| known.get(key).cloned()).collect::<Option<_>>();
+        vectors.ok_or_else(|| Problem::unavailable("the model gave no vector", "of a text"))
+    }
+
+    async fn encode_texts(
+        &self,
+        encoder: TextEncoder,
+        texts: Vec<(VectorKey, String)>,
+    ) -> Result<Vec<(VectorKey, QueryVector)>, NoVector> {
+        let (keys, texts): (Vec<_>, Vec<_>) = texts.into_iter().unzip();
+        let encode = async {
+            let encoded = spawn_blocking(move || encoder.encode(&texts)).await;
+            Ok(encoded.map_err(failed)??.into_iter().map(shared).collect::<Vec<_>>())
+        };
+        match *keys {
+            [] => Ok(Vec::new()),
+            [key] => {
+                let only = async { encode.await?.pop().ok_or_else(nothing) };
+                Ok(vec![(key, self.remembered.one(key, only).await?)])
+            }
+            _ => {
+                let vectors = self.remembered.batch(keys.clone(), encode).await?;
+                Ok(keys.into_iter().zip(vectors.iter().cloned()).collect())
+            }
+        }
     }
 
     /// The vector of a picture, given as the bytes of its file. `field` is named in the error if
     /// they are no picture.
     ///
     /// # Errors
-    /// The bytes are no picture or exceed a limit, or the model is missing or fails.
+    /// The bytes are no picture or exceed a limit, decoding takes too long, or the model is missing
+    /// or fails.
     pub(crate) async fn picture(
         &self,
         model: &Arc<ActiveModel>,
         bytes: Bytes,
         field: &'static str,
-    ) -> Result<Vec<f32>, Problem> {
-        let (model, limits, memory) = (Arc::clone(model), self.limits.clone(), self.memory.clone());
-        self.run(move || {
-            let encoder = &model.loaded()?.image;
-            let detail = Detail::ShortSide(encoder.side());
-            let decoded = inference::decode_within(&memory, &bytes, &limits, detail);
-            let picture = decoded.map_err(|error| Problem::field(field, error))?;
-            let pixels = encoder.prepare(&picture);
-            // They may be hundreds of megabytes, and the model needs neither.
-            drop((picture, bytes));
-            single(encoder.encode(&[pixels]), field)
-        })
-        .await
+    ) -> Result<QueryVector, Problem> {
+        let encoders = model.loaded()?;
+        let (encoder, digest) = (encoders.image.clone(), encoders.space.manifest_hash.clone());
+        let hashed = spawn_blocking(move || (VectorKey::of_picture(&digest, &bytes), bytes)).await;
+        let (key, bytes) = hashed.map_err(|error| failed(error).of_field(field))?;
+        let encode = async {
+            let pixels = self.decode(encoder.clone(), bytes).await?;
+            let encoded = spawn_blocking(move || encoder.encode(&[pixels])).await;
+            encoded.map_err(failed)??.pop().map(shared).ok_or_else(nothing)
+        };
+        self.remembered.one(key, encode).await.map_err(|error| error.of_field(field))
     }
 
-    /// Runs CPU-bound work on a blocking thread, once a permit is free.
-    ///
-    /// # Errors
-    /// The work's own, or it panicked.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Problem::unavailable("the query could not be worked on", error)
-        };
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|closed| failed(&closed))?;
-        let working = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
+    async fn decode(&self, encoder: ImageEncoder, bytes: Bytes) -> Result<Pixels, NoVector> {
+        let (limits, memory) = (self.limits.clone(), self.memory.clone());
+        let decoded = self.decoding.run(move || {
+            let detail = Detail::ShortSide(encoder.side());
+            let picture = inference::decode_within(&memory, &bytes, &limits, detail)?;
+            Ok::<_, inference::PictureError>(encoder.prepare(&picture))
         });
-        working.await.unwrap_or_else(|panic| Err(failed(&panic)))
+        let pixels = decoded.await.map_err(NoVector::Failed)?;
+        pixels.map_err(|error| NoVector::Refused(error.to_string()))
     }
 }
 
-fn single(encoded: Result<Vec<Embedding>, ModelError>, field: &str) -> Result<Vec<f32>, Problem> {
-    match encoded {
-        Ok(vectors) => {
-            let vector = vectors.into_iter().next().map(Embedding::into_vec);
-            vector.ok_or_else(|| Problem::unavailable("the model gave no vector", field))
-        }
-        Err(error) if error.is_fatal() => {
-            Err(Problem::unavailable("the model cannot be run", error))
-        }
-        Err(error) => Err(Problem::field(field, error)),
-    }
+fn shared(embedding: Embedding) -> QueryVector {
+    embedding.into_vec().into()
+}
+
+fn nothing() -> NoVector {
+    NoVector::Failed(Problem::unavailable("the model gave no vector", "nothing was returned"))
+}
+
+fn failed(error: impl std::fmt::Display) -> NoVector {
+    NoVector::Failed(Problem::unavailable("the query could not be worked on", error))
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod active_model;
+mod decoding;
 mod encoders;
 mod encoding;
 mod engine;
@@ -14,6 +15,8 @@ mod seal;
 mod settings;
 mod snapshot;
 mod start;
+mod unrelated_words;
+mod vector_memory;
 
 use service::health::Health;
 use service::http::gate;

@@ -21,7 +21,7 @@ use crate::active_model::MissingModel;
 use crate::encoders::{Encoders, ModelLoader};
 use crate::engine::Engine;
 use crate::follow::{ModelFollower, PendingModel};
-use crate::http::{self, App, CaptionRequests};
+use crate::http::{self, App, CaptionRequests, PictureTurns, Thumbnails};
 use crate::linked::Fetcher;
 use crate::seal::Seal;
 use crate::settings::Settings;
@@ -45,7 +45,7 @@ pub(crate) async fn start(
     let read = async || Ok((models::read(&state).await?, Seal::load(&state).await?));
     let read = process::until_works(&health, "choice", shutdown, |_: &StateError| true, read);
     let Some((decisions, seal)) = read.await? else { return Ok(None) };
-    let loader = ModelLoader::new(settings.models.clone(), settings.runtime.clone());
+    let loader = ModelLoader::new(settings.models.clone(), settings.runtime.clone(), state.clone());
     let location =
         Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
     let database = location.connect(Access::reader(settings.search.freshness)).await?;
@@ -75,11 +75,13 @@ fn app(settings: &Settings, engine: Arc<Engine>, bucket: Bucket) -> App {
     App {
         engine,
         bucket,
-        caption_requests: CaptionRequests::new(&settings.captions.active, settings.amqp.clone()),
+        caption_requests: CaptionRequests::new(&settings.captions, settings.amqp.clone()),
         queues: QueueDepths::new(settings.amqp.clone()),
         link_lifetime: settings.access.link_lifetime,
         pending_model: PendingModel::default(),
         timelines: Timelines::default(),
+        thumbnails: Thumbnails::new(settings.search.thumbnail_memory),
+        picture_turns: PictureTurns::new(settings.search.max_concurrent),
         upload: settings.upload.clone(),
         operations: !settings.operations.url.is_empty(),
     }

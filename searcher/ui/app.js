@@ -27,6 +27,7 @@ import {
   whenChanged,
 } from "./search.js";
 import { useKey } from "./server.js";
+import { forgetBlobs } from "./thumbnails.js";
 import { drawTuning, listenToTuning } from "./tuning.js";
 import { followImage, listenToViewer, step, viewerIsOpen } from "./viewer.js";
 import { drawView, followView, retryView } from "./views.js";
@@ -118,6 +119,7 @@ function focusNeighbour(from, distance) {
 function submitKey(event) {
   event.preventDefault();
   useKey(element("key").value, trouble?.isOperators);
+  forgetBlobs();
   event.target.reset();
   retryAll();
 }

@@ -2,7 +2,7 @@ import { MOST_EXAMPLES, addressOf, isSearch, readAddress, viewInAddress } from "
 import { copyOf, element, make, on } from "./elements.js";
 import { captionOf } from "./said.js";
 import { fetchMore, results, running, trouble } from "./search.js";
-import { clearPictures, loadWhenNear } from "./server.js";
+import { clearPictures, loadWhenNear } from "./thumbnails.js";
 
 const MOST_BY_THEMSELVES = 1200;
 
@@ -59,7 +59,7 @@ export function tile(hit) {
   linkAdding(add, hit.image_id);
   similar.href = `/?like=${hit.image_id}`;
   image.alt = described;
-  on(image, "error", () => item.classList.add("missing"));
+  on(image, "missing", () => item.classList.add("missing"));
   loadWhenNear(image, hit.thumbnail_url);
   return item;
 }

@@ -11,8 +11,9 @@ import {
 import { closingCross, element, make, on } from "./elements.js";
 import { drawFilters } from "./filters.js";
 import { complain, results, running, search, status } from "./search.js";
-import { imagePath, load } from "./server.js";
+import { imagePath } from "./server.js";
 import { shrink } from "./shrink.js";
+import { load } from "./thumbnails.js";
 import { say } from "./words.js";
 
 const TYPING_PAUSE_MS = 350;

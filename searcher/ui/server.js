@@ -1,38 +1,41 @@
-// Requests to the server. A failure is thrown as { status, title, detail }; status 0: no answer.
+// Requests to the server. A failure is thrown as { status, title, detail, retryAfter, isOperators }
+// (status 0: no answer; retryAfter: in seconds; isOperators: the operators’ key is the wrong one).
 
 import { hasExamples, hasFilters, isRelevantOnly } from "./address.js";
+import { ofTab } from "./storage.js";
 
 const PAGE_SIZE = 60;
 const LONGEST_MS = 60_000; // the server gives up before
 
-const KEPT_BLOBS = 500;
-
 // Two keys, kept until the tab is closed: one to search, one to operate.
 const keyFor = (isOperators) => (isOperators ? "bucketlens.operators-key" : "bucketlens.api-key");
-// Path → promise of a blob: address, oldest first. Only with an API key.
-const blobAddresses = new Map();
 
-export const hasKey = (isOperators) => sessionStorage.getItem(keyFor(isOperators)) !== null;
+const keyOf = (isOperators) => ofTab.get(keyFor(isOperators));
 
-export function useKey(key, isOperators) {
-  sessionStorage.setItem(keyFor(isOperators), key);
-  blobAddresses.clear();
-}
+export const hasKey = (isOperators) => keyOf(isOperators) !== null;
+
+export const useKey = (key, isOperators) => ofTab.set(keyFor(isOperators), key);
 
 export async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
-  const key = sessionStorage.getItem(keyFor(path.startsWith("/v1/ops/")));
-  if (key !== null) headers.set("Authorization", `Bearer ${key}`);
+  if (hasKey()) headers.set("Authorization", `Bearer ${keyOf()}`);
+  if (path.startsWith("/v1/ops/") && hasKey(true)) headers.set("Operators-Key", keyOf(true));
   const signal = AbortSignal.any([
     AbortSignal.timeout(LONGEST_MS),
     ...(options.signal ? [options.signal] : []),
   ]);
   const response = await fetch(path, { ...options, headers, signal }).catch(() => {
-    throw { status: 0 };
+    throw { status: 0, retryAfter: 0 };
   });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
-  throw { ...problem, status: response.status };
+  const { status, headers: answered } = response;
+  throw {
+    ...problem,
+    status,
+    retryAfter: Number(answered.get("Retry-After")) || 0,
+    isOperators: answered.get("WWW-Authenticate")?.includes("operators") ?? false,
+  };
 }
 
 export const askJson = async (path, options) => (await ask(path, options)).json();
@@ -99,63 +102,11 @@ export const askForCaption = (id) => ask(imagePath(id, "caption"), { method: "PO
 
 export const imagePath = (id, part) => `/v1/images/${encodeURIComponent(id)}/${part}`;
 
-// An <img> cannot send the API key: with one, the picture is fetched as a blob.
-export async function loadable(path) {
-  if (!hasKey()) return path;
-  if (!blobAddresses.has(path)) {
-    const address = ask(path)
-      .then((response) => response.blob())
-      .then((blob) => URL.createObjectURL(blob));
-    address.catch(() => blobAddresses.delete(path));
-    blobAddresses.set(path, address);
-    if (blobAddresses.size > KEPT_BLOBS) forgetOldestBlob();
-  }
-  return blobAddresses.get(path);
-}
-
-// A picture that is shown does not need its object URL any more.
-function forgetOldestBlob() {
-  const [path, address] = blobAddresses.entries().next().value;
-  blobAddresses.delete(path);
-  address.then(URL.revokeObjectURL, () => {});
-}
-
-export function load(image, path) {
-  loadable(path).then(
-    (address) => {
-      image.src = address;
-    },
-    () => image.dispatchEvent(new Event("error")),
-  );
-}
-
-const nearWindow = new IntersectionObserver(
-  (entries) => {
-    for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
-      nearWindow.unobserve(target);
-      load(target, target.dataset.path);
-    }
-  },
-  { rootMargin: "600px" },
-);
-
-// loading="lazy" cannot wait for a blob.
-export function loadWhenNear(image, path) {
-  image.dataset.path = path;
-  nearWindow.observe(image);
-}
-
-/** Empties an element and cancels the pictures it still loads: visible ones would wait for them. */
-export function clearPictures(place) {
-  for (const image of place.querySelectorAll("img"))
-    if (!image.complete) image.removeAttribute("src");
-  place.replaceChildren();
-}
-
 // A script must not follow the redirect to the store, so it asks for the link as JSON.
-export async function askOriginal(path) {
+export async function askOriginal(path, signal) {
   if (!hasKey()) return path;
   const { url } = await askJson(path, {
+    signal,
     headers: { Accept: "application/json" },
     redirect: "manual",
   });

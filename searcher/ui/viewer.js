@@ -6,8 +6,9 @@ import { element, make, on } from "./elements.js";
 import { focusTile, linkAdding } from "./grid.js";
 import { captionOf, drawSaid, drawSignals } from "./said.js";
 import { fetchMore, keyIsMissing, results } from "./search.js";
-import { askFacts, askOriginal, imagePath, loadable } from "./server.js";
+import { askFacts, askOriginal, imagePath } from "./server.js";
 import { listenToSharing } from "./sharing.js";
+import { loadable } from "./thumbnails.js";
 import { bytes, instant, number, say } from "./words.js";
 
 const SWIPE_PX = 60;
@@ -17,6 +18,7 @@ const viewer = element("viewer");
 const picture = element("viewer-picture");
 const pictures = new Map(); // id → what is known of a picture that is no hit
 let shown = null; // the hit in sight
+let loading = null; // its original that is on the way: { original, control }
 
 export const viewerIsOpen = () => viewer.open;
 
@@ -128,7 +130,15 @@ function factLines(hit) {
   return lines.flatMap(([name, value]) => [make("dt", {}, say(name)), make("dd", {}, value)]);
 }
 
+// An original may have a hundred megabytes.
+function giveUpOriginal() {
+  loading?.control.abort();
+  loading?.original.removeAttribute("src");
+  loading = null;
+}
+
 async function drawOriginal(hit) {
+  giveUpOriginal();
   const isCurrent = () => picture.dataset.image === hit.image_id;
   const show = (address) => {
     if (isCurrent()) picture.src = address;
@@ -140,11 +150,14 @@ async function drawOriginal(hit) {
   element("viewer-download").href = download;
   element("viewer-note").hidden = true;
   await loadable(hit.thumbnail_url).then(show, () => {});
+  if (!isCurrent()) return;
+  const [original, control] = [new Image(), new AbortController()];
+  loading = { original, control };
   try {
-    const original = new Image();
-    original.src = await askOriginal(hit.url);
-    const saved = await askOriginal(download);
+    const address = await askOriginal(hit.url, control.signal);
+    const saved = await askOriginal(download, control.signal);
     if (!isCurrent()) return;
+    original.src = address;
     element("viewer-original").href = original.src;
     element("viewer-download").href = saved;
     await original.decode();
@@ -164,6 +177,7 @@ export async function step(distance) {
 function leaveImage() {
   const id = imageInAddress();
   delete picture.dataset.image;
+  giveUpOriginal();
   shown = null;
   if (!id || keyIsMissing()) return;
   if (history.state?.opened) history.back();

@@ -1,3 +1,5 @@
+import { lasting } from "./storage.js";
+
 const sentences = {
   otherLanguage: ["中文", "English"],
   switchLanguage: ["切换到中文", "Switch to English"],
@@ -149,7 +151,7 @@ const sentences = {
 export const addSentences = (more) => Object.assign(sentences, more);
 
 const STORED_LANGUAGE = "bucketlens.language";
-const chosen = localStorage.getItem(STORED_LANGUAGE) ?? navigator.language;
+const chosen = lasting.get(STORED_LANGUAGE) ?? navigator.language;
 let language = chosen.startsWith("zh") ? "zh" : "en";
 
 export const pageLanguage = () => language;
@@ -217,5 +219,5 @@ export function translate(root) {
 
 export function switchLanguage() {
   language = language === "zh" ? "en" : "zh";
-  localStorage.setItem(STORED_LANGUAGE, language);
+  lasting.set(STORED_LANGUAGE, language);
 }

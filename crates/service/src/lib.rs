@@ -8,6 +8,7 @@ pub mod process;
 mod reload;
 pub mod settings;
 mod settings_error;
+mod settings_list;
 mod signals;
 pub mod telemetry;
 

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 
 use crate::http::HttpSettings;
 use crate::telemetry::{self, LogSettings};
 
 pub use crate::settings_error::SettingsError;
+pub use crate::settings_list::list;
 
 /// Exit code of a process whose settings are wrong.
 pub const EXIT_CODE: u8 = 2;
@@ -89,32 +89,12 @@ fn plain(error: &config::ConfigError) -> String {
     }
 }
 
-/// Deserialises a list: a TOML array, or text with commas as an environment variable holds it.
-///
-/// # Errors
-/// The value is neither.
-pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        List(Vec<String>),
-        Text(String),
-    }
-    Ok(match Either::deserialize(deserializer)? {
-        Either::List(items) => items,
-        Either::Text(text) => text
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(str::to_owned)
-            .collect(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
+
+    use serde::Deserialize;
 
     use super::*;
 

@@ -98,7 +98,7 @@ def addresses_as_input(world):
                 answer = wire.exchange(
                     world.base,
                     f"GET {target} HTTP/1.1\r\n{name}: {value}\r\nConnection: close\r\n".encode()
-                    + (b"" if name == "Host" else b"Host: x\r\n")
+                    + (b"" if name == "Host" else b"Host: localhost\r\n")
                     + b"\r\n",
                 )
                 location = answer.headers.get("location", world.store)
@@ -213,6 +213,26 @@ def other_paths_of_ingest(world):
     assert not reached, "these came through:\n" + "\n".join(reached)
 
 
+def other_hosts(world):
+    """A web site that leads its own name to this address is refused (DNS rebinding)."""
+    for base, target in (
+        (world.base, "/"),
+        (world.base, "/v1/search?q=red"),
+        (world.base, "/v1/ops/progress"),
+        (world.base, "/docs/"),
+        (world.ingest, "/v1/ops/progress"),
+    ):
+        for host in ("evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example"):
+            answer = wire.exchange(
+                base, f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+            )
+            assert answer.status == 421, f"{target} for {host}: {answer.status}"
+        answer = wire.exchange(
+            base, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        )
+        assert answer.status == 200, f"{target} for localhost: {answer.status}"
+
+
 def smuggling(world):
     """One request becomes one request to ingest: no request smuggling."""
     inner = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -240,5 +260,6 @@ CHECKS = {
     "an address is only a text": addresses_as_input,
     "operations reach no other address": other_addresses,
     "operations reach no other path of ingest": other_paths_of_ingest,
+    "other hosts are refused": other_hosts,
     "one request is one request": smuggling,
 }

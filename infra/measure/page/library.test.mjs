@@ -72,3 +72,50 @@ test('a month is jumped to, and the open picture has neighbours', () =>
     await page.goBack();
     await page.waitForSelector('#viewer', { state: 'hidden' });
   }));
+
+test('thumbnails that a busy server refuses are asked for again', () =>
+  withPage(
+    '/',
+    async (page) => {
+      const refused = new Set();
+      let gone = null;
+      await page.route('**/v1/images/*/thumbnail', (route) => {
+        const { pathname } = new URL(route.request().url());
+        gone ??= pathname;
+        if (pathname === gone) return route.fulfill({ status: 404, body: '{}' });
+        if (refused.has(pathname)) return route.continue();
+        refused.add(pathname);
+        return route.fulfill({ status: 503, headers: { 'Retry-After': '1' }, body: '{}' });
+      });
+      await page.goto('/?view=library');
+      await eventually('every thumbnail in sight is shown', () =>
+        page.evaluate(() => {
+          const isNear = (image) => image.getBoundingClientRect().top < innerHeight;
+          const images = [...document.querySelectorAll('#pages .tile:not(.missing) img')];
+          return (
+            images.length > 10 && images.filter(isNear).every((image) => image.naturalWidth > 0)
+          );
+        }),
+      );
+      // Only what does not exist is missing, and without a second look.
+      assert.equal(await page.locator('#pages .tile.missing').count(), 1);
+      assert.ok(refused.size > 10, `${refused.size} were refused`);
+    },
+    { expected: /(503|404) .*thumbnail/ },
+  ));
+
+test('the page works where the browser keeps nothing', () =>
+  withPage('about:blank', async (page) => {
+    await page.addInitScript(() => {
+      for (const name of ['localStorage', 'sessionStorage'])
+        Object.defineProperty(globalThis, name, {
+          get() {
+            throw new DOMException('blocked', 'SecurityError');
+          },
+        });
+    });
+    await page.goto('/?view=library');
+    await page.waitForSelector('#pages .tile');
+    await page.click('#language');
+    assert.equal(await page.getAttribute('html', 'lang'), 'zh-CN');
+  }));

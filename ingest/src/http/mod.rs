@@ -17,6 +17,7 @@ use axum::http::StatusCode;
 use axum::routing::any;
 use axum::{Router, middleware};
 use service::http::access;
+use service::http::hosts::{self, AllowedHosts};
 use service::http::problem::Problem;
 use service::http::same_origin;
 
@@ -31,9 +32,12 @@ pub(crate) fn router(handle: ActiveHandle) -> Router {
     events::router(Arc::clone(&handle.door), &handle.parts.settings).merge(operators(handle))
 }
 
-/// The routes below `/v1/ops`. If a key is set, requests must carry it.
+/// The routes below `/v1/ops`. If a key is set, requests must carry it. Stores send events to any
+/// name of this process, so only these routes check the host.
 fn operators(handle: ActiveHandle) -> Router {
-    let key = Arc::new(handle.parts.settings.ops.api_key.clone());
+    let settings = &handle.parts.settings;
+    let key = Arc::new(settings.ops.api_key.clone());
+    let allowed = AllowedHosts::new(&settings.http.hosts, &[&settings.ops.address]);
     openapi::described()
         .split_for_parts()
         .0
@@ -42,6 +46,7 @@ fn operators(handle: ActiveHandle) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(key, access::check))
         .layer(middleware::from_fn(same_origin::check))
+        .layer(middleware::from_fn_with_state(allowed, hosts::check))
         .with_state(Arc::new(OperatorApi::new(handle)))
 }
 

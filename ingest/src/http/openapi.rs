@@ -12,10 +12,11 @@ use super::api::OperatorApi;
 use super::{dead_letters, models, operations, stages, sweep};
 
 /// Answers that may come before a handler is asked.
-const BEFORE_HANDLERS: [EarlyAnswer; 4] = [
+const BEFORE_HANDLERS: [EarlyAnswer; 5] = [
     ("401", "a key is set, and the request carries none or another one"),
     ("403", "the request came from another web site"),
     ("413", "the request is too large"),
+    ("421", "the request names a host that http.hosts does not"),
     ("503", "this ingest is not the active one, or something that it needs is away"),
 ];
 

@@ -85,6 +85,7 @@ impl settings::Settings for Settings {
         KeyFilter::new(&self.filter, &self.bucket.own_prefix)?;
         self.watch.validate()?;
         self.ops.validate()?;
+        self.http.validate()?;
         self.stages.validate()
     }
 }

@@ -8,6 +8,8 @@ use pipeline::depths::QueueDepths;
 use table::timeline::Timelines;
 
 use super::caption_requests::CaptionRequests;
+use super::picture_turns::PictureTurns;
+use super::thumbnails::Thumbnails;
 use crate::engine::Engine;
 use crate::follow::PendingModel;
 use crate::settings::UploadSettings;
@@ -21,6 +23,8 @@ pub(crate) struct App {
     pub(crate) link_lifetime: Duration,
     pub(crate) pending_model: PendingModel,
     pub(crate) timelines: Timelines,
+    pub(crate) thumbnails: Thumbnails,
+    pub(crate) picture_turns: PictureTurns,
     pub(crate) upload: UploadSettings,
     /// Whether operators' requests are forwarded to ingest.
     pub(crate) operations: bool,

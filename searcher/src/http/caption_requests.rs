@@ -1,8 +1,10 @@
 //! Requests for a caption, as jobs for the captioner.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
+use moka::future::Cache;
 use pipeline::connection::AmqpSettings;
 use pipeline::job::Job;
 use pipeline::publish::{Outgoing, Publisher};
@@ -10,10 +12,16 @@ use pipeline::stage_name::StageName;
 use pipeline::topology::Topology;
 use service::health::Health;
 
+use super::caption_rate::CaptionRate;
 use crate::problem::Problem;
+use crate::settings::CaptionSettings;
 
 // The publisher itself waits without limit while the broker is away.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// A picture is asked for at most once in this time.
+const PENDING: Duration = Duration::from_secs(60);
+/// Pictures that are remembered as asked for; more are not asked for within that time.
+const MAX_PENDING: u64 = 100_000;
 
 /// Publishes jobs for the captioner whose captions are searched.
 pub(crate) struct CaptionRequests {
@@ -21,13 +29,22 @@ pub(crate) struct CaptionRequests {
     amqp: AmqpSettings,
     // Connects at the first request: a searcher works without a broker.
     publisher: OnceLock<Publisher>,
+    // By image id, and whether a new caption replaces one that is there.
+    pending: Cache<(String, bool), ()>,
+    rate: CaptionRate,
 }
 
 impl CaptionRequests {
-    /// `None` if `captioner` is empty.
-    pub(crate) fn new(captioner: &str, amqp: AmqpSettings) -> Option<Self> {
-        let stage = StageName::caption(captioner);
-        (!captioner.is_empty()).then(|| Self { stage, amqp, publisher: OnceLock::new() })
+    /// `None` if the settings name no captioner.
+    pub(crate) fn new(settings: &CaptionSettings, amqp: AmqpSettings) -> Option<Self> {
+        let captioner = &settings.active;
+        (!captioner.is_empty()).then(|| Self {
+            stage: StageName::caption(captioner),
+            amqp,
+            publisher: OnceLock::new(),
+            pending: Cache::builder().max_capacity(MAX_PENDING).time_to_live(PENDING).build(),
+            rate: CaptionRate::new(settings.requests_per_minute),
+        })
     }
 
     /// The stage of the captioner.
@@ -35,11 +52,25 @@ impl CaptionRequests {
         &self.stage
     }
 
-    /// Publishes a job; returns when the broker has confirmed it.
+    /// Publishes the job of a picture, unless that was done within the last minute; returns when
+    /// the broker has confirmed it.
     ///
     /// # Errors
-    /// 503: the broker did not confirm it in time.
-    pub(super) async fn publish(&self, job: &Job) -> Result<(), Problem> {
+    /// 429: too many captions were asked for. 503: the broker did not confirm the job in time.
+    pub(super) async fn ask(&self, image_id: &str, redo: bool, job: &Job) -> Result<(), Problem> {
+        let publish = async {
+            self.rate.take(Instant::now()).map_err(|pause| {
+                let detail = "too many captions were asked for; try again later, or let ingest \
+                              ask for all of them";
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(pause)
+            })?;
+            self.publish(job).await
+        };
+        let asked = self.pending.try_get_with((image_id.to_owned(), redo), publish).await;
+        asked.map_err(|problem: Arc<Problem>| (*problem).clone())
+    }
+
+    async fn publish(&self, job: &Job) -> Result<(), Problem> {
         let failed = |error: &dyn std::fmt::Display| {
             Problem::unavailable("the broker does not take the job", error)
         };

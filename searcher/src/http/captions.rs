@@ -40,13 +40,15 @@ pub(crate) struct AcceptedCaption {
 /// Asks for a caption of one picture now, before those of a backfill.
 ///
 /// Answered when the broker has the job. The caption appears at `/v1/images/{id}` some seconds
-/// later. A picture that has a caption keeps it unless `redo` is set.
+/// later. A picture that has a caption keeps it unless `redo` is set. Asking for the same picture
+/// again within a minute is accepted and does nothing.
 #[utoipa::path(post, path = "/v1/images/{id}/caption", tag = "pictures",
     params(PathIdParameter, CaptionOptions), responses(
     (status = 202, body = AcceptedCaption, description = "accepted: the broker has the job"),
     (status = 400, body = ProblemBody, description = "the id or a parameter is wrong"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
     (status = 409, body = ProblemBody, description = "no captioner is set"),
+    (status = 429, body = ProblemBody, description = "too many captions were asked for"),
 ))]
 pub(crate) async fn caption(
     State(app): State<Arc<App>>,
@@ -68,7 +70,7 @@ pub(crate) async fn caption(
     };
     let job = Job::new(requests.stage().clone(), object, Origin::Api);
     let job = if redo { job.again(Redo::Since(jiff::Timestamp::now())) } else { job };
-    requests.publish(&job).await?;
+    requests.ask(&id, redo, &job).await?;
     let (stage, look_at) = (requests.stage().as_str().to_owned(), format!("/v1/images/{id}"));
     Ok((StatusCode::ACCEPTED, Json(AcceptedCaption { image_id: id, stage, look_at })))
 }

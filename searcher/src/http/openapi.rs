@@ -19,18 +19,22 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       form-action 'none'; frame-ancestors 'none'";
 
 /// Errors that any route may answer before its handler is called.
-const BEFORE_HANDLERS: [EarlyAnswer; 5] = [
+const BEFORE_HANDLERS: [EarlyAnswer; 6] = [
     ("401", "a key is set, and the request has none or another one"),
     ("403", "the request came from another web site, or the feature is switched off"),
     ("408", "the request came too slowly"),
     ("413", "the request is too large"),
+    ("421", "the request names a host that http.hosts does not"),
     ("503", "not answered in time, or this server lacks something it needs"),
 ];
 
 /// The description of `/v1`, without the operations.
 fn description() -> OpenApi {
     let mut all = routes::described().into_openapi();
-    let about = "Searches the pictures of an S3 bucket by words, pictures, captions and keywords.";
+    let about = "Searches the pictures of an S3 bucket by words, pictures, captions and keywords. \
+                 Operators' requests below /v1/ops are forwarded to ingest: the key of ingest goes \
+                 into the header `Operators-Key`, beside the key of this interface where it has \
+                 one.";
     complete(&mut all, "bucketlens searcher", about, &BEFORE_HANDLERS);
     all
 }

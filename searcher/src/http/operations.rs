@@ -1,15 +1,19 @@
-//! `/v1/ops/…`: a reverse proxy to ingest, so that the page needs one address only. Ingest decides
-//! who may operate: the searcher forwards the key of a request and has none of its own.
+//! `/v1/ops/…`: a reverse proxy to ingest, so that the page needs one address only. A request must
+//! carry the searcher's key where it has one. Ingest decides who may operate: its key comes in a
+//! header of its own, and the searcher only forwards it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Router, middleware};
 use reqwest::redirect::Policy;
+use secrecy::{ExposeSecret, SecretString};
+use service::http::access;
 use url::Url;
 
 use super::admission::{self, Admission};
@@ -19,30 +23,38 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 const AT_ONCE: usize = 16;
 // Ingest itself gives up after 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(40);
-const FORWARDED_HEADERS: [header::HeaderName; 3] =
-    [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT];
+const FORWARDED_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::ACCEPT];
+/// The key of ingest. A searcher without a key takes it as `Authorization: Bearer …` too.
+const OPERATORS_KEY: HeaderName = HeaderName::from_static("operators-key");
+/// Tells a client that the operators' key is the missing one, not that of searches.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"operators\"");
 
 #[derive(Clone)]
 struct IngestClient {
     url: String,
     http: reqwest::Client,
+    /// Whether `Authorization` holds the searcher's own key.
+    keyed: bool,
 }
 
-/// The routes. `url` is the address of ingest; empty: every request is answered 503.
+/// The routes. `url` is the address of ingest; empty: every request is answered 503. `key` is that
+/// of the searcher.
 ///
 /// # Errors
 /// The HTTP client cannot be made.
-pub(crate) fn router(url: &str) -> anyhow::Result<Router> {
+pub(crate) fn router(url: &str, key: SecretString) -> anyhow::Result<Router> {
     let no_redirects = Policy::none();
     let http =
         reqwest::Client::builder().timeout(TIMEOUT).redirect(no_redirects).no_proxy().build()?;
-    let ingest = IngestClient { url: url.trim_end_matches('/').to_owned(), http };
+    let keyed = !key.expose_secret().is_empty();
+    let ingest = IngestClient { url: url.trim_end_matches('/').to_owned(), http, keyed };
     Ok(Router::new()
         .route("/v1/ops/{*rest}", any(forward))
         .layer(middleware::from_fn_with_state(
             Admission::new(AT_ONCE, MAX_BODY_BYTES, TIMEOUT),
             admission::admit,
         ))
+        .layer(middleware::from_fn_with_state(Arc::new(key), access::check))
         .with_state(ingest))
 }
 
@@ -54,6 +66,15 @@ fn within_operations(ingest: &str, path: &str) -> Option<Url> {
     let same =
         (inside.scheme(), inside.host(), inside.port()) == (to.scheme(), to.host(), to.port());
     (same && to.username().is_empty() && to.path().starts_with(inside.path())).then_some(to)
+}
+
+/// The `Authorization` that ingest gets.
+fn authorization(headers: &HeaderMap, keyed: bool) -> Option<HeaderValue> {
+    match headers.get(OPERATORS_KEY) {
+        Some(key) => HeaderValue::from_bytes(&[b"Bearer ", key.as_bytes()].concat()).ok(),
+        None if keyed => None,
+        None => headers.get(header::AUTHORIZATION).cloned(),
+    }
 }
 
 async fn forward(
@@ -73,6 +94,9 @@ async fn forward(
         return Err(problem::no_such_resource());
     };
     let mut request = ingest.http.request(method, to).body(body);
+    if let Some(authorization) = authorization(&headers, ingest.keyed) {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
     for name in FORWARDED_HEADERS {
         if let Some(value) = headers.get(&name) {
             request = request.header(name, value);
@@ -83,20 +107,37 @@ async fn forward(
         .await
         .map_err(|error| Problem::unavailable("ingest does not answer", error))?;
     let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
-    let challenge = answer.headers().get(header::WWW_AUTHENTICATE).cloned();
     let status = answer.status();
     let mut response = (status, Body::from_stream(answer.bytes_stream())).into_response();
     response.headers_mut().extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
-    response.headers_mut().extend(challenge.map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_searchers_own_key_is_not_forwarded() {
+        let sent = |headers: &[(&'static str, &'static str)], keyed| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect();
+            authorization(&headers, keyed).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let (own, operators) = (("authorization", "Bearer own"), ("operators-key", "theirs"));
+        assert_eq!(sent(&[own], true), None);
+        assert_eq!(sent(&[own], false).as_deref(), Some("Bearer own"));
+        for keyed in [true, false] {
+            assert_eq!(sent(&[own, operators], keyed).as_deref(), Some("Bearer theirs"));
+            assert_eq!(sent(&[], keyed), None);
+        }
+    }
 
     #[test]
     fn no_path_leads_out_of_the_operations() {

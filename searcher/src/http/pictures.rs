@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pipeline::ImageId;
+use pipeline::bucket::ServedAs;
 use serde::{Deserialize, Serialize};
 use table::images::Images;
 use table::schema::Facts;
@@ -16,10 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::answer::CaptionFields;
 use super::app::App;
 use super::query_string::query_string_problem;
+use super::thumbnails;
 use crate::problem::{self, Problem, ProblemBody};
-
-// An id names one content for ever, so its thumbnail never changes.
-const FOREVER: &str = "private, max-age=31536000, immutable";
 
 /// The id in the path, for OpenAPI.
 #[derive(IntoParams)]
@@ -121,21 +121,21 @@ pub(crate) async fn facts(
 #[utoipa::path(get, path = "/v1/images/{id}/thumbnail", tag = "pictures",
     params(PathIdParameter), responses(
     (status = 200, content_type = "image/jpeg", body = Vec<u8>),
+    (status = 304, description = "the browser has it: `If-None-Match` names the id"),
     (status = 400, body = ProblemBody, description = "the id is malformed"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
 ))]
 pub(crate) async fn thumbnail(
     State(app): State<Arc<App>>,
     PathId(id): PathId,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let bytes = images(&app, &id)
-        .await?
-        .thumbnail(&id)
-        .await
-        .map_err(problem::tables)?
-        .ok_or_else(|| problem::no_image(&id))?;
-    let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, FOREVER)];
-    Ok((headers, bytes).into_response())
+    let read = async {
+        let thumbnail = images(&app, &id).await?.thumbnail(&id).await.map_err(problem::tables)?;
+        thumbnail.map(Bytes::from).ok_or_else(|| problem::no_image(&id))
+    };
+    let thumbnail = app.thumbnails.get(&id, read).await?;
+    Ok(thumbnails::answer(&id, thumbnail, &headers))
 }
 
 /// A link to the original, which expires: a redirect, or JSON for `Accept: application/json`.
@@ -146,6 +146,7 @@ pub(crate) async fn thumbnail(
     (status = 302, description = "to the store", headers(("location" = String))),
     (status = 400, body = ProblemBody, description = "the id is malformed"),
     (status = 404, body = ProblemBody, description = "no such picture is indexed"),
+    (status = 410, body = ProblemBody, description = "the object was removed or overwritten since"),
 ))]
 pub(crate) async fn original(
     State(app): State<Arc<App>>,
@@ -156,7 +157,9 @@ pub(crate) async fn original(
     let Query(OriginalOptions { download }) =
         options.map_err(|rejection| query_string_problem(&rejection))?;
     let facts = indexed(&app, &id).await?;
-    let link = app.bucket.presigned_get(&facts.key, app.link_lifetime, download).await;
+    check_object(&app, &facts).await?;
+    let served = ServedAs { media_type: media_type(&facts.format), saves: download };
+    let link = app.bucket.presigned_get(&facts.key, app.link_lifetime, Some(served)).await;
     let link =
         link.map_err(|error| Problem::unavailable("no link to the original can be made", error))?;
     let no_store = (header::CACHE_CONTROL, "no-store");
@@ -166,4 +169,34 @@ pub(crate) async fn original(
         return Ok(([no_store], axum::Json(OriginalLink { url: link })).into_response());
     }
     Ok((StatusCode::FOUND, [(header::LOCATION, link.as_str()), no_store]).into_response())
+}
+
+/// A link works by key. So the object under the key must still be the version that the id names.
+async fn check_object(app: &App, facts: &Facts) -> Result<(), Problem> {
+    let found = app.bucket.head(&facts.key).await;
+    let found = found.map_err(|error| Problem::unavailable("the store cannot be asked", error))?;
+    let key = &facts.key;
+    let detail = match found {
+        Some(object) if object.etag == facts.etag => return Ok(()),
+        Some(_) => format!("the object '{key}' has other content by now: search again"),
+        None => format!("the object '{key}' was removed"),
+    };
+    Err(Problem::new(StatusCode::GONE, detail))
+}
+
+/// The media type of a format. An object that was stored as something else, such as a web page,
+/// must not be shown as that.
+fn media_type(format: &str) -> &'static str {
+    match format {
+        "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "webp" => "image/webp",
+        "gif" => "image/gif",
+        "bmp" => "image/bmp",
+        "tiff" => "image/tiff",
+        "jxl" => "image/jxl",
+        "heic" => "image/heic",
+        "avif" => "image/avif",
+        _ => "application/octet-stream",
+    }
 }

@@ -9,12 +9,16 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::{StatusCode, header};
 
+use super::admission::WorkPlace;
 use super::answer::SearchAnswer;
 use super::app::App;
 use super::query_string::query_string_problem;
 use crate::problem::{Problem, ProblemBody};
-use crate::query::{SearchBody, SearchForm, SearchQuery, SearchWords};
+use crate::query::{Example, SearchBody, SearchForm, SearchQuery, SearchWords};
 use crate::ranking;
+
+/// JSON of at most this size is read at once.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// Searches by words. A hit must not contain those with a minus before them.
 #[utoipa::path(get, path = "/v1/search", tag = "search", params(SearchWords), responses(
@@ -50,7 +54,9 @@ pub(super) async fn search_example(
         .headers()
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+        .unwrap_or_default()
+        .to_owned();
+    let place: Option<WorkPlace> = request.extensions().get().cloned();
     let query = if kind.starts_with("multipart/form-data") {
         let form = Multipart::from_request(request, &())
             .await
@@ -60,12 +66,29 @@ pub(super) async fn search_example(
         let body = Bytes::from_request(request, &())
             .await
             .map_err(|error| Problem::new(error.status(), error.body_text()))?;
-        app.engine.encoding.run(move || SearchQuery::from_json(&body)).await?
+        read_json(body).await?
     } else {
         let detail = "send application/json or multipart/form-data";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     };
+    let is_picture =
+        |(example, _): &(Example, f32)| matches!(example, Example::Image(_) | Example::ImageUrl(_));
+    let _turn = match query.examples.iter().any(is_picture) {
+        true => Some(app.picture_turns.take(place.as_ref()).await?),
+        false => None,
+    };
     answer(&app, &query).await
+}
+
+/// Reads a body. A large one takes milliseconds, so it is read on a blocking thread.
+async fn read_json(body: Bytes) -> Result<SearchQuery, Problem> {
+    if body.len() <= SMALL_BYTES {
+        return SearchQuery::from_json(&body);
+    }
+    let reading = tokio::task::spawn_blocking(move || SearchQuery::from_json(&body));
+    reading
+        .await
+        .unwrap_or_else(|panic| Err(Problem::unavailable("the body could not be read", panic)))
 }
 
 async fn answer(app: &App, query: &SearchQuery) -> Result<axum::Json<SearchAnswer>, Problem> {

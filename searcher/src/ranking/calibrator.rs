@@ -18,6 +18,8 @@ const SAMPLE_ROWS: usize = 1000;
 pub(crate) struct RowSample {
     // Rows of the table when the sample was taken.
     table_rows: usize,
+    // They may have been there later than the sample.
+    unrelated_words: usize,
     pub(crate) vectors: Vec<Vec<f32>>,
     /// The cosine that hardly any unrelated words reach with these rows; `None` where it cannot be
     /// measured.
@@ -44,7 +46,9 @@ impl Calibrator {
         let rows = ledger.count_rows().await?;
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&signal).cloned();
         let still_fits = |kept: &Arc<RowSample>| {
-            rows < 2 * kept.table_rows.max(1) && 2 * rows >= kept.table_rows
+            kept.unrelated_words == unrelated_words.len()
+                && rows < 2 * kept.table_rows.max(1)
+                && 2 * rows >= kept.table_rows
         };
         if let Some(kept) = kept.filter(still_fits) {
             return Ok(kept);
@@ -52,6 +56,7 @@ impl Calibrator {
         let vectors = ledger.sample(SAMPLE_ROWS).await?;
         let sample = Arc::new(RowSample {
             table_rows: rows,
+            unrelated_words: unrelated_words.len(),
             unrelated_floor: unrelated_floor(unrelated_words, &vectors),
             vectors,
         });

@@ -5,6 +5,7 @@ use inference::Embedding;
 use super::search::Search;
 use crate::problem::{self, Problem};
 use crate::query::Example;
+use crate::vector_memory::QueryVector;
 
 /// Weight of an excluded word. With the full weight of an example, pictures would be found that
 /// are merely far from the word.
@@ -16,19 +17,39 @@ impl Search<'_> {
     /// # Errors
     /// An example cannot be used, or the model is missing or fails.
     pub(super) async fn query_vector(&self) -> Result<Vec<f32>, Problem> {
-        let excluded =
-            self.query.excluded.iter().map(|word| (Example::Text(word.clone()), EXCLUDED_WEIGHT));
+        let excluded = self.query.excluded.iter().cloned().map(Example::Text);
+        let weighted = self.query.examples.iter().cloned();
+        let all: Vec<_> =
+            weighted.chain(excluded.map(|example| (example, EXCLUDED_WEIGHT))).collect();
+        let texts = all.iter().filter_map(|(example, _)| match example {
+            Example::Text(text) => Some(text.clone()),
+            _ => None,
+        });
+        let mut texts = self.text_vectors(texts.collect()).await?.into_iter();
         let mut sum = vec![0.0; self.model.loaded()?.space.dim];
-        for (example, weight) in self.query.examples.iter().cloned().chain(excluded) {
-            let vector = self.example_vector(example).await?;
-            sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
+        for (example, weight) in all {
+            let vector = self.example_vector(example, &mut texts).await?;
+            sum.iter_mut().zip(vector.iter()).for_each(|(sum, value)| *sum += weight * value);
         }
         let unit = Embedding::normalise(sum);
         unit.map(Embedding::into_vec)
             .ok_or_else(|| Problem::field("examples", "cancel each other out"))
     }
 
-    async fn example_vector(&self, example: Example) -> Result<Vec<f32>, Problem> {
+    /// One vector per text, in their order.
+    async fn text_vectors(&self, texts: Vec<String>) -> Result<Vec<QueryVector>, Problem> {
+        match texts.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.engine.encoding.texts(self.model, texts).await,
+        }
+    }
+
+    /// The vector of an example. `texts` are those of the texts, in their order.
+    async fn example_vector(
+        &self,
+        example: Example,
+        texts: &mut impl Iterator<Item = QueryVector>,
+    ) -> Result<QueryVector, Problem> {
         let encoding = &self.engine.encoding;
         match example {
             Example::Vector(values) => {
@@ -39,21 +60,23 @@ impl Search<'_> {
                 }
                 let unit = Embedding::normalise(values)
                     .ok_or_else(|| Problem::field("vector", "has no direction"))?;
-                Ok(unit.into_vec())
+                Ok(unit.into_vec().into())
             }
             Example::ImageId(id) => {
                 let stored = match &self.snapshot.embeddings {
                     Some(embeddings) => embeddings.vector(&id).await.map_err(problem::tables)?,
                     None => None,
                 };
-                stored.ok_or_else(|| problem::no_image(&id))
+                stored.map(QueryVector::from).ok_or_else(|| problem::no_image(&id))
             }
-            Example::Text(text) => encoding.text(self.model, text).await,
             Example::ImageUrl(url) => {
                 let bytes = self.engine.fetcher.fetch(&url).await?;
                 encoding.picture(self.model, bytes, "image_url").await
             }
             Example::Image(bytes) => encoding.picture(self.model, bytes, "image").await,
+            Example::Text(text) => {
+                texts.next().ok_or_else(|| Problem::unavailable("the model gave no vector", text))
+            }
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct ModelSettings {
 pub struct CaptionSettings {
     /// Id of the captioner; empty: no captions are searched.
     pub active: String,
+    /// Captions that may be asked for over HTTP, per process.
+    pub requests_per_minute: u32,
 }
 
 /// `[search]`: limits of one search.
@@ -77,8 +79,15 @@ pub struct SearchSettings {
     pub max_image_bytes: usize,
     /// Maximum pixels of an uploaded picture.
     pub max_pixels: u64,
+    /// Time limit of decoding one.
+    #[serde(with = "humantime_serde")]
+    pub decode_timeout: Duration,
     /// Memory in bytes of all query pictures being decoded.
     pub max_decoded_in_flight: u64,
+    /// Memory in bytes of vectors of words and pictures that were searched by lately.
+    pub remembered_vectors: u64,
+    /// Memory in bytes of thumbnails that were shown lately.
+    pub thumbnail_memory: u64,
     /// Requests worked on at once.
     pub max_concurrent: usize,
     /// Time limit of one request.

@@ -33,7 +33,8 @@ impl service::settings::Settings for Settings {
         self.image_urls.validate(self.search.timeout)?;
         self.upload.validate(&self.bucket)?;
         self.operations.validate()?;
-        self.access.validate()
+        self.access.validate()?;
+        self.http.validate()
     }
 }
 
@@ -44,6 +45,10 @@ impl CaptionSettings {
                 "captions.active",
                 "must be the id of a captioner: lower-case letters, digits, dashes",
             ));
+        }
+        if !(1..=60_000).contains(&self.requests_per_minute) {
+            let range = "must be from 1 to 60000";
+            return Err(SettingsError::value("captions.requests_per_minute", range));
         }
         Ok(())
     }
@@ -59,6 +64,15 @@ impl SearchSettings {
         }
         if self.max_image_bytes < 1024 {
             return Err(SettingsError::value("search.max_image_bytes", "must be at least 1024"));
+        }
+        if self.max_pixels == 0 {
+            return Err(SettingsError::value("search.max_pixels", "must be at least 1"));
+        }
+        if self.decode_timeout.is_zero() || self.decode_timeout > self.timeout {
+            return Err(SettingsError::value(
+                "search.decode_timeout",
+                "must be more than 0s, and at most search.timeout",
+            ));
         }
         if self.max_decoded_in_flight < 1 << 20 {
             return Err(SettingsError::value(

@@ -7,11 +7,15 @@
 
 mod captioned_library;
 mod cursors;
+mod encoding;
+mod hosts;
 mod http;
 mod hybrid;
 mod image_urls;
+mod keys;
 mod library;
 mod limits;
 mod paging;
+mod pictures;
 mod settings;
 mod vectors;

@@ -4,7 +4,8 @@
 import { imageInAddress } from "../address.js";
 import { element, make } from "../elements.js";
 import { focusTile, tile } from "../grid.js";
-import { askJson, clearPictures } from "../server.js";
+import { askJson } from "../server.js";
+import { clearPictures } from "../thumbnails.js";
 import { headingOf } from "./months.js";
 
 const PAGE_SIZE = 100;

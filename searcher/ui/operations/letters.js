@@ -1,5 +1,6 @@
 import { make, on } from "../elements.js";
-import { askJson, imagePath, load } from "../server.js";
+import { askJson, imagePath } from "../server.js";
+import { load } from "../thumbnails.js";
 import { say } from "../words.js";
 import { ask, attempt } from "./ask.js";
 

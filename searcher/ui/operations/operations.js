@@ -63,7 +63,12 @@ async function look({ anew = false } = {}) {
       health: health ?? null,
     };
     if (failed)
-      complain({ ...failed, ...(!health && { title: say("operationsAway") }), isOperators: true });
+      complain({
+        ...failed,
+        ...(!health && { title: say("operationsAway") }),
+        // Without the key of searches nothing reaches ingest.
+        isOperators: failed.status !== 401 || failed.isOperators,
+      });
     else if (trouble?.isOperators) complain(null);
     if (progress) dead.notice(known.stages, { isShown: partInAddress() === "dead", anew });
     if (partInAddress() === "models" && !anew) models.readNowAndThen();

@@ -4,7 +4,9 @@ import { viewInAddress } from "../address.js";
 import { copyOf, element, drawList, make, on } from "../elements.js";
 import { takeDrops } from "../question.js";
 import { complain, readStatus, status, trouble } from "../search.js";
-import { imagePath, load } from "../server.js";
+import { imagePath } from "../server.js";
+import { lasting } from "../storage.js";
+import { load } from "../thumbnails.js";
 import { bytes, percent, say, translate } from "../words.js";
 import { awaitArrival, whenArrived } from "./arrival.js";
 import { chosenFiles, droppedFiles, sift } from "./files.js";
@@ -22,7 +24,7 @@ const skipped = [];
 let drawing = null;
 
 const rules = () => status?.upload ?? null;
-const unfinished = () => JSON.parse(localStorage.getItem(STORED_UNFINISHED));
+const unfinished = () => JSON.parse(lasting.get(STORED_UNFINISHED));
 const left = () =>
   all.filter(({ state }) => ["waiting", "sending", "pausing", "failed"].includes(state));
 
@@ -38,7 +40,7 @@ export function start() {
   on("upload-cancel", "click", cancel);
   on("upload-retry", "click", () => send(all.filter(({ state }) => state === "failed")));
   on("forget-unfinished", "click", () => {
-    localStorage.removeItem(STORED_UNFINISHED);
+    lasting.remove(STORED_UNFINISHED);
     draw();
   });
   follow(react, awaitArrival);
@@ -91,8 +93,8 @@ function drawSoon() {
 // Kept for a reload. The server knows which files are done.
 function remember() {
   const open = left();
-  if (!open.length) return localStorage.removeItem(STORED_UNFINISHED);
-  localStorage.setItem(
+  if (!open.length) return lasting.remove(STORED_UNFINISHED);
+  lasting.set(
     STORED_UNFINISHED,
     JSON.stringify({ name: open[0].name.split("/")[0], left: open.length }),
   );

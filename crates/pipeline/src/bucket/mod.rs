@@ -11,6 +11,7 @@ mod write;
 pub use client::Bucket;
 pub use error::BucketError;
 pub(crate) use error::status;
+pub use presign::ServedAs;
 pub use read::{Fetched, Page};
 pub use settings::BucketSettings;
 pub use write::Only;

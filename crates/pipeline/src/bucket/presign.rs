@@ -8,9 +8,18 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::client::Bucket;
 use super::error::BucketError;
 
+/// How the store must answer a link, whatever the object itself says it is.
+#[derive(Debug, Clone, Copy)]
+pub struct ServedAs<'a> {
+    /// Media type of the answer.
+    pub media_type: &'a str,
+    /// A browser saves the object under its own name instead of showing it.
+    pub saves: bool,
+}
+
 impl Bucket {
-    /// A link with which anyone may download `key` for `lifetime`. With `saves` a browser saves the
-    /// object under its own name instead of showing it. Makes no request.
+    /// A link with which anyone may download `key` for `lifetime`. `None`: the store answers as the
+    /// object was stored. Makes no request.
     ///
     /// # Errors
     /// No credentials to sign with, or a lifetime the protocol does not allow (over 7 days).
@@ -18,15 +27,20 @@ impl Bucket {
         &self,
         key: &str,
         lifetime: Duration,
-        saves: bool,
+        served: Option<ServedAs<'_>>,
     ) -> Result<String, BucketError> {
         let config = PresigningConfig::expires_in(lifetime)
             .map_err(|error| self.broken("presign", key, &error.to_string()))?;
         let name = utf8_percent_encode(key.rsplit('/').next().unwrap_or(key), NON_ALPHANUMERIC);
         let get = self.presigner.get_object().bucket(&self.name).key(key);
-        let get = get.set_response_content_disposition(
-            saves.then(|| format!("attachment; filename*=UTF-8''{name}")),
-        );
+        let get = match served {
+            Some(ServedAs { media_type, saves }) => {
+                let shown = if saves { "attachment" } else { "inline" };
+                get.response_content_type(media_type)
+                    .response_content_disposition(format!("{shown}; filename*=UTF-8''{name}"))
+            }
+            None => get,
+        };
         let request = get.presigned(config).await;
         request
             .map(|signed| signed.uri().to_owned())

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod client;
 pub mod gate;
+pub mod hosts;
 mod listener;
 pub mod openapi;
 pub mod problem;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
 use crate::settings_error::SettingsError;
+use crate::settings_list::list;
 use crate::telemetry;
 
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -37,6 +39,29 @@ pub struct HttpSettings {
     /// Time that a stopping process has to finish the work in hand.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
+    /// Hosts that requests to the program's own routes may name, see [`hosts`]. Programs without
+    /// such routes leave it out.
+    #[serde(default, deserialize_with = "list")]
+    pub hosts: Vec<String>,
+}
+
+impl HttpSettings {
+    /// Checks the names of hosts.
+    ///
+    /// # Errors
+    /// An entry is no host name.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        match self.hosts.iter().find(|host| hosts::name_of(host).is_none()) {
+            None => Ok(()),
+            Some(wrong) => Err(SettingsError::value(
+                "http.hosts",
+                format!(
+                    "'{wrong}' is neither a host name such as pictures.example.org, nor an address \
+                     such as https://pictures.example.org, nor * for every host"
+                ),
+            )),
+        }
+    }
 }
 
 /// Binds the listening socket.

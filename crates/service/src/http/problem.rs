@@ -1,6 +1,8 @@
 //! The one form of errors of all HTTP interfaces: `application/problem+json` (RFC 9457). It names
 //! the field of the request that is wrong.
 
+use std::time::Duration;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -11,6 +13,8 @@ const MOST_FIELD_CHARACTERS: usize = 100;
 const MOST_DETAIL_CHARACTERS: usize = 1000;
 // The plain texts of frameworks are one line.
 const MOST_PLAIN_BYTES: usize = 4096;
+// Asked of clients where this server is overloaded or lacks something.
+const PAUSE_SECONDS: u64 = 1;
 
 fn cut(text: String, most: usize) -> String {
     match text.char_indices().nth(most) {
@@ -57,11 +61,12 @@ pub struct ProblemBody {
 }
 
 /// Why a request failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
     field: Option<String>,
     detail: String,
+    retry_after_seconds: Option<u64>,
 }
 
 impl Problem {
@@ -71,12 +76,26 @@ impl Problem {
             status: StatusCode::BAD_REQUEST,
             field: Some(field.into()),
             detail: detail.to_string(),
+            retry_after_seconds: None,
         }
     }
 
-    /// Any other error.
+    /// Any other error. 503 asks the client to wait a second before it tries again.
     pub fn new(status: StatusCode, detail: impl ToString) -> Self {
-        Self { status, field: None, detail: detail.to_string() }
+        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
+        Self {
+            status,
+            field: None,
+            detail: detail.to_string(),
+            retry_after_seconds: unavailable.then_some(PAUSE_SECONDS),
+        }
+    }
+
+    /// The same error, with a pause that the client should make before it tries again.
+    #[must_use]
+    pub fn after(self, pause: Duration) -> Self {
+        // A client that comes at the very second must not be early.
+        Self { retry_after_seconds: Some(pause.as_secs() + 1), ..self }
     }
 
     /// What went wrong, in a sentence.
@@ -116,7 +135,7 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8], above: &str) -> Result<T, Pr
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, field, detail } = self;
+        let Self { status, field, detail, retry_after_seconds } = self;
         // Both may repeat the request, so both are cut.
         let field = field.map(|field| cut(field, MOST_FIELD_CHARACTERS));
         let detail = cut(detail, MOST_DETAIL_CHARACTERS);
@@ -124,7 +143,12 @@ impl IntoResponse for Problem {
         let body =
             ProblemBody { r#type: "about:blank", title, status: status.as_u16(), detail, field };
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let pause = retry_after_seconds.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        match pause {
+            Some(pause) => (status, kind, pause, body).into_response(),
+            None => (status, kind, body).into_response(),
+        }
     }
 }
 
@@ -178,6 +202,17 @@ mod tests {
         assert_eq!(body["detail"], "Not Found");
         let (_, body) = shown(instead_of_plain("plain".into_response()).await).await;
         assert!(body.is_null(), "an answer that is no error keeps its text");
+    }
+
+    #[test]
+    fn who_is_refused_for_now_is_told_how_long_to_wait() {
+        let pause =
+            |problem: Problem| problem.into_response().headers().get(header::RETRY_AFTER).cloned();
+        assert_eq!(pause(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy")).unwrap(), "1");
+        let often = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too often");
+        assert_eq!(pause(often.clone().after(Duration::from_millis(2500))).unwrap(), "3");
+        assert_eq!(pause(often), None);
+        assert_eq!(pause(Problem::field("q", "is empty")), None);
     }
 
     #[tokio::test]

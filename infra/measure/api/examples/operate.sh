@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
 # Shows the progress and the failures of every stage, then pauses a stage for a moment. Requests go
 # to ingest through the searcher, which needs operations.url.
-#   BASE=http://127.0.0.1:8080 [OPS_KEY=...] ./operate.sh [STAGE]
-# OPS_KEY is ops.api_key of ingest, if set (API_KEY of searches is not needed). BASE may also be the
-# address of ingest itself.
+#   BASE=http://127.0.0.1:8080 [OPS_KEY=...] [API_KEY=...] ./operate.sh [STAGE]
+# OPS_KEY is ops.api_key of ingest, and API_KEY is access.api_key of the searcher, if they are set.
+# BASE may also be the address of ingest itself, without API_KEY.
 set -euo pipefail
 base=${BASE:-http://127.0.0.1:8080}
+# Ingest itself knows the second header only.
+key=${API_KEY:-${OPS_KEY:-}}
 
 ask() {
     local method=$1 path=$2
     curl --silent --show-error --fail-with-body --request "$method" "$base/v1/ops/$path" \
-        ${OPS_KEY:+--header "Authorization: Bearer $OPS_KEY"} || { echo >&2; exit 1; }
+        ${OPS_KEY:+--header "Operators-Key: $OPS_KEY"} \
+        ${key:+--header "Authorization: Bearer $key"} \
+        || { echo >&2; exit 1; }
 }
 
 progress=$(ask GET progress)

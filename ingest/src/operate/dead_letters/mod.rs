@@ -128,7 +128,7 @@ impl DeadLetters {
         let letter = self.look(selection).await?.selected.into_iter().next().ok_or_else(gone)?;
         let key = letter.object.ok_or_else(gone)?.key;
         self.bucket.head(&key).await?.ok_or_else(gone)?;
-        Ok(self.bucket.presigned_get(&key, LINK_LIFETIME, false).await?)
+        Ok(self.bucket.presigned_get(&key, LINK_LIFETIME, None).await?)
     }
 
     /// How many letters a move would concern, and what has become of their objects.

@@ -134,7 +134,7 @@ async fn writes(settings: &BucketSettings, state: &StateStore) -> DoctorCheck {
 
 /// Whether links for browsers can be made, and whether browsers can follow them.
 async fn links(settings: &BucketSettings, bucket: &Bucket) -> DoctorCheck {
-    let link = match bucket.presigned_get("doctor", Duration::from_secs(60), false).await {
+    let link = match bucket.presigned_get("doctor", Duration::from_secs(60), None).await {
         Ok(link) => link,
         Err(error) => {
             return DoctorCheck::fail(

@@ -1,11 +1,18 @@
 //! The scale of a signal whose scores are cosines.
 
+use std::time::Duration;
+
 use table::TableError;
 use table::ledger::Ledger;
 
+use crate::query::Cutoff;
 use crate::query::weights::Signal;
 use crate::ranking::calibration::Scale;
 use crate::ranking::search::Search;
+
+/// How long a search that is cut off waits for the unrelated words, which the first searcher of a
+/// model encodes in the background.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Search<'_> {
     /// How the cosines of this query vector are read: by the scale of the cursor, or else by a
@@ -22,8 +29,14 @@ impl Search<'_> {
         if let Some(cursor) = &self.cursor {
             return Ok(cursor.scales.of(signal));
         }
-        let unrelated = self.model.encoders().map_or(&[][..], |encoders| &encoders.unrelated_words);
-        let sample = self.model.calibrator.sample(signal, ledger, unrelated).await?;
+        let needs_floor = self.query.cutoff == Cutoff::Auto && self.is_words_only();
+        let unrelated = match self.model.encoders().map(|encoders| &encoders.unrelated_words) {
+            Some(words) if needs_floor => words.within(PATIENCE).await,
+            Some(words) => words.get(),
+            None => None,
+        }
+        .unwrap_or_default();
+        let sample = self.model.calibrator.sample(signal, ledger, &unrelated).await?;
         // Pictures are nearer to each other than words to pictures.
         let floor = sample.unrelated_floor.filter(|_| self.is_words_only());
         Ok(Scale::of(vector, &sample.vectors, floor))

@@ -3,6 +3,13 @@
 {{ printf "%s-%s" .root.Release.Name .name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{- /* The names of a service within the cluster, with commas. */ -}}
+{{- define "bucketlens.serviceNames" -}}
+{{- $name := include "bucketlens.fullname" . -}}
+{{- $space := printf "%s.%s" $name .root.Release.Namespace -}}
+{{ join "," (list $name $space (printf "%s.svc" $space) (printf "%s.svc.cluster.local" $space)) }}
+{{- end }}
+
 {{- define "bucketlens.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
