@@ -8,12 +8,13 @@ use table::embeddings::{self, Embeddings};
 use table::images::{self, Images};
 use table::ledger::Ledger;
 use table::{Database, TableError};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::active_model::{ActiveModel, MissingModel};
 use crate::encoders::Encoders;
 use crate::encoding::Encoding;
 use crate::linked::Fetcher;
+use crate::ranking::walk::Walks;
 use crate::seal::Seal;
 use crate::settings::SearchSettings;
 
@@ -35,6 +36,10 @@ pub(crate) struct Engine {
     /// Fetches query pictures of other sites.
     pub(crate) fetcher: Fetcher,
     pub(crate) encoding: Encoding,
+    /// Orders of deep pages.
+    pub(crate) walks: Walks,
+    /// Searches in memory that are worked on: one per processor.
+    pub(crate) permits: Arc<Semaphore>,
     /// Seals the cursors.
     pub(crate) seal: Seal,
     /// Compare all rows in every search, even where an index would be quicker.
@@ -52,6 +57,7 @@ impl Engine {
         seal: Seal,
         settings: &SearchSettings,
     ) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             database,
             model: ArcSwap::from_pointee(ActiveModel::new(encoders, None)),
@@ -60,6 +66,8 @@ impl Engine {
             captions: OnceCell::new(),
             fetcher,
             encoding: Encoding::new(settings),
+            walks: Walks::default(),
+            permits: Arc::new(Semaphore::new(processors)),
             seal,
             exact: settings.exact,
             candidates: settings.candidates,
@@ -114,6 +122,11 @@ impl Engine {
             let _ = self.captions.set(captions);
         }
         Ok(self.captions.get())
+    }
+
+    /// The table of captions, if it has been opened.
+    pub(crate) fn opened_captions(&self) -> Option<&Captions> {
+        self.captions.get()
     }
 
     /// Names what a model's searches read: a snapshot of something else is none of them.

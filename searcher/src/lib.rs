@@ -24,8 +24,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::settings::{
-    AccessSettings, CaptionSettings, ImageUrlSettings, ModelSettings, OperationsSettings,
-    SearchSettings, Settings, UploadSettings,
+    AccessSettings, CacheSettings, CaptionSettings, ImageUrlSettings, ModelSettings,
+    OperationsSettings, SearchSettings, Settings, UploadSettings,
 };
 
 /// Runs the searcher until shutdown.

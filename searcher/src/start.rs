@@ -13,6 +13,7 @@ use service::health::Health;
 use service::process;
 use table::Database;
 use table::captions::Captions;
+use table::images::Images;
 use table::location::{Access, Location};
 use table::timeline::Timelines;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,7 @@ use crate::http::{self, App, CaptionRequests, PictureTurns, Thumbnails};
 use crate::linked::Fetcher;
 use crate::seal::Seal;
 use crate::settings::Settings;
+use crate::snapshot::{LocalFolder, SnapshotFollower};
 
 // Pause between two checks whether the tables can be read.
 const STORE_CHECK: Duration = Duration::from_secs(5);
@@ -64,6 +66,16 @@ pub(crate) async fn start(
     let engine = Engine::new(database, encoders, captioner, fetcher, seal, &settings.search);
     let app = Arc::new(app(&settings, Arc::new(engine), bucket));
     let engine = Arc::clone(&app.engine);
+    if settings.search.memory > 0 && !settings.search.exact {
+        let follower = SnapshotFollower {
+            engine: Arc::downgrade(&engine),
+            folder: LocalFolder::open(&settings.cache.folder),
+            tables: settings.bucket.tables_uri(),
+            freshness: settings.search.freshness,
+            max_bytes: settings.search.memory,
+        };
+        follower.spawn(shutdown.clone())?;
+    }
     let pending = app.pending_model.clone();
     tokio::spawn(until(shutdown.clone(), watch_store(Arc::clone(&engine), health.clone())));
     let follower = ModelFollower { engine, loader, pending, health };
@@ -100,7 +112,7 @@ impl FirstModel<'_> {
     async fn load(&self) -> anyhow::Result<Result<Encoders, MissingModel>> {
         match self.loader.load(self.decisions.active.as_deref()).await {
             Ok(encoders) => Ok(Ok(encoders)),
-            Err(error) if self.may_pass(&error) && self.has_captions().await => {
+            Err(error) if self.may_pass(&error) && self.has_words().await => {
                 let chosen = self.decisions.active.as_deref();
                 let model = chosen.unwrap_or(self.loader.configured_name()).to_owned();
                 tracing::error!(
@@ -119,10 +131,12 @@ impl FirstModel<'_> {
         self.decisions.active.is_some() || error.downcast_ref().is_some_and(ModelError::may_pass)
     }
 
-    async fn has_captions(&self) -> bool {
+    /// Whether captions, or keys of pictures, can be searched for words.
+    async fn has_words(&self) -> bool {
         let captioner = &self.settings.captions.active;
-        !captioner.is_empty()
-            && matches!(Captions::open(&self.database, captioner).await, Ok(Some(_)))
+        let has_captions = !captioner.is_empty()
+            && matches!(Captions::open(&self.database, captioner).await, Ok(Some(_)));
+        has_captions || matches!(Images::open(&self.database).await, Ok(Some(_)))
     }
 }
 

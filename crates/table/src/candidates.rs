@@ -6,6 +6,9 @@ use std::collections::HashSet;
 use arrow::array::{Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
+use crate::error::TableError;
+use crate::filter::Filter;
+use crate::ledger::Ledger;
 use crate::schema::column;
 
 /// An object version that a search found.
@@ -51,6 +54,19 @@ pub fn first_limit(wanted: usize) -> usize {
 pub(crate) const CANDIDATE_COLUMNS: [&str; 5] =
     ["image_id", "bucket", "key", "content_hash", "written_at"];
 
+impl Ledger {
+    /// All object versions of a snapshot that meet a filter, but for what only captions know; each
+    /// once, without a score.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn all_candidates(&self, filter: &Filter) -> Result<Vec<Candidate>, TableError> {
+        let rows = self.rows(filter.expression(), &CANDIDATE_COLUMNS).await?;
+        let read = read_rows(&rows, |_, _| Ok(0.0)).map_err(|error| self.unusable(error))?;
+        Ok(once(read))
+    }
+}
+
 /// Reads candidates; `score` turns the value in this column into a score. The best come first, and
 /// equal scores by id, so that one version of a table always gives the same order.
 pub(crate) fn read_candidates(
@@ -58,25 +74,36 @@ pub(crate) fn read_candidates(
     score_column: &str,
     score: impl Fn(f32) -> f32,
 ) -> Result<Vec<Candidate>, ArrowError> {
+    let mut candidates = read_rows(batches, |batch, row| {
+        Ok(score(column::<Float32Array>(batch, score_column)?.value(row)))
+    })?;
+    candidates.sort_by(|a: &Candidate, b| {
+        b.score.total_cmp(&a.score).then_with(|| a.image_id.cmp(&b.image_id))
+    });
+    Ok(candidates)
+}
+
+fn read_rows(
+    batches: &[RecordBatch],
+    score: impl Fn(&RecordBatch, usize) -> Result<f32, ArrowError>,
+) -> Result<Vec<Candidate>, ArrowError> {
     let mut candidates = Vec::new();
     for batch in batches {
         let text = |name| column::<StringArray>(batch, name);
         let (ids, buckets, keys, hashes) =
             (text("image_id")?, text("bucket")?, text("key")?, text("content_hash")?);
-        let scores: &Float32Array = column(batch, score_column)?;
         let written: &TimestampMicrosecondArray = column(batch, "written_at")?;
-        candidates.extend((0..batch.num_rows()).map(|row| Candidate {
-            image_id: ids.value(row).to_owned(),
-            bucket: buckets.value(row).to_owned(),
-            key: keys.value(row).to_owned(),
-            content_hash: hashes.value(row).to_owned(),
-            written_at: written.value(row),
-            score: score(scores.value(row)),
-        }));
+        for row in 0..batch.num_rows() {
+            candidates.push(Candidate {
+                image_id: ids.value(row).to_owned(),
+                bucket: buckets.value(row).to_owned(),
+                key: keys.value(row).to_owned(),
+                content_hash: hashes.value(row).to_owned(),
+                written_at: written.value(row),
+                score: score(batch, row)?,
+            });
+        }
     }
-    candidates.sort_by(|a: &Candidate, b| {
-        b.score.total_cmp(&a.score).then_with(|| a.image_id.cmp(&b.image_id))
-    });
     Ok(candidates)
 }
 

@@ -123,7 +123,7 @@ impl SearchAnswer {
             model: model.id().map(str::to_owned),
             space: model.encoders().map(|encoders| encoders.space.space.clone()),
             table_version: answer.versions.embeddings,
-            captions_version: answer.versions.captions,
+            captions_version: Some(answer.versions.captions).filter(|version| *version > 0),
             weights: answer.weights,
             fusion,
             exact: answer.exact,

@@ -2,6 +2,7 @@
 //! measured against those of a fixed random sample of rows, and against those of words that have
 //! nothing to do with the pictures.
 
+use ::snapshot::vectors::dot;
 use serde::{Deserialize, Serialize};
 
 /// Standard deviations above the mean from which a cosine is relevant, for words and for pictures.
@@ -72,21 +73,42 @@ impl Scale {
     }
 }
 
-/// The cosine that 99 % of all pairs of these unrelated words and these rows stay below. `None` if
-/// there are too few pairs.
-pub(crate) fn unrelated_floor(words: &[Vec<f32>], sample: &[Vec<f32>]) -> Option<f32> {
-    let mut cosines: Vec<f32> =
-        words.iter().flat_map(|word| sample.iter().map(|row| dot(word, row))).collect();
+/// What a query says that hits should not be like, next to its words.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UnwantedPart {
+    /// The sum of all weights above 0.
+    pub(crate) wanted_weight: f32,
+    /// The sum of the vectors with a weight below 0, times their weights.
+    pub(crate) vector: Vec<f32>,
+}
+
+/// The cosine that 99 % of all pairs of these unrelated words and these rows stay below, each word
+/// together with what is unwanted. `None` if there are too few pairs.
+pub(crate) fn unrelated_floor(
+    words: &[Vec<f32>],
+    sample: &[Vec<f32>],
+    unwanted: Option<&UnwantedPart>,
+) -> Option<f32> {
+    let combined = |word: &Vec<f32>| match unwanted {
+        None => word.clone(),
+        Some(UnwantedPart { wanted_weight, vector }) => {
+            let sum: Vec<f32> =
+                word.iter().zip(vector).map(|(a, b)| wanted_weight * a + b).collect();
+            let length = dot(&sum, &sum).sqrt().max(f32::MIN_POSITIVE);
+            sum.iter().map(|value| value / length).collect()
+        }
+    };
+    let mut cosines: Vec<f32> = words
+        .iter()
+        .map(combined)
+        .flat_map(|word| sample.iter().map(move |row| dot(&word, row)))
+        .collect();
     let place = (cosines.len() as f32 * UNRELATED_SHARE) as usize;
     if cosines.len() < MIN_ROWS * MIN_ROWS || place >= cosines.len() {
         return None;
     }
     let (_, value, _) = cosines.select_nth_unstable_by(place, f32::total_cmp);
     Some(*value)
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]
@@ -125,14 +147,18 @@ mod tests {
         assert_eq!(Scale::of(&QUERY, &rows(&[0.1, 0.9]), None), None);
         assert_eq!(Scale::of(&QUERY, &rows(&[0.5; 50]), None), None);
         assert_eq!(Scale::of(&QUERY, &[], None), None);
-        assert_eq!(unrelated_floor(&[], &[]), None);
+        assert_eq!(unrelated_floor(&[], &[], None), None);
     }
 
     #[test]
     fn unrelated_words_are_measured_by_what_nearly_all_stay_below() {
         let words = vec![vec![1.0, 0.0]; 10];
         let cosines: Vec<f32> = (0..100).map(|i| i as f32 / 100.0).collect();
-        let floor = unrelated_floor(&words, &rows(&cosines)).unwrap();
+        let floor = unrelated_floor(&words, &rows(&cosines), None).unwrap();
         assert!((0.98..=0.99).contains(&floor), "{floor}");
+        // Words that are turned away from what is unwanted reach less of it.
+        let unwanted = UnwantedPart { wanted_weight: 1.0, vector: vec![-0.5, -0.5] };
+        let lower = unrelated_floor(&words, &rows(&cosines), Some(&unwanted)).unwrap();
+        assert!(lower < 0.8, "{lower}");
     }
 }

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use table::TableError;
-use table::ledger::Ledger;
-
-use super::calibration::unrelated_floor;
+use super::calibration::{UnwantedPart, unrelated_floor};
+use super::view::SearchView;
+use crate::problem::Problem;
 use crate::query::weights::Signal;
 
 /// Rows of a sample: enough to measure a share of one percent, and a few megabytes.
@@ -23,7 +22,22 @@ pub(crate) struct RowSample {
     pub(crate) vectors: Vec<Vec<f32>>,
     /// The cosine that hardly any unrelated words reach with these rows; `None` where it cannot be
     /// measured.
-    pub(crate) unrelated_floor: Option<f32>,
+    floor: Option<f32>,
+}
+
+impl RowSample {
+    /// The cosine that hardly any unrelated words reach with these rows, together with the part of
+    /// the query that is unwanted; `None` where it cannot be measured.
+    pub(crate) fn unrelated_floor(
+        &self,
+        unrelated_words: &[Vec<f32>],
+        unwanted: Option<&UnwantedPart>,
+    ) -> Option<f32> {
+        match unwanted {
+            None => self.floor,
+            Some(_) => unrelated_floor(unrelated_words, &self.vectors, unwanted),
+        }
+    }
 }
 
 /// The samples of one model, one per signal.
@@ -36,14 +50,14 @@ impl Calibrator {
     /// most pictures have nothing to do with.
     ///
     /// # Errors
-    /// The store did not answer or refused.
+    /// The sample cannot be read.
     pub(crate) async fn sample(
         &self,
         signal: Signal,
-        ledger: &Ledger,
+        view: &SearchView,
         unrelated_words: &[Vec<f32>],
-    ) -> Result<Arc<RowSample>, TableError> {
-        let rows = ledger.count_rows().await?;
+    ) -> Result<Arc<RowSample>, Problem> {
+        let rows = view.vectors(signal).await?;
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&signal).cloned();
         let still_fits = |kept: &Arc<RowSample>| {
             kept.unrelated_words == unrelated_words.len()
@@ -53,11 +67,11 @@ impl Calibrator {
         if let Some(kept) = kept.filter(still_fits) {
             return Ok(kept);
         }
-        let vectors = ledger.sample(SAMPLE_ROWS).await?;
+        let vectors = view.sample(signal, SAMPLE_ROWS).await?;
         let sample = Arc::new(RowSample {
             table_rows: rows,
             unrelated_words: unrelated_words.len(),
-            unrelated_floor: unrelated_floor(unrelated_words, &vectors),
+            floor: unrelated_floor(unrelated_words, &vectors, None),
             vectors,
         });
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);

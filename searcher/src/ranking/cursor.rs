@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Scale;
+use super::order::HitPlace;
 use crate::problem::Problem;
 use crate::query::weights::Signal;
 use crate::seal::Seal;
+use crate::snapshot::TableVersions;
 
 /// The place after the last hit of a page.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cursor {
     /// Digest of the search.
@@ -25,14 +27,25 @@ pub(crate) struct Cursor {
     /// Version of the table of vectors; 0 where it does not exist.
     #[serde(rename = "v", default, skip_serializing_if = "is_zero")]
     pub(crate) embeddings: u64,
-    /// Version of the table of captions, if one is searched.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) captions: Option<u64>,
+    /// Version of the table of captions; 0 where it does not exist.
+    #[serde(rename = "c", default, skip_serializing_if = "is_zero")]
+    pub(crate) captions: u64,
     #[serde(rename = "s", default, skip_serializing_if = "Scales::is_empty")]
     pub(crate) scales: Scales,
-    /// Number of candidates that were looked at.
+    /// Weights of the terms of the words.
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) term_weights: Vec<f32>,
+    /// The last hit.
     #[serde(rename = "p")]
-    pub(crate) position: usize,
+    pub(crate) after: HitPlace,
+    /// Whether the last hit came after all candidates.
+    #[serde(rename = "r", default, skip_serializing_if = "is_false")]
+    pub(crate) is_past_candidates: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
@@ -85,6 +98,11 @@ impl TryFrom<Vec<Option<Scale>>> for Scales {
 }
 
 impl Cursor {
+    /// The versions that the search reads.
+    pub(crate) fn versions(&self) -> TableVersions {
+        TableVersions { embeddings: self.embeddings, captions: self.captions, images: 0 }
+    }
+
     /// As text for an address, sealed.
     pub(crate) fn write(&self, seal: &Seal) -> String {
         seal.sign(&serde_json::to_vec(self).unwrap_or_default())
@@ -120,7 +138,22 @@ mod tests {
     fn cursor() -> Cursor {
         let scale = Scale { mean: 0.25, deviation: 0.5, unrelated_floor: None, broad: false };
         let scales = Scales::from_iter([(Signal::CaptionVector, scale)]);
-        Cursor { query: "d".into(), scales, position: 3, ..Cursor::default() }
+        Cursor { scales, embeddings: 7, ..plain() }
+    }
+
+    fn plain() -> Cursor {
+        let after =
+            HitPlace { taken: None, score: 0.1, bm25: 0.0, depth: -0.5, image_id: 1 << 100 };
+        Cursor {
+            query: "d".into(),
+            model: String::new(),
+            embeddings: 0,
+            captions: 0,
+            scales: Scales::default(),
+            term_weights: Vec::new(),
+            after,
+            is_past_candidates: false,
+        }
     }
 
     #[test]
@@ -136,16 +169,13 @@ mod tests {
     #[test]
     fn a_cursor_is_short_and_another_shape_is_refused() {
         let seal = Seal::random();
-        let plain = Cursor { query: "d".into(), position: 3, ..Cursor::default() };
-        let payload = seal.open(&plain.write(&seal)).unwrap();
-        assert_eq!(String::from_utf8(payload).unwrap(), r#"{"q":"d","p":3}"#);
-        let written = |scales: &str| format!(r#"{{"q":"d","p":3,"v":7,"s":{scales}}}"#);
+        let payload = seal.open(&plain().write(&seal)).unwrap();
+        let place = r#"{"t":null,"s":0.1,"b":0.0,"d":-0.5,"i":1267650600228229401496703205376}"#;
+        assert_eq!(String::from_utf8(payload).unwrap(), format!(r#"{{"q":"d","p":{place}}}"#));
+        let written = |scales: &str| format!(r#"{{"q":"d","p":{place},"v":7,"s":{scales}}}"#);
         let scale = r#"{"m":0.25,"d":0.5,"u":null,"b":false}"#;
         let read = |json: &str| Cursor::read(&seal.sign(json.as_bytes()), &seal, "d");
-        assert_eq!(
-            read(&written(&format!("[null,{scale}]"))).unwrap(),
-            Cursor { embeddings: 7, ..cursor() }
-        );
+        assert_eq!(read(&written(&format!("[null,{scale}]"))).unwrap(), cursor());
         for scales in ["[null]", "[null,null,null]", "{}"] {
             assert!(read(&written(scales)).is_err(), "{scales}");
         }

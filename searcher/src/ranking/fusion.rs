@@ -60,8 +60,7 @@ impl Fuser {
 
     /// All pictures, best first. A single signal keeps its order.
     pub(crate) fn fuse(&self, pictures: &[ScoredPicture], ranks: &Ranks) -> Vec<FusedPicture> {
-        let mut fused: Vec<_> =
-            pictures.iter().map(|picture| self.fused(picture, ranks)).collect();
+        let mut fused: Vec<_> = pictures.iter().map(|picture| self.fused(picture, ranks)).collect();
         fused.sort_unstable_by_key(|fused| fused.place);
         fused
     }
@@ -80,8 +79,8 @@ impl Fuser {
             // Without a scale, the cosine orders.
             let calibrated = read.value.or_else(|| picture.score(reading.signal));
             depth += reading.weight * calibrated.unwrap_or(0.0);
-            is_relevant |= read.is_relevant
-                && !(compares_pictures && reading.signal == Signal::CaptionVector);
+            is_relevant |=
+                read.is_relevant && !(compares_pictures && reading.signal == Signal::CaptionVector);
         }
         let place = HitPlace {
             taken: picture.taken.filter(|_| self.sort == Sort::TakenAt),

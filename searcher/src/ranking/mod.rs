@@ -1,4 +1,6 @@
-//! Ranking: what each signal finds becomes one order, is cut off and paged. A search reads one
+//! Ranking, in two steps. Every signal proposes its best pictures; then every signal's score is
+//! looked up for each of them, and all scores together make the order. So the order does not depend
+//! on which signal happened to propose a picture. It is cut off and paged. A search reads one
 //! version of each table from its first page to its last, so pages neither repeat nor skip a hit
 //! while the tables grow.
 
@@ -6,38 +8,39 @@ mod calibration;
 pub(crate) mod calibrator;
 pub(crate) mod cursor;
 pub(crate) mod fusion;
+mod order;
 mod page;
 mod plan;
 mod query_vector;
+mod question;
+mod reading;
+mod scale;
+mod scored;
 mod search;
-mod signal_hits;
-mod signals;
-mod snapshot;
+mod view;
+pub(crate) mod walk;
 
 use std::sync::Arc;
 
-use table::candidates::first_limit;
-
-use self::calibration::Scale;
 use self::cursor::{Cursor, Scales};
-use self::fusion::{FusedPicture, cut, fuse};
+use self::fusion::{FusedPicture, least_strength};
 use self::page::HitPage;
 pub(crate) use self::page::RankedHit;
-use self::plan::QueryPlan;
+use self::plan::SearchPlan;
+use self::scored::ScoredPicture;
 use self::search::Search;
-use self::signal_hits::{Reading, SignalHits};
-use self::signals::SignalResults;
-pub(crate) use self::snapshot::SnapshotVersions;
+use self::view::Proposal;
 use crate::active_model::ActiveModel;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::query::weights::{Signal, Weights};
-use crate::query::{Cutoff, SearchQuery, Sort};
+use crate::query::{Collapse, Cutoff, SearchQuery, Sort};
+use crate::snapshot::TableVersions;
 
 /// Hits, and what they came from.
 pub(crate) struct RankedAnswer {
     pub(crate) hits: Vec<RankedHit>,
-    pub(crate) versions: SnapshotVersions,
+    pub(crate) versions: TableVersions,
     /// Whether all vectors of pictures were compared.
     pub(crate) exact: bool,
     pub(crate) weights: Weights,
@@ -51,111 +54,142 @@ pub(crate) struct RankedAnswer {
 /// Answers a search.
 ///
 /// # Errors
-/// An example cannot be used, the cursor is too old, or the tables cannot be read.
+/// An example cannot be used, the cursor is too old, or nothing can be read.
 pub(crate) async fn search(
     engine: &Engine,
     model: &Arc<ActiveModel>,
     query: &SearchQuery,
 ) -> Result<RankedAnswer, Problem> {
-    Search::begin(engine, model, query).await?.run().await
-}
-
-/// The result of asking all signals once.
-struct RankingRound {
-    page: HitPage,
-    /// Position at which the next page begins.
-    next: Option<usize>,
-    /// Whether the page lacks hits that more candidates may bring.
-    is_incomplete: bool,
-    dropped: usize,
-    exact: bool,
-    scales: Scales,
-    degraded: Vec<String>,
+    Box::pin(Search::begin(engine, model, query).await?.run()).await
 }
 
 impl Search<'_> {
     async fn run(&self) -> Result<RankedAnswer, Problem> {
-        let versions = self.snapshot.versions().await?;
-        let plan = self.plan().await?;
-        let mut limit = self.first_limit(&plan).await?;
-        let round = loop {
-            let round = self.round(&plan, limit).await?;
-            if !round.is_incomplete {
-                break round;
+        let mut plan = self.plan().await?;
+        let Proposal { pictures, has_more, exact, degraded } =
+            self.view.propose(&plan.question, self.engine.candidates).await?;
+        plan.degraded.extend(degraded);
+        leave_out_silent_words(&mut plan, &pictures);
+        let ranks = plan.fuser.ranks(&pictures);
+        let mut fused = plan.fuser.fuse(&pictures, &ranks);
+        let found = fused.len();
+        if self.query.cutoff == Cutoff::Auto {
+            let least = least_strength(&fused);
+            fused.retain(|fused| fused.is_relevant && fused.strength >= least);
+        }
+        let dropped = found - fused.len();
+        // Nothing comes after a cutoff that left something out.
+        let goes_on = has_more && dropped == 0 && self.can_go_on(&plan);
+        let (page, is_past_candidates) = self.page(&mut plan, &pictures, fused, goes_on).await?;
+        let next_cursor = match (page.has_more, page.chosen.last()) {
+            (true, Some(last)) => {
+                self.keep_snapshot().await;
+                Some(self.cursor_after(last, &plan, is_past_candidates))
             }
-            limit = limit.saturating_mul(4);
+            _ => None,
         };
-        let next_cursor = round.next.map(|position| {
-            let cursor = Cursor {
-                query: self.query.digest.clone(),
-                model: self.model.id().unwrap_or_default().to_owned(),
-                embeddings: versions.embeddings,
-                captions: versions.captions,
-                scales: round.scales,
-                position,
-            };
-            cursor.write(&self.engine.seal)
-        });
         Ok(RankedAnswer {
-            hits: self.hits(round.page, &plan.terms).await?,
-            versions,
-            exact: round.exact,
+            hits: self.hits(page.chosen, &plan, &ranks).await?,
+            versions: self.versions,
+            exact,
             weights: plan.weights,
-            degraded: (!round.degraded.is_empty()).then(|| round.degraded.join("; ")),
-            dropped: round.dropped,
+            degraded: (!plan.degraded.is_empty()).then(|| plan.degraded.join("; ")),
+            dropped,
             next_cursor,
         })
     }
 
-    /// How many candidates each signal is asked for at first.
-    async fn first_limit(&self, plan: &QueryPlan) -> Result<usize, Problem> {
-        let seen = self.snapshot.position(self.cursor.as_ref()).await?;
-        Ok(match self.can_extend(plan) {
-            true => first_limit(seen.saturating_add(self.query.offset + self.query.top_k)),
-            false => self.engine.candidates,
-        })
+    /// Whether pages go on after the candidates. The order of relevance can be told for any
+    /// picture; ranks, dates and contents are compared among the candidates only.
+    fn can_go_on(&self, plan: &SearchPlan) -> bool {
+        self.query.sort == Sort::Relevance
+            && self.query.collapse == Collapse::None
+            && !plan.fuser.needs_ranks()
     }
 
-    /// Whether more candidates may be asked for. The order of a single signal does not depend on
-    /// their number. The order of several signals does, and so does another order than that of
-    /// relevance: then the number is always the same.
-    fn can_extend(&self, plan: &QueryPlan) -> bool {
-        plan.signals.len() == 1 && self.query.sort == Sort::Relevance
-    }
-
-    async fn round(&self, plan: &QueryPlan, limit: usize) -> Result<RankingRound, Problem> {
-        let SignalResults { hits, degraded } = self.ask(plan, limit).await?;
-        let scales = hits.iter().filter_map(scale_of).collect();
-        let exact = hits.iter().all(|hits| hits.exact);
-        let has_more = self.can_extend(plan) && hits.iter().any(|hits| hits.is_full);
-        let mut fused = fuse(hits, self.query.fusion);
-        let settled = if has_more { settled(&fused) } else { fused.len() };
-        let found = fused.len();
-        if self.query.cutoff == Cutoff::Auto {
-            fused = cut(fused);
+    /// Chooses the pictures of the page, and says whether the last one comes after the candidates.
+    async fn page(
+        &self,
+        plan: &mut SearchPlan,
+        pictures: &[ScoredPicture],
+        fused: Vec<FusedPicture>,
+        goes_on: bool,
+    ) -> Result<(HitPage, bool), Problem> {
+        let mut page = HitPage::new(self.query.offset, self.query.top_k);
+        let (after, was_past) = match &self.cursor {
+            Some(cursor) => (Some(cursor.after), cursor.is_past_candidates),
+            None => (None, false),
+        };
+        if !was_past {
+            page.fill(self.after(fused.clone(), after));
         }
-        let dropped = found - fused.len();
-        let fused = self.sort(fused).await?;
-        // Nothing comes after a cutoff that left something out.
-        let has_more = has_more && dropped == 0;
-        let settled = if dropped > 0 { fused.len() } else { settled };
-        let page = self.choose(&fused, settled).await?;
-        let next = page.next.or((has_more && page.is_full).then_some(fused.len()));
-        let is_incomplete = has_more && !page.is_full;
-        Ok(RankingRound { page, next, is_incomplete, dropped, exact, scales, degraded })
+        if !goes_on {
+            return Ok((page, false));
+        }
+        if page.is_full() {
+            // Whether anything follows the candidates is known when the next page is asked for.
+            page.has_more = true;
+            return Ok((page, false));
+        }
+        let before = page.chosen.len();
+        let place = after.filter(|_| was_past);
+        match self.walk(plan, pictures, &fused).await? {
+            Some(walk) => {
+                let begin =
+                    place.map_or(0, |place| walk.partition_point(|fused| fused.place <= place));
+                page.fill(walk.iter().skip(begin).cloned());
+            }
+            None => plan
+                .degraded
+                .push(String::from("pages end here, until the searcher has the tables in memory")),
+        }
+        let has_grown = page.chosen.len() > before;
+        Ok((page, was_past || has_grown))
+    }
+
+    /// All pictures after the candidates, in their order.
+    async fn walk(
+        &self,
+        plan: &SearchPlan,
+        pictures: &[ScoredPicture],
+        candidates: &[FusedPicture],
+    ) -> Result<Option<Arc<Vec<FusedPicture>>>, Problem> {
+        let model = self.model.id().unwrap_or_default().to_owned();
+        let key = (self.query.digest.clone(), self.versions, model);
+        if let Some(walk) = self.engine.walks.get(&key).await {
+            return Ok(Some(walk));
+        }
+        let Some(rest) = self.view.rest(&plan.question, pictures).await? else {
+            return Ok(None);
+        };
+        let cuts = self.query.cutoff == Cutoff::Auto;
+        let walk = Arc::new(walk::ordered(&plan.fuser, &rest, candidates, cuts));
+        self.engine.walks.keep(key, &walk).await;
+        Ok(Some(walk))
+    }
+
+    fn cursor_after(&self, last: &FusedPicture, plan: &SearchPlan, is_past: bool) -> String {
+        let scales = plan.fuser.readings.iter();
+        let scales: Scales =
+            scales.filter_map(|reading| Some((reading.signal, reading.scale?))).collect();
+        let cursor = Cursor {
+            query: self.query.digest.clone(),
+            model: self.model.id().unwrap_or_default().to_owned(),
+            embeddings: self.versions.embeddings,
+            captions: self.versions.captions,
+            scales,
+            term_weights: plan.question.terms.iter().map(|term| term.weight).collect(),
+            after: last.place,
+            is_past_candidates: is_past,
+        };
+        cursor.write(&self.engine.seal)
     }
 }
 
-fn scale_of(hits: &SignalHits) -> Option<(Signal, Scale)> {
-    match hits.reading {
-        Reading::Cosines(scale) => scale.map(|scale| (hits.signal, scale)),
-        Reading::Words { .. } => None,
+/// Words that no candidate holds say nothing: the other signals keep their own scores.
+fn leave_out_silent_words(plan: &mut SearchPlan, pictures: &[ScoredPicture]) {
+    let is_silent = pictures.iter().all(|picture| picture.words.share == 0.0);
+    if is_silent && plan.fuser.readings.len() > 1 {
+        plan.fuser.readings.retain(|reading| reading.signal != Signal::Text);
     }
-}
-
-/// How many of the first pictures surely stay the first when more candidates are asked for:
-/// candidates that score the same as the last one may have been cut off.
-fn settled(fused: &[FusedPicture]) -> usize {
-    let last = fused.last().map(|picture| picture.score);
-    fused.iter().position(|picture| Some(picture.score) == last).unwrap_or(0)
 }

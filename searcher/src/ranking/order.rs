@@ -50,13 +50,8 @@ mod tests {
 
     #[test]
     fn later_pictures_and_greater_scores_come_first() {
-        let place = |taken, score, bm25, depth, image_id| HitPlace {
-            taken,
-            score,
-            bm25,
-            depth,
-            image_id,
-        };
+        let place =
+            |taken, score, bm25, depth, image_id| HitPlace { taken, score, bm25, depth, image_id };
         let ordered = [
             place(Some(9), 0.0, 0.0, 0.0, 9),
             place(Some(1), 5.0, 0.0, 0.0, 9),

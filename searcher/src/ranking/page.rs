@@ -1,24 +1,19 @@
-//! From the order of all candidates to the hits of one page.
+//! From the order of all pictures to the hits of one page.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use table::candidates::Candidate;
 use table::captions::CaptionText;
-use table::captions::words::words_of;
 use table::duplicates::Duplicates;
 use table::schema::Facts;
+use table::words::{held, words_held};
 
-use super::fusion::{FusedPicture, SignalScore};
+use super::fusion::{FusedPicture, Ranks, SignalScore};
+use super::order::HitPlace;
+use super::plan::SearchPlan;
 use super::search::Search;
-use super::snapshot::matched;
-use crate::problem::{self, Problem};
+use crate::problem::Problem;
+use crate::query::Collapse;
 use crate::query::weights::Signal;
-use crate::query::{Collapse, Sort};
-
-/// Candidates whose objects are looked up at once.
-const MIN_CHUNK: usize = 32;
-const MAX_CHUNK: usize = 500;
 
 /// One found object, with everything that is shown of it.
 #[derive(Debug)]
@@ -33,154 +28,104 @@ pub(crate) struct RankedHit {
     pub(crate) duplicates: Option<Duplicates>,
 }
 
-/// The pictures of one page.
+/// The pictures of one page, while they are chosen.
 pub(super) struct HitPage {
-    chosen: Vec<FusedPicture>,
-    /// Position at which the next page begins; `None` after the last candidate.
-    pub(super) next: Option<usize>,
-    /// Whether there are `top_k` pictures.
-    pub(super) is_full: bool,
+    pub(super) chosen: Vec<FusedPicture>,
+    /// Hits that are still to be skipped.
+    skip: usize,
+    wanted: usize,
+    /// Whether further pictures follow the last one.
+    pub(super) has_more: bool,
+}
+
+impl HitPage {
+    pub(super) fn new(skip: usize, wanted: usize) -> Self {
+        Self { chosen: Vec::new(), skip, wanted, has_more: false }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.chosen.len() >= self.wanted
+    }
+
+    /// Adds pictures in their order, as far as there is room.
+    pub(super) fn fill(&mut self, pictures: impl IntoIterator<Item = FusedPicture>) {
+        for picture in pictures {
+            if self.is_full() {
+                self.has_more = true;
+                return;
+            }
+            if self.skip > 0 {
+                self.skip -= 1;
+            } else {
+                self.chosen.push(picture);
+            }
+        }
+    }
 }
 
 impl Search<'_> {
-    /// Puts the pictures in the order that the query asks for.
-    ///
-    /// # Errors
-    /// The tables cannot be read.
-    pub(super) async fn sort(
+    /// The candidates that come after a place, in their order; with `collapse`, of each content
+    /// only the first one of all.
+    pub(super) fn after(
         &self,
         mut fused: Vec<FusedPicture>,
-    ) -> Result<Vec<FusedPicture>, Problem> {
-        match self.query.sort {
-            Sort::Relevance => {}
-            Sort::TakenAt => {
-                let facts = self.snapshot.facts(&ids_of(&fused)).await?;
-                let taken = |picture: &FusedPicture| {
-                    facts.get(&picture.candidate.image_id).and_then(|facts| facts.taken_at)
-                };
-                // Stable: pictures of the same moment, or without one, stay in the order of
-                // relevance.
-                fused.sort_by_key(|picture| Reverse(taken(picture)));
-            }
+        place: Option<HitPlace>,
+    ) -> Vec<FusedPicture> {
+        if self.query.collapse == Collapse::Duplicates {
+            let mut seen = HashSet::new();
+            fused.retain(|fused| seen.insert(fused.picture.content));
         }
-        Ok(fused)
+        fused.retain(|fused| place.is_none_or(|place| fused.place > place));
+        fused
     }
 
-    /// Chooses the objects of the page: each object once, by its newest version, and without
-    /// excluded words. Only the first `settled` candidates are looked at.
+    /// The hits of a page, with everything that is shown of them.
     ///
     /// # Errors
-    /// The tables cannot be read.
-    pub(super) async fn choose(
-        &self,
-        fused: &[FusedPicture],
-        settled: usize,
-    ) -> Result<HitPage, Problem> {
-        let query = self.query;
-        let from = self.cursor.as_ref().map_or(0, |cursor| cursor.position);
-        let collapses = query.collapse == Collapse::Duplicates;
-        // All former pages decide which picture is a duplicate.
-        let mut place = if collapses { 0 } else { from };
-        let mut rest = fused.get(place..settled.min(fused.len())).unwrap_or_default();
-        let (mut seen, mut skip, mut chosen) = (HashSet::new(), query.offset, Vec::new());
-        // Growing, because many must be looked at where many are left out.
-        let mut chunk = (query.top_k + query.offset).clamp(MIN_CHUNK, MAX_CHUNK);
-        while !rest.is_empty() {
-            let (some, further) = rest.split_at(chunk.min(rest.len()));
-            (rest, chunk) = (further, (chunk * 2).min(MAX_CHUNK));
-            let may_be_shown = self.may_be_shown(some).await?;
-            for (picture, may_be_shown) in some.iter().zip(may_be_shown) {
-                place += 1;
-                if !may_be_shown
-                    || (collapses && !seen.insert(picture.candidate.content_hash.clone()))
-                    || place <= from
-                {
-                    continue;
-                }
-                if skip > 0 {
-                    skip -= 1;
-                    continue;
-                }
-                chosen.push(picture.clone());
-                if chosen.len() == query.top_k {
-                    let next = (place < fused.len()).then_some(place);
-                    return Ok(HitPage { chosen, next, is_full: true });
-                }
-            }
-        }
-        Ok(HitPage { chosen, next: None, is_full: false })
-    }
-
-    /// For each picture, whether it is the newest version of its object and has no excluded word.
-    async fn may_be_shown(&self, some: &[FusedPicture]) -> Result<Vec<bool>, Problem> {
-        let candidates: Vec<Candidate> =
-            some.iter().map(|picture| picture.candidate.clone()).collect();
-        let newest = self.snapshot.newest(&candidates).await?;
-        let excluded = self.excluded(&candidates).await?;
-        let may_be_shown = |candidate: &Candidate| {
-            let object = (candidate.bucket.clone(), candidate.key.clone());
-            newest.get(&object) == Some(&candidate.image_id)
-                && !excluded.contains(&candidate.image_id)
-        };
-        Ok(candidates.iter().map(may_be_shown).collect())
-    }
-
-    /// Ids of the candidates whose words hold an excluded word.
-    async fn excluded(&self, candidates: &[Candidate]) -> Result<HashSet<String>, Problem> {
-        if self.query.excluded.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let terms: Vec<_> = self.query.excluded.iter().flat_map(|word| words_of(word)).collect();
-        let ids: Vec<_> = candidates.iter().map(|candidate| candidate.image_id.clone()).collect();
-        let captions = self.snapshot.caption_texts(&ids).await?;
-        let is_excluded = |candidate: &&Candidate| {
-            let caption = captions.get(&candidate.image_id).cloned().unwrap_or_default();
-            !matched(&terms, &caption, &candidate.key).is_empty()
-        };
-        let excluded = candidates.iter().filter(is_excluded);
-        Ok(excluded.map(|candidate| candidate.image_id.clone()).collect())
-    }
-
-    /// The hits of a page, with everything that is shown of them. `terms` are those of the query.
-    ///
-    /// # Errors
-    /// The tables cannot be read.
+    /// Nothing can be read.
     pub(super) async fn hits(
         &self,
-        page: HitPage,
-        terms: &[(String, String)],
+        chosen: Vec<FusedPicture>,
+        plan: &SearchPlan,
+        ranks: &Ranks,
     ) -> Result<Vec<RankedHit>, Problem> {
-        let ids = ids_of(&page.chosen);
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (mut facts, mut captions) =
-            tokio::try_join!(self.snapshot.facts(&ids), self.snapshot.caption_texts(&ids))?;
+        let ids: Vec<u128> = chosen.iter().map(|hit| hit.picture.image_id).collect();
+        let mut shown: HashMap<_, _> = self.view.shown(&ids).await?.into_iter().collect();
         let collapses = self.query.collapse == Collapse::Duplicates;
-        let mut copies = match &self.snapshot.embeddings {
-            Some(embeddings) if collapses => {
-                let hashes = page.chosen.iter().map(|hit| hit.candidate.content_hash.clone());
-                let copies = embeddings.duplicates(hashes.collect(), &self.query.filter).await;
-                copies.map_err(problem::tables)?
-            }
-            _ => HashMap::new(),
+        let hashes: Vec<_> = shown
+            .iter()
+            .map(|(image_id, hit)| (*image_id, hit.facts.content_hash.clone()))
+            .collect();
+        let mut duplicates = match collapses && !hashes.is_empty() {
+            true => self.view.duplicates(&hashes, &self.query.filter).await?,
+            false => HashMap::new(),
         };
-        let hits = page.chosen.into_iter().filter_map(|picture| {
-            let FusedPicture { candidate, score, signals, .. } = picture;
-            let facts = facts.remove(&candidate.image_id)?;
-            let caption = captions.remove(&candidate.image_id);
-            let matched = caption
-                .as_ref()
-                .map(|caption| matched(terms, caption, &facts.key))
-                .unwrap_or_default();
-            let copies = copies.remove(&candidate.content_hash).unwrap_or_default();
-            let duplicates = collapses.then(|| Duplicates::of(&candidate.image_id, copies));
-            Some(RankedHit { facts, score, signals, matched, caption, duplicates })
+        let written = &plan.question.written;
+        let hits = chosen.into_iter().filter_map(|FusedPicture { picture, place, .. }| {
+            let hit = shown.remove(&picture.image_id)?;
+            Some(RankedHit {
+                score: place.score,
+                signals: plan.fuser.explained(&picture, ranks),
+                matched: matched(written, &hit.facts.key, hit.caption.as_ref()),
+                duplicates: collapses
+                    .then(|| duplicates.remove(&picture.image_id).unwrap_or_default()),
+                facts: hit.facts,
+                caption: hit.caption,
+            })
         });
         Ok(hits.collect())
     }
 }
 
-fn ids_of(pictures: &[FusedPicture]) -> Vec<String> {
-    pictures.iter().map(|picture| picture.candidate.image_id.clone()).collect()
+/// Those of the words that a key or a caption holds, as the query wrote them.
+fn matched(written: &[(String, String)], key: &str, caption: Option<&CaptionText>) -> Vec<String> {
+    if written.is_empty() {
+        return Vec::new();
+    }
+    let mut occurrences = held(written, key).occurrences;
+    if let Some(caption) = caption {
+        let more = held(written, &caption.words("")).occurrences;
+        occurrences.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+    }
+    words_held(written, &occurrences).into_iter().map(str::to_owned).collect()
 }

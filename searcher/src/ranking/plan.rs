@@ -1,48 +1,47 @@
-//! The plan of a search: which signals are asked, and for what.
+//! The plan of a search: what is looked for, by which signals, and how their scores are read.
 
-use table::captions::words::words_of;
-use table::filter::Filter;
+use std::sync::Arc;
 
+use ::snapshot::words::AskedTerm;
+use table::words::terms_of_question;
+
+use super::fusion::Fuser;
+use super::question::Question;
+use super::reading::SignalReading;
 use super::search::Search;
-use crate::problem::{self, Problem};
+use crate::problem::Problem;
 use crate::query::weights::{Signal, Weights};
 
-/// With more pictures than this behind a filter by keywords, the table of vectors is not searched.
-const MAX_WITH_KEYWORDS: usize = 20_000;
+/// Most terms of a question; further ones are left out.
+const MAX_TERMS: usize = 64;
 
-/// A search as the tables understand it.
-pub(crate) struct QueryPlan {
-    /// `None` if no signal needs it, or the words could not be encoded.
-    pub(crate) vector: Option<Vec<f32>>,
-    /// Terms of the words: as the index of words knows them, and as they were written.
-    pub(crate) terms: Vec<(String, String)>,
-    pub(crate) weights: Weights,
-    /// Filter for the table of vectors, with ids in place of keywords.
-    pub(crate) image_filter: Filter,
-    /// Signals to ask, in the order of [`Signal::ALL`].
-    pub(crate) signals: Vec<Signal>,
+/// A search, ready to be asked.
+pub(super) struct SearchPlan {
+    pub(super) question: Arc<Question>,
+    pub(super) weights: Weights,
+    pub(super) fuser: Fuser,
     /// What the answer will lack, in sentences.
-    pub(crate) degraded: Vec<String>,
+    pub(super) degraded: Vec<String>,
 }
 
 impl Search<'_> {
     /// Encodes the examples and chooses the signals that can answer.
     ///
     /// # Errors
-    /// An example cannot be used. Words that cannot be encoded are no error if the captions can be
-    /// searched for them.
-    pub(super) async fn plan(&self) -> Result<QueryPlan, Problem> {
+    /// An example cannot be used. Words that cannot be encoded are no error, because keys and
+    /// captions can be searched for them.
+    pub(super) async fn plan(&self) -> Result<SearchPlan, Problem> {
         let query = self.query;
         let default = if query.words.is_some() { Weights::default() } else { Weights::PICTURES };
         let weights = query.weights.unwrap_or(default);
-        let terms = query.words.as_deref().map(words_of).unwrap_or_default();
-        let words_searchable =
-            !terms.is_empty() && self.snapshot.captions.is_some() && weights.text > 0.0;
+        let mut written = query.words.as_deref().map(terms_of_question).unwrap_or_default();
+        written.truncate(MAX_TERMS);
+        let asks_words = !written.is_empty() && weights.text > 0.0;
         let mut degraded = Vec::new();
         let vector = if weights.image > 0.0 || weights.caption_vector > 0.0 {
             match self.query_vector().await {
                 Ok(vector) => Some(vector),
-                Err(problem) if words_searchable && self.is_words_only() => {
+                Err(problem) if asks_words && self.is_words_only() => {
                     degraded.push(format!(
                         "only captions, keywords and keys were searched: {}",
                         problem.detail()
@@ -54,73 +53,102 @@ impl Search<'_> {
         } else {
             None
         };
-        let image_filter = query.filter.clone();
-        let signals = Vec::new();
-        let mut plan = QueryPlan { vector, terms, weights, image_filter, signals, degraded };
-        self.choose_signals(&mut plan, words_searchable);
-        self.resolve_keywords(&mut plan).await?;
-        Ok(plan)
+        let signals = self.signals(weights, vector.is_some(), asks_words, &mut degraded);
+        let terms = if asks_words { self.asked_terms(&written).await? } else { Vec::new() };
+        let mut readings = Vec::new();
+        for signal in &signals {
+            let scale = match (*signal, &vector) {
+                (Signal::Image | Signal::CaptionVector, Some(vector)) => {
+                    self.scale(*signal, vector).await?
+                }
+                _ => None,
+            };
+            let weight = weights.of(*signal) as f32;
+            readings.push(SignalReading { signal: *signal, weight, scale });
+        }
+        let question = Question {
+            vector: vector.map(|vector| vector.values),
+            terms,
+            written,
+            excluded: query.excluded.iter().flat_map(|word| terms_of_question(word)).collect(),
+            signals,
+            filter: query.filter.clone(),
+            min_score: query.min_score,
+        };
+        let fuser = Fuser { readings, fusion: query.fusion, sort: query.sort };
+        Ok(SearchPlan { question: Arc::new(question), weights, fuser, degraded })
     }
 
-    /// Whether all examples are words.
-    pub(super) fn is_words_only(&self) -> bool {
-        self.query.examples.iter().all(|(example, _)| example.is_text())
-    }
-
-    fn choose_signals(&self, plan: &mut QueryPlan, words_searchable: bool) {
-        let weights = plan.weights;
+    /// The signals that can answer, in the order of [`Signal::ALL`].
+    fn signals(
+        &self,
+        weights: Weights,
+        has_vector: bool,
+        asks_words: bool,
+        degraded: &mut Vec<String>,
+    ) -> Vec<Signal> {
+        let mut signals = Vec::new();
         let asked_for = self.query.weights.is_some();
-        let captions = self.snapshot.captions.as_ref();
-        let has_vector = plan.vector.is_some();
-        if weights.image > 0.0 && has_vector && self.snapshot.embeddings.is_some() {
-            plan.signals.push(Signal::Image);
+        if weights.image > 0.0 && has_vector && self.view.has_pictures() {
+            signals.push(Signal::Image);
         }
         if weights.caption_vector > 0.0 && has_vector {
-            match captions {
-                Some(_) if self.snapshot.captions_comparable => {
-                    plan.signals.push(Signal::CaptionVector);
-                }
-                Some(captions) => plan.degraded.push(format!(
-                    "captions were searched as words only: their vectors are of the space '{}'",
-                    captions.space().space
+            let space = self.engine.opened_captions().map(|captions| &captions.space().space);
+            match space {
+                _ if self.view.compares_captions() => signals.push(Signal::CaptionVector),
+                Some(space) if self.versions.captions > 0 => degraded.push(format!(
+                    "captions were searched as words only: their vectors are of the space '{space}'"
                 )),
-                None if asked_for => {
-                    plan.degraded.push(String::from("there are no captions to compare with"));
+                _ if asked_for => {
+                    degraded.push(String::from("there are no captions to compare with"));
                 }
-                None => {}
+                _ => {}
             }
         }
-        let lacks_captions = self.query.words.is_some() && captions.is_none();
-        if words_searchable {
-            plan.signals.push(Signal::Text);
-        } else if asked_for && weights.text > 0.0 && lacks_captions {
-            plan.degraded.push(String::from("there are no captions to search for words"));
+        if asks_words {
+            signals.push(Signal::Text);
         }
+        signals
     }
 
-    /// Replaces keywords by ids in the filter for the table of vectors: only the table of captions
-    /// holds keywords.
-    async fn resolve_keywords(&self, plan: &mut QueryPlan) -> Result<(), Problem> {
-        let filter = &self.query.filter;
-        if !filter.needs_captions() {
-            return Ok(());
-        }
-        let ids = match &self.snapshot.captions {
-            Some(captions) => {
-                captions.ids(filter, MAX_WITH_KEYWORDS).await.map_err(problem::tables)?
+    /// The terms with their weights: those of the former pages, or how rare they are now.
+    async fn asked_terms(&self, written: &[(String, String)]) -> Result<Vec<AskedTerm>, Problem> {
+        let weights = match &self.cursor {
+            Some(cursor) if cursor.term_weights.len() == written.len() => {
+                cursor.term_weights.clone()
             }
-            None => Some(Vec::new()),
+            _ => shared(written, self.view.rarities(written).await?),
         };
-        match ids {
-            Some(ids) => plan.image_filter.image_ids = Some(ids),
-            None => {
-                plan.signals.retain(|signal| *signal != Signal::Image);
-                plan.degraded.push(format!(
-                    "pictures were not compared themselves, because more than \
-                     {MAX_WITH_KEYWORDS} have these keywords: narrow the filter"
-                ));
-            }
-        }
-        Ok(())
+        let terms = written.iter().zip(weights);
+        Ok(terms.map(|((term, _), weight)| AskedTerm { term: term.clone(), weight }).collect())
+    }
+}
+
+/// Terms of one written word share the word's weight: that of its rarest term.
+fn shared(written: &[(String, String)], rarities: Vec<f32>) -> Vec<f32> {
+    let of_word = |word: &str| {
+        let same = written.iter().zip(&rarities).filter(|((_, other), _)| other == word);
+        same.fold((0.0_f32, 0.0_f32), |(rarest, count), (_, rarity)| {
+            (rarest.max(*rarity), count + 1.0)
+        })
+    };
+    written
+        .iter()
+        .map(|(_, word)| {
+            let (rarest, count) = of_word(word);
+            rarest / count
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_of_one_word_share_its_weight() {
+        let written = [("红绿", "红绿灯"), ("绿灯", "红绿灯"), ("car", "car")]
+            .map(|(term, word)| (term.to_owned(), word.to_owned()));
+        assert_eq!(shared(&written, vec![2.0, 6.0, 1.0]), [3.0, 3.0, 1.0]);
     }
 }

@@ -2,6 +2,7 @@
 
 use inference::Embedding;
 
+use super::calibration::UnwantedPart;
 use super::search::Search;
 use crate::problem::{self, Problem};
 use crate::query::Example;
@@ -11,12 +12,20 @@ use crate::vector_memory::QueryVector;
 /// are merely far from the word.
 const EXCLUDED_WEIGHT: f32 = -0.5;
 
+/// The examples of a search as one vector.
+pub(super) struct CombinedVector {
+    /// Of unit length.
+    pub(super) values: Vec<f32>,
+    /// `None` if nothing is unwanted.
+    pub(super) unwanted: Option<UnwantedPart>,
+}
+
 impl Search<'_> {
     /// The weighted sum of the vectors of all examples and excluded words, as a unit vector.
     ///
     /// # Errors
     /// An example cannot be used, or the model is missing or fails.
-    pub(super) async fn query_vector(&self) -> Result<Vec<f32>, Problem> {
+    pub(super) async fn query_vector(&self) -> Result<CombinedVector, Problem> {
         let excluded = self.query.excluded.iter().cloned().map(Example::Text);
         let weighted = self.query.examples.iter().cloned();
         let all: Vec<_> =
@@ -26,14 +35,22 @@ impl Search<'_> {
             _ => None,
         });
         let mut texts = self.text_vectors(texts.collect()).await?.into_iter();
-        let mut sum = vec![0.0; self.model.loaded()?.space.dim];
+        let dim = self.model.loaded()?.space.dim;
+        let mut sum = vec![0.0; dim];
+        let mut unwanted = UnwantedPart { wanted_weight: 0.0, vector: vec![0.0; dim] };
         for (example, weight) in all {
             let vector = self.example_vector(example, &mut texts).await?;
-            sum.iter_mut().zip(vector.iter()).for_each(|(sum, value)| *sum += weight * value);
+            add(&mut sum, weight, &vector);
+            if weight > 0.0 {
+                unwanted.wanted_weight += weight;
+            } else {
+                add(&mut unwanted.vector, weight, &vector);
+            }
         }
-        let unit = Embedding::normalise(sum);
-        unit.map(Embedding::into_vec)
-            .ok_or_else(|| Problem::field("examples", "cancel each other out"))
+        let unit = Embedding::normalise(sum)
+            .ok_or_else(|| Problem::field("examples", "cancel each other out"))?;
+        let is_unwanted = unwanted.vector.iter().any(|value| *value != 0.0);
+        Ok(CombinedVector { values: unit.into_vec(), unwanted: is_unwanted.then_some(unwanted) })
     }
 
     /// One vector per text, in their order.
@@ -63,10 +80,8 @@ impl Search<'_> {
                 Ok(unit.into_vec().into())
             }
             Example::ImageId(id) => {
-                let stored = match &self.snapshot.embeddings {
-                    Some(embeddings) => embeddings.vector(&id).await.map_err(problem::tables)?,
-                    None => None,
-                };
+                let number = u128::from_str_radix(&id, 16).map_err(|_| problem::no_image(&id))?;
+                let stored = self.view.vector(number).await?;
                 stored.map(QueryVector::from).ok_or_else(|| problem::no_image(&id))
             }
             Example::ImageUrl(url) => {
@@ -79,4 +94,8 @@ impl Search<'_> {
             }
         }
     }
+}
+
+fn add(sum: &mut [f32], weight: f32, vector: &[f32]) {
+    sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * value);
 }

@@ -31,6 +31,8 @@ pub struct Settings {
     pub captions: CaptionSettings,
     /// Limits of one search.
     pub search: SearchSettings,
+    /// Files on the local disk.
+    pub cache: CacheSettings,
     /// Query pictures of other sites.
     pub image_urls: ImageUrlSettings,
     /// Putting pictures into the bucket.
@@ -75,6 +77,8 @@ pub struct SearchSettings {
     pub exact: bool,
     /// Candidates that each of several signals is asked for.
     pub candidates: usize,
+    /// Memory in bytes that the snapshot of the tables may take; 0: searches read the tables.
+    pub memory: u64,
     /// Maximum bytes of an uploaded picture.
     pub max_image_bytes: usize,
     /// Maximum pixels of an uploaded picture.
@@ -93,6 +97,14 @@ pub struct SearchSettings {
     /// Time limit of one request.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
+}
+
+/// `[cache]`: files on the local disk, which may be deleted at any time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheSettings {
+    /// Their folder; empty: nothing is kept for the next start.
+    pub folder: String,
 }
 
 /// `[image_urls]`: query pictures that are given by their address.

@@ -40,9 +40,7 @@ impl FollowError {
     pub(super) fn if_too_large(needed: u64, allowed: u64) -> Result<(), Self> {
         let mebibytes = |bytes: u64| (bytes >> 20) as usize;
         match needed > allowed {
-            true => {
-                Err(Self::TooLarge { needed: mebibytes(needed), allowed: mebibytes(allowed) })
-            }
+            true => Err(Self::TooLarge { needed: mebibytes(needed), allowed: mebibytes(allowed) }),
             false => Ok(()),
         }
     }
@@ -149,9 +147,10 @@ impl SnapshotBuild {
         match role {
             TableRole::Images => Some(slot),
             TableRole::Embeddings => self.embedded.has(slot).then_some(slot),
-            TableRole::Captions => self.captions.rows_of(slot).find(|row| {
-                self.captions.written(*row) == written && self.captioned.has(*row)
-            }),
+            TableRole::Captions => self
+                .captions
+                .rows_of(slot)
+                .find(|row| self.captions.written(*row) == written && self.captioned.has(*row)),
         }
     }
 

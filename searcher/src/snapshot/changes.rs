@@ -53,8 +53,10 @@ impl KnownTable {
         layout: &TableLayout,
     ) -> Result<(), FollowError> {
         let now: HashSet<u64> = layout.fragments.iter().map(|fragment| fragment.id).collect();
-        let gone: Vec<u64> = self.fragments.keys().copied().filter(|id| !now.contains(id)).collect();
-        let added: Vec<u64> = now.into_iter().filter(|id| !self.fragments.contains_key(id)).collect();
+        let gone: Vec<u64> =
+            self.fragments.keys().copied().filter(|id| !now.contains(id)).collect();
+        let added: Vec<u64> =
+            now.into_iter().filter(|id| !self.fragments.contains_key(id)).collect();
         for fragment in layout.fragments.iter().filter(|fragment| added.contains(&fragment.id)) {
             let numbers = vec![GONE; fragment.rows as usize];
             let known = KnownFragment { numbers, deletions: fragment.deletions };

@@ -2,12 +2,16 @@
 
 use ::snapshot::bits::Bits;
 use ::snapshot::pictures::select::MomentColumn;
-use ::snapshot::words::{Numbering, WordIndex};
+use ::snapshot::words::{Numbering, WordIndex, rarity};
 use table::filter::{Filter, MissingFact, PictureShape, Place, Values};
 use table::keyword;
 
 use super::SearchSnapshot;
 use super::caption_rows::KeyOfSlot;
+
+/// Texts with a term that are counted one by one. Of more, it does not matter that a picture may
+/// have the term twice or be superseded.
+const MAX_COUNTED: usize = 10_000;
 
 impl SearchSnapshot {
     /// The pictures that searches can find and that meet a filter.
@@ -54,6 +58,22 @@ impl SearchSnapshot {
         bits
     }
 
+    /// How rare each term is among the pictures that searches can find.
+    pub(crate) fn rarities(&self, terms: &[(String, String)]) -> Vec<f32> {
+        let shown = self.shown.count();
+        let count = |term: &str| {
+            let listed = self.keys.documents_with(term) + self.said.documents_with(term);
+            if listed > MAX_COUNTED {
+                return listed.min(shown);
+            }
+            let mut holding = self.holding(&self.keys, &KeyOfSlot, term);
+            holding.unite(&self.holding(&self.said, &self.captions, term));
+            holding.intersect(&self.shown);
+            holding.count()
+        };
+        terms.iter().map(|(term, _)| rarity(shown, count(term))).collect()
+    }
+
     fn retain_keys(&self, bits: &mut Bits, prefixes: &Values<String>) {
         if !prefixes.is_empty() {
             retain_values(bits, prefixes, |prefix| self.pictures.with_prefix(prefix));
@@ -78,9 +98,8 @@ impl SearchSnapshot {
         if filter.min_width.is_some() || filter.min_height.is_some() {
             let (least_width, least_height) =
                 (filter.min_width.unwrap_or(0), filter.min_height.unwrap_or(0));
-            pictures.retain_shape(bits, |width, height| {
-                width >= least_width && height >= least_height
-            });
+            pictures
+                .retain_shape(bits, |width, height| width >= least_width && height >= least_height);
         }
         if !filter.orientation.is_empty() {
             pictures.retain_shape(bits, |width, height| {
@@ -107,7 +126,8 @@ impl SearchSnapshot {
                     latitude.is_nan() || longitude.is_nan()
                 }),
                 MissingFact::Caption => {
-                    let captioned = bits.iter().filter(|slot| self.captions.current(*slot).is_some());
+                    let captioned =
+                        bits.iter().filter(|slot| self.captions.current(*slot).is_some());
                     let captioned: Bits = captioned.collect();
                     bits.subtract(&captioned);
                 }

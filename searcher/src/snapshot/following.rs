@@ -98,11 +98,10 @@ impl Following {
     }
 
     /// Writes the copy for the next start, if the last one is old.
-    pub(super) fn save_if_due(&mut self) -> Result<(), FollowError> {
+    pub(super) fn save_if_due(&mut self) {
         let versions = self.versions();
-        let is_due = self.saved.is_none_or(|(at, saved)| {
-            saved != versions && at.elapsed() > SAVE_PAUSE
-        });
+        let is_due =
+            self.saved.is_none_or(|(at, saved)| saved != versions && at.elapsed() > SAVE_PAUSE);
         if !is_due || self.files.state().is_none() {
             return;
         }

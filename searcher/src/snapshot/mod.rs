@@ -28,7 +28,7 @@ use ::snapshot::words::WordIndex;
 use table::captions::CaptionText;
 use table::schema::Facts;
 
-pub(crate) use self::caption_rows::CaptionRows;
+pub(crate) use self::caption_rows::{CaptionRows, KeyOfSlot};
 pub(crate) use self::follow::SnapshotFollower;
 pub(crate) use self::local::LocalFolder;
 pub(crate) use self::slot::SnapshotSlot;
@@ -99,9 +99,7 @@ impl SearchSnapshot {
     pub(crate) fn by_date(&self) -> &DateOrder {
         self.dates.get_or_init(|| {
             Arc::new(match &self.former_dates {
-                Some((order, before)) => {
-                    self.pictures.by_date_since(order, before, &self.listed)
-                }
+                Some((order, before)) => self.pictures.by_date_since(order, before, &self.listed),
                 None => self.pictures.by_date(&self.listed),
             })
         })

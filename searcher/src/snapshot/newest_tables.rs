@@ -47,9 +47,10 @@ impl NewestTables {
 
     /// Refuses tables whose snapshot would need more than `max_bytes` of memory.
     pub(super) fn check_memory(&self, max_bytes: u64) -> Result<(), FollowError> {
-        let rows = self.ledgers.each_ref().map(|table| {
-            table.as_ref().map_or(0, |(_, layout)| layout.rows())
-        });
+        let rows = self
+            .ledgers
+            .each_ref()
+            .map(|table| table.as_ref().map_or(0, |(_, layout)| layout.rows()));
         let vectors: u64 = self
             .dims
             .iter()

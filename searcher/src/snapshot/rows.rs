@@ -31,7 +31,8 @@ impl SnapshotBuild {
                 let mut vectors = Vec::new();
                 for (slot, row) in slots.iter().zip(rows) {
                     if !self.embedded.has(*slot) {
-                        let vector = row.vector.ok_or(FollowError::Misfit("a row has no vector"))?;
+                        let vector =
+                            row.vector.ok_or(FollowError::Misfit("a row has no vector"))?;
                         vectors.push((*slot, vector));
                     }
                 }
@@ -97,8 +98,10 @@ impl SnapshotBuild {
         let mut numbers = Vec::with_capacity(rows.len());
         let (mut said, mut keywords) = (Vec::new(), Vec::new());
         for (slot, row) in slots.iter().zip(rows) {
-            let known =
-                self.captions.rows_of(*slot).find(|known| self.captions.written(*known) == row.written);
+            let known = self
+                .captions
+                .rows_of(*slot)
+                .find(|known| self.captions.written(*known) == row.written);
             let number = match known {
                 Some(number) => number,
                 None => {

@@ -11,11 +11,11 @@ use ::snapshot::sections::{read_section, write_section};
 use ::snapshot::vectors::Vectors;
 use ::snapshot::words::WordIndex;
 
+use super::SearchSnapshot;
 use super::build::{RowCounts, SnapshotBuild};
 use super::caption_rows::CaptionRows;
 use super::changes::{KnownFragment, KnownTable};
 use super::local::SnapshotFiles;
-use super::SearchSnapshot;
 
 /// What a copy begins with. Another release with another format makes its own.
 const FORMAT: &[u8] = b"bucketlens snapshot 1\n";

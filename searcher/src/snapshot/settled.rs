@@ -73,12 +73,11 @@ impl SnapshotBuild {
 
     /// Of each object the newest version counts: first by the latest write of the object, then by
     /// the latest row. For searches, the versions with a vector decide; for objects that have none,
-    /// those with a caption do.
+    /// those with a caption do, and then those of which only the facts are known.
     fn settle_objects(&mut self, touched: &HashSet<u32>) {
         let objects: HashSet<u64> =
             touched.iter().filter_map(|slot| self.pictures.object(*slot)).collect();
-        let (mut shown, mut listed) =
-            (Arc::clone(&self.shown), Arc::clone(&self.listed));
+        let (mut shown, mut listed) = (Arc::clone(&self.shown), Arc::clone(&self.listed));
         for object in objects {
             let newest = |is_member: &dyn Fn(u32) -> bool| {
                 let members = self.objects.slots(object).filter(|slot| is_member(*slot));
@@ -93,6 +92,7 @@ impl SnapshotBuild {
             let found = newest(&|slot| self.embedded.has(slot))
                 .or_else(|| newest(&|slot| self.captions.current(slot).is_some()));
             let in_library = newest(&|slot| self.imaged.has(slot));
+            let found = found.or(in_library);
             for slot in self.objects.slots(object) {
                 if shown.has(slot) != (found == Some(slot)) {
                     Arc::make_mut(&mut shown).set(slot, found == Some(slot));

@@ -10,7 +10,9 @@ use lancedb::expr::{DfExpr, col, lit};
 
 use crate::captions::{Captions, answers_prompt};
 use crate::error::TableError;
-use crate::schema::{CAPTION_COLUMNS, CaptionOrigin, CaptionText, column, read_captions};
+use crate::schema::{
+    CAPTION_COLUMNS, CaptionOrigin, CaptionText, VECTOR_COLUMN, column, read_captions, read_vectors,
+};
 
 /// Image id and time of every row. Needs `image_id` and `written_at`.
 fn commit_times(batch: &RecordBatch) -> Result<Vec<(&str, i64)>, ArrowError> {
@@ -41,6 +43,30 @@ impl Captions {
             }
         }
         Ok(latest.into_iter().map(|(id, (_, caption))| (id, caption)).collect())
+    }
+
+    /// The vector of the latest caption of each of these object versions, by image id. Ids without
+    /// one are left out.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn vectors_of(
+        &self,
+        ids: &[impl Display],
+    ) -> Result<HashMap<String, Vec<f32>>, TableError> {
+        let unusable = |error| self.unusable(error);
+        let mut latest: HashMap<String, (i64, Vec<f32>)> = HashMap::new();
+        let columns = ["image_id", "written_at", VECTOR_COLUMN];
+        for batch in self.ledger.rows_of(ids, &columns).await? {
+            let times = commit_times(&batch).map_err(unusable)?;
+            for ((id, at), vector) in times.into_iter().zip(read_vectors(&batch).map_err(unusable)?)
+            {
+                if latest.get(id).is_none_or(|(last, _)| *last <= at) {
+                    latest.insert(id.to_owned(), (at, vector));
+                }
+            }
+        }
+        Ok(latest.into_iter().map(|(id, (_, vector))| (id, vector)).collect())
     }
 
     /// The origin of the latest caption of each of these object versions, by image id. Ids without

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use arrow::array::StringArray;
 use futures::TryStreamExt;
+use lance_index::scalar::inverted::query::{FtsQuery, MatchQuery, Operator};
 use lancedb::datafusion::functions_nested::expr_fn::{array_empty, array_has};
 use lancedb::expr::{DfExpr, col, lit};
 use lancedb::index::scalar::FullTextSearchQuery;
@@ -40,7 +41,8 @@ impl Captions {
         self.current(candidates).await
     }
 
-    /// The object versions of a snapshot whose words contain some of these. The score is BM25.
+    /// The object versions of a snapshot whose words contain some of these, or all of them
+    /// (`all`). The score is BM25.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -49,12 +51,15 @@ impl Captions {
         text: &str,
         filter: &Filter,
         limit: usize,
+        all: bool,
     ) -> Result<Candidates, TableError> {
         let failed = TableError::of(&self.ledger.name);
         let columns = [CANDIDATE_COLUMNS.as_slice(), &[SCORE]].concat();
-        let words = FullTextSearchQuery::new(text.to_owned())
-            .with_column(WORDS_COLUMN.to_owned())
-            .map_err(|error| self.unusable(error))?;
+        let operator = if all { Operator::And } else { Operator::Or };
+        let words = MatchQuery::new(text.to_owned())
+            .with_column(Some(WORDS_COLUMN.to_owned()))
+            .with_operator(operator);
+        let words = FullTextSearchQuery::new_query(FtsQuery::Match(words));
         let mut query = self
             .ledger
             .table

@@ -26,6 +26,24 @@ impl Embeddings {
         Ok(None)
     }
 
+    /// The stored vectors of these object versions, by image id. Ids without one are left out.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub async fn vectors_of(
+        &self,
+        ids: &[String],
+    ) -> Result<HashMap<String, Vec<f32>>, TableError> {
+        let unusable = |error| self.ledger.unusable(error);
+        let mut vectors = HashMap::new();
+        for batch in self.ledger.rows_of(ids, &["image_id", VECTOR_COLUMN]).await? {
+            let ids: &StringArray = column(&batch, "image_id").map_err(unusable)?;
+            let stored = read_vectors(&batch).map_err(unusable)?;
+            vectors.extend(ids.iter().flatten().map(str::to_owned).zip(stored));
+        }
+        Ok(vectors)
+    }
+
     /// The stored vectors of these contents (`content_hash`), if they were made with the present
     /// manifest. Contents without one are left out.
     ///

@@ -56,8 +56,14 @@ fn keys(found: &[Candidate]) -> Vec<&str> {
 }
 
 async fn words(captions: &Captions, text: &str) -> Vec<String> {
-    let found =
-        captions.pinned().await.unwrap().matching(text, &Filter::default(), 10).await.unwrap().best;
+    let found = captions
+        .pinned()
+        .await
+        .unwrap()
+        .matching(text, &Filter::default(), 10, false)
+        .await
+        .unwrap()
+        .best;
     assert!(
         found.windows(2).all(|pair| pair[0].score >= pair[1].score)
             && found.iter().all(|found| found.score > 0.0)
@@ -85,7 +91,7 @@ async fn what_was_said_is_found_by_words_of_both_languages_and_of_keys() {
     for nothing in ["the", "dinosaur", "的", "", "' OR y=y --", "*", "\"", "(", "AND", "words:car"]
     {
         let found =
-            captions.pinned().await.unwrap().matching(nothing, &Filter::default(), 10).await;
+            captions.pinned().await.unwrap().matching(nothing, &Filter::default(), 10, false).await;
         let found = found.unwrap_or_else(|error| panic!("{nothing}: {error}")).best;
         assert!(nothing == "words:car" || found.is_empty(), "{nothing}: {found:?}");
     }
@@ -132,7 +138,8 @@ async fn filters_hold_for_words_and_vectors() {
 
     let found = async |filter: Filter| {
         let by_vector = captions.candidates(&vector, &filter, false, 10).await.unwrap().best.len();
-        let by_words = captions.matching("red cat hat", &filter, 10).await.unwrap().best.len();
+        let by_words =
+            captions.matching("red cat hat", &filter, 10, false).await.unwrap().best.len();
         let ids = captions.ids(&filter, 10).await.unwrap().unwrap().len();
         assert_eq!((by_vector, by_words), (ids, ids), "{filter:?}");
         ids
@@ -198,7 +205,10 @@ async fn a_version_stays_what_it_was() {
     captions.append(&four()[2..], "batch").await.unwrap();
     assert_eq!(words(&captions, "red").await.len(), 2);
     for held in [before, captions.at(&database, version).await.unwrap().unwrap()] {
-        assert_eq!(held.matching("red", &Filter::default(), 10).await.unwrap().best.len(), 1);
+        assert_eq!(
+            held.matching("red", &Filter::default(), 10, false).await.unwrap().best.len(),
+            1
+        );
         assert_eq!(held.ledger().version().await.unwrap(), version);
     }
     // Going back in one handle moves no other.

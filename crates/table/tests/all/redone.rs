@@ -66,15 +66,15 @@ async fn the_latest_caption_counts_before_and_after_maintenance() {
             found.best.into_iter().map(|candidate| candidate.image_id).collect::<Vec<_>>()
         };
         assert_eq!(
-            ids(held.matching("animal", &Filter::default(), 10).await.unwrap()),
+            ids(held.matching("animal", &Filter::default(), 10, false).await.unwrap()),
             std::slice::from_ref(&two)
         );
         assert_eq!(
-            ids(held.matching("black", &Filter::default(), 10).await.unwrap()),
+            ids(held.matching("black", &Filter::default(), 10, false).await.unwrap()),
             std::slice::from_ref(&one)
         );
         // A search that finds too little because of former captions is told that there may be more.
-        let few = held.matching("animal", &Filter::default(), 2).await.unwrap();
+        let few = held.matching("animal", &Filter::default(), 2, false).await.unwrap();
         assert_eq!((few.best.len(), few.is_full), (1, !maintained));
         let near =
             held.candidates(&unit(vec![1.0, 1.0]), &Filter::default(), true, 10).await.unwrap();

@@ -4,8 +4,7 @@ use super::*;
 use crate::ranking::calibration::Scale;
 use crate::ranking::scored::WordScore;
 
-const SCALE: Scale =
-    Scale { mean: 0.1, deviation: 0.1, unrelated_floor: Some(0.3), broad: false };
+const SCALE: Scale = Scale { mean: 0.1, deviation: 0.1, unrelated_floor: Some(0.3), broad: false };
 
 fn picture(id: char, image: Option<f32>, caption: Option<f32>, share: f32) -> ScoredPicture {
     let words = WordScore { share, bm25: share * 9.0 };

@@ -1,6 +1,6 @@
 //! A search in a snapshot.
 
-mod search;
+pub(super) mod search;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use table::duplicates::{Duplicates, MOST_NAMED};
 use table::filter::Filter;
 use tokio::sync::Semaphore;
 
-pub(super) use self::search::{propose, rest};
 use super::ShownHit;
 use crate::problem::Problem;
 use crate::query::weights::Signal;

@@ -65,7 +65,7 @@ impl SearchView {
         match self {
             Self::Memory(memory) => {
                 let (snapshot, question) = (Arc::clone(&memory.snapshot), Arc::clone(question));
-                memory.work(move || memory::propose(&snapshot, &question, limit)).await
+                memory.work(move || memory::search::propose(&snapshot, &question, limit)).await
             }
             Self::Tables(tables) => tables.propose(question, limit).await,
         }
@@ -83,9 +83,11 @@ impl SearchView {
         match self {
             Self::Memory(memory) => {
                 let (snapshot, question) = (Arc::clone(&memory.snapshot), Arc::clone(question));
-                let proposed: Vec<u128> =
-                    proposed.iter().map(|picture| picture.image_id).collect();
-                memory.work(move || memory::rest(&snapshot, &question, &proposed)).await.map(Some)
+                let proposed: Vec<u128> = proposed.iter().map(|picture| picture.image_id).collect();
+                memory
+                    .work(move || memory::search::rest(&snapshot, &question, &proposed))
+                    .await
+                    .map(Some)
             }
             Self::Tables(tables) => tables.rest(question, proposed).await,
         }

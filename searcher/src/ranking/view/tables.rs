@@ -2,18 +2,23 @@
 //! takes longer; what it finds is the same.
 
 mod candidates;
+mod lookups;
 mod scores;
+mod texts;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use table::NewestIds;
-use table::candidates::Candidate;
-use table::captions::{CaptionText, Captions};
+use table::captions::Captions;
 use table::embeddings::Embeddings;
-use table::schema::Facts;
+use table::images::Images;
+use table::ledger::Ledger;
 
-use super::{Proposal, Question, id_text};
-use crate::problem::{self, Problem};
+use tokio::sync::OnceCell;
+
+use self::texts::PictureTexts;
+use super::Proposal;
+use crate::problem::Problem;
+use crate::ranking::question::Question;
 use crate::ranking::scored::ScoredPicture;
 
 /// Tables with more rows than this are not put in order as a whole.
@@ -27,9 +32,34 @@ pub(crate) struct TableView {
     pub(crate) compares_captions: bool,
     /// Compare all rows, even if an index would be quicker.
     pub(crate) exact: bool,
+    /// Pictures: searched by the words of their keys where the other tables lack them.
+    pub(crate) images: Option<Images>,
+    texts: OnceCell<Vec<PictureTexts>>,
 }
 
 impl TableView {
+    /// The tables at some versions.
+    pub(crate) fn new(
+        embeddings: Option<Embeddings>,
+        captions: Option<Captions>,
+        images: Option<Images>,
+        compares_captions: bool,
+        exact: bool,
+    ) -> Self {
+        let texts = OnceCell::new();
+        Self { embeddings, captions, compares_captions, exact, images, texts }
+    }
+
+    /// The ledgers in the order in which they decide.
+    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
+        let ledgers = [
+            self.embeddings.as_ref().map(Embeddings::ledger),
+            self.captions.as_ref().map(Captions::ledger),
+            self.images.as_ref().map(Images::ledger),
+        ];
+        ledgers.into_iter().flatten()
+    }
+
     /// The best `limit` pictures of every signal, with the scores of all signals. A signal that
     /// fails is left out as long as another one answers.
     ///
@@ -68,80 +98,5 @@ impl TableView {
         let mut all = self.propose(question, usize::MAX / 64).await?.pictures;
         all.retain(|picture| !known.contains(&picture.image_id));
         Ok(Some(all))
-    }
-
-    /// Rows of the larger table.
-    pub(super) async fn rows(&self) -> Result<usize, Problem> {
-        let mut rows = 0;
-        let embeddings = self.embeddings.as_ref().map(Embeddings::ledger);
-        let captions = self.captions.as_ref().map(Captions::ledger);
-        for ledger in [embeddings, captions].into_iter().flatten() {
-            rows = ledger.count_rows().await.map_err(problem::tables)?.max(rows);
-        }
-        Ok(rows)
-    }
-
-    /// The newest version of each candidate's object. The table of vectors decides; for objects
-    /// that it lacks, the table of captions does.
-    async fn newest(&self, of: &[Candidate]) -> Result<NewestIds, Problem> {
-        let mut newest = match &self.embeddings {
-            Some(table) => table.newest(of).await.map_err(problem::tables)?,
-            None => NewestIds::new(),
-        };
-        if let Some(captions) = &self.captions {
-            let is_unknown = |found: &&Candidate| {
-                !newest.contains_key(&(found.bucket.clone(), found.key.clone()))
-            };
-            let unknown: HashSet<_> =
-                of.iter().filter(is_unknown).map(|found| found.key.clone()).collect();
-            if !unknown.is_empty() {
-                let known = captions.ledger().newest(&unknown).await.map_err(problem::tables)?;
-                for (object, id) in known {
-                    newest.entry(object).or_insert(id);
-                }
-            }
-        }
-        Ok(newest)
-    }
-
-    /// Facts about these object versions, by id.
-    ///
-    /// # Errors
-    /// The tables cannot be read.
-    pub(crate) async fn facts(&self, ids: &[String]) -> Result<HashMap<String, Facts>, Problem> {
-        let mut facts = match &self.embeddings {
-            Some(table) => table.ledger().facts(ids).await.map_err(problem::tables)?,
-            None => HashMap::new(),
-        };
-        let missing: Vec<_> = ids.iter().filter(|id| !facts.contains_key(*id)).cloned().collect();
-        if let (Some(captions), false) = (&self.captions, missing.is_empty()) {
-            facts.extend(captions.ledger().facts(&missing).await.map_err(problem::tables)?);
-        }
-        Ok(facts)
-    }
-
-    /// Captions and keywords of these object versions, by id.
-    ///
-    /// # Errors
-    /// The tables cannot be read.
-    pub(crate) async fn caption_texts(
-        &self,
-        ids: &[String],
-    ) -> Result<HashMap<String, CaptionText>, Problem> {
-        match &self.captions {
-            Some(captions) => captions.said(ids).await.map_err(problem::tables),
-            None => Ok(HashMap::new()),
-        }
-    }
-
-    /// The vector of a picture; `None` without one.
-    ///
-    /// # Errors
-    /// The table cannot be read.
-    pub(crate) async fn vector(&self, image_id: u128) -> Result<Option<Vec<f32>>, Problem> {
-        match &self.embeddings {
-            Some(table) => table.vector(&id_text(image_id)).await.map_err(problem::tables),
-            None => Ok(None),
-        }
     }
 }

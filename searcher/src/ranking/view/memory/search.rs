@@ -4,10 +4,10 @@ use ::snapshot::bits::Bits;
 use ::snapshot::vectors::{Allowed, VectorError, Vectors};
 use ::snapshot::words::{TextSource, WordMatch, matches_of, matching};
 
-use super::Proposal;
 use crate::query::weights::Signal;
 use crate::ranking::question::Question;
 use crate::ranking::scored::{ScoredPicture, WordScore};
+use crate::ranking::view::Proposal;
 use crate::snapshot::{CaptionRows, KeyOfSlot, SearchSnapshot};
 
 /// Pictures that are scored at once when all are.
@@ -22,9 +22,7 @@ fn allowed(snapshot: &SearchSnapshot, question: &Question) -> Bits {
     bits
 }
 
-fn sources(
-    snapshot: &SearchSnapshot,
-) -> (TextSource<'_, KeyOfSlot>, TextSource<'_, CaptionRows>) {
+fn sources(snapshot: &SearchSnapshot) -> (TextSource<'_, KeyOfSlot>, TextSource<'_, CaptionRows>) {
     (
         TextSource { index: &snapshot.keys, numbering: &KeyOfSlot },
         TextSource { index: &snapshot.said, numbering: &snapshot.captions },
@@ -35,7 +33,7 @@ fn sources(
 ///
 /// # Errors
 /// A local file is damaged.
-pub(super) fn propose(
+pub(in crate::ranking::view) fn propose(
     snapshot: &SearchSnapshot,
     question: &Question,
     limit: usize,
@@ -51,15 +49,14 @@ pub(super) fn propose(
         let (Some(vector), Some(vectors)) = (question.vector_for(signal), vectors) else {
             continue;
         };
-        let near = vectors.nearest(vector, Some(&allowed), limit).?;
+        let near = vectors.nearest(vector, Some(&allowed), limit)?;
         has_more |= near.len() >= limit;
         exact &= signal != Signal::Image || allowed.count() <= limit;
         slots.extend(near.into_iter().map(|near| near.slot));
     }
     if question.asks_words() {
         let count = snapshot.pictures.len() as u32;
-        let found =
-            matching(&question.terms, sources(snapshot), count, Some(bits.words()), limit);
+        let found = matching(&question.terms, sources(snapshot), count, Some(bits.words()), limit);
         has_more |= found.len() >= limit;
         slots.extend(found.into_iter().map(|found| found.slot));
     }
@@ -73,7 +70,7 @@ pub(super) fn propose(
 ///
 /// # Errors
 /// A local file is damaged.
-pub(super) fn rest(
+pub(in crate::ranking::view) fn rest(
     snapshot: &SearchSnapshot,
     question: &Question,
     proposed: &[u128],
@@ -99,9 +96,7 @@ fn scored(
     slots: &[u32],
 ) -> Result<Vec<ScoredPicture>, VectorError> {
     let cosines = |signal, vectors: &Option<Vectors>| match (question.vector_for(signal), vectors) {
-        (Some(vector), Some(vectors)) => {
-            vectors.cosines(vector, slots)
-        }
+        (Some(vector), Some(vectors)) => vectors.cosines(vector, slots),
         _ => Ok(vec![None; slots.len()]),
     };
     let images = cosines(Signal::Image, &snapshot.image_vectors)?;
@@ -110,7 +105,8 @@ fn scored(
         true => matches_of(&question.terms, sources(snapshot), slots),
         false => Vec::new(),
     };
-    let mut words = words.into_iter().map(|WordMatch { share, bm25, .. }| WordScore { share, bm25 });
+    let mut words =
+        words.into_iter().map(|WordMatch { share, bm25, .. }| WordScore { share, bm25 });
     let pictures = slots.iter().zip(images.into_iter().zip(captions)).filter_map(
         |(slot, (image, caption))| {
             let picture = ScoredPicture {

@@ -10,9 +10,10 @@ use table::filter::{Filter, MissingFact};
 use table::keyword;
 use table::words::{held, words_held};
 
-use super::{Question, TableView};
+use super::TableView;
 use crate::problem::{self, Problem};
 use crate::query::weights::Signal;
+use crate::ranking::question::Question;
 
 /// Keywords that more pictures have are looked up candidate by candidate.
 const MAX_NAMED: usize = 20_000;
@@ -130,7 +131,9 @@ impl TableView {
                 }
                 None => Ok((nothing, true)),
             },
-            (Signal::Text, _) => return Ok((self.with_words(question, filter, limit).await?, true)),
+            (Signal::Text, _) => {
+                return Ok((self.with_words(question, filter, limit).await?, true));
+            }
             _ => Ok((nothing, true)),
         };
         asked.map_err(problem::tables)

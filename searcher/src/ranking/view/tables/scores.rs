@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use table::candidates::Candidate;
 use table::words::held;
 
-use super::{Question, TableView};
+use super::TableView;
 use crate::problem::{self, Problem};
 use crate::query::weights::Signal;
+use crate::ranking::question::Question;
 use crate::ranking::scored::{ScoredPicture, WordScore};
 
 impl TableView {

@@ -6,14 +6,13 @@ use std::collections::HashSet;
 
 use ::snapshot::words::rarity;
 use table::candidates::{Candidate, Candidates};
-use table::captions::Captions;
-use table::embeddings::Embeddings;
 use table::filter::Filter;
 use table::words::held;
 
+use super::TableView;
 use super::scores::words_of;
-use super::{Question, TableView};
 use crate::problem::{self, Problem};
+use crate::ranking::question::Question;
 
 /// In tables of at most so many rows every text is looked at.
 const MAX_READ_ROWS: usize = 10_000;
@@ -55,9 +54,7 @@ impl TableView {
     /// All pictures that meet a filter, former versions among them, each once.
     async fn all_candidates(&self, filter: &Filter) -> Result<Vec<Candidate>, Problem> {
         let (mut all, mut seen) = (Vec::new(), HashSet::new());
-        let embeddings = self.embeddings.as_ref().map(Embeddings::ledger);
-        let captions = self.captions.as_ref().map(Captions::ledger);
-        for ledger in [embeddings, captions].into_iter().flatten() {
+        for ledger in self.ledgers() {
             let rows = ledger.all_candidates(filter).await.map_err(problem::tables)?;
             all.extend(rows.into_iter().filter(|found| seen.insert(found.image_id.clone())));
         }
@@ -76,15 +73,19 @@ impl TableView {
                 let key = held(terms, &candidate.key).occurrences;
                 let caption = held(terms, caption.as_deref().unwrap_or_default()).occurrences;
                 let holds = key.iter().zip(&caption).map(|(key, caption)| key + caption > 0);
-                counts.iter_mut().zip(holds).for_each(|(count, holds)| *count += usize::from(holds));
+                counts
+                    .iter_mut()
+                    .zip(holds)
+                    .for_each(|(count, holds)| *count += usize::from(holds));
             }
             return Ok(counts.into_iter().map(|count| rarity(texts.len(), count)).collect());
         }
         let (rows, mut rarities) = (self.rows().await?, Vec::new());
+        let all = Filter::default();
         for (_, written) in terms {
             let counted = match &self.captions {
                 Some(captions) => {
-                    let found = captions.matching(written, &Filter::default(), MAX_COUNTED, false);
+                    let found = captions.matching(written, &all, MAX_COUNTED, false);
                     found.await.map_err(problem::tables)?.best.len()
                 }
                 None => 0,

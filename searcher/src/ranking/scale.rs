@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use table::TableError;
-use table::ledger::Ledger;
-
+use super::calibration::Scale;
+use super::query_vector::CombinedVector;
+use super::search::Search;
+use crate::problem::Problem;
 use crate::query::Cutoff;
 use crate::query::weights::Signal;
-use crate::ranking::calibration::Scale;
-use crate::ranking::search::Search;
 
 /// How long a search that is cut off waits for the unrelated words, which the first searcher of a
 /// model encodes in the background.
@@ -19,13 +18,12 @@ impl Search<'_> {
     /// sample of the table.
     ///
     /// # Errors
-    /// The store did not answer or refused.
+    /// The sample cannot be read.
     pub(super) async fn scale(
         &self,
         signal: Signal,
-        vector: &[f32],
-        ledger: &Ledger,
-    ) -> Result<Option<Scale>, TableError> {
+        vector: &CombinedVector,
+    ) -> Result<Option<Scale>, Problem> {
         if let Some(cursor) = &self.cursor {
             return Ok(cursor.scales.of(signal));
         }
@@ -36,9 +34,12 @@ impl Search<'_> {
             None => None,
         }
         .unwrap_or_default();
-        let sample = self.model.calibrator.sample(signal, ledger, &unrelated).await?;
+        let sample = self.model.calibrator.sample(signal, &self.view, &unrelated).await?;
         // Pictures are nearer to each other than words to pictures.
-        let floor = sample.unrelated_floor.filter(|_| self.is_words_only());
-        Ok(Scale::of(vector, &sample.vectors, floor))
+        let floor = match self.is_words_only() {
+            true => sample.unrelated_floor(&unrelated, vector.unwanted.as_ref()),
+            false => None,
+        };
+        Ok(Scale::of(&vector.values, &sample.vectors, floor))
     }
 }
