@@ -114,7 +114,8 @@ impl Encoding {
         let (keys, texts): (Vec<_>, Vec<_>) = texts.into_iter().unzip();
         let encode = async {
             let encoded = spawn_blocking(move || encoder.encode(&texts)).await;
-            Ok(encoded.map_err(failed)??.into_iter().map(shared).collect::<Vec<_>>())
+            let vectors = encoded.map_err(failed)??.into_iter().map(shared);
+            Ok::<_, NoVector>(vectors.collect::<Vec<_>>())
         };
         match *keys {
             [] => Ok(Vec::new()),
@@ -148,7 +149,8 @@ impl Encoding {
         let encode = async {
             let pixels = self.decode(encoder.clone(), bytes).await?;
             let encoded = spawn_blocking(move || encoder.encode(&[pixels])).await;
-            encoded.map_err(failed)??.pop().map(shared).ok_or_else(nothing)
+            let vector = encoded.map_err(failed)??.pop().map(shared);
+            vector.ok_or_else(nothing)
         };
         self.remembered.one(key, encode).await.map_err(|error| error.of_field(field))
     }

@@ -158,7 +158,8 @@ mod tests {
         ] {
             assert_eq!(name_of(given).as_deref(), Some(name), "{given}");
         }
-        for wrong in ["", "http://", "a:80", "a/b", "*.example.org", ".a", "a.", "bücher.example"] {
+        for wrong in ["", "http://", "a:80", "a/b", "*.example.org", ".a", "a.", "bücher.example"]
+        {
             assert_eq!(name_of(wrong), None, "{wrong}");
         }
     }
