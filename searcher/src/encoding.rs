@@ -62,7 +62,7 @@ impl Encoding {
         let limits = PictureLimits {
             max_pixels: settings.max_pixels,
             max_bytes: settings.max_image_bytes as u64,
-            max_scanned_pixels: settings.max_pixels.saturating_mul(SCANS_AT_MAX_PIXELS),
+            max_scan_pixels: settings.max_pixels.saturating_mul(SCANS_AT_MAX_PIXELS),
             ..PictureLimits::default()
         };
         Self {

@@ -11,11 +11,9 @@ use arrow::error::ArrowError;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use lancedb::expr::col;
 use tokio::sync::Mutex;
 
 use crate::error::TableError;
-use crate::expression::timestamp_micros;
 use crate::ledger::Ledger;
 use crate::schema::column;
 
@@ -36,6 +34,24 @@ pub struct Timeline {
     /// Version of the table.
     pub version: u64,
     moments: Vec<Moment>,
+}
+
+/// Number of pictures in every month that has some (UTC), by its first day, newest first. `dates`
+/// are in microseconds since 1970, newest first.
+pub fn months(dates: &[i64]) -> Vec<(Date, usize)> {
+    let mut months: Vec<(Date, usize)> = Vec::new();
+    let mut rest = dates;
+    while let Some(first) = rest.first() {
+        let Ok(at) = Timestamp::from_microsecond(*first) else { break };
+        let month = at.to_zoned(TimeZone::UTC).date().first_of_month();
+        let begin = month
+            .to_zoned(TimeZone::UTC)
+            .map_or(i64::MIN, |begin| begin.timestamp().as_microsecond());
+        let count = rest.partition_point(|date| *date >= begin).max(1);
+        months.push((month, count));
+        rest = rest.get(count..).unwrap_or_default();
+    }
+    months
 }
 
 impl Timeline {
@@ -59,21 +75,9 @@ impl Timeline {
         self.moments.get(places).unwrap_or_default()
     }
 
-    /// Number of pictures in every month that has some (UTC), by its first day, newest first.
-    pub fn months(&self) -> Vec<(Date, usize)> {
-        let mut months: Vec<(Date, usize)> = Vec::new();
-        let mut rest = self.moments.as_slice();
-        while let Some(first) = rest.first() {
-            let Ok(at) = Timestamp::from_microsecond(first.at) else { break };
-            let month = at.to_zoned(TimeZone::UTC).date().first_of_month();
-            let begin = month
-                .to_zoned(TimeZone::UTC)
-                .map_or(i64::MIN, |begin| begin.timestamp().as_microsecond());
-            let count = rest.partition_point(|moment| moment.at >= begin).max(1);
-            months.push((month, count));
-            rest = &rest[count..];
-        }
-        months
+    /// When each picture was taken, or else last written, newest first.
+    pub fn dates(&self) -> Vec<i64> {
+        self.moments.iter().map(|moment| moment.at).collect()
     }
 }
 
@@ -85,20 +89,10 @@ struct NewestRow {
     moment: Moment,
 }
 
-/// The rows read so far.
+/// The timeline of the last version of a table that was asked for. Another version is read as a
+/// whole: which rows came and went cannot be told by their times, because writers' clocks differ.
 #[derive(Debug, Default)]
-struct TimelineState {
-    rows: usize,
-    last_written: i64,
-    // By a hash of bucket and key, because the keys themselves would take most of the memory.
-    objects: HashMap<u64, NewestRow>,
-    timeline: Arc<Timeline>,
-}
-
-/// Follows the timeline of a table. Appended rows are added to what was read before; after a
-/// deletion, all rows are read again.
-#[derive(Debug, Default)]
-pub struct Timelines(Mutex<TimelineState>);
+pub struct Timelines(Mutex<Arc<Timeline>>);
 
 impl Timelines {
     /// The timeline of the newest version.
@@ -110,71 +104,44 @@ impl Timelines {
         let mut known = self.0.lock().await;
         let pinned = ledger.pinned().await?;
         let version = pinned.version().await?;
-        if known.timeline.version == version {
-            return Ok(Arc::clone(&known.timeline));
+        if known.version != version {
+            let batches = pinned.rows(None, &COLUMNS).await?;
+            let moments = moments(&batches).map_err(|error| TableError::rows(ledger.name(), error));
+            *known = Arc::new(Timeline { version, moments: moments? });
         }
-        let rows = pinned.count_rows().await?;
-        let appended = match known.rows {
-            0 => None,
-            _ => Some(
-                pinned
-                    .rows(
-                        Some(col("written_at").gt(timestamp_micros(known.last_written))),
-                        &COLUMNS,
-                    )
-                    .await?,
-            ),
-        };
-        let is_all = |more: &Vec<RecordBatch>| {
-            known.rows + more.iter().map(RecordBatch::num_rows).sum::<usize>() == rows
-        };
-        let batches = match appended.filter(is_all) {
-            Some(more) => more,
-            None => {
-                *known = TimelineState::default();
-                pinned.rows(None, &COLUMNS).await?
-            }
-        };
-        known.add(&batches).map_err(|error| TableError::rows(ledger.name(), error))?;
-        let mut moments: Vec<_> = known.objects.values().map(|newest| newest.moment).collect();
-        moments.sort_unstable_by(|a, b| b.cmp(a));
-        known.timeline = Arc::new(Timeline { version, moments });
-        Ok(Arc::clone(&known.timeline))
+        Ok(Arc::clone(&known))
     }
 }
 
-impl TimelineState {
-    fn add(&mut self, batches: &[RecordBatch]) -> Result<(), ArrowError> {
-        for batch in batches {
-            let text = |name| column::<StringArray>(batch, name);
-            let time = |name| column::<TimestampMicrosecondArray>(batch, name);
-            let (ids, buckets, keys) = (text("image_id")?, text("bucket")?, text("key")?);
-            let (taken, modified, written) =
-                (time("taken_at")?, time("last_modified")?, time("written_at")?);
-            for row in 0..batch.num_rows() {
-                let at = |times: &TimestampMicrosecondArray| {
-                    times.is_valid(row).then(|| times.value(row))
-                };
-                let image_id = u128::from_str_radix(ids.value(row), 16).map_err(|error| {
-                    ArrowError::ParseError(format!("image_id '{}': {error}", ids.value(row)))
-                })?;
-                let modified = at(modified);
-                let at = at(taken).or(modified).unwrap_or_else(|| written.value(row));
-                let newest = NewestRow {
-                    modified,
-                    written: written.value(row),
-                    moment: Moment { at, image_id },
-                };
-                let mut object = DefaultHasher::new();
-                (buckets.value(row), keys.value(row)).hash(&mut object);
-                let known = self.objects.entry(object.finish()).or_insert(newest);
-                if newest > *known {
-                    *known = newest;
-                }
-                self.last_written = self.last_written.max(written.value(row));
+/// The moment of the newest row of each object, newest first.
+fn moments(batches: &[RecordBatch]) -> Result<Vec<Moment>, ArrowError> {
+    // By a hash of bucket and key, because the keys themselves would take most of the memory.
+    let mut objects: HashMap<u64, NewestRow> = HashMap::new();
+    for batch in batches {
+        let text = |name| column::<StringArray>(batch, name);
+        let time = |name| column::<TimestampMicrosecondArray>(batch, name);
+        let (ids, buckets, keys) = (text("image_id")?, text("bucket")?, text("key")?);
+        let (taken, modified, written) =
+            (time("taken_at")?, time("last_modified")?, time("written_at")?);
+        for row in 0..batch.num_rows() {
+            let at =
+                |times: &TimestampMicrosecondArray| times.is_valid(row).then(|| times.value(row));
+            let image_id = u128::from_str_radix(ids.value(row), 16).map_err(|error| {
+                ArrowError::ParseError(format!("image_id '{}': {error}", ids.value(row)))
+            })?;
+            let modified = at(modified);
+            let at = at(taken).or(modified).unwrap_or_else(|| written.value(row));
+            let written = written.value(row);
+            let newest = NewestRow { modified, written, moment: Moment { at, image_id } };
+            let mut object = DefaultHasher::new();
+            (buckets.value(row), keys.value(row)).hash(&mut object);
+            let known = objects.entry(object.finish()).or_insert(newest);
+            if newest > *known {
+                *known = newest;
             }
-            self.rows += batch.num_rows();
         }
-        Ok(())
     }
+    let mut moments: Vec<_> = objects.into_values().map(|newest| newest.moment).collect();
+    moments.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(moments)
 }

@@ -8,15 +8,14 @@ use axum::extract::{Query, State};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
-use table::images::Images;
 use table::schema::Facts;
-use table::timeline::Timeline;
 use utoipa::ToSchema;
 
 use super::app::App;
 use super::library_range::{LibraryRange, RangeBounds, write_cursor};
+use super::library_view::LibraryView;
 use super::query_string::query_string_problem;
-use crate::problem::{self, Problem, ProblemBody};
+use crate::problem::{Problem, ProblemBody};
 
 /// A page of the library.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,14 +72,6 @@ pub(crate) struct Month {
     count: usize,
 }
 
-/// The table of pictures and its timeline; `None` and an empty one until a worker has created it.
-async fn pictures(app: &App) -> Result<(Option<&Images>, Arc<Timeline>), Problem> {
-    let Some(images) = app.engine.images().await.map_err(problem::tables)? else {
-        return Ok((None, Arc::default()));
-    };
-    Ok((Some(images), app.timelines.newest(images.ledger()).await.map_err(problem::tables)?))
-}
-
 /// Pictures by date, newest first. A cursor continues after the last picture of the former page,
 /// whatever was added meanwhile.
 #[utoipa::path(get, path = "/v1/library", tag = "library", params(LibraryRange), responses(
@@ -93,32 +84,18 @@ pub(crate) async fn library(
 ) -> Result<Json<LibraryPage>, Problem> {
     let Query(range) = range.map_err(|rejection| query_string_problem(&rejection))?;
     let RangeBounds { limit, from, before, after } = range.bounds()?;
-    let (images, timeline) = pictures(&app).await?;
-    let range = timeline.between(from, before);
-    let begin =
-        after.map_or(range.start, |after| timeline.after(after).clamp(range.start, range.end));
+    let view = LibraryView::newest(&app).await?;
+    let range = view.between(from, before);
+    let begin = after.map_or(range.start, |after| view.after(after).clamp(range.start, range.end));
     let end = range.end.min(begin + limit);
-    let moments = timeline.slice(begin..end);
-    let ids: Vec<_> = moments.iter().map(|moment| format!("{:032x}", moment.image_id)).collect();
-    let mut facts = match images {
-        Some(images) if !ids.is_empty() => {
-            images.ledger().facts(&ids).await.map_err(problem::tables)?
-        }
-        _ => Default::default(),
-    };
+    let moments = view.moments(begin..end);
+    let facts = view.facts(&moments).await?;
     // A picture that was removed meanwhile has no facts and is left out.
-    let pictures = ids
-        .iter()
-        .zip(moments)
-        .filter_map(|(id, moment)| picture(facts.remove(id)?, moment.at))
-        .collect();
+    let pictures = facts.into_iter().zip(&moments);
+    let pictures = pictures.filter_map(|(facts, moment)| picture(facts?, moment.at)).collect();
     let next_cursor = moments.last().filter(|_| end < range.end).map(write_cursor);
-    Ok(Json(LibraryPage {
-        pictures,
-        next_cursor,
-        total: range.len(),
-        table_version: timeline.version,
-    }))
+    let (total, table_version) = (range.len(), view.version());
+    Ok(Json(LibraryPage { pictures, next_cursor, total, table_version }))
 }
 
 /// Number of pictures of each month, to jump to one.
@@ -126,15 +103,12 @@ pub(crate) async fn library(
     (status = 200, body = Months),
 ))]
 pub(crate) async fn months(State(app): State<Arc<App>>) -> Result<Json<Months>, Problem> {
-    let (_, timeline) = pictures(&app).await?;
+    let view = LibraryView::newest(&app).await?;
     let month =
         |(first, count): (Date, usize)| Month { month: first.strftime("%Y-%m").to_string(), count };
-    let total = timeline.between(None, None).len();
-    Ok(Json(Months {
-        months: timeline.months().into_iter().map(month).collect(),
-        total,
-        table_version: timeline.version,
-    }))
+    let dates = view.dates();
+    let months = table::timeline::months(&dates).into_iter().map(month).collect();
+    Ok(Json(Months { months, total: dates.len(), table_version: view.version() }))
 }
 
 fn picture(facts: Facts, at: i64) -> Option<LibraryPicture> {

@@ -8,6 +8,7 @@ mod caption_requests;
 mod captions;
 mod library;
 mod library_range;
+mod library_view;
 mod objects;
 mod openapi;
 mod operations;

@@ -7,7 +7,8 @@ use table::schema::Facts;
 
 /// Facts as a record.
 pub(super) fn write_facts(facts: &Facts) -> Vec<u8> {
-    postcard::to_stdvec(facts).unwrap_or_default()
+    // The hash is left out where facts become JSON, and so here.
+    postcard::to_stdvec(&(facts, facts.phash)).unwrap_or_default()
 }
 
 /// A caption as a record.
@@ -17,7 +18,9 @@ pub(super) fn write_caption(caption: &CaptionText) -> Vec<u8> {
 
 /// Reads what [`write_facts`] wrote.
 pub(super) fn read_facts(record: &[u8]) -> Result<Facts, RecordError> {
-    read(record)
+    let (mut facts, phash): (Facts, u64) = read(record)?;
+    facts.phash = phash;
+    Ok(facts)
 }
 
 /// Reads what [`write_caption`] wrote.
@@ -52,7 +55,7 @@ mod tests {
             latitude: Some(-1.5),
             longitude: None,
             content_hash: "h".into(),
-            phash: 0,
+            phash: u64::MAX - 1,
         };
         assert_eq!(read_facts(&write_facts(&facts)).unwrap(), facts);
         let caption = CaptionText {

@@ -5,7 +5,7 @@ use jiff::civil::date;
 use rows::{facts, open};
 use table::images::Images;
 use table::schema::ImageRow;
-use table::timeline::{Moment, Timelines};
+use table::timeline::{Moment, Timelines, months};
 
 use crate::rows;
 
@@ -49,7 +49,7 @@ async fn every_object_stands_once_at_its_date_whatever_happens_to_the_table() {
     images.append(&[picture(5, "d", begin - DAY, None)], "third").await.unwrap();
     assert_eq!(ids().await, [4, 3, 5, 2]);
     let timeline = timelines.newest(images.ledger()).await.unwrap();
-    assert_eq!(timeline.months(), [(date(2023, 11, 1), 3), (date(2020, 9, 1), 1)]);
+    assert_eq!(months(&timeline.dates()), [(date(2023, 11, 1), 3), (date(2020, 9, 1), 1)]);
     let micros = |second: i64| second * 1_000_000;
     assert_eq!(timeline.between(Some(micros(begin + DAY)), None), 0..2);
     assert_eq!(timeline.between(Some(micros(begin - DAY)), Some(micros(begin + DAY))), 2..3);
