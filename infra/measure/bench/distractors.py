@@ -59,7 +59,7 @@ def write(folder, scenes, count):
     views, said = pictures(scenes), texts([sentence(scene, "en") for scene in scenes])
     chosen = rng.integers(len(scenes), size=count)
     shares = rng.dirichlet(np.ones(VIEWS), count).astype(np.float32)
-    mixed = np.einsum("nv,nvd->nd", shares, views[chosen])
+    mixed = np.einsum("rv,rvd->rd", shares, views[chosen])
     noise = rng.standard_normal((count, DIM), dtype=np.float32) * np.float32(NOISE / DIM**0.5)
     unit(unit(mixed) + noise).tofile(folder / "pictures.f32")
     said[chosen].tofile(folder / "captions.f32")

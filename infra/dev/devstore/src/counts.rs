@@ -1,6 +1,6 @@
 //! How many requests the store got, by their kind and the folder of their key. For measurements:
-//! `GET /-/requests`, for which nobody needs a key, answers all counts since the start as JSON, such
-//! as `{"GET pictures/tables/images.lance/data": 12, "LIST pictures/photos/": 1}`.
+//! `GET /-/requests`, which needs no key, answers all counts since the start as JSON, such as
+//! `{"GET pictures/tables/images.lance/data": 12, "LIST pictures/photos/": 1}`.
 
 use std::{
     collections::BTreeMap,
