@@ -26,6 +26,7 @@ impl Store {
             access_key: ACCESS_KEY.to_owned(),
             secret_key: SECRET_KEY.to_owned(),
             buckets: vec![BUCKET.to_owned()],
+            delay: std::time::Duration::ZERO,
         })
         .await
         .expect("the store starts");

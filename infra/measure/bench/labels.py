@@ -18,7 +18,8 @@ KINDS = ("words", "meaning", "both")
 PER_LANGUAGE = 36
 MIXED = 12
 ATTRIBUTES = ("place", "time", "object", "colour")
-Query = namedtuple("Query", "kind language text relevant")
+# `values` are the attributes that `meaning` asks for.
+Query = namedtuple("Query", "kind language text relevant values", defaults=((),))
 
 NOTHING = {
     "en": (
@@ -128,7 +129,8 @@ def _meaning(bucket, language, count, rng):
         text = (
             mixed(asked, rng) if language == "mixed" else phrase(asked, language, rng, other=True)
         )
-        found[text] = Query("meaning", language, text, relevant(bucket, asked.values()))
+        values = tuple(asked.values())
+        found[text] = Query("meaning", language, text, relevant(bucket, values), values)
     return list(found.values())
 
 

@@ -9,17 +9,22 @@ numbers to .dev/bench-library/result.json.
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
 import subprocess
 
 import outcome
-import search_latency
 import session
 import usage
-from chain import Chain, Search, processes, stack
+from chain import Chain, Model, Search, processes, stack
+from progress import say
+from searches.rows import Tables
 
 HOME = stack.DEV / "bench-library"
+MODEL = Model("demo-clip", "demo-clip", "demo model")
+MANIFEST = stack.ROOT / "crates" / "inference" / "models" / "demo-clip" / "model.toml"
+DIM, CLUSTERS, SEED = 128, 500, 7
 SCROLL = stack.ROOT / "infra" / "measure" / "page" / "scroll.mjs"
 
 
@@ -41,13 +46,15 @@ def main():
 def measure(arguments):
     programs = session.build(arguments.profile, "--example", "rows")
     thumbnail = draw(HOME / "thumbnail.jpg")
-    chain = Chain(HOME / "chain", programs, search_latency.MODEL)
-    search_latency.say(f"filling {arguments.rows} rows")
-    search_latency.rows(chain, "fill", arguments.rows, thumbnail)
+    chain = Chain(HOME / "chain", programs, MODEL)
+    say(f"filling {arguments.rows} rows")
+    digest = hashlib.sha256(MANIFEST.read_bytes()).hexdigest()
+    tables = Tables(programs, chain.home, MODEL.id, digest, DIM)
+    tables.run("fill", centres(HOME / "raw"), arguments.rows, SEED, thumbnail=thumbnail)
     address = chain.run("searcher")
-    search_latency.expect(Search(address), arguments.rows)
+    tables.expect(Search(address).get("/v1/status"), arguments.rows)
     pid = processes.running(stack.run_file(chain.home, "searcher"))["pid"]
-    search_latency.say("scrolling")
+    say("scrolling")
     command = ["node", SCROLL, str(arguments.pictures)]
     done = subprocess.run(
         command, env={**os.environ, "PAGE_URL": address}, stdout=subprocess.PIPE, check=False
@@ -66,6 +73,16 @@ def measure(arguments):
         "searcher_peak_bytes": usage.peak_memory_bytes(pid),
         **json.loads(done.stdout),
     }
+
+
+def centres(folder):
+    """The directions around which vectors lie; the library does not look at them."""
+    import numpy as np
+
+    folder.mkdir()
+    rng = np.random.default_rng(SEED)
+    rng.standard_normal((CLUSTERS, DIM), dtype=np.float32).tofile(folder / "centres.f32")
+    return folder
 
 
 def draw(file):

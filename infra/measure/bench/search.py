@@ -1,19 +1,20 @@
 """Measures how well searches find: by picture, by caption, by words, and by all together.
 
-    just bench search [--profile release|dev] [--json FILE]
+    just bench search [--profile release|dev] [--distractors N] [--json FILE]
 
 Draws 600 pictures whose keys carry words, lets the real chain index and caption them, and asks 216
 searches whose right answers are known, then some that match nothing and some that match very many.
-Prints tables and writes all numbers to .dev/bench-search/result.json.
+Asks them once more when 100,000 rows that answer none of them are in the tables too. Prints tables
+and writes all numbers to .dev/bench-search/result.json.
 """
 
 import argparse
 import datetime
 import json
-import sys
 from pathlib import Path
 
 import albums
+import distractors
 import labels
 import outcome
 import session
@@ -30,6 +31,7 @@ from chain import (
     upload,
     wait_for,
 )
+from progress import say
 from ranking import DEPTH, kept, mean, quality
 
 HOME = stack.DEV / "bench-search"
@@ -52,23 +54,34 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--profile", choices=("release", "dev"), default="release")
+    parser.add_argument(
+        "--distractors",
+        type=int,
+        help="further rows in the second round; 0: no such round (100,000; dev builds: 10,000)",
+    )
     parser.add_argument("--json", type=Path, help="write the numbers to this file too")
     arguments = parser.parse_args()
-    result = session.run(lambda: measure(arguments.profile), HOME, [HOME / "chain"])
+    if arguments.distractors is None:
+        arguments.distractors = 100_000 if arguments.profile == "release" else 10_000
+    result = session.run(lambda: measure(arguments), HOME, [HOME / "chain"])
     if arguments.json:
         arguments.json.write_text(
             json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-    tables = table(result["modes"]), cutoff_table(result["cutoff"])
+    tables = [table(result["modes"]), cutoff_table(result["cutoff"])]
+    if more := result["among_distractors"]:
+        tables.append(f"Among {more['rows']:,} rows of {more['scenes']} other scenes:")
+        tables += [table(more["modes"]), cutoff_table(more["cutoff"])]
     print("\n\n".join((*tables, conditions(result["about"]))))
     outcome.print_line("search", result)
 
 
-def measure(profile):
-    programs = session.build(profile)
+def measure(arguments):
+    programs = session.build(arguments.profile, "--example", "rows")
     bucket = albums.pictures()
     albums.draw(HOME / "pictures", bucket)
-    search = index(Chain(HOME / "chain", programs, MODEL), bucket)
+    chain = Chain(HOME / "chain", programs, MODEL)
+    search = index(chain, bucket)
     queries = labels.labelled(bucket)
 
     def ask(text, **more):
@@ -77,15 +90,26 @@ def measure(profile):
     about = {
         "processor": usage.processor(),
         "cores": usage.cores(),
-        "profile": profile,
+        "profile": arguments.profile,
         "pictures": len(bucket),
     }
     about |= {"queries": len(queries), "date": datetime.date.today().isoformat()}
-    return {
+    result = {
         "about": about,
         "modes": compare(ask, queries),
         "cutoff": cut(ask, queries, labels.nothing(), labels.broad(bucket)),
+        "among_distractors": None,
     }
+    if count := arguments.distractors:
+        scenes = distractors.add(chain, HOME / "distractors", queries, count, say)
+        # The other rows, too, are right answers to the broad ones.
+        result["among_distractors"] = {
+            "rows": count,
+            "scenes": scenes,
+            "modes": compare(ask, queries),
+            "cutoff": cut(ask, queries, labels.nothing(), []),
+        }
+    return result
 
 
 def index(chain, bucket):
@@ -127,7 +151,7 @@ def compare(ask, queries):
     """Recall and nDCG of every mode, by kind and language and over all."""
     modes = {}
     for name, more in MODES.items():
-        print(f"asking {len(queries)} searches: {name}", file=sys.stderr, flush=True)
+        say(f"asking {len(queries)} searches: {name}")
         found = [
             (query, quality(ask(query.text, top_k=DEPTH, **more), query.relevant))
             for query in queries
@@ -150,7 +174,7 @@ def compare(ask, queries):
 
 def cut(ask, queries, nothing, broad):
     """The hits that `cutoff = auto` keeps, with the default weights."""
-    print("asking with a cutoff", file=sys.stderr, flush=True)
+    say("asking with a cutoff")
 
     def left(asked):
         return kept([(ask(query.text, cutoff="auto"), query.relevant) for query in asked])
@@ -158,7 +182,7 @@ def cut(ask, queries, nothing, broad):
     answered = [query.text for query in nothing if ask(query.text, cutoff="auto")]
     return {
         "labelled": left(queries),
-        "broad": left(broad),
+        "broad": left(broad) if broad else None,
         "nothing_answered": answered,
         "counts": {"labelled": len(queries), "broad": len(broad), "nothing": len(nothing)},
     }
@@ -184,6 +208,8 @@ def cutoff_table(cutoff):
     counts = cutoff["counts"]
     for name, title in (("labelled", "those of the table above"), ("broad", "broad ones")):
         values = cutoff[name]
+        if values is None:
+            continue
         precision = "–" if values["precision"] is None else f"{values['precision']:.2f}"
         empty = values["empty"] / counts[name]
         lines.append(

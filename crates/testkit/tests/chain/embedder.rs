@@ -62,6 +62,7 @@ async fn a_store_that_is_away_is_waited_for() {
         access_key: "test".to_owned(),
         secret_key: "test-secret".to_owned(),
         buckets: vec![world.bucket().to_owned()],
+        delay: Duration::ZERO,
     });
     let server = server.await.unwrap();
     embedder.ready().await;

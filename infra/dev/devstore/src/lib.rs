@@ -4,7 +4,8 @@
 //! without any error. This one holds its keys in memory; it checks a condition, renames the file
 //! and adds the key under one lock. Of many writers of one key exactly one wins, readers see whole
 //! objects, and listings are in byte order with the same ETag as HEAD and GET. Like MinIO it
-//! streams notifications of changes (`ListenBucketNotification`).
+//! streams notifications of changes (`ListenBucketNotification`). For measurements it can answer
+//! late, and `GET /-/requests` answers how many requests it got (`counts.rs`).
 //!
 //! It does not offer durability against power loss (nothing is synced), access control (one key
 //! pair sees all buckets), versions, object locks or server-side encryption. Checksums of clients
@@ -12,6 +13,7 @@
 
 mod body;
 mod cors;
+mod counts;
 mod listen;
 mod listing;
 mod service;
@@ -35,6 +37,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
+    counts::RequestCounts,
     listen::{NotificationRoute, Notifier},
     service::Devstore,
     store::FolderStore,
@@ -55,6 +58,8 @@ pub struct Options {
     pub secret_key: String,
     /// Buckets to create when they are missing.
     pub buckets: Vec<String>,
+    /// How long every request waits before it is worked on, as if the store were far away.
+    pub delay: Duration,
 }
 
 /// A serving store. Dropping it stops it too, without waiting for requests in progress.
@@ -82,7 +87,8 @@ pub async fn start(options: Options) -> anyhow::Result<Server> {
         format!("cannot listen on {}; choose another address or port 0", options.listen)
     })?;
     let address = listener.local_addr()?;
-    let task = tokio::spawn(serve(listener, service.build(), stop.clone()));
+    let desk = Desk { service: service.build(), counts: Arc::default(), delay: options.delay };
+    let task = tokio::spawn(serve(listener, desk, stop.clone()));
     Ok(Server { address, stop: stop.drop_guard(), task })
 }
 
@@ -102,18 +108,39 @@ impl Server {
     }
 }
 
-fn open_to_pages(
+/// What every request passes before the S3 protocol.
+#[derive(Clone)]
+struct Desk {
     service: S3Service,
+    counts: Arc<RequestCounts>,
+    delay: Duration,
+}
+
+impl Desk {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
+        if request.uri().path() == counts::PATH {
+            return Ok(Response::new(Body::from(self.counts.to_json())));
+        }
+        self.counts.add(request.method(), request.uri());
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        cors::answer(self.service, request).await
+    }
+}
+
+fn open_to_pages(
+    desk: Desk,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = Response<Body>,
     Error = HttpError,
     Future: Send + 'static,
 > + Clone {
-    service_fn(move |request| cors::answer(service.clone(), request))
+    service_fn(move |request| desk.clone().answer(request))
 }
 
-async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToken) {
+async fn serve(listener: TcpListener, desk: Desk, stop: CancellationToken) {
     let http = auto::Builder::new(TokioExecutor::new());
     let graceful = GracefulShutdown::new();
     loop {
@@ -134,9 +161,8 @@ async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToke
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let connection = http
-            .serve_connection(TokioIo::new(socket), open_to_pages(service.clone()))
-            .into_owned();
+        let connection =
+            http.serve_connection(TokioIo::new(socket), open_to_pages(desk.clone())).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -1,6 +1,6 @@
 //! `devstore`: the development S3 server as a process of its own.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
@@ -30,6 +30,9 @@ struct Arguments {
     /// The secret of that key.
     #[arg(long, env = "DEVSTORE_SECRET_KEY", hide_env_values = true)]
     secret_key: String,
+    /// Milliseconds that every request waits, as if the store were far away.
+    #[arg(long, env = "DEVSTORE_DELAY_MS", default_value_t = 0)]
+    delay_ms: u64,
 }
 
 #[tokio::main]
@@ -45,6 +48,7 @@ async fn main() -> anyhow::Result<()> {
         access_key: arguments.access_key,
         secret_key: arguments.secret_key,
         buckets: arguments.buckets,
+        delay: Duration::from_millis(arguments.delay_ms),
     })
     .await?;
     tracing::info!(endpoint = server.endpoint(), "serving");

@@ -36,6 +36,7 @@ pub(crate) fn options(folder: &TempDir) -> Options {
         access_key: ACCESS_KEY.to_owned(),
         secret_key: SECRET_KEY.to_owned(),
         buckets: vec![BUCKET.to_owned()],
+        delay: std::time::Duration::ZERO,
     }
 }
 
