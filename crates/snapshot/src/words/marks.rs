@@ -1,12 +1,13 @@
 //! Which terms each picture holds, as bits by slot.
 
 use std::cell::Cell;
+use std::ops::{BitOr, BitOrAssign};
 
 use super::score::{AskedTerm, Weights};
 use super::source::{Numbering, TextSource};
 
-/// Slots that are looked at together. Blocks without any mark are passed over.
-const BLOCK: usize = 512;
+/// Slots that are looked at together. Those without any mark are passed over.
+const GROUP: usize = 64;
 
 /// Shares are compared as whole numbers, so that equal ones are equal in any order of adding.
 const WHOLE: f64 = (1 << 20) as f64;
@@ -41,20 +42,21 @@ pub(super) fn candidates<K: Numbering + ?Sized, C: Numbering + ?Sized>(
 ) -> Vec<u32> {
     let slots = slots as usize;
     if asked.terms.len() > 8 {
-        let mut words = vec![0; slots];
-        return Marks::<u64>::new(&mut words, slots, allowed).best(asked, sources, wanted);
+        let masks = &mut *vec![0_u64; slots];
+        return Marks { masks, allowed }.best(asked, sources, wanted);
     }
     let mut words = FORMER.take();
     words.resize(slots.div_ceil(8), 0);
-    let mut marks = Marks::<u8>::new(bytemuck::cast_slice_mut(&mut words), slots, allowed);
-    let best = marks.best(asked, sources, wanted);
-    marks.clear();
+    let masks: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    let masks = masks.get_mut(..slots).unwrap_or_default();
+    let best = Marks { masks, allowed }.best(asked, sources, wanted);
+    words.fill(0);
     FORMER.set(words);
     best
 }
 
 /// The bits of a picture.
-trait Mask: Copy + Default + Eq + std::ops::BitOrAssign + Into<u64> {
+trait Mask: Copy + Default + Eq + BitOr<Output = Self> + BitOrAssign + Into<u64> {
     fn bit(term: usize) -> Self;
 }
 
@@ -73,18 +75,9 @@ impl Mask for u64 {
 struct Marks<'a, M> {
     masks: &'a mut [M],
     allowed: Option<&'a [u64]>,
-    /// Whether a slot of a block may have a mark.
-    touched: Vec<bool>,
 }
 
-impl<'a, M: Mask> Marks<'a, M> {
-    /// `masks` must be 0.
-    fn new(masks: &'a mut [M], slots: usize, allowed: Option<&'a [u64]>) -> Self {
-        let touched = vec![false; slots.div_ceil(BLOCK)];
-        let masks = masks.get_mut(..slots).unwrap_or_default();
-        Self { masks, allowed, touched }
-    }
-
+impl<M: Mask> Marks<'_, M> {
     fn best<K: Numbering + ?Sized, C: Numbering + ?Sized>(
         &mut self,
         asked: MarkedTerms<'_>,
@@ -97,100 +90,116 @@ impl<'a, M: Mask> Marks<'a, M> {
             let Some(AskedTerm { term: text, .. }) = asked.terms.get(*term) else { continue };
             self.mark(sources.0, text, M::bit(*term));
             self.mark(sources.1, text, M::bit(*term));
-            let later = order.iter().skip(done).copied();
+            let later = asked.weights.share(order.iter().skip(done).copied());
             // Each marked picture holds this term or a rarer one, which is more than a picture
             // can hold that has no mark yet.
             if done < order.len()
-                && asked.weights.share([*term]) > asked.weights.share(later) + 1e-6
+                && asked.weights.share([*term]) > later + 1e-6
+                && let Some(marked) = self.few_marked(asked.few)
+                && marked.len() >= wanted
             {
-                let marked = self.first(asked.few + 1);
-                if (wanted..=asked.few).contains(&marked.len()) {
-                    return marked;
-                }
+                return marked;
             }
         }
-        self.chosen(&Shares::of(asked.weights), wanted)
+        let all = order.iter().fold(M::default(), |all, term| all | M::bit(*term));
+        if self.count_of(all, wanted) >= wanted {
+            return self.chosen(|mask| mask == all);
+        }
+        let shares = Shares::of(asked.weights);
+        let least = self.least_share(&shares, wanted);
+        self.chosen(|mask| shares.of_mask(mask.into()) >= least)
     }
 
     #[inline]
     fn mark<N: Numbering + ?Sized>(&mut self, source: TextSource<'_, N>, term: &str, bit: M) {
         source.each_slot(term, |slot| {
-            let slot = slot as usize;
-            if let (Some(mask), Some(touched)) =
-                (self.masks.get_mut(slot), self.touched.get_mut(slot / BLOCK))
-            {
+            if let Some(mask) = self.masks.get_mut(slot as usize) {
                 *mask |= bit;
-                *touched = true;
             }
         });
     }
 
-    /// Each allowed slot with a mark, ascending.
-    #[inline]
-    fn each(&self, mut each: impl FnMut(u32, M)) {
-        let blocks = self.masks.chunks(BLOCK).zip((0_u32..).step_by(BLOCK));
-        for ((masks, first), _) in blocks.zip(&self.touched).filter(|(_, touched)| **touched) {
-            for (masks, first) in masks.chunks(64).zip((first..).step_by(64)) {
-                let allowed = match self.allowed {
-                    Some(allowed) => allowed.get(first as usize / 64).copied().unwrap_or_default(),
-                    None => u64::MAX,
-                };
-                if allowed == 0 {
-                    continue;
-                }
-                for (mask, at) in masks.iter().zip(0_u32..) {
-                    if *mask != M::default() && allowed >> at & 1 == 1 {
-                        each(first + at, *mask);
-                    }
-                }
+    /// Masks of 64 slots with a mark each: the first slot, the masks, and which are allowed.
+    fn groups(&self) -> impl Iterator<Item = (u32, &[M], u64)> {
+        let groups = self.masks.chunks(GROUP).zip(0_u32..);
+        groups.filter_map(|(masks, group)| {
+            let allowed = match self.allowed {
+                Some(allowed) => allowed.get(group as usize).copied().unwrap_or_default(),
+                None => u64::MAX,
+            };
+            let is_marked = allowed != 0
+                && masks.iter().fold(M::default(), |all, mask| all | *mask) != M::default();
+            is_marked.then_some((group * GROUP as u32, masks, allowed))
+        })
+    }
+
+    /// The slots with marks, ascending; `None` if they are more.
+    fn few_marked(&self, most: usize) -> Option<Vec<u32>> {
+        let mut slots = Vec::new();
+        for (first, masks, allowed) in self.groups() {
+            each_bit(first, allowed & bits(masks, |mask| mask != M::default()), &mut slots);
+            if slots.len() > most {
+                return None;
             }
         }
+        Some(slots)
     }
 
-    /// The first so many slots with a mark.
-    fn first(&self, most: usize) -> Vec<u32> {
+    /// The slots with marks that are chosen, ascending.
+    fn chosen(&self, is_chosen: impl Fn(M) -> bool) -> Vec<u32> {
         let mut slots = Vec::new();
-        self.each(|slot, _| {
-            if slots.len() < most {
-                slots.push(slot);
-            }
-        });
+        for (first, masks, allowed) in self.groups() {
+            let chosen = bits(masks, |mask| mask != M::default() && is_chosen(mask));
+            each_bit(first, allowed & chosen, &mut slots);
+        }
         slots
     }
 
-    /// The slots with the `wanted` greatest shares, and those whose share is hardly less.
-    fn chosen(&self, shares: &Shares, wanted: usize) -> Vec<u32> {
-        let mut counts = [0_usize; STEPS + 1];
-        self.each(|_, mask| {
-            if let Some(count) = counts.get_mut(Shares::step(shares.of_mask(mask.into()))) {
-                *count += 1;
-            }
-        });
-        let mut better = 0;
-        let mut least = 0;
-        for (step, count) in counts.iter().enumerate().rev() {
-            better += count;
-            if better >= wanted {
-                least = Shares::least_of(step).saturating_sub(ROUNDING);
+    /// How many slots have this mask, if fewer than `enough`.
+    fn count_of(&self, wanted: M, enough: usize) -> usize {
+        let mut count = 0;
+        for (_, masks, allowed) in self.groups() {
+            count += (allowed & bits(masks, |mask| mask == wanted)).count_ones() as usize;
+            if count >= enough {
                 break;
             }
         }
-        let mut slots = Vec::new();
-        self.each(|slot, mask| {
-            if shares.of_mask(mask.into()) >= least {
-                slots.push(slot);
-            }
-        });
-        slots
+        count
     }
 
-    /// Sets all masks to 0 again.
-    fn clear(&mut self) {
-        for (masks, touched) in self.masks.chunks_mut(BLOCK).zip(&self.touched) {
-            if *touched {
-                masks.fill(M::default());
+    /// Hardly less than the `wanted`th greatest share.
+    fn least_share(&self, shares: &Shares, wanted: usize) -> u32 {
+        let mut counts = [0_usize; STEPS + 1];
+        for (_, masks, allowed) in self.groups() {
+            for (mask, at) in masks.iter().zip(0_u32..) {
+                let step = Shares::step(shares.of_mask((*mask).into()));
+                if let Some(count) = counts.get_mut(step) {
+                    *count += (allowed >> at & 1) as usize;
+                }
             }
         }
+        let mut better = 0;
+        // Slots without a mark are counted with the least share, which does no harm.
+        for (step, count) in counts.iter().enumerate().rev() {
+            better += count;
+            if better >= wanted {
+                return Shares::least_of(step).saturating_sub(ROUNDING);
+            }
+        }
+        0
+    }
+}
+
+/// A bit for each of 64 masks or fewer.
+#[inline]
+fn bits<M: Mask>(masks: &[M], is_set: impl Fn(M) -> bool) -> u64 {
+    masks.iter().rev().fold(0, |bits, mask| bits << 1 | u64::from(is_set(*mask)))
+}
+
+fn each_bit(first: u32, mut bits: u64, slots: &mut Vec<u32>) {
+    while bits != 0 {
+        slots.push(first + bits.trailing_zeros());
+        bits &= bits - 1;
     }
 }
 

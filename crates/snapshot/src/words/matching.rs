@@ -9,6 +9,9 @@ use super::source::{Numbering, TextSource};
 /// Compares this many pictures one by one rather than reading all places of the terms.
 const FEW: usize = 8_192;
 
+/// Many pictures are compared in at most so many parts, so that each is in the processor's cache.
+const MOST_PARTS: usize = 8;
+
 /// The best pictures: by share, then by BM25 (both descending), then by slot. A picture holds a
 /// term if one of its texts does; occurrences and lengths of its texts add up. Pictures without
 /// any of the terms are left out.
@@ -40,14 +43,17 @@ pub fn matching<K: Numbering + ?Sized, C: Numbering + ?Sized>(
             )
         }
     };
-    let mut matches = matches_of(terms, sources, &found);
-    matches.retain(|found| found.share > 0.0);
-    if matches.len() > wanted {
-        matches.select_nth_unstable_by(wanted, by_rank);
-        matches.truncate(wanted);
+    let mut best = Vec::new();
+    for some in found.chunks(found.len().div_ceil(MOST_PARTS).max(FEW)) {
+        let matches = matches_of(terms, sources, some);
+        best.extend(matches.into_iter().filter(|found| found.share > 0.0));
+        if best.len() > wanted {
+            best.select_nth_unstable_by(wanted, by_rank);
+            best.truncate(wanted);
+        }
     }
-    matches.sort_unstable_by(by_rank);
-    matches
+    best.sort_unstable_by(by_rank);
+    best
 }
 
 fn by_rank(one: &WordMatch, other: &WordMatch) -> Ordering {

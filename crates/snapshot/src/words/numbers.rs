@@ -1,5 +1,8 @@
 //! The numbers of a segment's documents.
 
+/// So many numbers are looked at one by one before the others are searched.
+const NEAR: usize = 8;
+
 /// Number of the document at each place of a segment, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Numbers {
@@ -49,6 +52,21 @@ impl Numbers {
                 numbers.binary_search(&number).ok().and_then(|place| u32::try_from(place).ok())
             }
         }
+    }
+
+    /// The place of a number that is greater than all numbers before `start`, which becomes the
+    /// place of the next one. Quick if there are few numbers between.
+    #[inline]
+    pub(super) fn place_from(&self, start: &mut usize, number: u32) -> Option<u32> {
+        let Self::Listed(numbers) = self else { return self.place_of(number) };
+        let later = numbers.get(*start..)?;
+        let mut passed = later.iter().take(NEAR).take_while(|other| **other < number).count();
+        if passed == NEAR {
+            passed = later.partition_point(|other| *other < number);
+        }
+        *start += passed;
+        let is_here = later.get(passed) == Some(&number);
+        is_here.then(|| u32::try_from(*start).ok())?
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {

@@ -1,5 +1,7 @@
 //! An index of words together with the pictures that its documents belong to.
 
+use std::ops::Range;
+
 use super::index::WordIndex;
 use super::segment::Segment;
 
@@ -45,40 +47,50 @@ impl<'a, N: Numbering + ?Sized> TextSource<'a, N> {
 
     /// Where the texts of these pictures are.
     pub(super) fn located(&self, slots: &[u32]) -> Located<'a> {
-        let mut documents: Vec<(u32, u32)> = slots
-            .iter()
-            .zip(0_u32..)
-            .filter_map(|(slot, at)| Some((self.numbering.document_of(*slot)?, at)))
-            .collect();
-        documents.sort_unstable();
-        let mut rest = documents.as_slice();
-        let mut located = Vec::new();
-        for segment in &self.index.segments {
-            let Some(last) = segment.numbers.last() else { continue };
-            let (here, later) = rest.split_at(rest.partition_point(|(number, _)| *number <= last));
-            rest = later;
-            let places: Vec<_> = here
-                .iter()
-                .filter_map(|(number, at)| Some((segment.numbers.place_of(*number)?, *at)))
-                .collect();
-            if !places.is_empty() {
-                located.push((segment.as_ref(), places));
+        let mut texts: Vec<(u32, u32)> = Vec::with_capacity(slots.len());
+        for (slot, at) in slots.iter().zip(0_u32..) {
+            if let Some(document) = self.numbering.document_of(*slot) {
+                texts.push((document, at));
             }
         }
-        Located { segments: located }
+        if !texts.is_sorted() {
+            texts.sort_unstable();
+        }
+        let mut segments = Vec::new();
+        let mut rest = texts.iter();
+        let mut places = Vec::with_capacity(texts.len());
+        for segment in &self.index.segments {
+            let Some(last) = segment.numbers.last() else { continue };
+            let count = rest.as_slice().partition_point(|(document, _)| *document <= last);
+            let (first, mut start) = (places.len(), 0);
+            for (document, at) in rest.by_ref().take(count) {
+                if let Some(place) = segment.numbers.place_from(&mut start, *document) {
+                    places.push((place, *at));
+                }
+            }
+            segments.push((segment.as_ref(), first..places.len()));
+        }
+        Located { places, segments }
     }
 }
 
 /// Where the texts of some pictures are in an index.
 pub(super) struct Located<'a> {
-    /// Segments with places, ascending, and which of the pictures each is of.
-    segments: Vec<(&'a Segment, Vec<(u32, u32)>)>,
+    /// The place of each text in its segment, ascending there, and which of the pictures it is of.
+    places: Vec<(u32, u32)>,
+    segments: Vec<(&'a Segment, Range<usize>)>,
 }
 
-impl Located<'_> {
+impl<'a> Located<'a> {
+    fn segments(&self) -> impl Iterator<Item = (&'a Segment, &[(u32, u32)])> {
+        let segments = self.segments.iter().filter(|(_, places)| !places.is_empty());
+        segments.filter_map(|(segment, places)| Some((*segment, self.places.get(places.clone())?)))
+    }
+
     /// Which picture has a text, and its length.
+    #[inline]
     pub(super) fn lengths(&self, mut each: impl FnMut(u32, u32)) {
-        for (segment, places) in &self.segments {
+        for (segment, places) in self.segments() {
             for (place, at) in places {
                 each(*at, segment.length(*place));
             }
@@ -86,8 +98,9 @@ impl Located<'_> {
     }
 
     /// Which picture's text holds a term, and how often.
+    #[inline]
     pub(super) fn occurrences(&self, term: &str, mut each: impl FnMut(u32, u32)) {
-        for (segment, places) in &self.segments {
+        for (segment, places) in self.segments() {
             if let Some(postings) = segment.postings(term) {
                 postings.each_of(places, &mut each);
             }
