@@ -45,6 +45,11 @@ def malformed_forms(world):
         ("without a disposition", FORM, b"--b\r\n\r\nx\r\n" + END),
         ("an unknown field", FORM, part("sql", "1=1") + END),
         ("10,000 fields", FORM, b"".join(part(f"field{n}", "x") for n in range(10_000)) + END),
+        (
+            "a filter of 100,000 bytes",
+            FORM,
+            part("text", "red") + part("filter", '{"prefix":"' + "a" * 100_000 + '"}') + END,
+        ),
         ("10,000 texts", FORM, b"".join(part("text", "red") for n in range(10_000)) + END),
         (
             "10,000 empty pictures",
@@ -94,6 +99,11 @@ def malformed_json(world):
         ("a byte order mark", b'\xef\xbb\xbf{"text":"a"}'),
         ("an array", b"[]"),
         ("100,000 examples", b'{"examples":[' + b",".join([b'{"text":"a"}'] * 100_000) + b"]}"),
+        ("9,000,000 empty examples", b'{"text":"a","examples":[' + b"{}," * 9_000_000 + b"{}]}"),
+        (
+            "100,000 keywords",
+            b'{"text":"a","filter":{"keywords":[' + b'"a",' * 100_000 + b'"a"]}}',
+        ),
         ("1,000,000 numbers", b'{"vector":[' + b",".join([b"1"] * 1_000_000) + b"]}"),
         ("a field with a long name", b'{"' + b"a" * 1_000_000 + b'":1}'),
         (

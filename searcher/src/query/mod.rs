@@ -3,6 +3,7 @@
 mod body;
 mod digest;
 mod example;
+mod example_body;
 mod form;
 mod image_text;
 mod negative;

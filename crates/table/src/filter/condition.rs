@@ -7,8 +7,8 @@ use super::{Filter, MissingFact, PictureShape, Place, Values};
 use crate::expression::{begins_with, begins_without, one_of, timestamp};
 
 impl Filter {
-    /// The filter without what only captions know ([`needs_captions`](Self::needs_captions)), as one
-    /// expression; `None` if every row meets it.
+    /// The filter as one expression, without what only captions know
+    /// ([`needs_captions`](Self::needs_captions)); `None` if every row meets it.
     pub(crate) fn expression(&self) -> Option<DfExpr> {
         let mut conditions = conditions(&self.prefix, |prefix| Condition {
             holds: begins_with("key", prefix),

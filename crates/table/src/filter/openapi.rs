@@ -24,7 +24,8 @@ pub(super) fn orientation() -> RefOr<Schema> {
 pub(super) fn place() -> RefOr<Schema> {
     described(
         Place::schema(),
-        "Taken within this box. A list: within any of them. A picture without a place is in no box.",
+        "Taken within this box. A list: within any of them. A picture without a place is in \
+         no box.",
     )
 }
 

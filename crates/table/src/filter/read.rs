@@ -1,5 +1,5 @@
-//! The JSON of [`Values`]: a value, a list of values, or `{"all": [], "any": [], "none": []}`. Every
-//! list and text is bounded while it is read.
+//! The JSON of [`Values`]: a value, a list of values, or `{"all": [], "any": [], "none": []}`.
+//! Every list and text is bounded while it is read.
 
 use std::fmt;
 
