@@ -5,12 +5,17 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod calibration;
 mod captions;
+mod disk_cache;
 mod duplicates;
 mod index;
 mod maintain;
 mod probe;
+mod proxied;
 mod redone;
+mod remade;
 mod rows;
 mod tables;
+mod tails;
 mod timeline;
