@@ -14,7 +14,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
 
 use crate::error::TableError;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, with_id};
 use crate::location::Database;
 
 // A creation takes well under a second; the holder of a lock this old has died.
@@ -76,11 +76,16 @@ async fn opened_or_created(
 async fn create(database: &Database, name: &str, schema: &SchemaRef) -> Result<Ledger, TableError> {
     let creating = database
         .connection
-        .create_empty_table(name, schema.clone())
+        .create_empty_table(name, with_id(schema))
         .mode(CreateTableMode::Create)
         .execute();
-    let table = creating.await.map_err(TableError::of(name))?;
-    Ok(Ledger { table, name: name.to_owned() })
+    creating.await.map_err(TableError::of(name))?;
+    // Opened again, because only then its requests are counted.
+    let missing = || TableError::Creation {
+        table: name.to_owned(),
+        problem: "it was dropped as soon as it was made".to_owned(),
+    };
+    Ledger::open(database, name).await?.ok_or_else(missing)
 }
 
 struct CreationLock {

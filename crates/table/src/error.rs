@@ -52,6 +52,25 @@ impl TableError {
         move |source| Self::Failed { table: table.clone(), source }
     }
 
+    /// Turns an error of the format's library, which lies below the table library, into an error of
+    /// this table.
+    pub(crate) fn of_lance(table: &str) -> impl Fn(lance::Error) -> Self + use<> {
+        let failed = Self::of(table);
+        move |source| failed(lancedb::Error::Lance { source })
+    }
+
+    /// Whether the table, or the version that was asked for, does not exist.
+    pub(crate) fn is_missing(&self) -> bool {
+        use lance::Error::{DatasetNotFound, NotFound, VersionNotFound};
+        match self {
+            Self::Failed { source: lancedb::Error::TableNotFound { .. }, .. } => true,
+            Self::Failed { source: lancedb::Error::Lance { source }, .. } => {
+                matches!(source, DatasetNotFound { .. } | VersionNotFound { .. } | NotFound { .. })
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn rows(table: &str, problem: impl ToString) -> Self {
         Self::Rows { table: table.to_owned(), problem: problem.to_string() }
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod candidates;
+pub mod calibration;
 pub mod captions;
 pub mod duplicates;
 pub mod embeddings;
@@ -26,6 +27,7 @@ mod expression;
 mod newest;
 mod search_plan;
 mod space;
+mod store;
 mod vector_search;
 
 pub use error::TableError;

@@ -6,6 +6,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use futures::TryStreamExt;
+use lance::index::{DatasetIndexExt, DatasetIndexInternalExt};
+use lance_index::metrics::NoOpMetricsCollector;
 use lancedb::query::{ExecutableQuery, QueryBase, Select, VectorQuery};
 
 use crate::error::TableError;
@@ -16,8 +18,6 @@ use crate::schema::VECTOR_COLUMN;
 /// A filter that keeps at most this many rows gets a flat search. Through the index, the search
 /// would find few of them in each partition and miss most.
 const FEW_ROWS: usize = 10_000;
-/// Rows of one partition, as the table library chooses them.
-const PARTITION_ROWS: usize = 4096;
 /// One partition in this many is looked at, within the bounds below.
 const PARTITIONS_PER_PROBE: usize = 8;
 const LEAST_PROBES: usize = 16;
@@ -26,9 +26,10 @@ const MOST_PROBES: usize = 256;
 /// are looked at.
 const PROBES_WITH_FILTER: usize = 4;
 /// Candidates per wanted row whose exact vectors are compared (the refine factor), and the least
-/// number of candidates.
-const COMPARED_PER_ROW: usize = 4;
-const LEAST_COMPARED: usize = 256;
+/// number of candidates. Each one is a request, if the store is cold. Codes of five bits order
+/// vectors so well that the wanted ones are among few more.
+const COMPARED_PER_ROW: usize = 2;
+const LEAST_COMPARED: usize = 128;
 /// If one row in this many would be compared exactly anyway, all are.
 const COMPARED_SHARE: usize = 4;
 
@@ -47,25 +48,59 @@ pub(crate) enum SearchPlan {
     },
 }
 
-/// Number of rows of the last version that was asked for, if its vectors are indexed.
+/// The index of one version's vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct IndexedVectors {
+    /// Rows of the table.
+    rows: usize,
+    /// Partitions of the segment that has most. They grow up to four times their first size before
+    /// the table library splits them, so their number does not follow from the rows.
+    partitions: usize,
+}
+
+/// The index of the last version that was asked for, if its vectors have one.
 #[derive(Debug, Default)]
 pub(crate) struct IndexedRows {
-    last: Mutex<Option<(u64, Option<usize>)>>,
+    last: Mutex<Option<(u64, Option<IndexedVectors>)>>,
 }
 
 impl IndexedRows {
-    /// The number of rows of this version of the table; `None` if its vectors have no index.
-    async fn of(&self, pinned: &Ledger, version: u64) -> Result<Option<usize>, TableError> {
+    /// The index of this version of the table; `None` if its vectors have none.
+    async fn of(
+        &self,
+        pinned: &Ledger,
+        version: u64,
+    ) -> Result<Option<IndexedVectors>, TableError> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, rows)) = last.filter(|(known, _)| *known == version) {
-            return Ok(rows);
+        if let Some((_, indexed)) = last.filter(|(known, _)| *known == version) {
+            return Ok(indexed);
         }
-        let indices = pinned.table.list_indices().await.map_err(TableError::of(&pinned.name))?;
-        let indexed = indices.iter().any(|index| index.columns == [VECTOR_COLUMN]);
-        let rows = if indexed { Some(pinned.count_rows().await?) } else { None };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, rows));
-        Ok(rows)
+        let indexed = match partitions(pinned).await? {
+            Some(partitions) => {
+                Some(IndexedVectors { rows: pinned.count_rows().await?, partitions })
+            }
+            None => None,
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, indexed));
+        Ok(indexed)
     }
+}
+
+/// The number of partitions of the vector index; `None` without one. Opens the segments, which a
+/// search does anyway.
+async fn partitions(pinned: &Ledger) -> Result<Option<usize>, TableError> {
+    let failed = TableError::of_lance(&pinned.name);
+    let dataset = pinned.dataset().await?;
+    let Some(field) = dataset.schema().field(VECTOR_COLUMN) else { return Ok(None) };
+    let indices = dataset.load_indices().await.map_err(&failed)?;
+    let mut most = None;
+    for segment in indices.iter().filter(|index| index.fields == [field.id]) {
+        let opening =
+            dataset.open_vector_index(VECTOR_COLUMN, &segment.uuid, &NoOpMetricsCollector);
+        let index = opening.await.map_err(&failed)?;
+        most = most.max(Some(index.ivf_model().num_partitions()));
+    }
+    Ok(most)
 }
 
 impl SearchPlan {
@@ -79,12 +114,14 @@ impl SearchPlan {
         indexed: &IndexedRows,
         filter: &Filter,
     ) -> Result<Self, TableError> {
-        let Some(rows) = indexed.of(pinned, version).await? else { return Ok(Self::Exact) };
+        let Some(IndexedVectors { rows, partitions }) = indexed.of(pinned, version).await? else {
+            return Ok(Self::Exact);
+        };
         let filtered = filter.expression().is_some();
         if filtered && (rows <= FEW_ROWS || keeps_few(pinned, filter).await?) {
             return Ok(Self::Exact);
         }
-        Ok(Self::Indexed { rows, probes: probes(rows, filtered) })
+        Ok(Self::Indexed { rows, probes: probes(partitions, filtered) })
     }
 
     /// Whether a search for `limit` rows compares all rows that the filter keeps.
@@ -102,8 +139,7 @@ impl SearchPlan {
     pub(crate) fn apply(self, query: VectorQuery, limit: usize) -> lancedb::Result<VectorQuery> {
         match self {
             Self::Indexed { probes, .. } if !self.is_exact(limit) => {
-                let factor =
-                    u32::try_from(compared(limit).div_ceil(limit.max(1))).unwrap_or(u32::MAX);
+                let factor = u32::try_from(refine_factor(limit)).unwrap_or(u32::MAX);
                 // No upper bound: the library looks at more partitions while it finds too few rows.
                 Ok(query.minimum_nprobes(probes)?.refine_factor(factor))
             }
@@ -130,14 +166,19 @@ async fn keeps_few(pinned: &Ledger, filter: &Filter) -> Result<bool, TableError>
     Ok(kept <= FEW_ROWS)
 }
 
-fn probes(rows: usize, filtered: bool) -> usize {
-    let probes = (rows / PARTITION_ROWS / PARTITIONS_PER_PROBE).clamp(LEAST_PROBES, MOST_PROBES);
+fn probes(partitions: usize, filtered: bool) -> usize {
+    let probes = (partitions / PARTITIONS_PER_PROBE).clamp(LEAST_PROBES, MOST_PROBES);
     if filtered { probes * PROBES_WITH_FILTER } else { probes }
+}
+
+/// How many candidates per wanted row are compared exactly to find `limit` rows.
+fn refine_factor(limit: usize) -> usize {
+    LEAST_COMPARED.div_ceil(limit.max(1)).max(COMPARED_PER_ROW)
 }
 
 /// How many candidates are compared exactly to find `limit` rows through the index.
 fn compared(limit: usize) -> usize {
-    limit.saturating_mul(COMPARED_PER_ROW).max(LEAST_COMPARED)
+    limit.max(1).saturating_mul(refine_factor(limit))
 }
 
 #[cfg(test)]
@@ -145,10 +186,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn probes_grow_with_the_table_within_bounds() {
-        assert_eq!(probes(10_000, false), LEAST_PROBES);
-        assert_eq!(probes(1_000_000, false), 30);
-        assert_eq!(probes(1_000_000, true), 120);
-        assert_eq!(probes(1_000_000_000, false), MOST_PROBES);
+    fn probes_grow_with_the_partitions_within_bounds() {
+        assert_eq!(probes(2, false), LEAST_PROBES);
+        // A table of a million rows, just trained, and after it has grown from few rows.
+        assert_eq!(probes(245, false), 30);
+        assert_eq!(probes(245, true), 120);
+        assert_eq!(probes(61, false), LEAST_PROBES);
+        assert_eq!(probes(1_000_000, false), MOST_PROBES);
+    }
+
+    #[test]
+    fn few_more_vectors_than_wanted_are_compared() {
+        assert_eq!([0, 1, 10, 32, 64].map(compared), [128, 128, 130, 128, 128]);
+        assert_eq!([128, 512].map(compared), [256, 1024]);
+        assert_eq!(compared(usize::MAX), usize::MAX);
     }
 }

@@ -1,5 +1,6 @@
 //! The space of a table's vectors. It is noted in the schema when the table is created, and in
-//! every row beside its vector. Opening a table checks both.
+//! every row beside its vector. Opening a table checks the note, and every append checks it again,
+//! so no row has another space. Only a table without a note is searched for such rows.
 
 use std::sync::Arc;
 
@@ -10,12 +11,8 @@ use lancedb::expr::{DfExpr, col, lit};
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 
 use crate::error::TableError;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, MANIFEST_HASH_KEY, SPACE_KEY, noted};
 use crate::schema::{Space, column, dimension};
-
-// Keys of the schema's metadata.
-const SPACE_KEY: &str = "bucketlens.space";
-const MANIFEST_HASH_KEY: &str = "bucketlens.manifest_hash";
 
 impl Space {
     /// The schema with this space noted in it.
@@ -35,10 +32,9 @@ impl Ledger {
     pub async fn space(&self, model: &str) -> Result<Option<Space>, TableError> {
         let schema = self.table.schema().await.map_err(TableError::of(&self.name))?;
         let Some(dim) = dimension(&schema) else { return Ok(None) };
-        let noted = |name: &str| schema.metadata().get(name).cloned();
-        let of_rows = match (noted(SPACE_KEY), noted(MANIFEST_HASH_KEY)) {
-            (Some(space), Some(manifest_hash)) => Some((space, manifest_hash)),
-            _ => self.space_of_a_row(None).await?,
+        let of_rows = match noted(schema.metadata()) {
+            Some(noted) => Some(noted),
+            None => self.space_of_a_row(None).await?,
         };
         Ok(of_rows.map(|(space, manifest_hash)| Space {
             model: model.to_owned(),
@@ -48,7 +44,8 @@ impl Ledger {
         }))
     }
 
-    /// Refuses a table that notes another space than this one, or that has a row of another space.
+    /// Refuses a table that notes another space than this one, or that notes none and has a row of
+    /// another space.
     pub(crate) async fn holds_only(&self, wanted: &Space) -> Result<(), TableError> {
         let refuse = |space: &str, manifest_hash: &str| {
             Err(TableError::Mismatch {
@@ -56,10 +53,10 @@ impl Ledger {
                 problem: difference(wanted, space, manifest_hash),
             })
         };
-        if let Some(Space { space, manifest_hash, .. }) = self.space(&wanted.model).await?
-            && (space != wanted.space || manifest_hash != wanted.manifest_hash)
-        {
-            return refuse(&space, &manifest_hash);
+        let schema = self.table.schema().await.map_err(TableError::of(&self.name))?;
+        if let Some((space, manifest_hash)) = noted(schema.metadata()) {
+            let is_wanted = space == wanted.space && manifest_hash == wanted.manifest_hash;
+            return if is_wanted { Ok(()) } else { refuse(&space, &manifest_hash) };
         }
         let differs = |name: &str, value: &str| col(name).not_eq(lit(value));
         let other =

@@ -76,14 +76,7 @@ impl Ledger {
     }
 
     pub(crate) async fn fragment_sizes(&self) -> Result<Vec<FragmentSize>, TableError> {
-        let elsewhere = || self.unusable("the table is not on the bucket but behind a service");
-        let dataset = self
-            .table
-            .dataset()
-            .ok_or_else(elsewhere)?
-            .get()
-            .await
-            .map_err(TableError::of(&self.name))?;
+        let dataset = self.dataset().await?;
         let sizes = dataset.fragments().iter().map(|fragment| FragmentSize {
             rows: fragment.physical_rows.unwrap_or(0),
             deleted: fragment

@@ -119,7 +119,7 @@ fn report_text(report: &Value) -> anyhow::Result<String> {
 fn round_text(round: &Value) -> String {
     let tables = round["tables"]["tables"].as_array().into_iter().flatten();
     let table_text = |table: &Value| {
-        let steps = ["spares", "compaction", "indexing", "pruning"]
+        let steps = ["spares", "compaction", "indexing", "calibration", "pruning"]
             .map(|step| format!("  {step}: {}", table[step]));
         let name = table["table"].as_str().unwrap_or_default();
         format!("{name} ({} ms)\n{}", table["took_ms"], steps.join("\n"))

@@ -13,6 +13,9 @@ pub struct MaintainSettings {
     /// Pause between two rounds.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
+    /// Pause between two looks whether an index has fallen behind.
+    #[serde(with = "humantime_serde")]
+    pub index_interval: Duration,
     /// Rows per fragment that compaction aims at.
     pub rows_per_fragment: usize,
     /// A table with fewer rows than this gets no index.
@@ -34,6 +37,9 @@ impl MaintainSettings {
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
         if self.interval < Duration::from_secs(1) {
             return Err(SettingsError::value("maintain.interval", "must be at least 1s"));
+        }
+        if self.index_interval < Duration::from_secs(1) {
+            return Err(SettingsError::value("maintain.index_interval", "must be at least 1s"));
         }
         if !(1_024..=1_048_576).contains(&self.rows_per_fragment) {
             return Err(SettingsError::value(

@@ -43,12 +43,23 @@ impl Upkeep {
         }
     }
 
-    /// One round after the other. Runs until dropped.
+    /// One round after the other, and between them indices catch up with new rows. Runs until
+    /// dropped.
     pub(crate) async fn run_often(&self) {
-        loop {
-            tokio::time::sleep(self.tables.interval()).await;
-            self.run(TableScope::Changed).await;
-        }
+        let rounds = async {
+            loop {
+                tokio::time::sleep(self.tables.interval()).await;
+                self.run(TableScope::Changed).await;
+            }
+        };
+        let catching_up = async {
+            loop {
+                tokio::time::sleep(self.tables.index_interval()).await;
+                let failures = self.tables.turn().await.catch_up().await;
+                count(&failures);
+            }
+        };
+        let ((), ()) = tokio::join!(rounds, catching_up);
     }
 
     /// One round. A failed step does not keep the others from running; the round lists it.
@@ -61,10 +72,7 @@ impl Upkeep {
             Tidied::default()
         });
         drop(turn);
-        for failure in &failures {
-            tracing::warn!(failure, "a part of the maintenance failed");
-        }
-        metrics::counter!("bucketlens_maintain_failures_total").increment(failures.len() as u64);
+        count(&failures);
         metrics::gauge!("bucketlens_maintain_last_timestamp_seconds")
             .set(jiff::Timestamp::now().as_second() as f64);
         MaintenanceRound {
@@ -74,4 +82,11 @@ impl Upkeep {
             failures,
         }
     }
+}
+
+fn count(failures: &[String]) {
+    for failure in failures {
+        tracing::warn!(failure, "a part of the maintenance failed");
+    }
+    metrics::counter!("bucketlens_maintain_failures_total").increment(failures.len() as u64);
 }

@@ -9,7 +9,7 @@ use pipeline::connection;
 use pipeline::models::{self, Models, Removal};
 use pipeline::stage_name::StageName;
 use pipeline::topology::Topology;
-use table::ledger;
+use table::{calibration, ledger};
 
 use crate::parts::IngestParts;
 use crate::watch::journal;
@@ -81,6 +81,7 @@ async fn retire(parts: &IngestParts, stage: &StageName) -> anyhow::Result<Retire
     }
     journal::remove(&parts.state, stage).await?;
     ledger::drop_table(&parts.database, &table_of(stage)).await?;
+    calibration::remove(&parts.database, &table_of(stage)).await?;
     let note = |models: &mut Models| {
         if let Some(removal) = models.removed.get_mut(stage) {
             removal.dropped_at = Some(Timestamp::now());

@@ -1,4 +1,4 @@
-//! Which tables a round of maintenance works on.
+//! Which tables a round of maintenance works on, and which ones only catch up between two rounds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,36 +23,46 @@ pub(crate) enum TableScope {
     All,
 }
 
-/// A table's version after its last round, and when that was.
-type LastRounds = HashMap<String, (u64, Instant)>;
+/// What is remembered of earlier rounds.
+#[derive(Default)]
+struct UpkeepMemory {
+    /// A table's version after its last round, and when that was.
+    rounds: HashMap<String, (u64, Instant)>,
+    /// A table's version when its indices were last looked at.
+    looked_at: HashMap<String, u64>,
+}
 
 /// Maintains the tables; clones share it.
 #[derive(Clone)]
 pub(crate) struct TableUpkeep {
     index: Index,
     settings: MaintainSettings,
-    last: Arc<Mutex<LastRounds>>,
+    memory: Arc<Mutex<UpkeepMemory>>,
 }
 
 /// The right to run a round.
 pub(crate) struct UpkeepTurn {
     upkeep: TableUpkeep,
-    last: OwnedMutexGuard<LastRounds>,
+    memory: OwnedMutexGuard<UpkeepMemory>,
 }
 
 impl TableUpkeep {
     pub(crate) fn new(settings: MaintainSettings, index: Index) -> Self {
-        Self { index, settings, last: Arc::default() }
+        Self { index, settings, memory: Arc::default() }
     }
 
     pub(crate) fn interval(&self) -> Duration {
         self.settings.interval
     }
 
+    pub(crate) fn index_interval(&self) -> Duration {
+        self.settings.index_interval
+    }
+
     /// Waits until no other round runs.
     pub(crate) async fn turn(&self) -> UpkeepTurn {
-        let last = Arc::clone(&self.last).lock_owned().await;
-        UpkeepTurn { upkeep: self.clone(), last }
+        let memory = Arc::clone(&self.memory).lock_owned().await;
+        UpkeepTurn { upkeep: self.clone(), memory }
     }
 }
 
@@ -70,14 +80,40 @@ impl UpkeepTurn {
         let report = maintain::maintain(index.database(), &names, &settings.plan()).await;
         for table in due {
             if let Some(version) = version(table).await {
-                self.last.insert(table.name().to_owned(), (version, Instant::now()));
+                self.memory.rounds.insert(table.name().to_owned(), (version, Instant::now()));
             }
         }
         report
     }
 
+    /// Extends indices that have fallen far behind, and does nothing else. Returns what could not be
+    /// done, one sentence each.
+    pub(crate) async fn catch_up(&mut self) -> Vec<String> {
+        let TableUpkeep { index, settings, .. } = &self.upkeep;
+        let mut failures = Vec::new();
+        for table in index.tables() {
+            let name = table.name();
+            let Some(version) = version(table).await else { continue };
+            if self.memory.looked_at.get(name) == Some(&version) {
+                continue;
+            }
+            match maintain::catch_up(index.database(), name, &settings.plan()).await {
+                Ok(None) => {
+                    self.memory.looked_at.insert(name.to_owned(), version);
+                }
+                // Looked at again, because rows may have come meanwhile.
+                Ok(Some(report)) => {
+                    tracing::debug!(table = name, ?report, "indices had fallen behind");
+                    failures.extend(report.failures().map(|reason| format!("{name}: {reason}")));
+                }
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        failures
+    }
+
     async fn is_due(&self, table: &WatchedTable) -> bool {
-        match self.last.get(table.name()) {
+        match self.memory.rounds.get(table.name()) {
             Some((last, at)) if at.elapsed() < LEFT_ALONE => version(table).await != Some(*last),
             _ => true,
         }

@@ -1,14 +1,17 @@
 //! One table as a record of object versions, whatever else its rows hold.
 
+mod identity;
 mod lookup;
 mod version;
 
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use futures::TryStreamExt;
+use lance::Dataset;
 use lancedb::Table;
 use lancedb::expr::DfExpr;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
@@ -19,6 +22,10 @@ use crate::expression::{MOST_VALUES, one_of};
 use crate::location::Database;
 
 pub use lookup::StoredVersion;
+
+pub(crate) use identity::{MANIFEST_HASH_KEY, SPACE_KEY, noted, with_id};
+
+use identity::TableIdentity;
 
 /// Removes a table with all its rows and versions, for good. A missing table is no error. Only
 /// `ingest` may call this, and only when no process writes to the table any more.
@@ -45,6 +52,8 @@ pub async fn table_names(database: &Database) -> Result<Vec<String>, TableError>
 pub struct Ledger {
     pub(crate) table: Table,
     pub(crate) name: String,
+    /// The table that was opened, which may have been replaced since.
+    identity: TableIdentity,
 }
 
 impl Ledger {
@@ -53,11 +62,28 @@ impl Ledger {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn open(database: &Database, name: &str) -> Result<Option<Self>, TableError> {
-        match database.connection.open_table(name).execute().await {
-            Ok(table) => Ok(Some(Self { table, name: name.to_owned() })),
+        let opening =
+            database.connection.open_table(name).lance_read_params(database.read_params());
+        match opening.execute().await {
+            Ok(table) => Ok(Some(Self::of(table, name).await?)),
             Err(lancedb::Error::TableNotFound { .. }) => Ok(None),
             Err(error) => Err(TableError::of(name)(error)),
         }
+    }
+
+    /// The ledger of a table that was opened or made just now.
+    pub(crate) async fn of(table: Table, name: &str) -> Result<Self, TableError> {
+        let name = name.to_owned();
+        let mut ledger = Self { table, name, identity: TableIdentity::default() };
+        ledger.identity = TableIdentity::of(&*ledger.dataset().await?);
+        Ok(ledger)
+    }
+
+    /// The table library's own handle on the newest version, or on that of a snapshot.
+    pub(crate) async fn dataset(&self) -> Result<Arc<Dataset>, TableError> {
+        let elsewhere = || self.unusable("the table is not on the bucket but behind a service");
+        let dataset = self.table.dataset().ok_or_else(elsewhere)?;
+        dataset.get().await.map_err(TableError::of(&self.name))
     }
 
     /// Refuses a table with other columns than these.
@@ -126,8 +152,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// Appends rows in one commit.
+    /// Appends rows in one commit. Refuses if the table was made anew since, for vectors of another
+    /// space.
     pub(crate) async fn append(&self, batch: RecordBatch) -> Result<(), TableError> {
+        self.keeps_its_space().await?;
         self.change(|table| {
             let batch = batch.clone();
             async move { table.add(batch).write_parallelism(1).execute().await }

@@ -20,11 +20,12 @@ impl Ledger {
     /// The store did not answer or refused.
     pub(crate) async fn pinned(&self) -> Result<Self, TableError> {
         let table = self.table.checkout_current().await.map_err(TableError::of(&self.name))?;
-        Ok(Self { table, name: self.name.clone() })
+        let version = table.version().await.map_err(TableError::of(&self.name))?;
+        Ok(self.at_version(table, version))
     }
 
     /// A snapshot of a former version; `None` if that version is gone, because it was pruned or the
-    /// table was created anew.
+    /// table was made anew. Finding that out takes a few requests, however many versions there are.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -36,17 +37,13 @@ impl Ledger {
         }
         // A handle of its own: a checkout moves all clones of a handle.
         let Some(former) = Self::open(database, &self.name).await? else { return Ok(None) };
-        match former.table.checkout(version).await {
-            Ok(()) => Ok(Some(former)),
-            Err(error) if former.has_version(version).await.is_ok_and(|has| has) => {
-                Err(TableError::of(&self.name)(error))
-            }
-            Err(_) => Ok(None),
+        if !self.has_id_of(&former) {
+            return Ok(None);
         }
-    }
-
-    async fn has_version(&self, version: u64) -> Result<bool, TableError> {
-        let versions = self.table.list_versions().await.map_err(TableError::of(&self.name))?;
-        Ok(versions.iter().any(|known| known.version == version))
+        match former.table.checkout(version).await.map_err(TableError::of(&self.name)) {
+            Ok(()) => Ok(Some(self.at_version(former.table, version))),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -3,13 +3,14 @@
 
 use arrow::datatypes::DataType;
 use lancedb::DistanceType;
+use lancedb::index::Index;
 use lancedb::index::scalar::BTreeIndexBuilder;
 use lancedb::index::vector::{IvfFlatIndexBuilder, IvfRqIndexBuilder};
-use lancedb::index::{Index, IndexConfig, IndexType};
-use lancedb::table::{OptimizeAction, OptimizeOptions};
+use lancedb::table::OptimizeAction;
 use serde::Serialize;
 
 use super::plan::MaintenancePlan;
+use super::segments::{IndexCoverage, coverage};
 use crate::captions::words;
 use crate::error::TableError;
 use crate::ledger::Ledger;
@@ -18,15 +19,6 @@ use crate::schema::{VECTOR_COLUMN, WORDS_COLUMN};
 /// Columns that are looked up by equality or range: is an object version indexed, which rows has an
 /// object, which objects have the same content.
 const LOOKED_UP: [&str; 3] = ["image_id", "key", "content_hash"];
-/// An index is extended if more rows than this, and more than one in `UNINDEXED_SHARE`, are not
-/// covered.
-const LEAST_UNINDEXED: u64 = 4096;
-/// The same for the index of words. Every search cuts the text of rows that are not covered into
-/// words, which takes longer than comparing vectors.
-const LEAST_UNINDEXED_WORDS: u64 = 512;
-const UNINDEXED_SHARE: u64 = 20;
-/// Segments of one index are searched one by one. From this many on they are merged.
-const MOST_SEGMENTS: u32 = 4;
 /// Bits per dimension of a vector in the index. Because the exact vectors of the best candidates
 /// are compared afterwards, one bit already finds most, and five find nearly all.
 const BITS: u32 = 5;
@@ -76,19 +68,25 @@ pub async fn index(ledger: &Ledger, plan: &MaintenancePlan) -> Result<Indexing, 
     if schema.field_with_name(WORDS_COLUMN).is_ok() && words::make_index(ledger).await? {
         indexing.made.push(WORDS_COLUMN.to_owned());
     }
-    for index in present {
-        if !has_fallen_behind(&index, rows as u64) {
-            continue;
-        }
+    for index in coverage(&pinned).await?.into_iter().filter(IndexCoverage::is_behind) {
         ledger
             .change(|table| {
-                let options = extension(&index);
+                let options = index.extension();
                 async move { table.optimize(OptimizeAction::Index(options)).await }
             })
             .await?;
         indexing.extended.push(index.name);
     }
     Ok(indexing)
+}
+
+/// Whether an index of this table has fallen so far behind that it must be extended. Reads the
+/// manifest only.
+///
+/// # Errors
+/// The store did not answer or refused.
+pub(super) async fn is_behind(ledger: &Ledger) -> Result<bool, TableError> {
+    Ok(coverage(&ledger.pinned().await?).await?.iter().any(IndexCoverage::is_behind))
 }
 
 fn over_vectors(kind: &DataType) -> Index {
@@ -101,24 +99,4 @@ fn over_vectors(kind: &DataType) -> Index {
     } else {
         Index::IvfFlat(IvfFlatIndexBuilder::default().distance_type(DistanceType::Cosine))
     }
-}
-
-fn has_fallen_behind(index: &IndexConfig, rows: u64) -> bool {
-    let least =
-        if index.index_type == IndexType::FTS { LEAST_UNINDEXED_WORDS } else { LEAST_UNINDEXED };
-    index.num_unindexed_rows.unwrap_or(0) > least.max(rows / UNINDEXED_SHARE)
-}
-
-fn extension(index: &IndexConfig) -> OptimizeOptions {
-    let segments = index.num_segments.unwrap_or(1);
-    let options = if matches!(index.index_type, IndexType::BTree | IndexType::FTS) {
-        OptimizeOptions::merge(segments as usize)
-    } else if segments >= MOST_SEGMENTS {
-        OptimizeOptions::merge(segments as usize).with_partition_rebalancing()
-    } else {
-        // Adds a segment. If a partition has outgrown its size, merges all segments and splits that
-        // partition.
-        OptimizeOptions::default()
-    };
-    options.index_names(vec![index.name.clone()])
 }

@@ -7,6 +7,7 @@ mod index;
 mod plan;
 mod prune;
 mod report;
+mod segments;
 mod spares;
 
 use std::future::Future;
@@ -19,9 +20,10 @@ pub use compact::{Compaction, compact};
 pub use index::{Indexing, index};
 pub use plan::{LEAST_KEPT, MaintenancePlan};
 pub use prune::{Pruning, prune};
-pub use report::{MaintenanceReport, StepOutcome, TableReport};
+pub use report::{CatchUpReport, MaintenanceReport, StepOutcome, TableReport};
 pub use spares::{Spares, remove_spares};
 
+use crate::calibration;
 use crate::error::TableError;
 use crate::ledger::Ledger;
 use crate::location::Database;
@@ -52,11 +54,33 @@ pub async fn maintain(
             spares: step(name, "spares", remove_spares(&ledger)).await,
             compaction: step(name, "compaction", compact(&ledger, plan)).await,
             indexing: step(name, "indexing", index(&ledger, plan)).await,
+            calibration: step(name, "calibration", calibration::renew(database, &ledger)).await,
             pruning: step(name, "pruning", prune(&ledger, plan.keep_versions)).await,
             took_ms: begun.elapsed().as_millis() as u64,
         });
     }
     report
+}
+
+/// Compacts and indexes this table, if so many rows are not covered by an index that searches look at
+/// too many of them one by one; `None` if there is nothing to do. Cheap then, so that it can be
+/// called often: rows may come quicker than whole maintenances do.
+///
+/// # Errors
+/// The store did not answer or refused. Failed steps are in the report.
+pub async fn catch_up(
+    database: &Database,
+    table: &str,
+    plan: &MaintenancePlan,
+) -> Result<Option<CatchUpReport>, TableError> {
+    let Some(ledger) = Ledger::open(database, table).await? else { return Ok(None) };
+    if !index::is_behind(&ledger).await? {
+        return Ok(None);
+    }
+    Ok(Some(CatchUpReport {
+        compaction: step(table, "compaction", compact(&ledger, plan)).await,
+        indexing: step(table, "indexing", index(&ledger, plan)).await,
+    }))
 }
 
 /// Runs one step. A panic of the table library ends only this step, not the process, which also

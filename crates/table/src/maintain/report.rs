@@ -47,6 +47,8 @@ pub struct TableReport {
     pub compaction: StepOutcome<Compaction>,
     /// Indices made and extended.
     pub indexing: StepOutcome<Indexing>,
+    /// Whether the sample of its vectors was taken anew.
+    pub calibration: StepOutcome<bool>,
     /// Old versions removed.
     pub pruning: StepOutcome<Pruning>,
     /// How long all of it took, in milliseconds.
@@ -62,6 +64,7 @@ impl TableReport {
             spares: StepOutcome::Failed(reason.clone()),
             compaction: StepOutcome::Failed(reason.clone()),
             indexing: StepOutcome::Failed(reason.clone()),
+            calibration: StepOutcome::Failed(reason.clone()),
             pruning: StepOutcome::Failed(reason),
             took_ms: 0,
         }
@@ -73,9 +76,26 @@ impl TableReport {
             ("spares", self.spares.failure()),
             ("compaction", self.compaction.failure()),
             ("indexing", self.indexing.failure()),
+            ("calibration", self.calibration.failure()),
             ("pruning", self.pruning.failure()),
         ];
         reasons.into_iter().filter_map(|(step, reason)| Some((step, reason?))).collect()
+    }
+}
+
+/// What catching up did to one table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CatchUpReport {
+    /// Fragments merged.
+    pub compaction: StepOutcome<Compaction>,
+    /// Indices made and extended.
+    pub indexing: StepOutcome<Indexing>,
+}
+
+impl CatchUpReport {
+    /// Why steps failed.
+    pub fn failures(&self) -> impl Iterator<Item = &str> {
+        [self.compaction.failure(), self.indexing.failure()].into_iter().flatten()
     }
 }
 

@@ -5,13 +5,18 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod calibration;
 mod captions;
+mod disk_cache;
 mod duplicates;
 mod filters;
 mod index;
 mod maintain;
 mod probe;
+mod proxied;
 mod redone;
+mod remade;
 mod rows;
 mod tables;
+mod tails;
 mod timeline;

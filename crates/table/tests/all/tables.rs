@@ -11,7 +11,7 @@ use table::images::Images;
 use table::ledger::drop_table;
 use table::location::Access;
 use table::overlap::overlap;
-use table::schema::{EmbeddingRow, ImageRow, Space};
+use table::schema::{EmbeddingRow, ImageRow, Space, embeddings_schema};
 use testkit::Store;
 
 use crate::rows;
@@ -193,21 +193,24 @@ async fn a_table_of_another_model_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_row_of_another_space_among_many_spoils_the_table() {
+async fn one_row_of_another_space_among_many_spoils_a_table_that_notes_no_space() {
     let (store, database) = open().await;
-    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
-    table
-        .append(&[row(1, "a.png", 1, [1.0, 0.0]), row(2, "b.png", 1, [0.0, 1.0])], "x")
-        .await
-        .unwrap();
-    // This program cannot write such a row, so another one does.
+    // This program notes the space, so another one makes the table.
     let place = store.tables();
     let other = lancedb::connect(&place.uri)
         .storage_options(place.options.iter().cloned())
         .execute()
         .await
         .unwrap();
-    let foreign = other.open_table("embeddings_tiny").execute().await.unwrap();
+    let foreign =
+        other.create_empty_table("embeddings_tiny", embeddings_schema(2)).execute().await.unwrap();
+    let table = Embeddings::open_or_create(&database, space(2)).await.unwrap();
+    table
+        .append(&[row(1, "a.png", 1, [1.0, 0.0]), row(2, "b.png", 1, [0.0, 1.0])], "x")
+        .await
+        .unwrap();
+    assert!(Embeddings::open(&database, space(2)).await.unwrap().is_some());
+    foreign.checkout_latest().await.unwrap();
     foreign
         .update()
         .only_if("key = 'b.png'")
