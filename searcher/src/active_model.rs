@@ -6,9 +6,9 @@ use axum::http::StatusCode;
 use table::embeddings::Embeddings;
 use table::schema::Space;
 use table::{Database, TableError};
-use tokio::sync::OnceCell;
 
 use crate::encoders::Encoders;
+use crate::opened_table::OpenedTable;
 use crate::problem::Problem;
 use crate::ranking::calibrator::Calibrator;
 use crate::snapshot::SnapshotSlot;
@@ -22,7 +22,7 @@ pub(crate) struct MissingModel(pub(crate) String);
 pub(crate) struct ActiveModel {
     encoders: Result<Encoders, MissingModel>,
     // The workers create it, so it may not exist yet.
-    table: OnceCell<Embeddings>,
+    table: OpenedTable<Embeddings>,
     pub(crate) calibrator: Calibrator,
     /// The snapshots of the tables that this model's searches read.
     pub(crate) snapshots: Arc<SnapshotSlot>,
@@ -31,7 +31,7 @@ pub(crate) struct ActiveModel {
 impl ActiveModel {
     pub(crate) fn new(encoders: Result<Encoders, MissingModel>, table: Option<Embeddings>) -> Self {
         let (calibrator, snapshots) = (Calibrator::default(), Arc::default());
-        Self { encoders, table: OnceCell::new_with(table), calibrator, snapshots }
+        Self { encoders, table: OpenedTable::new(table), calibrator, snapshots }
     }
 
     /// `None` while the model cannot be loaded.
@@ -72,12 +72,16 @@ impl ActiveModel {
     pub(crate) async fn table(
         &self,
         database: &Database,
-    ) -> Result<Option<&Embeddings>, TableError> {
-        if let (None, Some(encoders)) = (self.table.get(), self.encoders()) {
-            let opened = Embeddings::open(database, encoders.space.clone()).await?;
-            let Some(table) = opened else { return Ok(None) };
-            let _ = self.table.set(table);
-        }
-        Ok(self.table.get())
+    ) -> Result<Option<Arc<Embeddings>>, TableError> {
+        let Some(encoders) = self.encoders() else { return Ok(None) };
+        self.table.get_or_open(Embeddings::open(database, encoders.space.clone())).await
+    }
+
+    /// Opens the table again if it was dropped, and perhaps made anew.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub(crate) async fn forget_dropped_table(&self) -> Result<(), TableError> {
+        self.table.forget_if_gone(Embeddings::ledger).await
     }
 }

@@ -8,12 +8,13 @@ use table::embeddings::{self, Embeddings};
 use table::images::{self, Images};
 use table::ledger::Ledger;
 use table::{Database, TableError};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::active_model::{ActiveModel, MissingModel};
 use crate::encoders::Encoders;
 use crate::encoding::Encoding;
 use crate::linked::Fetcher;
+use crate::opened_table::OpenedTable;
 use crate::ranking::walk::Walks;
 use crate::seal::Seal;
 use crate::settings::SearchSettings;
@@ -30,9 +31,9 @@ pub(crate) struct TableRows {
 pub(crate) struct Engine {
     pub(crate) database: Database,
     model: ArcSwap<ActiveModel>,
-    images: OnceCell<Images>,
+    images: OpenedTable<Images>,
     captioner: String,
-    captions: OnceCell<Captions>,
+    captions: OpenedTable<Captions>,
     /// Fetches query pictures of other sites.
     pub(crate) fetcher: Fetcher,
     pub(crate) encoding: Encoding,
@@ -61,9 +62,9 @@ impl Engine {
         Self {
             database,
             model: ArcSwap::from_pointee(ActiveModel::new(encoders, None)),
-            images: OnceCell::new(),
+            images: OpenedTable::new(None),
             captioner,
-            captions: OnceCell::new(),
+            captions: OpenedTable::new(None),
             fetcher,
             encoding: Encoding::new(settings),
             walks: Walks::default(),
@@ -104,28 +105,34 @@ impl Engine {
     }
 
     /// The `images` table; `None` until a worker has created it.
-    pub(crate) async fn images(&self) -> Result<Option<&Images>, TableError> {
-        if self.images.get().is_none() {
-            let Some(images) = Images::open(&self.database).await? else { return Ok(None) };
-            let _ = self.images.set(images);
-        }
-        Ok(self.images.get())
+    pub(crate) async fn images(&self) -> Result<Option<Arc<Images>>, TableError> {
+        self.images.get_or_open(Images::open(&self.database)).await
     }
 
     /// The table of captions that is searched; `None` where the settings name no captioner, or
     /// until the captioner has created it.
-    pub(crate) async fn captions(&self) -> Result<Option<&Captions>, TableError> {
-        if self.captions.get().is_none() && !self.captioner.is_empty() {
-            let Some(captions) = Captions::open(&self.database, &self.captioner).await? else {
-                return Ok(None);
-            };
-            let _ = self.captions.set(captions);
+    pub(crate) async fn captions(&self) -> Result<Option<Arc<Captions>>, TableError> {
+        if self.captioner.is_empty() {
+            return Ok(None);
         }
-        Ok(self.captions.get())
+        self.captions.get_or_open(Captions::open(&self.database, &self.captioner)).await
+    }
+
+    /// Opens tables again that were dropped, and perhaps made anew.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub(crate) async fn forget_dropped_tables(
+        &self,
+        model: &ActiveModel,
+    ) -> Result<(), TableError> {
+        self.images.forget_if_gone(Images::ledger).await?;
+        self.captions.forget_if_gone(Captions::ledger).await?;
+        model.forget_dropped_table().await
     }
 
     /// The table of captions, if it has been opened.
-    pub(crate) fn opened_captions(&self) -> Option<&Captions> {
+    pub(crate) fn opened_captions(&self) -> Option<Arc<Captions>> {
         self.captions.get()
     }
 
@@ -133,7 +140,8 @@ impl Engine {
     pub(crate) fn identity(&self, model: &ActiveModel) -> String {
         let space = model.encoders().map(|encoders| &encoders.space);
         // That a table of captions comes into being changes nothing, as long as it is comparable.
-        let captions = self.captions.get().map(Captions::space);
+        let captions = self.captions.get();
+        let captions = captions.as_ref().map(|captions| captions.space());
         let other = captions.filter(|captions| !model.compares_with(captions));
         format!("{space:?} {} {other:?}", self.captioner)
     }
@@ -143,9 +151,12 @@ impl Engine {
         &self,
         model: &ActiveModel,
     ) -> Result<Vec<TableRows>, TableError> {
-        let images = self.images().await?.map(Images::ledger);
-        let embeddings = model.table(&self.database).await?.map(Embeddings::ledger);
-        let captions = self.captions().await?.map(Captions::ledger);
+        let images = self.images().await?;
+        let embeddings = model.table(&self.database).await?;
+        let captions = self.captions().await?;
+        let images = images.as_deref().map(Images::ledger);
+        let embeddings = embeddings.as_deref().map(Embeddings::ledger);
+        let captions = captions.as_deref().map(Captions::ledger);
         let mut tables = vec![(images::NAME.to_owned(), images)];
         tables.extend(model.id().map(|model| (embeddings::name(model), embeddings)));
         if !self.captioner.is_empty() {

@@ -8,6 +8,7 @@ mod engine;
 mod follow;
 mod http;
 mod linked;
+mod opened_table;
 mod problem;
 mod query;
 mod ranking;
@@ -24,8 +25,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::settings::{
-    AccessSettings, CacheSettings, CaptionSettings, ImageUrlSettings, ModelSettings,
-    OperationsSettings, SearchSettings, Settings, UploadSettings,
+    AccessSettings, CaptionSettings, ImageUrlSettings, ModelSettings, OperationsSettings,
+    SearchSettings, Settings, UploadSettings,
 };
 
 /// Runs the searcher until shutdown.

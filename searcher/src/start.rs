@@ -50,7 +50,8 @@ pub(crate) async fn start(
     let loader = ModelLoader::new(settings.models.clone(), settings.runtime.clone(), state.clone());
     let location =
         Location { uri: settings.bucket.tables_uri(), options: settings.bucket.storage_options() };
-    let database = location.connect(Access::reader(settings.search.freshness)).await?;
+    let access = Access::reader(settings.search.freshness).with_cache(&settings.cache);
+    let database = location.connect(access).await?;
     let first_model = FirstModel { settings: &settings, decisions, loader, database };
     let encoders = process::until_works(
         &health,
@@ -151,8 +152,13 @@ async fn until(shutdown: CancellationToken, work: impl Future<Output = ()>) {
 /// Keeps the health of `store`: a searcher is ready while its tables can be read.
 async fn watch_store(engine: Arc<Engine>, health: Health) {
     loop {
-        match engine.table_rows(&engine.model()).await {
-            Ok(_) => health.ok("store"),
+        let model = engine.model();
+        let checked = match engine.table_rows(&model).await {
+            Ok(_) => engine.forget_dropped_tables(&model).await,
+            Err(error) => Err(error),
+        };
+        match checked {
+            Ok(()) => health.ok("store"),
             Err(error) => health.trouble("store", error.to_string()),
         }
         tokio::time::sleep(STORE_CHECK).await;

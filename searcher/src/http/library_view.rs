@@ -17,7 +17,7 @@ pub(super) enum LibraryView {
     /// In memory.
     Memory(Arc<SearchSnapshot>, Arc<SnapshotSlot>),
     /// On the bucket. Without a table there is no picture.
-    Table(Option<Images>, Arc<Timeline>),
+    Table(Option<Arc<Images>>, Arc<Timeline>),
 }
 
 impl LibraryView {
@@ -38,7 +38,7 @@ impl LibraryView {
             return Ok(Self::Table(None, Arc::default()));
         };
         let timeline = app.timelines.newest(images.ledger()).await.map_err(problem::tables)?;
-        Ok(Self::Table(Some(images.clone()), timeline))
+        Ok(Self::Table(Some(images), timeline))
     }
 
     /// Version of the table of pictures.

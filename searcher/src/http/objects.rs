@@ -72,10 +72,10 @@ pub(crate) async fn object(
 /// answers.
 async fn is_indexed(engine: &Engine, image_id: &String) -> Result<bool, TableError> {
     let model = engine.model();
-    let embeddings = model.table(&engine.database).await?.map(Embeddings::ledger);
-    let ledger = match (embeddings, model.id()) {
-        (None, None) => engine.captions().await?.map(Captions::ledger),
-        (ledger, _) => ledger,
+    let (embeddings, captions) = (model.table(&engine.database).await?, engine.captions().await?);
+    let ledger = match (embeddings.as_deref(), model.id()) {
+        (None, None) => captions.as_deref().map(Captions::ledger),
+        (embeddings, _) => embeddings.map(Embeddings::ledger),
     };
     match ledger {
         Some(ledger) => Ok(!ledger.existing(slice::from_ref(image_id)).await?.is_empty()),

@@ -45,7 +45,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
-async fn images<'a>(app: &'a App, id: &str) -> Result<&'a Images, Problem> {
+async fn images(app: &App, id: &str) -> Result<Arc<Images>, Problem> {
     app.engine.images().await.map_err(problem::tables)?.ok_or_else(|| problem::no_image(id))
 }
 

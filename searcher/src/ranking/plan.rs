@@ -93,7 +93,8 @@ impl Search<'_> {
             signals.push(Signal::Image);
         }
         if weights.caption_vector > 0.0 && has_vector {
-            let space = self.engine.opened_captions().map(|captions| &captions.space().space);
+            let captions = self.engine.opened_captions();
+            let space = captions.as_ref().map(|captions| &captions.space().space);
             match space {
                 _ if self.view.compares_captions() => signals.push(Signal::CaptionVector),
                 Some(space) if self.versions.captions > 0 => degraded.push(format!(

@@ -89,16 +89,17 @@ async fn in_tables(
     };
     let at = cursor.map(Cursor::versions);
     let embeddings = match model.table(&engine.database).await.map_err(problem::tables)? {
-        Some(table) => Some(at_version(table, engine, at).await?.ok_or_else(gone)?),
+        Some(table) => Some(at_version(&table, engine, at).await?.ok_or_else(gone)?),
         None => None,
     };
     let captions = match engine.captions().await.map_err(problem::tables)? {
         // Made since the first page.
         Some(_) if at.is_some_and(|at| at.captions == 0) => None,
-        Some(table) => Some(captions_at(table, engine, at).await?.ok_or_else(gone)?),
+        Some(table) => Some(captions_at(&table, engine, at).await?.ok_or_else(gone)?),
         None => None,
     };
-    let images = engine.images().await.map_err(problem::tables)?.cloned();
+    let images = engine.images().await.map_err(problem::tables)?;
+    let images = images.as_deref().cloned();
     let version = async |ledger: Option<&table::ledger::Ledger>| match ledger {
         Some(ledger) => ledger.version().await.map_err(problem::tables),
         None => Ok(0),

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use service::http::HttpSettings;
 use service::settings::list;
 use service::telemetry::LogSettings;
+use table::location::CacheSettings;
 
 /// All settings of the searcher; `settings.toml` documents them.
 #[derive(Debug, Clone, Deserialize)]
@@ -97,14 +98,6 @@ pub struct SearchSettings {
     /// Time limit of one request.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-}
-
-/// `[cache]`: files on the local disk, which may be deleted at any time.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CacheSettings {
-    /// Their folder; empty: nothing is kept for the next start.
-    pub folder: String,
 }
 
 /// `[image_urls]`: query pictures that are given by their address.

@@ -30,6 +30,9 @@ impl service::settings::Settings for Settings {
         }
         self.captions.validate()?;
         self.search.validate()?;
+        if let Some(problem) = self.cache.problem() {
+            return Err(SettingsError::value("cache.size", problem));
+        }
         self.image_urls.validate(self.search.timeout)?;
         self.upload.validate(&self.bucket)?;
         self.operations.validate()?;

@@ -52,6 +52,7 @@ impl SnapshotFollower {
     async fn follow(&self) {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let (mut following, mut asked) = (None, Instant::now());
+        let mut ids = <[String; 3]>::default();
         while let Some(engine) = self.engine.upgrade() {
             // Of another model nothing is kept but the snapshots that its last searches read.
             let model = engine.model();
@@ -59,7 +60,7 @@ impl SnapshotFollower {
             if slot.was_damaged() {
                 following = None;
             }
-            let stepped = self.step(&engine, &model, &mut following).await;
+            let stepped = self.step(&engine, &model, &mut following, &mut ids).await;
             // They must not outlive their last use for as long as this waits.
             drop((engine, model));
             if slot.was_asked() {
@@ -85,10 +86,12 @@ impl SnapshotFollower {
         engine: &Engine,
         model: &ActiveModel,
         following: &mut Option<Following>,
+        ids: &mut [String; 3],
     ) -> Result<(), FollowError> {
         let newest = NewestTables::of(engine, model).await?;
         newest.check_memory(self.max_bytes)?;
-        let identity = format!("{} {}", self.tables, engine.identity(model));
+        *ids = newest.ids(ids);
+        let identity = format!("{} {} {}", self.tables, engine.identity(model), ids.join(" "));
         if following.as_ref().is_none_or(|known| known.identity != identity) {
             *following = None;
         }

@@ -35,16 +35,16 @@ pub(super) struct SnapshotFiles {
 impl LocalFolder {
     /// The folder of the settings; empty: none. A folder that cannot be used, or that another
     /// process uses, is reported and done without.
-    pub(crate) fn open(folder: &str) -> Self {
-        if folder.is_empty() {
+    pub(crate) fn open(folder: &Path) -> Self {
+        if folder.as_os_str().is_empty() {
             return Self { path: None, _lock: None };
         }
-        let path = PathBuf::from(folder);
+        let path = folder.to_owned();
         match lock(&path) {
             Ok(lock) => Self { path: Some(path), _lock: Some(lock) },
             Err(error) => {
                 tracing::warn!(
-                    folder,
+                    folder = %folder.display(),
                     %error,
                     "cache.folder cannot be used, or another process uses it: the snapshot is not \
                      kept for the next start"

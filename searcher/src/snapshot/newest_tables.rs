@@ -24,6 +24,20 @@ pub(super) struct NewestTables {
 }
 
 impl NewestTables {
+    /// Ids of the tables: those of tables that were made anew are others. `known` are those of a
+    /// former call, which hold for tables that do not exist.
+    pub(super) fn ids(&self, known: &[String; 3]) -> [String; 3] {
+        let mut ids = known.clone();
+        for (id, table) in ids.iter_mut().zip(&self.ledgers) {
+            if let Some((ledger, _)) = table {
+                *id = ledger.id().to_owned();
+            }
+        }
+        ids
+    }
+}
+
+impl NewestTables {
     /// Asks the store for the newest versions.
     ///
     /// # Errors
@@ -32,15 +46,16 @@ impl NewestTables {
         let embeddings = model.table(&engine.database).await?;
         let captions = engine.captions().await?;
         let images = engine.images().await?;
-        let comparable = captions.filter(|captions| model.compares_with(captions.space()));
+        let comparable =
+            captions.as_deref().filter(|captions| model.compares_with(captions.space()));
         let dims = [
-            embeddings.and(model.encoders()).map(|encoders| encoders.space.dim),
+            embeddings.as_ref().and(model.encoders()).map(|encoders| encoders.space.dim),
             comparable.map(|captions| captions.space().dim),
         ];
         let ledgers = tokio::try_join!(
-            newest(embeddings.map(Embeddings::ledger)),
-            newest(captions.map(Captions::ledger)),
-            newest(images.map(Images::ledger)),
+            newest(embeddings.as_deref().map(Embeddings::ledger)),
+            newest(captions.as_deref().map(Captions::ledger)),
+            newest(images.as_deref().map(Images::ledger)),
         )?;
         Ok(Self { ledgers: ledgers.into(), dims })
     }

@@ -3,6 +3,7 @@
 use table::captions::{CaptionRow, CaptionText, Captions};
 use table::embeddings::Embeddings;
 use table::location::Access;
+use table::maintain::{MaintenancePlan, compact, remove_spares};
 use table::schema::{EmbeddingRow, Facts, Space};
 use testkit::World;
 
@@ -62,6 +63,80 @@ impl CaptionedLibrary {
         }
         self.embeddings.append(&pictures, album).await.unwrap();
         self.captions.append(&said, album).await.unwrap();
+    }
+
+    /// Adds pictures without captions, some of which have no date, no place or another format.
+    pub(crate) async fn add_uncaptioned(&mut self, album: &str) {
+        let mut pictures = Vec::new();
+        for number in 0..12 {
+            let mut facts = facts(&format!("{album}/white-car_{number}.png"), number);
+            facts.format = "png".into();
+            facts.size_bytes = 900 + 20 * number as u64;
+            if number.is_multiple_of(3) {
+                (facts.latitude, facts.longitude) = (None, None);
+            }
+            // Three of them have the same bytes.
+            facts.content_hash = format!("content-{}", number.max(2));
+            pictures.push(EmbeddingRow { facts, vector: self.numbers.direction() });
+        }
+        self.embeddings.append(&pictures, album).await.unwrap();
+    }
+
+    /// Writes half of the pictures of an album again, with other content and without captions.
+    pub(crate) async fn overwrite(&mut self, album: &str) {
+        let mut pictures = Vec::new();
+        for (place, (thing, _)) in THINGS.iter().enumerate() {
+            for number in (place * 8..place * 8 + 8).step_by(2) {
+                let key = format!("{album}/{number:02}-{thing}.jpg");
+                let mut facts = facts(&key, number);
+                facts.etag = "2".into();
+                facts.image_id =
+                    pipeline::ImageId::of(&facts.bucket, &key, &facts.etag).to_string();
+                facts.content_hash = facts.image_id.clone();
+                facts.last_modified = jiff::Timestamp::from_second(2000).ok();
+                pictures.push(EmbeddingRow { facts, vector: self.numbers.direction() });
+            }
+        }
+        self.embeddings.append(&pictures, "again").await.unwrap();
+    }
+
+    /// Writes the captions of an album's first eight pictures again, with this word in them.
+    pub(crate) async fn caption_again(&mut self, album: &str, word: &str) {
+        let rows = (0..8).map(|number| CaptionRow {
+            facts: facts(&format!("{album}/{number:02}-{}.jpg", THINGS[0].0), number),
+            said: CaptionText {
+                caption: format!("a {word}"),
+                language: "en".into(),
+                keywords: vec![word.into()],
+                provider: "onnx:demo-captioner".into(),
+                prompt_hash: "2".into(),
+                ..CaptionText::default()
+            },
+            vector: self.numbers.direction(),
+        });
+        let rows: Vec<_> = rows.collect();
+        self.captions.append(&rows, "again").await.unwrap();
+    }
+
+    /// Removes every so-manieth picture of an album, and its caption.
+    pub(crate) async fn remove(&mut self, album: &str, step: usize) {
+        let mut ids = Vec::new();
+        for (place, (thing, _)) in THINGS.iter().enumerate() {
+            for number in (place * 8..place * 8 + 8).step_by(step) {
+                ids.push(facts(&format!("{album}/{number:02}-{thing}.jpg"), number).image_id);
+            }
+        }
+        self.embeddings.ledger().delete(&ids).await.unwrap();
+        self.captions.ledger().delete(&ids).await.unwrap();
+    }
+
+    /// Removes spare rows and moves the others to new fragments.
+    pub(crate) async fn maintain(&mut self) {
+        let plan = MaintenancePlan { target_rows_per_fragment: 50, ..MaintenancePlan::default() };
+        for ledger in [self.embeddings.ledger(), self.captions.ledger()] {
+            remove_spares(ledger).await.unwrap();
+            compact(ledger, &plan).await.unwrap();
+        }
     }
 
     /// The query vector of this thing.

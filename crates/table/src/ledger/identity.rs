@@ -50,6 +50,12 @@ impl TableIdentity {
 }
 
 impl Ledger {
+    /// The id that the table got when it was made: one that is made anew in its place has another.
+    /// Empty for a table that an earlier release made.
+    pub fn id(&self) -> &str {
+        self.identity.id.as_deref().unwrap_or_default()
+    }
+
     /// Whether the table that this handle or snapshot was opened on is still the one at its place:
     /// `false` once it was dropped, even if it was made anew. A handle never finds out by itself,
     /// and everything remembered by version is wrong then: open the table again, and keep nothing.
