@@ -15,6 +15,7 @@ mod settings;
 mod start;
 mod unrelated_words;
 mod vector_memory;
+mod word_vectors;
 
 use service::health::Health;
 use service::http::gate;

@@ -1,7 +1,5 @@
 //! The scale of a signal whose scores are cosines.
 
-use std::time::Duration;
-
 use table::TableError;
 use table::ledger::Ledger;
 
@@ -9,10 +7,6 @@ use crate::query::Cutoff;
 use crate::query::weights::Signal;
 use crate::ranking::calibration::Scale;
 use crate::ranking::search::Search;
-
-/// How long a search that is cut off waits for the unrelated words, which the first searcher of a
-/// model encodes in the background.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Search<'_> {
     /// How the cosines of this query vector are read: by the scale of the cursor, or else by a
@@ -31,7 +25,7 @@ impl Search<'_> {
         }
         let needs_floor = self.query.cutoff == Cutoff::Auto && self.is_words_only();
         let unrelated = match self.model.encoders().map(|encoders| &encoders.unrelated_words) {
-            Some(words) if needs_floor => words.within(PATIENCE).await,
+            Some(words) if needs_floor => words.soon().await,
             Some(words) => words.get(),
             None => None,
         }
