@@ -18,6 +18,7 @@ mod snapshot;
 mod start;
 mod unrelated_words;
 mod vector_memory;
+mod word_vectors;
 
 use service::health::Health;
 use service::http::gate;

@@ -60,7 +60,14 @@ pub(crate) async fn search(
     model: &Arc<ActiveModel>,
     query: &SearchQuery,
 ) -> Result<RankedAnswer, Problem> {
-    Box::pin(Search::begin(engine, model, query).await?.run()).await
+    let search = Search::begin(engine, model, query).await?;
+    match Box::pin(search.run()).await {
+        // The tables answer what a damaged local file cannot.
+        Err(_) if search.lost_its_snapshot() => {
+            Box::pin(Search::begin(engine, model, query).await?.run()).await
+        }
+        answer => answer,
+    }
 }
 
 impl Search<'_> {

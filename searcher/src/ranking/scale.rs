@@ -1,17 +1,11 @@
 //! The scale of a signal whose scores are cosines.
 
-use std::time::Duration;
-
 use super::calibration::Scale;
 use super::query_vector::CombinedVector;
 use super::search::Search;
 use crate::problem::Problem;
 use crate::query::Cutoff;
 use crate::query::weights::Signal;
-
-/// How long a search that is cut off waits for the unrelated words, which the first searcher of a
-/// model encodes in the background.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Search<'_> {
     /// How the cosines of this query vector are read: by the scale of the cursor, or else by a
@@ -29,7 +23,7 @@ impl Search<'_> {
         }
         let needs_floor = self.query.cutoff == Cutoff::Auto && self.is_words_only();
         let unrelated = match self.model.encoders().map(|encoders| &encoders.unrelated_words) {
-            Some(words) if needs_floor => words.within(PATIENCE).await,
+            Some(words) if needs_floor => words.soon().await,
             Some(words) => words.get(),
             None => None,
         }

@@ -63,6 +63,14 @@ impl<'a> Search<'a> {
         self.query.examples.iter().all(|(example, _)| example.is_text())
     }
 
+    /// Whether the snapshot turned out to be damaged while the search read it.
+    pub(super) fn lost_its_snapshot(&self) -> bool {
+        match &self.view {
+            SearchView::Memory(memory) => memory.slot.is_damaged(),
+            SearchView::Tables(_) => false,
+        }
+    }
+
     /// Keeps the snapshot for the next page.
     pub(super) async fn keep_snapshot(&self) {
         if let SearchView::Memory(memory) = &self.view {

@@ -17,6 +17,8 @@ use crate::engine::Engine;
 
 /// While nobody searches, the tables are looked at this many times less often.
 const IDLE_FACTOR: u32 = 10;
+/// Least time between two looks at the tables.
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
 /// Time without a search after which nobody searches.
 const IDLE_AFTER: Duration = Duration::from_secs(60);
 
@@ -69,7 +71,8 @@ impl SnapshotFollower {
             let pause = match stepped {
                 Ok(()) => {
                     backoff.reset();
-                    self.freshness * if asked.elapsed() > IDLE_AFTER { IDLE_FACTOR } else { 1 }
+                    let factor = if asked.elapsed() > IDLE_AFTER { IDLE_FACTOR } else { 1 };
+                    (self.freshness * factor).max(LEAST_PAUSE)
                 }
                 Err(error) => {
                     give_up(&error, &slot, &mut following);

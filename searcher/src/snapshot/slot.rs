@@ -81,6 +81,11 @@ impl SnapshotSlot {
         self.publish(None);
     }
 
+    /// Whether damage was noted and the snapshot is not made anew yet.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
     /// Whether damage was noted since the last call.
     pub(super) fn was_damaged(&self) -> bool {
         self.damaged.swap(false, Ordering::Relaxed)
