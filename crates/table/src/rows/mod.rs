@@ -8,8 +8,6 @@
 mod batch;
 mod layout;
 
-use std::sync::Arc;
-
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
@@ -74,11 +72,5 @@ impl Ledger {
         let taken = dataset.take_rows(addresses, projection).await;
         let batch = taken.map_err(|error| TableError::rows(&self.name, error))?;
         RowBatch::of(batch, kind).map_err(|error| TableError::rows(&self.name, error))
-    }
-
-    pub(crate) async fn dataset(&self) -> Result<Arc<lance::Dataset>, TableError> {
-        let elsewhere = || self.unusable("the table is not on the bucket but behind a service");
-        let dataset = self.table.dataset().ok_or_else(elsewhere)?.get().await;
-        dataset.map_err(TableError::of(&self.name))
     }
 }
