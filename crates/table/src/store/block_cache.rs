@@ -5,6 +5,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use foyer::{
     BlockEngineConfig, DeviceBuilder, FsDeviceBuilder, HybridCache, HybridCacheBuilder,
@@ -28,8 +29,9 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 /// The cache of this process. One process at a time uses a folder.
 pub(crate) struct BlockCache {
     blocks: HybridCache<BlockKey, StoredBlock>,
-    // Held open: the operating system releases the lock even if the process is killed.
-    _lock: File,
+    // Held open until the cache is closed: the operating system releases the lock even if the
+    // process is killed.
+    lock: Mutex<Option<File>>,
 }
 
 impl std::fmt::Debug for BlockCache {
@@ -71,11 +73,13 @@ impl BlockCache {
         self.blocks.insert(key, block);
     }
 
-    /// Writes what is not on disk yet. Afterwards nothing is kept any more.
+    /// Writes what is not on disk yet, and leaves the folder to the next process. Afterwards nothing
+    /// is kept any more.
     pub(crate) async fn close(&self) {
         if let Err(error) = self.blocks.close().await {
             tracing::debug!(%error, "the cache on local disk was not written to its end");
         }
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -104,7 +108,7 @@ async fn open(folder: PathBuf, bytes: u64) -> Result<BlockCache, Problem> {
         .with_recover_mode(RecoverMode::Quiet)
         .build()
         .await?;
-    Ok(BlockCache { blocks, _lock: lock })
+    Ok(BlockCache { blocks, lock: Mutex::new(Some(lock)) })
 }
 
 fn lock(folder: &Path) -> io::Result<File> {
