@@ -2,6 +2,7 @@
 //! wrong, missing or deleted at any time: a block whose checksum does not match is not there, and a
 //! write that fails is forgotten. Neither ever reaches a reader.
 
+use std::error::Error;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,6 @@ const FILES: u64 = 128;
 const LEAST_FILE_BYTES: u64 = 4 << 20;
 /// Begins the names of folders with blocks; the rest names how they lie there.
 const LAYOUT: &str = "blocks-v1-";
-
-type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 /// The cache of this process. One process at a time uses a folder.
 pub(crate) struct BlockCache {
@@ -73,8 +72,8 @@ impl BlockCache {
         self.blocks.insert(key, block);
     }
 
-    /// Writes what is not on disk yet, and leaves the folder to the next process. Afterwards nothing
-    /// is kept any more.
+    /// Writes what is not on disk yet, and leaves the folder to the next process. Nothing is kept
+    /// afterwards.
     pub(crate) async fn close(&self) {
         if let Err(error) = self.blocks.close().await {
             tracing::debug!(%error, "the cache on local disk was not written to its end");
@@ -83,7 +82,7 @@ impl BlockCache {
     }
 }
 
-async fn open(folder: PathBuf, bytes: u64) -> Result<BlockCache, Problem> {
+async fn open(folder: PathBuf, bytes: u64) -> Result<BlockCache, Box<dyn Error + Send + Sync>> {
     let file_bytes = (bytes / FILES).max(LEAST_FILE_BYTES);
     let layout = format!("{LAYOUT}{bytes}");
     let blocks = folder.join(&layout);

@@ -10,7 +10,7 @@ use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, Obj
 
 use super::block::{BLOCK_BYTES, BlockKey, ObjectHead, StoredBlock};
 use super::block_cache::BlockCache;
-use super::flights::{Fetched, Flights};
+use super::flights::{FetchedBlocks, Flights};
 
 /// Blocks looked for at once.
 const LOOKED_FOR: usize = 16;
@@ -125,7 +125,7 @@ async fn fetch(
     cache: Arc<BlockCache>,
     path: Path,
     run: Range<u64>,
-) -> Fetched {
+) -> FetchedBlocks {
     let mut arrived = Vec::new();
     for number in run.clone() {
         let Some(block) = cache.get(&BlockKey::new(&path, number)).await else { break };
