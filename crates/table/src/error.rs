@@ -61,11 +61,12 @@ impl TableError {
 
     /// Whether the table, or the version that was asked for, does not exist.
     pub(crate) fn is_missing(&self) -> bool {
-        use lance::Error::{DatasetNotFound, NotFound, VersionNotFound};
+        use lance::Error::{DatasetNotFound, VersionNotFound};
         match self {
             Self::Failed { source: lancedb::Error::TableNotFound { .. }, .. } => true,
             Self::Failed { source: lancedb::Error::Lance { source }, .. } => {
-                matches!(source, DatasetNotFound { .. } | VersionNotFound { .. } | NotFound { .. })
+                matches!(source, DatasetNotFound { .. } | VersionNotFound { .. })
+                    || source.is_not_found()
             }
             _ => false,
         }

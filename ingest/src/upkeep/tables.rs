@@ -86,8 +86,8 @@ impl UpkeepTurn {
         report
     }
 
-    /// Extends indices that have fallen far behind, and does nothing else. Returns what could not be
-    /// done, one sentence each.
+    /// Compacts and indexes the tables whose indices have fallen far behind. Returns what could not
+    /// be done, one sentence each.
     pub(crate) async fn catch_up(&mut self) -> Vec<String> {
         let TableUpkeep { index, settings, .. } = &self.upkeep;
         let mut failures = Vec::new();

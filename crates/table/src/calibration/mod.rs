@@ -136,9 +136,9 @@ fn still_holds(sampled: usize, rows: usize) -> bool {
     rows.saturating_mul(2) >= sampled && rows < sampled.saturating_mul(2)
 }
 
-type Place = (std::sync::Arc<dyn object_store::ObjectStore>, Path);
+type SamplePlace = (std::sync::Arc<dyn object_store::ObjectStore>, Path);
 
-fn place(database: &Database, table: &str) -> Result<Place, TableError> {
+fn place(database: &Database, table: &str) -> Result<SamplePlace, TableError> {
     let (store, folder) = database.location.store().map_err(failed(table))?;
     Ok((store, folder.join(format!("{table}.calibration"))))
 }

@@ -27,8 +27,8 @@ pub(crate) fn with_id(schema: &Schema) -> SchemaRef {
 }
 
 /// What tells a table from one that was made in its place.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct TableIdentity {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TableIdentity {
     /// `None` for a table that an earlier release made.
     id: Option<String>,
     version: u64,
@@ -37,7 +37,7 @@ pub(crate) struct TableIdentity {
 }
 
 impl TableIdentity {
-    pub(crate) fn of(dataset: &Dataset) -> Self {
+    pub(super) fn of(dataset: &Dataset) -> Self {
         let notes = &dataset.schema().metadata;
         let version = dataset.manifest().version;
         Self { id: notes.get(ID_KEY).cloned(), version, space: noted(notes) }
@@ -65,11 +65,7 @@ impl Ledger {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn is_same_table(&self) -> Result<bool, TableError> {
-        let mut latest = match self.dataset().await {
-            Ok(dataset) => dataset.as_ref().clone(),
-            Err(error) if error.is_missing() => return Ok(false),
-            Err(error) => return Err(error),
-        };
+        let mut latest = self.opened.as_ref().clone();
         match latest.checkout_latest().await.map_err(TableError::of_lance(&self.name)) {
             Ok(()) => Ok(self.identity.is_followed_by(&TableIdentity::of(&latest))),
             Err(error) if error.is_missing() => Ok(false),
@@ -93,11 +89,11 @@ impl Ledger {
     /// This table at a snapshot, which stays the table that was opened.
     pub(super) fn at_version(&self, table: lancedb::Table, version: u64) -> Self {
         let identity = TableIdentity { version, ..self.identity.clone() };
-        Self { table, name: self.name.clone(), identity }
+        Self { table, identity, ..self.clone() }
     }
 
-    /// Whether another handle was opened on the same table.
-    pub(super) fn has_id_of(&self, other: &Self) -> bool {
-        self.identity.id == other.identity.id
+    /// Whether this is a version of the table that was opened.
+    pub(super) fn is_of_this_table(&self, dataset: &Dataset) -> bool {
+        self.identity.id == TableIdentity::of(dataset).id
     }
 }

@@ -54,6 +54,8 @@ pub struct Ledger {
     pub(crate) name: String,
     /// The table that was opened, which may have been replaced since.
     identity: TableIdentity,
+    /// The version that was opened. It asks the store for a newer one without moving this handle.
+    opened: Arc<Dataset>,
 }
 
 impl Ledger {
@@ -71,19 +73,16 @@ impl Ledger {
         }
     }
 
-    /// The ledger of a table that was opened or made just now.
-    pub(crate) async fn of(table: Table, name: &str) -> Result<Self, TableError> {
-        let name = name.to_owned();
-        let mut ledger = Self { table, name, identity: TableIdentity::default() };
-        ledger.identity = TableIdentity::of(&*ledger.dataset().await?);
-        Ok(ledger)
+    /// The ledger of a table that was opened just now.
+    async fn of(table: Table, name: &str) -> Result<Self, TableError> {
+        let opened = dataset_of(&table, name).await?;
+        let identity = TableIdentity::of(&opened);
+        Ok(Self { table, name: name.to_owned(), identity, opened })
     }
 
     /// The table library's own handle on the newest version, or on that of a snapshot.
     pub(crate) async fn dataset(&self) -> Result<Arc<Dataset>, TableError> {
-        let elsewhere = || self.unusable("the table is not on the bucket but behind a service");
-        let dataset = self.table.dataset().ok_or_else(elsewhere)?;
-        dataset.get().await.map_err(TableError::of(&self.name))
+        dataset_of(&self.table, &self.name).await
     }
 
     /// Refuses a table with other columns than these.
@@ -203,4 +202,9 @@ impl Ledger {
     pub(crate) fn unusable(&self, problem: impl ToString) -> TableError {
         TableError::rows(&self.name, problem)
     }
+}
+
+async fn dataset_of(table: &Table, name: &str) -> Result<Arc<Dataset>, TableError> {
+    let elsewhere = || TableError::rows(name, "the table is not on the bucket");
+    table.dataset().ok_or_else(elsewhere)?.get().await.map_err(TableError::of(name))
 }

@@ -32,12 +32,13 @@ impl Ledger {
     pub async fn at(&self, database: &Database, version: u64) -> Result<Option<Self>, TableError> {
         // A snapshot, because this handle itself follows newer versions.
         let newest = self.pinned().await?;
-        if newest.version().await? == version {
-            return Ok(Some(newest));
+        let dataset = newest.dataset().await?;
+        if dataset.manifest().version == version {
+            return Ok(self.is_of_this_table(&dataset).then_some(newest));
         }
         // A handle of its own: a checkout moves all clones of a handle.
         let Some(former) = Self::open(database, &self.name).await? else { return Ok(None) };
-        if !self.has_id_of(&former) {
+        if !self.is_of_this_table(&former.opened) {
             return Ok(None);
         }
         match former.table.checkout(version).await.map_err(TableError::of(&self.name)) {

@@ -62,9 +62,9 @@ pub async fn maintain(
     report
 }
 
-/// Compacts and indexes this table, if so many rows are not covered by an index that searches look at
-/// too many of them one by one; `None` if there is nothing to do. Cheap then, so that it can be
-/// called often: rows may come quicker than whole maintenances do.
+/// Compacts and indexes this table if an index has fallen so far behind that searches look at too
+/// many rows one by one; `None` if there is nothing to do. Cheap then, so that it can be called
+/// often: rows may come quicker than whole maintenances do.
 ///
 /// # Errors
 /// The store did not answer or refused. Failed steps are in the report.

@@ -2,9 +2,11 @@
 //! wrong, missing or deleted at any time: a block whose checksum does not match is not there, and a
 //! write that fails is forgotten. Neither ever reaches a reader.
 
+use std::error::Error;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use foyer::{
     BlockEngineConfig, DeviceBuilder, FsDeviceBuilder, HybridCache, HybridCacheBuilder,
@@ -23,13 +25,12 @@ const LEAST_FILE_BYTES: u64 = 4 << 20;
 /// Begins the names of folders with blocks; the rest names how they lie there.
 const LAYOUT: &str = "blocks-v1-";
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
-
 /// The cache of this process. One process at a time uses a folder.
 pub(crate) struct BlockCache {
     blocks: HybridCache<BlockKey, StoredBlock>,
-    // Held open: the operating system releases the lock even if the process is killed.
-    _lock: File,
+    // Held open until the cache is closed: the operating system releases the lock even if the
+    // process is killed.
+    lock: Mutex<Option<File>>,
 }
 
 impl std::fmt::Debug for BlockCache {
@@ -71,15 +72,17 @@ impl BlockCache {
         self.blocks.insert(key, block);
     }
 
-    /// Writes what is not on disk yet. Afterwards nothing is kept any more.
+    /// Writes what is not on disk yet, and leaves the folder to the next process. Nothing is kept
+    /// afterwards.
     pub(crate) async fn close(&self) {
         if let Err(error) = self.blocks.close().await {
             tracing::debug!(%error, "the cache on local disk was not written to its end");
         }
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-async fn open(folder: PathBuf, bytes: u64) -> Result<BlockCache, Problem> {
+async fn open(folder: PathBuf, bytes: u64) -> Result<BlockCache, Box<dyn Error + Send + Sync>> {
     let file_bytes = (bytes / FILES).max(LEAST_FILE_BYTES);
     let layout = format!("{LAYOUT}{bytes}");
     let blocks = folder.join(&layout);
@@ -104,7 +107,7 @@ async fn open(folder: PathBuf, bytes: u64) -> Result<BlockCache, Problem> {
         .with_recover_mode(RecoverMode::Quiet)
         .build()
         .await?;
-    Ok(BlockCache { blocks, _lock: lock })
+    Ok(BlockCache { blocks, lock: Mutex::new(Some(lock)) })
 }
 
 fn lock(folder: &Path) -> io::Result<File> {

@@ -10,7 +10,7 @@ use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, Obj
 
 use super::block::{BLOCK_BYTES, BlockKey, ObjectHead, StoredBlock};
 use super::block_cache::BlockCache;
-use super::flights::{Fetched, Flights};
+use super::flights::{FetchedBlocks, Flights};
 
 /// Blocks looked for at once.
 const LOOKED_FOR: usize = 16;
@@ -118,13 +118,22 @@ impl BlockReader {
     }
 }
 
-/// One request for consecutive blocks. Keeps them.
+/// One request for consecutive blocks. Keeps them. No request if they have arrived since they were
+/// looked for, by a request that has landed meanwhile.
 async fn fetch(
     store: Arc<dyn ObjectStore>,
     cache: Arc<BlockCache>,
     path: Path,
     run: Range<u64>,
-) -> Fetched {
+) -> FetchedBlocks {
+    let mut arrived = Vec::new();
+    for number in run.clone() {
+        let Some(block) = cache.get(&BlockKey::new(&path, number)).await else { break };
+        arrived.push(block);
+    }
+    if arrived.len() as u64 == run.end - run.start {
+        return Ok(Arc::new(arrived));
+    }
     let range = run.start * BLOCK_BYTES..run.end * BLOCK_BYTES;
     let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
     let found = store.get_opts(&path, options).await.map_err(Arc::new)?;

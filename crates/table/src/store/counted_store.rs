@@ -12,7 +12,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-/// A store whose requests are counted. Lists are counted by their beginnings, uploads in parts once.
+/// A store whose requests are counted. A list and an upload in parts count once.
 #[derive(Debug)]
 pub(super) struct CountedStore {
     inner: Arc<dyn ObjectStore>,

@@ -16,8 +16,8 @@ use super::block::{BlockKey, StoredBlock};
 const LONGEST_RUN: u64 = 128;
 
 /// Consecutive blocks, fewer than asked for if the object ends before.
-pub(super) type Fetched = Result<Arc<Vec<StoredBlock>>, Arc<object_store::Error>>;
-type Flight = Shared<BoxFuture<'static, Fetched>>;
+pub(super) type FetchedBlocks = Result<Arc<Vec<StoredBlock>>, Arc<object_store::Error>>;
+type Flight = Shared<BoxFuture<'static, FetchedBlocks>>;
 type Going = HashMap<BlockKey, FlyingBlock>;
 
 /// A block that is being fetched.
@@ -26,7 +26,7 @@ struct FlyingBlock {
     /// First block of its request.
     first: u64,
     /// Weak: if nobody waits any more, the request is given up.
-    flight: WeakShared<BoxFuture<'static, Fetched>>,
+    flight: WeakShared<BoxFuture<'static, FetchedBlocks>>,
 }
 
 /// The requests that are under way.
@@ -58,7 +58,7 @@ impl Flights {
         &self,
         path: &Path,
         blocks: &[u64],
-        fetch: impl Fn(Range<u64>) -> BoxFuture<'static, Fetched>,
+        fetch: impl Fn(Range<u64>) -> BoxFuture<'static, FetchedBlocks>,
     ) -> Vec<JoinedFlight> {
         // Declared before the lock is taken and dropped after it is released: the last handle on a
         // request locks when it is dropped.
@@ -96,7 +96,7 @@ impl Flights {
         going: &mut Going,
         path: &Path,
         run: Range<u64>,
-        fetching: BoxFuture<'static, Fetched>,
+        fetching: BoxFuture<'static, FetchedBlocks>,
     ) -> Flight {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let keys: Vec<_> = run.clone().map(|block| BlockKey::new(path, block)).collect();
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    fn answer(_: Range<u64>) -> BoxFuture<'static, Fetched> {
+    fn answer(_: Range<u64>) -> BoxFuture<'static, FetchedBlocks> {
         future::ready(Ok(Arc::new(Vec::new()))).boxed()
     }
 

@@ -13,6 +13,8 @@ mod block_reader;
 mod cached_store;
 mod counted_store;
 mod flights;
+#[cfg(test)]
+mod tests;
 mod wrapper;
 
 pub(crate) use block_cache::BlockCache;

@@ -9,9 +9,16 @@ use crate::rows;
 
 const DIM: usize = 8;
 
+/// A word that only one caption has.
+fn word(id: u128) -> String {
+    let digits = id.to_string();
+    let letters: String = digits.bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
+    format!("zq{letters}zq")
+}
+
 fn caption(id: u128) -> CaptionRow {
     let said = CaptionText {
-        caption: format!("picture number{id}"),
+        caption: format!("picture {}", word(id)),
         language: "en".into(),
         others: Vec::new(),
         keywords: vec!["picture".into()],
@@ -56,7 +63,7 @@ async fn a_few_hundred_new_captions_are_indexed_however_many_there_are() {
     // Words of every segment are found.
     let snapshot = captions.pinned().await.unwrap();
     for id in [0, 11_999, 12_000, 12_539, 13_000, 15_539] {
-        let text = format!("number{id}");
+        let text = word(id);
         let found = snapshot.matching(&text, &Default::default(), 10).await.unwrap().best;
         assert_eq!(found.len(), 1, "{text}");
         assert_eq!(found[0].key, format!("{id}.png"));
