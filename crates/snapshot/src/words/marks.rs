@@ -41,28 +41,35 @@ pub(super) fn candidates<K: Numbering + ?Sized, C: Numbering + ?Sized>(
     wanted: usize,
 ) -> Vec<u32> {
     let slots = slots as usize;
+    let groups = slots.div_ceil(GROUP);
     if asked.terms.len() > 8 {
-        let masks = &mut *vec![0_u64; slots];
-        return Marks { masks, allowed }.best(asked, sources, wanted);
+        let mut masks = vec![[0_u64; GROUP]; groups];
+        return Marks { masks: &mut masks, slots, allowed }.best(asked, sources, wanted);
     }
     let mut words = FORMER.take();
-    words.resize(slots.div_ceil(8), 0);
-    let masks: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-    let masks = masks.get_mut(..slots).unwrap_or_default();
-    let best = Marks { masks, allowed }.best(asked, sources, wanted);
+    words.resize(groups * GROUP / size_of::<u64>(), 0);
+    let masks = bytemuck::cast_slice_mut::<_, u8>(&mut words).as_chunks_mut().0;
+    let best = Marks { masks, slots, allowed }.best(asked, sources, wanted);
     words.fill(0);
     FORMER.set(words);
     best
 }
 
-/// The bits of a picture.
-trait Mask: Copy + Default + Eq + BitOr<Output = Self> + BitOrAssign + Into<u64> {
+/// The terms of a picture as bits.
+trait Mask: Copy + Default + Eq + BitOr<Output = Self> + BitOrAssign {
     fn bit(term: usize) -> Self;
+
+    fn share(self, shares: &Shares) -> u32;
 }
 
 impl Mask for u8 {
     fn bit(term: usize) -> Self {
         1_u8.checked_shl(term as u32).unwrap_or_default()
+    }
+
+    fn share(self, shares: &Shares) -> u32 {
+        let [first, ..] = &shares.tables;
+        first.get(usize::from(self)).copied().unwrap_or_default()
     }
 }
 
@@ -70,10 +77,16 @@ impl Mask for u64 {
     fn bit(term: usize) -> Self {
         1_u64.checked_shl(term as u32).unwrap_or_default()
     }
+
+    fn share(self, shares: &Shares) -> u32 {
+        let bytes = shares.tables.iter().zip(self.to_le_bytes());
+        bytes.filter_map(|(table, byte)| table.get(usize::from(byte))).sum()
+    }
 }
 
 struct Marks<'a, M> {
-    masks: &'a mut [M],
+    masks: &'a mut [[M; GROUP]],
+    slots: usize,
     allowed: Option<&'a [u64]>,
 }
 
@@ -107,29 +120,29 @@ impl<M: Mask> Marks<'_, M> {
         }
         let shares = Shares::of(asked.weights);
         let least = self.least_share(&shares, wanted);
-        self.chosen(|mask| shares.of_mask(mask.into()) >= least)
+        self.chosen(|mask| mask.share(&shares) >= least)
     }
 
     #[inline]
     fn mark<N: Numbering + ?Sized>(&mut self, source: TextSource<'_, N>, term: &str, bit: M) {
+        let masks = self.masks.as_flattened_mut().get_mut(..self.slots).unwrap_or_default();
         source.each_slot(term, |slot| {
-            if let Some(mask) = self.masks.get_mut(slot as usize) {
+            if let Some(mask) = masks.get_mut(slot as usize) {
                 *mask |= bit;
             }
         });
     }
 
-    /// Masks of 64 slots with a mark each: the first slot, the masks, and which are allowed.
-    fn groups(&self) -> impl Iterator<Item = (u32, &[M], u64)> {
-        let groups = self.masks.chunks(GROUP).zip(0_u32..);
-        groups.filter_map(|(masks, group)| {
+    /// Groups with an allowed slot and a mark: the first slot, the masks, and which are allowed.
+    fn groups(&self) -> impl Iterator<Item = (u32, &[M; GROUP], u64)> {
+        let firsts = (0_u32..).map(|group| group * GROUP as u32);
+        self.masks.iter().zip(firsts).zip(0_usize..).filter_map(|((masks, first), group)| {
             let allowed = match self.allowed {
-                Some(allowed) => allowed.get(group as usize).copied().unwrap_or_default(),
+                Some(allowed) => allowed.get(group).copied().unwrap_or_default(),
                 None => u64::MAX,
             };
-            let is_marked = allowed != 0
-                && masks.iter().fold(M::default(), |all, mask| all | *mask) != M::default();
-            is_marked.then_some((group * GROUP as u32, masks, allowed))
+            let all = masks.iter().fold(M::default(), |all, mask| all | *mask);
+            (allowed != 0 && all != M::default()).then_some((first, masks, allowed))
         })
     }
 
@@ -172,7 +185,7 @@ impl<M: Mask> Marks<'_, M> {
         let mut counts = [0_usize; STEPS + 1];
         for (_, masks, allowed) in self.groups() {
             for (mask, at) in masks.iter().zip(0_u32..) {
-                let step = Shares::step(shares.of_mask((*mask).into()));
+                let step = Shares::step(mask.share(shares));
                 if let Some(count) = counts.get_mut(step) {
                     *count += (allowed >> at & 1) as usize;
                 }
@@ -190,10 +203,16 @@ impl<M: Mask> Marks<'_, M> {
     }
 }
 
-/// A bit for each of 64 masks or fewer.
+/// A bit for each mask of a group.
 #[inline]
-fn bits<M: Mask>(masks: &[M], is_set: impl Fn(M) -> bool) -> u64 {
-    masks.iter().rev().fold(0, |bits, mask| bits << 1 | u64::from(is_set(*mask)))
+fn bits<M: Mask>(masks: &[M; GROUP], is_set: impl Fn(M) -> bool) -> u64 {
+    let mut bits = 0;
+    for (masks, first) in masks.as_chunks::<8>().0.iter().zip((0..).step_by(8)) {
+        // Bytes of 0 or 1 become bits: the product has byte i at bit 56 + i, and nothing else there.
+        let bytes = u64::from_le_bytes(masks.map(|mask| u8::from(is_set(mask))));
+        bits |= (bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) << first;
+    }
+    bits
 }
 
 fn each_bit(first: u32, mut bits: u64, slots: &mut Vec<u32>) {
@@ -206,26 +225,20 @@ fn each_bit(first: u32, mut bits: u64, slots: &mut Vec<u32>) {
 /// The share of each mask, of [`WHOLE`].
 struct Shares {
     /// For each byte of a mask the shares of its values.
-    tables: Vec<[u32; 256]>,
+    tables: [[u32; 256]; 8],
 }
 
 impl Shares {
     fn of(weights: &Weights) -> Self {
-        let tables = (0..weights.len().div_ceil(8)).map(|byte| {
+        let table = |byte: usize| {
             let share = |bit: usize| (weights.share([byte * 8 + bit]) * WHOLE).round() as u32;
             let shares: [u32; 8] = std::array::from_fn(share);
             std::array::from_fn(|value| {
                 let held = shares.iter().enumerate().filter(|(bit, _)| value >> bit & 1 == 1);
                 held.map(|(_, share)| share).sum()
             })
-        });
-        Self { tables: tables.collect() }
-    }
-
-    #[inline]
-    fn of_mask(&self, mask: u64) -> u32 {
-        let tables = self.tables.iter().zip(mask.to_le_bytes());
-        tables.filter_map(|(table, byte)| table.get(usize::from(byte))).sum()
+        };
+        Self { tables: std::array::from_fn(table) }
     }
 
     fn step(share: u32) -> usize {
