@@ -33,16 +33,18 @@ pub(crate) fn begins_with(column: &str, prefix: &str) -> Option<DfExpr> {
     })
 }
 
-/// `column` does not begin with this text.
+/// `column` does not begin with this text; no row has this for the empty text.
 pub(crate) fn begins_without(column: &str, prefix: &str) -> DfExpr {
-    if prefix.is_empty() {
-        return lit(false);
-    }
     let before = col(column).lt(lit(prefix));
     match after_all_with(prefix) {
         Some(end) => before.or(col(column).gt_eq(lit(end))),
         None => before,
     }
+}
+
+/// What no row is.
+pub(crate) fn no_row() -> DfExpr {
+    begins_without("key", "")
 }
 
 /// The least text greater than every text that begins with `prefix`; `None` if no text is greater.

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn the_form_of_a_form_is_the_same() {
-        for character in '\0'..=char::MAX {
+        // Beyond, characters have no other forms.
+        for character in '\0'..='\u{2ffff}' {
             let form = normalised(&format!("a{character}b"));
             assert_eq!(normalised(&form), form, "{character:?}");
         }

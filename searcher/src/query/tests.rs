@@ -146,7 +146,7 @@ fn whatever_is_wrong_names_its_field() {
         (r#"{"text":"a","cursor":7}"#, "cursor"),
         (r#"{"text":"a","filter":{"keywords":["a"," "]}}"#, "filter.keywords"),
         (r#"{"text":"a","filter":{"keywords":{"none":[""]}}}"#, "filter.keywords"),
-        (r#"{"text":"a","filter":{"keywords":{"some":["a"]}}}"#, "filter.keywords.some"),
+        (r#"{"text":"a","filter":{"keywords":{"some":["a"]}}}"#, "filter.keywords"),
         (r#"{"text":"a","filter":{"missing":["camera"]}}"#, "filter.missing[0]"),
         (r#"{"examples":[{"weight":1}]}"#, "examples"),
         (r#"{"examples":[{"text":"a","image_id":"b"}]}"#, "examples"),

@@ -13,7 +13,7 @@ use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use crate::candidates::{CANDIDATE_COLUMNS, Candidates, once, read_candidates};
 use crate::captions::Captions;
 use crate::error::TableError;
-use crate::expression::{MOST_VALUES, one_of};
+use crate::expression::{MOST_VALUES, no_row, one_of};
 use crate::filter::{Condition, Filter, MissingFact, conditions};
 use crate::keyword::normalised;
 use crate::schema::{KEYWORDS_COLUMN, WORDS_COLUMN, column};
@@ -130,7 +130,7 @@ fn condition(filter: &Filter) -> Option<DfExpr> {
     });
     let missing = filter.missing.iter().filter_map(|fact| match fact {
         // Every row of this table is a caption.
-        MissingFact::Caption => Some(lit(false)),
+        MissingFact::Caption => Some(no_row()),
         MissingFact::Keywords => Some(array_empty(col(KEYWORDS_COLUMN))),
         MissingFact::TakenAt | MissingFact::Place => None,
     });

@@ -125,7 +125,7 @@ mod tests {
         let json = format!("[{{}}{}]", ",{}".repeat(100_000));
         let error = serde_json::from_str::<BoundedList<Counted, 8>>(&json).err().unwrap();
         assert!(error.to_string().starts_with("must have at most 8 entries"), "{error}");
-        assert_eq!((READ.load(Ordering::Relaxed), error.column()), (8, 27));
+        assert_eq!((READ.load(Ordering::Relaxed), error.column()), (8, 28));
     }
 
     #[test]

@@ -100,6 +100,7 @@ fn no_place() -> DfExpr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expression::no_row;
 
     #[test]
     fn no_condition_is_no_expression() {
@@ -114,6 +115,6 @@ mod tests {
             assert!(filter.expression().is_none(), "{filter:?}");
         }
         let filter = Filter { prefix: Values::none([String::new()]), ..Filter::default() };
-        assert_eq!(filter.expression(), Some(lit(false)), "every key begins with nothing");
+        assert_eq!(filter.expression(), Some(no_row()), "every key begins with nothing");
     }
 }
