@@ -15,7 +15,12 @@ pub(crate) fn no_image(id: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("no picture with the id '{id}' is indexed"))
 }
 
-/// 503: the tables cannot be read.
+/// 503: the tables cannot be read. A table that another model filled is named, with what to do:
+/// trying again would not help.
 pub(crate) fn tables(error: TableError) -> Problem {
+    if matches!(error, TableError::Mismatch { .. }) {
+        tracing::error!(%error, "the tables are not those of the model");
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, error);
+    }
     Problem::unavailable("the tables cannot be read", error)
 }
