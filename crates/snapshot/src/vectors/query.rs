@@ -114,9 +114,9 @@ impl<'a, I: Iterator<Item = &'a [u16]>> WithSimd for Products<'_, I> {
 fn accumulate<const N: usize>(code: &[u16; N], query: &[[i16; N]; FIELDS], sums: &mut [i16; N]) {
     // The compiler makes registers of the lanes only if their loop is the outer one.
     for lane in 0..N {
-        for field in 0..FIELDS {
+        for (field, query) in query.iter().enumerate() {
             let level = (code[lane] >> (2 * field) & 3) as i16;
-            sums[lane] = sums[lane].wrapping_add(level.wrapping_mul(query[field][lane]));
+            sums[lane] = sums[lane].wrapping_add(level.wrapping_mul(query[lane]));
         }
     }
 }
