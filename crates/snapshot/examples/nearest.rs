@@ -97,6 +97,9 @@ fn main() -> Outcome<()> {
     let folder = arguments.next();
     let mut json = format!("{{\"rows\":{rows},\"dimension\":{dim},\"seed\":{seed}");
     for (name, set) in [("clustered", Set::Clustered), ("plain", Set::Plain), ("text", Set::Text)] {
+        if !name.starts_with(&only) {
+            continue;
+        }
         println!("== {name}, {rows} x {dim}");
         let folder = folder.as_deref().map(std::path::Path::new);
         measure(name, Maker::new(set, dim, seed), rows, folder, &mut json)?;
@@ -124,9 +127,10 @@ fn measure(
         vectors = vectors.with(&batch)?;
     }
     told(json, name, "added_s", started.elapsed().as_secs_f64() - making);
-    let started = Instant::now();
+    let (started, used) = (Instant::now(), processor_seconds());
     vectors = vectors.listed()?;
     told(json, name, "listed_s", started.elapsed().as_secs_f64());
+    told(json, name, "listed_cpu_s", processor_seconds() - used);
     told(json, name, "memory_mb", vectors.memory_bytes() as f64 / 1e6);
     let queries: Vec<Vec<f32>> = (0..QUERIES).map(|_| maker.vector(true)).collect();
     searches(name, "all", &vectors, &queries, None, WANTED, json)?;
@@ -244,6 +248,18 @@ fn changes(
     told(json, name, "loaded_s", started.elapsed().as_secs_f64());
     assert_eq!(loaded.len(), vectors.len());
     Ok(())
+}
+
+/// Seconds of processors that this process has used; 0 where they are not told.
+fn processor_seconds() -> f64 {
+    let told = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = told.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
 }
 
 fn told(json: &mut String, set: &str, what: &str, value: f64) {

@@ -12,8 +12,8 @@ use crate::vectors::products::dot;
 const KEPT_DEVIATIONS: f32 = 4.0;
 
 /// A row is read while its estimate is at most so many standard deviations below the exact cosine
-/// of the last wanted: one in a thousand of the nearest is missed at worst.
-const READ_DEVIATIONS: f32 = 3.0;
+/// of the last wanted: one in fifty of those near that cosine is missed.
+const READ_DEVIATIONS: f32 = 2.0;
 
 /// Rows read for a search at most, and four for each one wanted.
 const READ_ROWS: usize = 4096;

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use ndarray::{ArrayView2, linalg};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::vectors::encode::{self, Factor};
 use crate::vectors::lists::Centroids;
@@ -80,12 +80,7 @@ impl Coder {
         let rows = rotated.chunks_exact_mut(padded).zip(codes.chunks_exact_mut(width));
         for (((rotated, code), factor), list) in rows.zip(factors).zip(lists) {
             let centroid = self.centroids.get(*list);
-            *factor = Arch::new().dispatch(|| {
-                for (value, centre) in rotated.iter_mut().zip(centroid) {
-                    *value -= centre;
-                }
-                encode::encode(rotated, code)
-            });
+            *factor = Arch::new().dispatch(Encode { rotated, centroid, code });
         }
     }
 
@@ -100,6 +95,25 @@ impl Coder {
                 *place = list;
             }
         });
+    }
+}
+
+/// Codes a rotated vector relative to a centroid. Leaves the residual in its place.
+struct Encode<'a> {
+    rotated: &'a mut [f32],
+    centroid: &'a [f32],
+    code: &'a mut [u16],
+}
+
+impl WithSimd for Encode<'_> {
+    type Output = Factor;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Factor {
+        for (value, centre) in self.rotated.iter_mut().zip(self.centroid) {
+            *value -= centre;
+        }
+        encode::encode(self.rotated, self.code)
     }
 }
 

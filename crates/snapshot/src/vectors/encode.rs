@@ -36,12 +36,14 @@ pub(super) fn encode(residual: &[f32], code: &mut [u16]) -> Factor {
     let (words, last_words) = code.as_chunks_mut::<LANES>();
     let (mut product, mut grid) = (0.0, 0.0);
     for (group, words) in groups.iter().zip(words) {
-        let (part, square) = pack(group.as_chunks().0, step, words);
+        let Some(fields) = group.as_chunks().0.first_chunk() else { continue };
+        let (part, square) = pack(fields, step, words);
         product += part;
         grid += square;
     }
-    if let Some(words) = last_words.first_chunk_mut::<LAST_LANES>() {
-        let (part, square) = pack(rest.as_chunks().0, step, words);
+    let last = last_words.first_chunk_mut::<LAST_LANES>();
+    if let (Some(words), Some(fields)) = (last, rest.as_chunks().0.first_chunk()) {
+        let (part, square) = pack(fields, step, words);
         product += part;
         grid += square;
     }
@@ -55,11 +57,15 @@ pub(super) fn encode(residual: &[f32], code: &mut [u16]) -> Factor {
 
 /// Packs one number of each field into its lane. Returns `<g, r>` and `<g, g>`.
 #[inline(always)]
-fn pack<const N: usize>(fields: &[[f32; N]], step: f32, words: &mut [u16; N]) -> (f32, f32) {
+fn pack<const N: usize>(
+    fields: &[[f32; N]; FIELDS],
+    step: f32,
+    words: &mut [u16; N],
+) -> (f32, f32) {
     let (mut products, mut squares) = ([0f32; N], [0f32; N]);
     *words = [0; N];
-    for (field, values) in fields.iter().enumerate() {
-        for lane in 0..N {
+    for lane in 0..N {
+        for (field, values) in fields.iter().enumerate() {
             let size = values[lane].abs();
             let (far, positive) = (u16::from(size >= step), u16::from(values[lane] >= 0.0));
             let grid = if size >= step { 3.0 } else { 1.0 };

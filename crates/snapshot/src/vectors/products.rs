@@ -1,6 +1,6 @@
 //! Inner products of f32 vectors, in one order of summation whatever the processor.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// As many sums run side by side: four registers of AVX2, eight of NEON.
 const LANES: usize = 32;
@@ -10,19 +10,43 @@ const LANES: usize = 32;
 /// The order of summation is fixed and multiplications are not fused with additions, so the same
 /// vectors give the same bits on every processor.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    Arch::new().dispatch(|| ordered(a, b))
+    Arch::new().dispatch(Dot(a, b))
 }
 
 /// `out[i]` is the product of `vector` and the `i`th row of `rows`, which has its length.
 pub(super) fn dot_each(rows: &[f32], vector: &[f32], out: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        for (row, out) in rows.chunks_exact(vector.len().max(1)).zip(out) {
-            *out = ordered(row, vector);
-        }
-    });
+    Arch::new().dispatch(DotEach { rows, vector, out });
 }
 
-/// [`dot`] of the rows read one behind the other, with `each` told index and product.
+struct Dot<'a>(&'a [f32], &'a [f32]);
+
+impl WithSimd for Dot<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f32 {
+        ordered(self.0, self.1)
+    }
+}
+
+struct DotEach<'a> {
+    rows: &'a [f32],
+    vector: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for DotEach<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (row, out) in self.rows.chunks_exact(self.vector.len().max(1)).zip(self.out) {
+            *out = ordered(row, self.vector);
+        }
+    }
+}
+
+/// [`dot`], compiled for the instructions of its caller.
 #[inline(always)]
 pub(super) fn ordered(a: &[f32], b: &[f32]) -> f32 {
     let (a, a_rest) = a.as_chunks::<LANES>();

@@ -4,7 +4,7 @@
 //! group of lanes holds one dimension of each run of as many. Plain loops over arrays of lanes
 //! become vector instructions on every processor.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Lanes of a group: a register of AVX2.
 pub(super) const LANES: usize = 16;
@@ -60,23 +60,16 @@ impl QueryCode {
 
     /// `<g, q>` of codes that lie one behind the other.
     pub(super) fn products(&self, codes: &[u16], out: &mut [f32]) {
-        Arch::new().dispatch(|| {
-            for (code, out) in codes.chunks_exact(self.width).zip(out) {
-                *out = self.product(code);
-            }
-        });
+        Arch::new().dispatch(Products { query: self, codes: codes.chunks_exact(self.width), out });
     }
 
     /// `<g, q>` of the codes at these places.
     pub(super) fn products_at(&self, codes: &[u16], places: &[u32], out: &mut [f32]) {
-        Arch::new().dispatch(|| {
-            for (place, out) in places.iter().zip(out) {
-                let from = *place as usize * self.width;
-                if let Some(code) = codes.get(from..from + self.width) {
-                    *out = self.product(code);
-                }
-            }
+        let codes = places.iter().map(|place| {
+            let from = *place as usize * self.width;
+            codes.get(from..from + self.width).unwrap_or_default()
         });
+        Arch::new().dispatch(Products { query: self, codes, out });
     }
 
     #[inline(always)]
@@ -100,10 +93,28 @@ impl QueryCode {
     }
 }
 
+struct Products<'a, I> {
+    query: &'a QueryCode,
+    codes: I,
+    out: &'a mut [f32],
+}
+
+impl<'a, I: Iterator<Item = &'a [u16]>> WithSimd for Products<'_, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (code, out) in self.codes.zip(self.out) {
+            *out = self.query.product(code);
+        }
+    }
+}
+
 #[inline(always)]
 fn accumulate<const N: usize>(code: &[u16; N], query: &[[i16; N]; FIELDS], sums: &mut [i16; N]) {
-    for (field, query) in query.iter().enumerate() {
-        for lane in 0..N {
+    // The compiler makes registers of the lanes only if their loop is the outer one.
+    for lane in 0..N {
+        for (field, query) in query.iter().enumerate() {
             let level = (code[lane] >> (2 * field) & 3) as i16;
             sums[lane] = sums[lane].wrapping_add(level.wrapping_mul(query[lane]));
         }

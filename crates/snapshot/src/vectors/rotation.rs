@@ -5,7 +5,7 @@
 //! that are no power of two are transformed prefix, suffix, prefix, suffix, with a step of Kac's
 //! walk between, as in the authors' RaBitQ library.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Rounds of signs and a transform.
@@ -46,7 +46,7 @@ impl Rotation {
 
     /// Writes the rotated `vector`, of as many dimensions as padded, to `out`.
     pub(super) fn rotate(&self, vector: &[f32], out: &mut [f32]) {
-        Arch::new().dispatch(|| self.turn(vector, out));
+        Arch::new().dispatch(Rotate { rotation: self, vector, out });
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -77,6 +77,21 @@ impl Rotation {
                 walk(out);
             }
         }
+    }
+}
+
+struct Rotate<'a> {
+    rotation: &'a Rotation,
+    vector: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Rotate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.rotation.turn(self.vector, self.out);
     }
 }
 
