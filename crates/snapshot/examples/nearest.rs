@@ -93,7 +93,7 @@ fn main() -> Outcome<()> {
     let rows: usize = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
     let dim: usize = arguments.next().map_or(Ok(512), |text| text.parse())?;
     let seed: u64 = arguments.next().map_or(Ok(1), |text| text.parse())?;
-    let _only = arguments.next().unwrap_or_default();
+    let only = arguments.next().unwrap_or_default();
     let folder = arguments.next();
     let mut json = format!("{{\"rows\":{rows},\"dimension\":{dim},\"seed\":{seed}");
     for (name, set) in [("clustered", Set::Clustered), ("plain", Set::Plain), ("text", Set::Text)] {

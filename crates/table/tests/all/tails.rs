@@ -64,7 +64,7 @@ async fn a_few_hundred_new_captions_are_indexed_however_many_there_are() {
     let snapshot = captions.pinned().await.unwrap();
     for id in [0, 11_999, 12_000, 12_539, 13_000, 15_539] {
         let text = word(id);
-        let found = snapshot.matching(&text, &Default::default(), 10).await.unwrap().best;
+        let found = snapshot.matching(&text, &Default::default(), 10, false).await.unwrap().best;
         assert_eq!(found.len(), 1, "{text}");
         assert_eq!(found[0].key, format!("{id}.png"));
     }
