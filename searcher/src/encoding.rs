@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Bytes;
 use inference::{
@@ -113,7 +114,10 @@ impl Encoding {
     ) -> Result<Vec<(VectorKey, QueryVector)>, NoVector> {
         let (keys, texts): (Vec<_>, Vec<_>) = texts.into_iter().unzip();
         let encode = async {
+            let begun = Instant::now();
             let encoded = spawn_blocking(move || encoder.encode(&texts)).await;
+            let took = begun.elapsed().as_secs_f64();
+            metrics::histogram!("bucketlens_text_encoding_seconds").record(took);
             let vectors = encoded.map_err(failed)??.into_iter().map(shared);
             Ok::<_, NoVector>(vectors.collect::<Vec<_>>())
         };

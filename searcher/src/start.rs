@@ -78,6 +78,7 @@ pub(crate) async fn start(
         follower.spawn(shutdown.clone())?;
     }
     let pending = app.pending_model.clone();
+    tokio::spawn(close_cache(engine.database.clone(), shutdown.clone()));
     tokio::spawn(until(shutdown.clone(), watch_store(Arc::clone(&engine), health.clone())));
     let follower = ModelFollower { engine, loader, pending, health };
     tokio::spawn(until(shutdown.clone(), follower.run(models::follow(state))));
@@ -139,6 +140,12 @@ impl FirstModel<'_> {
             && matches!(Captions::open(&self.database, captioner).await, Ok(Some(_)));
         has_captions || matches!(Images::open(&self.database).await, Ok(Some(_)))
     }
+}
+
+/// At shutdown, writes what the cache on the local disk has not written yet.
+async fn close_cache(database: Database, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    database.close().await;
 }
 
 /// Runs until shutdown.

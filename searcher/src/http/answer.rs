@@ -39,7 +39,7 @@ pub(crate) struct SearchAnswer {
     /// Whether all vectors of pictures were compared.
     exact: bool,
     /// Milliseconds the search took.
-    took_ms: u64,
+    took_ms: f64,
 }
 
 /// One found picture.
@@ -127,7 +127,7 @@ impl SearchAnswer {
             weights: answer.weights,
             fusion,
             exact: answer.exact,
-            took_ms: took.as_millis() as u64,
+            took_ms: (took.as_secs_f64() * 1e5).round() / 100.0,
         }
     }
 }

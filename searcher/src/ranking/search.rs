@@ -118,7 +118,7 @@ async fn in_tables(
         images: 0,
     };
     let compares = captions.as_ref().is_some_and(|captions| model.compares_with(captions.space()));
-    let view = TableView::new(embeddings, captions, images, compares, engine.exact);
+    let view = TableView::new(embeddings, captions, images, compares, engine);
     Ok((SearchView::Tables(Box::new(view)), versions))
 }
 

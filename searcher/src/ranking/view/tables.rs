@@ -8,6 +8,7 @@ mod texts;
 
 use std::collections::HashSet;
 
+use table::Database;
 use table::captions::Captions;
 use table::embeddings::Embeddings;
 use table::images::Images;
@@ -17,6 +18,7 @@ use tokio::sync::OnceCell;
 
 use self::texts::PictureTexts;
 use super::Proposal;
+use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::ranking::question::Question;
 use crate::ranking::scored::ScoredPicture;
@@ -35,6 +37,7 @@ pub(crate) struct TableView {
     /// Pictures: searched by the words of their keys where the other tables lack them.
     pub(crate) images: Option<Images>,
     texts: OnceCell<Vec<PictureTexts>>,
+    database: Database,
 }
 
 impl TableView {
@@ -44,10 +47,11 @@ impl TableView {
         captions: Option<Captions>,
         images: Option<Images>,
         compares_captions: bool,
-        exact: bool,
+        engine: &Engine,
     ) -> Self {
-        let texts = OnceCell::new();
-        Self { embeddings, captions, compares_captions, exact, images, texts }
+        let (texts, database) = (OnceCell::new(), engine.database.clone());
+        let exact = engine.exact;
+        Self { embeddings, captions, compares_captions, exact, images, texts, database }
     }
 
     /// The ledgers in the order in which they decide.

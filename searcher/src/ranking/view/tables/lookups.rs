@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use table::NewestIds;
+use table::calibration;
 use table::candidates::Candidate;
 use table::captions::{CaptionText, Captions};
 use table::duplicates::Duplicates;
 use table::embeddings::Embeddings;
 use table::filter::Filter;
 use table::ledger::Ledger;
-use table::schema::Facts;
+use table::schema::{Facts, Space};
 
 use super::TableView;
 use crate::problem::{self, Problem};
@@ -96,9 +97,14 @@ impl TableView {
         signal: Signal,
         wanted: usize,
     ) -> Result<Vec<Vec<f32>>, Problem> {
-        match self.compared(signal) {
-            Some(ledger) => ledger.sample(wanted).await.map_err(problem::tables),
-            None => Ok(Vec::new()),
+        let Some(ledger) = self.compared(signal) else { return Ok(Vec::new()) };
+        // Maintenance keeps one at hand. Without it, as many single rows are read.
+        let kept = calibration::read(&self.database, ledger.name()).await.ok().flatten();
+        let space = self.space_of(signal);
+        let kept = kept.filter(|kept| space.is_some_and(|space| kept.is_of(space)));
+        match kept {
+            Some(kept) => Ok(kept.vectors),
+            None => ledger.sample(wanted).await.map_err(problem::tables),
         }
     }
 
@@ -110,6 +116,14 @@ impl TableView {
         match self.compared(signal) {
             Some(ledger) => ledger.count_rows().await.map_err(problem::tables),
             None => Ok(0),
+        }
+    }
+
+    fn space_of(&self, signal: Signal) -> Option<&Space> {
+        match signal {
+            Signal::Image => self.embeddings.as_ref().map(Embeddings::space),
+            Signal::CaptionVector => self.captions.as_ref().map(Captions::space),
+            Signal::Text => None,
         }
     }
 
