@@ -91,14 +91,14 @@ fn a_contradiction_names_the_key_both_values_and_the_file() {
     let entry = find("siglip2-base-patch16-224").unwrap();
     let mut wrong = entry.clone();
     wrong.image.as_mut().unwrap().filter = ResampleFilter::Bicubic;
-    wrong.image.as_mut().unwrap().mean = [0.48145466, 0.5, 0.5];
+    wrong.image.as_mut().unwrap().mean = [0.25, 0.5, 0.5];
     let found = check(&repository(entry), &wrong).unwrap();
     let said: Vec<String> = found.iter().map(Contradiction::to_string).collect();
     assert_eq!(
         said,
         [
             "`[image] filter` is bicubic in the entry and bilinear by preprocessor_config.json",
-            "`[image] mean` is [0.48145466, 0.5, 0.5] in the entry and [0.5, 0.5, 0.5] by \
+            "`[image] mean` is [0.25, 0.5, 0.5] in the entry and [0.5, 0.5, 0.5] by \
              preprocessor_config.json",
         ]
     );

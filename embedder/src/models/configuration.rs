@@ -30,7 +30,8 @@ pub(super) fn files_of<'a>(
         };
         ensure!(
             file.bytes <= config.max_bytes,
-            "the file {} of {} has {} bytes, and such a file has at most {}: it is no configuration",
+            "the file {} of {} has {} bytes, and such a file has at most {}: \
+             it is no configuration",
             file.path,
             revision.repo,
             file.bytes,
@@ -79,8 +80,8 @@ pub(super) fn check(entry: &Entry, revision: &HubRevision, staging: &Path) -> an
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
     ensure!(
         found.is_empty(),
-        "the entry of `{}` contradicts {repo} at {commit}: {}. The model would get other input than \
-         it was trained with: correct the entry in a file and name it with --catalogue",
+        "the entry of `{}` contradicts {repo} at {commit}: {}. The model would get other input \
+         than it was trained with: correct the entry in a file and name it with --catalogue",
         entry.id,
         found.join("; ")
     );

@@ -118,19 +118,17 @@ impl PictureError {
     /// `decode_panic`, `thumbnail_failed`.
     pub fn class(&self) -> &'static str {
         match self {
-            PictureError::EmptyFile => "empty_file",
-            PictureError::NotAPicture => "not_a_picture",
-            PictureError::UnsupportedFormat { .. } => "unsupported_format",
-            PictureError::CorruptPicture { .. } | PictureError::TooManyScans { .. } => {
-                "corrupt_picture"
-            }
-            PictureError::TooManyBytes { .. } => "too_many_bytes",
-            PictureError::TooManyPixels { .. }
-            | PictureError::SideTooLong { .. }
-            | PictureError::TooMuchMemory { .. }
-            | PictureError::TooManyScanPixels { .. } => "too_many_pixels",
-            PictureError::DecodePanic => "decode_panic",
-            PictureError::Thumbnail { .. } => "thumbnail_failed",
+            Self::EmptyFile => "empty_file",
+            Self::NotAPicture => "not_a_picture",
+            Self::UnsupportedFormat { .. } => "unsupported_format",
+            Self::CorruptPicture { .. } | Self::TooManyScans { .. } => "corrupt_picture",
+            Self::TooManyBytes { .. } => "too_many_bytes",
+            Self::TooManyPixels { .. }
+            | Self::SideTooLong { .. }
+            | Self::TooMuchMemory { .. }
+            | Self::TooManyScanPixels { .. } => "too_many_pixels",
+            Self::DecodePanic => "decode_panic",
+            Self::Thumbnail { .. } => "thumbnail_failed",
         }
     }
 }
