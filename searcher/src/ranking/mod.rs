@@ -23,7 +23,8 @@ pub(crate) mod walk;
 use std::sync::Arc;
 
 use self::cursor::{Cursor, Scales};
-use self::fusion::{FusedPicture, least_strength};
+use self::fusion::{FusedPicture, Ranks, least_strength};
+use self::order::HitPlace;
 use self::page::HitPage;
 pub(crate) use self::page::RankedHit;
 use self::plan::SearchPlan;
@@ -142,9 +143,12 @@ impl Search<'_> {
         let place = after.filter(|_| was_past);
         match self.walk(plan, pictures, &fused).await? {
             Some(walk) => {
-                let begin =
-                    place.map_or(0, |place| walk.partition_point(|fused| fused.place <= place));
-                page.fill(walk.iter().skip(begin).cloned());
+                let begin = place.map_or(0, |place| walk.partition_point(|other| *other <= place));
+                let (some, has_more) = page.take_places(walk.get(begin..).unwrap_or_default());
+                let ids: Vec<u128> = some.iter().map(|place| place.image_id).collect();
+                let scored = self.view.scored(&plan.question, &ids).await?;
+                page.chosen.extend(plan.fuser.fuse(&scored, &Ranks::new()));
+                page.has_more = has_more;
             }
             None => plan
                 .degraded
@@ -154,23 +158,22 @@ impl Search<'_> {
         Ok((page, was_past || has_grown))
     }
 
-    /// All pictures after the candidates, in their order.
+    /// The places of all pictures after the candidates, in their order.
     async fn walk(
         &self,
         plan: &SearchPlan,
         pictures: &[ScoredPicture],
         candidates: &[FusedPicture],
-    ) -> Result<Option<Arc<Vec<FusedPicture>>>, Problem> {
+    ) -> Result<Option<Arc<Vec<HitPlace>>>, Problem> {
         let model = self.model.id().unwrap_or_default().to_owned();
         let key = (self.query.digest.clone(), self.versions, model);
         if let Some(walk) = self.engine.walks.get(&key).await {
             return Ok(Some(walk));
         }
-        let Some(rest) = self.view.rest(&plan.question, pictures).await? else {
-            return Ok(None);
-        };
-        let cuts = self.query.cutoff == Cutoff::Auto;
-        let walk = Arc::new(walk::ordered(&plan.fuser, &rest, candidates, cuts));
+        let least = (self.query.cutoff == Cutoff::Auto).then(|| least_strength(candidates));
+        let rest = self.view.rest(&plan.question, pictures, &plan.fuser, least).await?;
+        let Some(rest) = rest else { return Ok(None) };
+        let walk = Arc::new(rest);
         self.engine.walks.keep(key, &walk).await;
         Ok(Some(walk))
     }

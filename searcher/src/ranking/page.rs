@@ -63,6 +63,17 @@ impl HitPage {
     }
 }
 
+impl HitPage {
+    /// Those of some places that are on the page, and whether others follow.
+    pub(super) fn take_places<'a>(&mut self, places: &'a [HitPlace]) -> (&'a [HitPlace], bool) {
+        let skipped = self.skip.min(places.len());
+        self.skip -= skipped;
+        let rest = places.get(skipped..).unwrap_or_default();
+        let room = self.wanted.saturating_sub(self.chosen.len()).min(rest.len());
+        (rest.get(..room).unwrap_or_default(), room < rest.len())
+    }
+}
+
 impl Search<'_> {
     /// The candidates that come after a place, in their order; with `collapse`, of each content
     /// only the first one of all.

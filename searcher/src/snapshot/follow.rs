@@ -59,8 +59,10 @@ impl SnapshotFollower {
             // Of another model nothing is kept but the snapshots that its last searches read.
             let model = engine.model();
             let slot = Arc::clone(&model.snapshots);
-            if slot.was_damaged() {
-                following = None;
+            if slot.was_damaged()
+                && let Some(Following { files, .. }) = following.take()
+            {
+                files.forget();
             }
             let stepped = self.step(&engine, &model, &mut following, &mut ids).await;
             // They must not outlive their last use for as long as this waits.
@@ -95,8 +97,12 @@ impl SnapshotFollower {
         newest.check_memory(self.max_bytes)?;
         *ids = newest.ids(ids);
         let identity = format!("{} {} {}", self.tables, engine.identity(model), ids.join(" "));
-        if following.as_ref().is_none_or(|known| known.identity != identity) {
-            *following = None;
+        let is_usable = |known: &Following| known.identity == identity && !known.is_mostly_gone();
+        if !following.as_ref().is_some_and(is_usable) {
+            // Its copy is of no use for the next beginning either.
+            if let Some(former) = following.take() {
+                former.files.forget();
+            }
         }
         let is_new = following.is_none();
         let known = match following {

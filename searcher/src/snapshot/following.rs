@@ -14,6 +14,8 @@ use super::newest_tables::NewestTables;
 use super::save::{self, SavedState};
 use super::upkeep::Upkeep;
 
+/// So many pictures that are gone do no harm.
+const MAX_GONE: usize = 100_000;
 /// Least time between two copies for the next start.
 const SAVE_PAUSE: Duration = Duration::from_secs(300);
 const ROLES: [TableRole; 3] = [TableRole::Embeddings, TableRole::Captions, TableRole::Images];
@@ -50,6 +52,17 @@ impl Following {
     pub(super) fn versions(&self) -> TableVersions {
         let [embeddings, captions, images] = self.tables.each_ref().map(|table| table.version);
         TableVersions { embeddings, captions, images }
+    }
+
+    /// Whether most of what is kept is of pictures that are gone, so that it is worth to begin anew.
+    pub(super) fn is_mostly_gone(&self) -> bool {
+        let vectors = [&self.build.image_vectors, &self.build.caption_vectors];
+        let kept = vectors
+            .into_iter()
+            .flatten()
+            .map(|vectors| (vectors.file_rows() as usize, vectors.len()));
+        let pictures = (self.build.pictures.len(), self.build.shown.count());
+        kept.chain([pictures]).any(|(all, alive)| all > 2 * alive + MAX_GONE)
     }
 
     /// Takes the newest versions in.

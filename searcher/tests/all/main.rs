@@ -15,6 +15,7 @@ mod image_urls;
 mod keys;
 mod library;
 mod limits;
+mod local_files;
 mod oracle;
 mod paging;
 mod pictures;

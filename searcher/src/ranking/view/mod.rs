@@ -15,6 +15,8 @@ use table::schema::Facts;
 
 pub(crate) use self::memory::MemoryView;
 pub(crate) use self::tables::TableView;
+use super::fusion::{FusedPicture, Fuser, Ranks};
+use super::order::HitPlace;
 use super::question::Question;
 use super::scored::ScoredPicture;
 use crate::problem::Problem;
@@ -52,6 +54,16 @@ pub(crate) fn id_text(image_id: u128) -> String {
     format!("{image_id:032x}")
 }
 
+/// The places of some pictures; with `least`, without those that are cut off.
+fn places(fuser: &Fuser, pictures: &[ScoredPicture], least: Option<f32>) -> Vec<HitPlace> {
+    let nobody = Ranks::new();
+    let fused = pictures.iter().map(|picture| fuser.fused(picture, &nobody));
+    let stays = |fused: &FusedPicture| {
+        least.is_none_or(|least| fused.is_relevant && fused.strength >= least)
+    };
+    fused.filter(stays).map(|fused| fused.place).collect()
+}
+
 impl SearchView {
     /// The best `limit` pictures of every signal, with the scores of all signals.
     ///
@@ -71,7 +83,9 @@ impl SearchView {
         }
     }
 
-    /// All further pictures that can be found. `None` if there are too many to be put in order.
+    /// The places of all further pictures that can be found, in their order. `None` if there are too
+    /// many to be put in order. With `least`, those that are not relevant or count less are left
+    /// out.
     ///
     /// # Errors
     /// Nothing can be read.
@@ -79,17 +93,54 @@ impl SearchView {
         &self,
         question: &Arc<Question>,
         proposed: &[ScoredPicture],
-    ) -> Result<Option<Vec<ScoredPicture>>, Problem> {
+        fuser: &Fuser,
+        least: Option<f32>,
+    ) -> Result<Option<Vec<HitPlace>>, Problem> {
         match self {
             Self::Memory(memory) => {
                 let (snapshot, question) = (Arc::clone(&memory.snapshot), Arc::clone(question));
                 let proposed: Vec<u128> = proposed.iter().map(|picture| picture.image_id).collect();
-                memory
-                    .work(move || memory::search::rest(&snapshot, &question, &proposed))
-                    .await
-                    .map(Some)
+                let fuser = fuser.clone();
+                let rest = move || {
+                    memory::search::rest(&snapshot, &question, &proposed, |pictures| {
+                        places(&fuser, pictures, least)
+                    })
+                };
+                let mut rest = memory.work(rest).await?;
+                rest.sort_unstable();
+                Ok(Some(rest))
             }
-            Self::Tables(tables) => tables.rest(question, proposed).await,
+            Self::Tables(tables) => {
+                let rest = tables.rest(question, proposed).await?;
+                Ok(rest.map(|pictures| {
+                    let mut rest = places(fuser, &pictures, least);
+                    rest.sort_unstable();
+                    rest
+                }))
+            }
+        }
+    }
+
+    /// Pictures of [`rest`](Self::rest) with their scores, in no order.
+    ///
+    /// # Errors
+    /// Nothing can be read.
+    pub(crate) async fn scored(
+        &self,
+        question: &Arc<Question>,
+        ids: &[u128],
+    ) -> Result<Vec<ScoredPicture>, Problem> {
+        match self {
+            Self::Memory(memory) => {
+                let (snapshot, question) = (Arc::clone(&memory.snapshot), Arc::clone(question));
+                let slots: Vec<u32> = ids.iter().filter_map(|id| snapshot.slot(*id)).collect();
+                memory.work(move || memory::search::scored(&snapshot, &question, &slots)).await
+            }
+            Self::Tables(tables) => {
+                let mut all = tables.rest(question, &[]).await?.unwrap_or_default();
+                all.retain(|picture| ids.contains(&picture.image_id));
+                Ok(all)
+            }
         }
     }
 

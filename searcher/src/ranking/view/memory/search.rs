@@ -66,15 +66,17 @@ pub(in crate::ranking::view) fn propose(
     Ok(Proposal { pictures, has_more, exact, degraded: Vec::new() })
 }
 
-/// All pictures that a question may find and that were not proposed.
+/// What `of` makes of all pictures that a question may find and that were not proposed, some
+/// thousands at a time.
 ///
 /// # Errors
 /// A local file is damaged.
-pub(in crate::ranking::view) fn rest(
+pub(in crate::ranking::view) fn rest<T>(
     snapshot: &SearchSnapshot,
     question: &Question,
     proposed: &[u128],
-) -> Result<Vec<ScoredPicture>, VectorError> {
+    of: impl Fn(&[ScoredPicture]) -> Vec<T>,
+) -> Result<Vec<T>, VectorError> {
     let mut bits = allowed(snapshot, question);
     for slot in proposed.iter().filter_map(|id| snapshot.slot(*id)) {
         bits.set(slot, false);
@@ -82,15 +84,19 @@ pub(in crate::ranking::view) fn rest(
     let slots: Vec<u32> = bits.iter().collect();
     let mut all = Vec::new();
     for some in slots.chunks(BLOCK) {
-        all.extend(scored(snapshot, question, some)?);
+        let mut pictures = scored(snapshot, question, some)?;
+        // What no signal says anything of is not found.
+        pictures.retain(|picture| question.signals.iter().any(|one| picture.score(*one).is_some()));
+        all.extend(of(&pictures));
     }
-    // What no signal says anything of is not found.
-    all.retain(|picture| question.signals.iter().any(|signal| picture.score(*signal).is_some()));
     Ok(all)
 }
 
 /// These pictures with the scores of all signals, without those below the least cosine.
-fn scored(
+///
+/// # Errors
+/// A local file is damaged.
+pub(in crate::ranking::view) fn scored(
     snapshot: &SearchSnapshot,
     question: &Question,
     slots: &[u32],
