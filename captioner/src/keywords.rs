@@ -123,8 +123,8 @@ impl Keywords {
         Ok(self.embeddings.get())
     }
 
-    /// Keywords of a picture in the form that tables hold, each once, in the languages of the captions, the surest
-    /// first.
+    /// Keywords of a picture in the form that tables hold, each once, in the languages of the
+    /// captions, the surest first.
     pub(crate) fn of(&self, description: &Description, picture: Option<&Embedding>) -> Vec<String> {
         let most = self.settings.most;
         let mut found = KeywordList::new(most, self.english, self.chinese);

@@ -28,15 +28,15 @@ impl Hasher for HashedAlready {
 
 type ByHash<V> = HashMap<u64, V, BuildHasherDefault<HashedAlready>>;
 
-/// The slots of all pictures. Slots are only added, so one value serves every snapshot: a slot
+/// The slots of all pictures. KnownSlots are only added, so one value serves every snapshot: a slot
 /// beyond the end of a snapshot's pictures is unknown to it.
 #[derive(Debug, Default)]
 pub struct SlotById {
-    slots: RwLock<Slots>,
+    slots: RwLock<KnownSlots>,
 }
 
 #[derive(Debug, Default)]
-struct Slots {
+struct KnownSlots {
     // By half of the identity, which saves half of the memory.
     by_half: ByHash<u32>,
     // Those whose half another one has.
@@ -94,7 +94,7 @@ impl SlotsByObject {
         objects
     }
 
-    /// Notes the next slot. Slots come in their order.
+    /// Notes the next slot. KnownSlots come in their order.
     pub fn insert(&mut self, object: u64, slot: u32) {
         let former = self.last.insert(object, slot).map_or(0, |former| former + 1);
         self.former.resize(slot as usize, 0);
@@ -118,10 +118,10 @@ impl SlotsByObject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pictures::Picture;
+    use crate::pictures::PictureEntry;
 
-    fn picture(id: u128, object: u64) -> Picture {
-        Picture {
+    fn picture(id: u128, object: u64) -> PictureEntry {
+        PictureEntry {
             id,
             object,
             content: 0,

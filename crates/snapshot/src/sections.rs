@@ -8,13 +8,13 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 use crate::saved::DamagedSave;
 
 /// Writes through, and counts and hashes what is written.
-struct Summed<'a, W> {
+struct SummedSection<'a, W> {
     out: &'a mut W,
     bytes: u64,
     hasher: Xxh3Default,
 }
 
-impl<W: Write> Write for Summed<'_, W> {
+impl<W: Write> Write for SummedSection<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.hasher.update(bytes.get(..written).unwrap_or(bytes));
@@ -37,7 +37,7 @@ pub fn write_section<W: Write + Seek>(
 ) -> io::Result<()> {
     let begin = out.stream_position()?;
     out.write_all(&[0; 8])?;
-    let mut summed = Summed { out, bytes: 0, hasher: Xxh3Default::new() };
+    let mut summed = SummedSection { out, bytes: 0, hasher: Xxh3Default::new() };
     fill(&mut summed)?;
     let (bytes, sum) = (summed.bytes, summed.hasher.digest());
     out.write_all(&sum.to_le_bytes())?;

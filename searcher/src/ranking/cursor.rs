@@ -1,7 +1,7 @@
 //! The cursor of a search (search-after): the table versions it reads, the calibration of its
 //! scores, and how far it came. A page that follows a cursor continues exactly what the former
-//! pages began, whatever was written meanwhile. It is sealed: a client cannot choose the depth or the
-//! version of a search.
+//! pages began, whatever was written meanwhile. It is sealed: a client cannot choose the depth or
+//! the version of a search.
 
 use std::collections::BTreeMap;
 

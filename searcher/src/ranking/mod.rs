@@ -27,7 +27,7 @@ use self::fusion::{FusedPicture, Ranks, least_strength};
 use self::order::HitPlace;
 use self::page::HitPage;
 pub(crate) use self::page::RankedHit;
-use self::plan::SearchPlan;
+use self::plan::RankingPlan;
 use self::scored::ScoredPicture;
 use self::search::Search;
 use self::view::Proposal;
@@ -109,7 +109,7 @@ impl Search<'_> {
 
     /// Whether pages go on after the candidates. The order of relevance can be told for any
     /// picture; ranks, dates and contents are compared among the candidates only.
-    fn can_go_on(&self, plan: &SearchPlan) -> bool {
+    fn can_go_on(&self, plan: &RankingPlan) -> bool {
         self.query.sort == Sort::Relevance
             && self.query.collapse == Collapse::None
             && !plan.fuser.needs_ranks()
@@ -118,7 +118,7 @@ impl Search<'_> {
     /// Chooses the pictures of the page, and says whether the last one comes after the candidates.
     async fn page(
         &self,
-        plan: &mut SearchPlan,
+        plan: &mut RankingPlan,
         pictures: &[ScoredPicture],
         fused: Vec<FusedPicture>,
         goes_on: bool,
@@ -161,7 +161,7 @@ impl Search<'_> {
     /// The places of all pictures after the candidates, in their order.
     async fn walk(
         &self,
-        plan: &SearchPlan,
+        plan: &RankingPlan,
         pictures: &[ScoredPicture],
         candidates: &[FusedPicture],
     ) -> Result<Option<Arc<Vec<HitPlace>>>, Problem> {
@@ -178,7 +178,7 @@ impl Search<'_> {
         Ok(Some(walk))
     }
 
-    fn cursor_after(&self, last: &FusedPicture, plan: &SearchPlan, is_past: bool) -> String {
+    fn cursor_after(&self, last: &FusedPicture, plan: &RankingPlan, is_past: bool) -> String {
         let scales = plan.fuser.readings.iter();
         let scales: Scales =
             scales.filter_map(|reading| Some((reading.signal, reading.scale?))).collect();
@@ -197,7 +197,7 @@ impl Search<'_> {
 }
 
 /// Words that no candidate holds say nothing: the other signals keep their own scores.
-fn leave_out_silent_words(plan: &mut SearchPlan, pictures: &[ScoredPicture]) {
+fn leave_out_silent_words(plan: &mut RankingPlan, pictures: &[ScoredPicture]) {
     let is_silent = pictures.iter().all(|picture| picture.words.share == 0.0);
     if is_silent && plan.fuser.readings.len() > 1 {
         plan.fuser.readings.retain(|reading| reading.signal != Signal::Text);

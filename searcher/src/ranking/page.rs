@@ -9,7 +9,7 @@ use table::words::{held, words_held};
 
 use super::fusion::{FusedPicture, Ranks, SignalScore};
 use super::order::HitPlace;
-use super::plan::SearchPlan;
+use super::plan::RankingPlan;
 use super::search::Search;
 use crate::problem::Problem;
 use crate::query::Collapse;
@@ -97,7 +97,7 @@ impl Search<'_> {
     pub(super) async fn hits(
         &self,
         chosen: Vec<FusedPicture>,
-        plan: &SearchPlan,
+        plan: &RankingPlan,
         ranks: &Ranks,
     ) -> Result<Vec<RankedHit>, Problem> {
         let ids: Vec<u128> = chosen.iter().map(|hit| hit.picture.image_id).collect();

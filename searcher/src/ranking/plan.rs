@@ -16,7 +16,7 @@ use crate::query::weights::{Signal, Weights};
 const MAX_TERMS: usize = 64;
 
 /// A search, ready to be asked.
-pub(super) struct SearchPlan {
+pub(super) struct RankingPlan {
     pub(super) question: Arc<Question>,
     pub(super) weights: Weights,
     pub(super) fuser: Fuser,
@@ -30,7 +30,7 @@ impl Search<'_> {
     /// # Errors
     /// An example cannot be used. Words that cannot be encoded are no error, because keys and
     /// captions can be searched for them.
-    pub(super) async fn plan(&self) -> Result<SearchPlan, Problem> {
+    pub(super) async fn plan(&self) -> Result<RankingPlan, Problem> {
         let query = self.query;
         let default = if query.words.is_some() { Weights::default() } else { Weights::PICTURES };
         let weights = query.weights.unwrap_or(default);
@@ -76,7 +76,7 @@ impl Search<'_> {
             min_score: query.min_score,
         };
         let fuser = Fuser { readings, fusion: query.fusion, sort: query.sort };
-        Ok(SearchPlan { question: Arc::new(question), weights, fuser, degraded })
+        Ok(RankingPlan { question: Arc::new(question), weights, fuser, degraded })
     }
 
     /// The signals that can answer, in the order of [`Signal::ALL`].

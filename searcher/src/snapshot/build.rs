@@ -61,9 +61,9 @@ pub(super) enum TableRole {
 
 /// How many rows of each picture or caption a table has. One that was written twice has two.
 #[derive(Debug, Default, Clone)]
-pub(super) struct RowCounts(pub(super) Vec<u8>);
+pub(super) struct RowTally(pub(super) Vec<u8>);
 
-impl RowCounts {
+impl RowTally {
     pub(super) fn has(&self, number: u32) -> bool {
         self.0.get(number as usize).is_some_and(|count| *count > 0)
     }
@@ -101,9 +101,9 @@ pub(super) struct SnapshotBuild {
     pub(super) shown: Arc<Bits>,
     pub(super) listed: Arc<Bits>,
     /// Rows in the table of vectors by slot, of captions by caption, and of pictures by slot.
-    pub(super) embedded: RowCounts,
-    pub(super) captioned: RowCounts,
-    pub(super) imaged: RowCounts,
+    pub(super) embedded: RowTally,
+    pub(super) captioned: RowTally,
+    pub(super) imaged: RowTally,
     /// Pictures of which rows came or went since the last snapshot.
     pub(super) touched: HashSet<u32>,
     /// Vectors of captions that came since they were settled last, by caption.
@@ -132,9 +132,9 @@ impl SnapshotBuild {
             records,
             shown: Arc::default(),
             listed: Arc::default(),
-            embedded: RowCounts::default(),
-            captioned: RowCounts::default(),
-            imaged: RowCounts::default(),
+            embedded: RowTally::default(),
+            captioned: RowTally::default(),
+            imaged: RowTally::default(),
             touched: HashSet::new(),
             caption_vectors_read: Vec::new(),
             lacking: HashSet::new(),
@@ -155,7 +155,7 @@ impl SnapshotBuild {
     }
 
     /// The counts of a table.
-    pub(super) fn counts(&mut self, role: TableRole) -> &mut RowCounts {
+    pub(super) fn counts(&mut self, role: TableRole) -> &mut RowTally {
         match role {
             TableRole::Embeddings => &mut self.embedded,
             TableRole::Captions => &mut self.captioned,

@@ -12,7 +12,7 @@ use super::changes::KnownTable;
 use super::local::{LocalFolder, SnapshotFiles};
 use super::newest_tables::NewestTables;
 use super::save::{self, SavedState};
-use super::upkeep::Upkeep;
+use super::upkeep::BackgroundWork;
 
 /// So many pictures that are gone do no harm.
 const MAX_GONE: usize = 100_000;
@@ -26,7 +26,7 @@ pub(super) struct Following {
     pub(super) files: SnapshotFiles,
     pub(super) build: SnapshotBuild,
     tables: [KnownTable; 3],
-    pub(super) upkeep: Upkeep,
+    pub(super) upkeep: BackgroundWork,
     saved: Option<(Instant, TableVersions)>,
 }
 
@@ -45,7 +45,7 @@ impl Following {
                 (SnapshotBuild::new(records, None, None), Default::default())
             }
         };
-        Ok(Self { identity, files, build, tables, upkeep: Upkeep::default(), saved: None })
+        Ok(Self { identity, files, build, tables, upkeep: BackgroundWork::default(), saved: None })
     }
 
     /// The versions that are taken in.
@@ -54,7 +54,8 @@ impl Following {
         TableVersions { embeddings, captions, images }
     }
 
-    /// Whether most of what is kept is of pictures that are gone, so that it is worth to begin anew.
+    /// Whether most of what is kept is of pictures that are gone, so that it is worth to begin
+    /// anew.
     pub(super) fn is_mostly_gone(&self) -> bool {
         let vectors = [&self.build.image_vectors, &self.build.caption_vectors];
         let kept = vectors

@@ -1,6 +1,6 @@
 //! Rows of the tables become part of the snapshot under construction.
 
-use ::snapshot::pictures::{Picture, text_hash};
+use ::snapshot::pictures::{PictureEntry, text_hash};
 use jiff::Timestamp;
 use table::captions::CaptionText;
 use table::keyword;
@@ -149,9 +149,9 @@ fn keyword_terms(caption: &CaptionText) -> Vec<(String, u32)> {
     terms
 }
 
-fn picture(row: &Row, facts: &Facts, record: u64) -> Picture {
+fn picture(row: &Row, facts: &Facts, record: u64) -> PictureEntry {
     let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
-    Picture {
+    PictureEntry {
         id: row.image_id,
         object: text_hash(&[&facts.bucket, &facts.key]),
         content: text_hash(&[&facts.content_hash]),

@@ -12,7 +12,7 @@ use ::snapshot::vectors::Vectors;
 use ::snapshot::words::WordIndex;
 
 use super::SearchSnapshot;
-use super::build::{RowCounts, SnapshotBuild};
+use super::build::{RowTally, SnapshotBuild};
 use super::caption_rows::CaptionRows;
 use super::changes::{KnownFragment, KnownTable};
 use super::local::SnapshotFiles;
@@ -25,7 +25,7 @@ pub(super) struct SavedState {
     pub(super) identity: String,
     pub(super) snapshot: SearchSnapshot,
     pub(super) tables: [KnownTable; 3],
-    pub(super) counts: [RowCounts; 3],
+    pub(super) counts: [RowTally; 3],
 }
 
 impl SavedState {
@@ -170,11 +170,11 @@ fn take_table(saved: &mut SavedBytes<'_>) -> Result<KnownTable, DamagedSave> {
     Ok(table)
 }
 
-type TakenTables = ([KnownTable; 3], [RowCounts; 3], [Bits; 2]);
+type TakenTables = ([KnownTable; 3], [RowTally; 3], [Bits; 2]);
 
 fn take_tables(saved: &mut SavedBytes<'_>) -> Result<TakenTables, DamagedSave> {
     let tables = [take_table(saved)?, take_table(saved)?, take_table(saved)?];
-    let counts = [saved.values()?, saved.values()?, saved.values()?].map(RowCounts);
+    let counts = [saved.values()?, saved.values()?, saved.values()?].map(RowTally);
     let bits = [saved.values()?, saved.values()?].map(Bits::from);
     Ok((tables, counts, bits))
 }

@@ -8,18 +8,18 @@ use tokio::task::JoinHandle;
 use super::build::{FollowError, SnapshotBuild};
 
 /// What was worked on, and the result.
-enum Upkept {
+enum DoneWork {
     Vectors { captions: bool, listed: Result<Vectors, VectorError> },
     Words { which: usize, merged: WordIndex },
 }
 
 /// At most one piece of work at a time.
 #[derive(Default)]
-pub(super) struct Upkeep {
-    running: Option<JoinHandle<Upkept>>,
+pub(super) struct BackgroundWork {
+    running: Option<JoinHandle<DoneWork>>,
 }
 
-impl Upkeep {
+impl BackgroundWork {
     /// Takes over what is done, and begins what is due. Returns whether the snapshot changed.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Upkeep {
         let Some(running) = self.running.take() else { return Ok(()) };
         let failed = FollowError::Misfit("its upkeep hit a defect");
         match running.await.map_err(|_| failed)? {
-            Upkept::Vectors { captions, listed } => {
+            DoneWork::Vectors { captions, listed } => {
                 let known = match captions {
                     true => &mut build.caption_vectors,
                     false => &mut build.image_vectors,
@@ -64,7 +64,7 @@ impl Upkeep {
                 let listed = listed?;
                 *known = known.take().map(|newer| newer.adopt_lists(&listed)).transpose()?;
             }
-            Upkept::Words { which, merged } => {
+            DoneWork::Words { which, merged } => {
                 let words = words_of(build).into_iter().nth(which);
                 if let Some(words) = words {
                     *words = words.adopted(&merged);
@@ -79,10 +79,10 @@ fn words_of(build: &mut SnapshotBuild) -> [&mut WordIndex; 3] {
     [&mut build.keys, &mut build.said, &mut build.keywords]
 }
 
-fn begin(build: &mut SnapshotBuild) -> Option<JoinHandle<Upkept>> {
+fn begin(build: &mut SnapshotBuild) -> Option<JoinHandle<DoneWork>> {
     for (captions, known) in [(false, &build.image_vectors), (true, &build.caption_vectors)] {
         if let Some(known) = known.clone().filter(Vectors::should_list) {
-            return Some(tokio::task::spawn_blocking(move || Upkept::Vectors {
+            return Some(tokio::task::spawn_blocking(move || DoneWork::Vectors {
                 captions,
                 listed: known.listed(),
             }));
@@ -95,7 +95,7 @@ fn begin(build: &mut SnapshotBuild) -> Option<JoinHandle<Upkept>> {
             return Some(tokio::task::spawn_blocking(move || {
                 // Keys of pictures that are gone stay: their slots are never used again.
                 let merged = words.merged(|row| which == 0 || captions.is_current(row));
-                Upkept::Words { which, merged }
+                DoneWork::Words { which, merged }
             }));
         }
     }

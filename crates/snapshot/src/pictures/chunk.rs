@@ -12,7 +12,7 @@ pub(crate) const NO_MOMENT: i64 = i64::MIN;
 
 /// What is known about a picture that a filter, an order or a hit needs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Picture {
+pub struct PictureEntry {
     /// Its identity.
     pub id: u128,
     /// Hash of bucket and key.
@@ -67,7 +67,7 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     /// Adds a picture whose format has this place in the list of formats.
-    pub(crate) fn push(&mut self, picture: &Picture, format: u16) {
+    pub(crate) fn push(&mut self, picture: &PictureEntry, format: u16) {
         self.ids.push(picture.id);
         self.objects.push(picture.object);
         self.contents.push(picture.content);
@@ -194,8 +194,8 @@ impl Chunk {
     }
 }
 
-/// A hash of some texts, for [`Picture::object`] and [`Picture::content`]. Texts are told apart:
-/// none of theirs holds a zero byte.
+/// A hash of some texts, for [`PictureEntry::object`] and [`PictureEntry::content`]. Texts are told
+/// apart: none of theirs holds a zero byte.
 pub fn text_hash(texts: &[&str]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(texts.join("\0").as_bytes())
 }

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use self::chunk::{CHUNK, Chunk, NO_MOMENT};
-pub use self::chunk::{Picture, text_hash};
+pub use self::chunk::{PictureEntry, text_hash};
 pub use self::timeline::DateOrder;
 use crate::saved::{DamagedSave, SavedBytes, put_number, put_values};
 
@@ -24,7 +24,7 @@ pub struct Pictures {
 impl Pictures {
     /// These pictures and, after them, further ones.
     #[must_use]
-    pub fn with(&self, more: &[Picture]) -> Self {
+    pub fn with(&self, more: &[PictureEntry]) -> Self {
         let mut grown = self.clone();
         for picture in more {
             let format = grown.format(&picture.format);

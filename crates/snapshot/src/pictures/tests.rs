@@ -6,8 +6,8 @@ use super::select::MomentColumn;
 use super::*;
 use crate::bits::Bits;
 
-fn picture(number: u32) -> Picture {
-    Picture {
+fn picture(number: u32) -> PictureEntry {
+    PictureEntry {
         id: u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
         object: u64::from(number / 2),
         content: u64::from(number / 3),
@@ -25,14 +25,14 @@ fn picture(number: u32) -> Picture {
     }
 }
 
-fn pictures(count: u32) -> (Vec<Picture>, Pictures) {
-    let all: Vec<Picture> = (0..count).map(picture).collect();
+fn pictures(count: u32) -> (Vec<PictureEntry>, Pictures) {
+    let all: Vec<PictureEntry> = (0..count).map(picture).collect();
     // In steps, as they come.
     let known = all.chunks(777).fold(Pictures::default(), |known, some| known.with(some));
     (all, known)
 }
 
-fn selected(all: &[Picture], test: impl Fn(&Picture) -> bool) -> Vec<u32> {
+fn selected(all: &[PictureEntry], test: impl Fn(&PictureEntry) -> bool) -> Vec<u32> {
     (0..).zip(all).filter(|(_, picture)| test(picture)).map(|(slot, _)| slot).collect()
 }
 
@@ -102,7 +102,11 @@ fn what_was_saved_is_read_back() {
 
 proptest! {
     #[test]
-    fn damaged_bytes_are_refused_or_read_without_a_panic(place in 0_usize..9000, value: u8, cut in 0_usize..9000) {
+    fn damaged_bytes_are_refused_or_read_without_a_panic(
+        place in 0_usize..9000,
+        value: u8,
+        cut in 0_usize..9000,
+    ) {
         let (_, known) = pictures(60);
         let mut bytes = Vec::new();
         known.save(&mut bytes).unwrap();

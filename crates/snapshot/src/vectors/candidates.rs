@@ -18,27 +18,27 @@ const READ_DEVIATIONS: f32 = 2.0;
 /// Rows read for a search at most, and four for each one wanted.
 const READ_ROWS: usize = 4096;
 
-/// Candidates of one search.
+/// ExactCandidates of one search.
 #[derive(Debug)]
-pub(super) struct Candidates {
+pub(super) struct ExactCandidates {
     wanted: usize,
     noise: f32,
     /// Orders of the greatest estimates, as many as are wanted.
     best: BinaryHeap<Reverse<i32>>,
-    kept: Vec<Candidate>,
+    kept: Vec<EstimatedRow>,
     /// The least of the greatest estimates.
     floor: f32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Candidate {
+struct EstimatedRow {
     estimate: f32,
     deviation: f32,
     slot: u32,
     row: u32,
 }
 
-impl Candidates {
+impl ExactCandidates {
     /// `noise` times a row's factor is the standard deviation of its estimate.
     pub(super) fn new(wanted: usize, noise: f32) -> Self {
         Self { wanted, noise, best: BinaryHeap::new(), kept: Vec::new(), floor: f32::NEG_INFINITY }
@@ -63,7 +63,7 @@ impl Candidates {
     /// Adds a row that [`Self::may_hold`].
     pub(super) fn add(&mut self, estimate: &Estimate, slot: u32, row: u32) {
         let deviation = self.noise * estimate.factor;
-        self.kept.push(Candidate { estimate: estimate.cosine, deviation, slot, row });
+        self.kept.push(EstimatedRow { estimate: estimate.cosine, deviation, slot, row });
         if self.best.len() < self.wanted || estimate.cosine > self.floor {
             self.best.push(Reverse(order(estimate.cosine)));
             if self.best.len() > self.wanted {
@@ -118,7 +118,7 @@ impl Candidates {
 fn read(
     file: &VectorFile,
     query: &[f32],
-    rows: &mut [Candidate],
+    rows: &mut [EstimatedRow],
     near: &mut Vec<Near>,
 ) -> Result<(), Damaged> {
     rows.sort_unstable_by_key(|row| row.row);

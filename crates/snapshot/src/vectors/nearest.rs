@@ -2,7 +2,7 @@
 
 use crate::vectors::allowed::Allowed;
 use crate::vectors::asked::{Asked, Estimate};
-use crate::vectors::candidates::Candidates;
+use crate::vectors::candidates::ExactCandidates;
 use crate::vectors::codes::Codes;
 use crate::vectors::error::VectorError;
 use crate::vectors::exact::Near;
@@ -20,9 +20,9 @@ const DIRECT_ROWS: usize = 32 * 1024;
 const BOUND_DEVIATIONS: f32 = 5.0;
 
 impl Vectors {
-    /// The `wanted` nearest of the allowed slots, the nearest first, equal ones by slot. Cosines are
-    /// exact; one in some hundred of the nearest may be missed, but there are fewer than `wanted`
-    /// only if fewer are allowed.
+    /// The `wanted` nearest of the allowed slots, the nearest first, equal ones by slot. Cosines
+    /// are exact; one in some hundred of the nearest may be missed, but there are fewer than
+    /// `wanted` only if fewer are allowed.
     ///
     /// # Errors
     /// The query has another dimension or is not finite, or a vector cannot be read back.
@@ -41,7 +41,7 @@ impl Vectors {
         if self.len() <= EXACT_ROWS {
             return self.nearest_exact(query, allowed, wanted);
         }
-        let mut candidates = Candidates::new(wanted, asked.noise);
+        let mut candidates = ExactCandidates::new(wanted, asked.noise);
         match allowed {
             Some(allowed) if allowed.count() <= EXACT_ROWS => {
                 let rows = allowed.iter().filter_map(|slot| Some((parts.file_row(slot)?, slot)));
@@ -100,7 +100,7 @@ impl Vectors {
 /// Adds a row that may be among the nearest if it is alive.
 #[inline(always)]
 pub(super) fn consider(
-    candidates: &mut Candidates,
+    candidates: &mut ExactCandidates,
     codes: &Codes,
     estimate: &Estimate,
     is_alive: impl FnOnce(u32, usize) -> bool,

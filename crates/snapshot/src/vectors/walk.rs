@@ -1,7 +1,7 @@
 //! Which lists a search looks at, and when it has seen enough of them.
 
 use crate::vectors::asked::Asked;
-use crate::vectors::candidates::Candidates;
+use crate::vectors::candidates::ExactCandidates;
 use crate::vectors::nearest::consider;
 
 /// So many lists are looked at whatever the estimates say.
@@ -19,7 +19,7 @@ const PRODUCT_SQUARE: f32 = 3.6;
 /// The lists in the order of their centroids' products with the query.
 pub(super) struct Walk<'a, 'b> {
     asked: &'a Asked<'a>,
-    candidates: &'b mut Candidates,
+    candidates: &'b mut ExactCandidates,
     order: Vec<u32>,
     /// Rows seen, and the sum of the squares of their codes' products.
     seen: usize,
@@ -28,7 +28,7 @@ pub(super) struct Walk<'a, 'b> {
 }
 
 impl<'a, 'b> Walk<'a, 'b> {
-    pub(super) fn new(asked: &'a Asked<'a>, candidates: &'b mut Candidates) -> Self {
+    pub(super) fn new(asked: &'a Asked<'a>, candidates: &'b mut ExactCandidates) -> Self {
         let mut order: Vec<u32> = (0..asked.products.len() as u32).collect();
         let product = |list: &u32| asked.products.get(*list as usize).copied().unwrap_or(0.0);
         order.sort_unstable_by(|a, b| product(b).total_cmp(&product(a)));

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::{BitOr, BitOrAssign};
 
-use super::score::{AskedTerm, Weights};
+use super::score::{AskedTerm, TermWeights};
 use super::source::{Numbering, TextSource};
 
 /// Slots that are looked at together. Those without any mark are passed over.
@@ -27,7 +27,7 @@ thread_local! {
 #[derive(Clone, Copy)]
 pub(super) struct MarkedTerms<'a> {
     pub(super) terms: &'a [AskedTerm],
-    pub(super) weights: &'a Weights,
+    pub(super) weights: &'a TermWeights,
     /// So many pictures are no longer marked, but compared one by one.
     pub(super) few: usize,
 }
@@ -208,7 +208,8 @@ impl<M: Mask> Marks<'_, M> {
 fn bits<M: Mask>(masks: &[M; GROUP], is_set: impl Fn(M) -> bool) -> u64 {
     let mut bits = 0;
     for (masks, first) in masks.as_chunks::<8>().0.iter().zip((0..).step_by(8)) {
-        // Bytes of 0 or 1 become bits: the product has byte i at bit 56 + i, and nothing else there.
+        // Bytes of 0 or 1 become bits: the product has byte i at bit 56 + i, and nothing else
+        // there.
         let bytes = u64::from_le_bytes(masks.map(|mask| u8::from(is_set(mask))));
         bits |= (bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) << first;
     }
@@ -229,7 +230,7 @@ struct Shares {
 }
 
 impl Shares {
-    fn of(weights: &Weights) -> Self {
+    fn of(weights: &TermWeights) -> Self {
         let table = |byte: usize| {
             let share = |bit: usize| (weights.share([byte * 8 + bit]) * WHOLE).round() as u32;
             let shares: [u32; 8] = std::array::from_fn(share);

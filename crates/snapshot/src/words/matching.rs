@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::marks::{MarkedTerms, candidates};
-use super::score::{AskedTerm, MOST_TERMS, Tally, Weights, WordMatch, norm_of};
+use super::score::{AskedTerm, MOST_TERMS, Tally, TermWeights, WordMatch, norm_of};
 use super::source::{Numbering, TextSource};
 
 /// Compares this many pictures one by one rather than reading all places of the terms.
@@ -33,7 +33,7 @@ pub fn matching<K: Numbering + ?Sized, C: Numbering + ?Sized>(
     let found = match allowed.and_then(|allowed| few(allowed, slots)) {
         Some(few) => few,
         None => {
-            let weights = Weights::of(terms);
+            let weights = TermWeights::of(terms);
             candidates(
                 MarkedTerms { terms, weights: &weights, few: FEW },
                 sources,
@@ -87,7 +87,7 @@ pub fn matches_of<K: Numbering + ?Sized, C: Numbering + ?Sized>(
     slots: &[u32],
 ) -> Vec<WordMatch> {
     let terms = terms.get(..MOST_TERMS).unwrap_or(terms);
-    let weights = Weights::of(terms);
+    let weights = TermWeights::of(terms);
     let located = (sources.0.located(slots), sources.1.located(slots));
 
     let mut lengths = vec![0_u32; slots.len()];

@@ -83,9 +83,9 @@ impl SearchView {
         }
     }
 
-    /// The places of all further pictures that can be found, in their order. `None` if there are too
-    /// many to be put in order. With `least`, those that are not relevant or count less are left
-    /// out.
+    /// The places of all further pictures that can be found, in their order. `None` if there are
+    /// too many to be put in order. With `least`, those that are not relevant or count less are
+    /// left out.
     ///
     /// # Errors
     /// Nothing can be read.

@@ -1,5 +1,5 @@
-//! A search in the tables themselves, while no snapshot is at hand. Every step asks the store, so it
-//! takes longer; what it finds is the same.
+//! A search in the tables themselves, while no snapshot is at hand. Every step asks the store, so
+//! it takes longer; what it finds is the same.
 
 mod candidates;
 mod lookups;
