@@ -100,6 +100,7 @@ impl ModelLoader {
         };
         let (encoders, name) = loaded?;
         let id = encoders.manifest.id.clone();
+        tracing::info!(model = id, "the model is loaded");
         self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(id, name);
         Ok(encoders)
     }

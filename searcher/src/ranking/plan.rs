@@ -38,7 +38,8 @@ impl Search<'_> {
         written.truncate(MAX_TERMS);
         let asks_words = !written.is_empty() && weights.text > 0.0;
         let mut degraded = Vec::new();
-        let vector = if weights.image > 0.0 || weights.caption_vector > 0.0 {
+        let compares_vectors = weights.image > 0.0 || weights.caption_vector > 0.0;
+        let vector = if compares_vectors || query.min_score.is_some() {
             match self.query_vector().await {
                 Ok(vector) => Some(vector),
                 Err(problem) if asks_words && self.is_words_only() => {

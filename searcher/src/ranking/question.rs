@@ -3,6 +3,7 @@
 use ::snapshot::words::AskedTerm;
 use table::filter::Filter;
 
+use super::scored::ScoredPicture;
 use crate::query::weights::Signal;
 
 /// A search as a view of the tables understands it.
@@ -34,8 +35,19 @@ impl Question {
         self.signals.contains(&Signal::Text) && !self.terms.is_empty()
     }
 
-    /// Whether a picture passes the least cosine that is asked for. One without a vector does not.
-    pub(crate) fn passes_min_score(&self, image: Option<f32>) -> bool {
-        self.min_score.is_none_or(|min| image.is_some_and(|cosine| cosine >= min))
+    /// The query vector, if pictures are compared with it: because the signal is asked, or because
+    /// they must reach the least cosine.
+    pub(crate) fn vector_for_pictures(&self) -> Option<&[f32]> {
+        let is_compared = self.min_score.is_some() || self.signals.contains(&Signal::Image);
+        self.vector.as_deref().filter(|_| is_compared)
+    }
+
+    /// A picture with its scores, if it passes the least cosine that is asked for. One without a
+    /// vector does not. The cosine is left out if its signal is not asked.
+    pub(crate) fn passed(&self, picture: ScoredPicture) -> Option<ScoredPicture> {
+        let reaches = |min| picture.image.is_some_and(|cosine| cosine >= min);
+        let is_asked = self.signals.contains(&Signal::Image);
+        let image = picture.image.filter(|_| is_asked);
+        self.min_score.is_none_or(reaches).then_some(ScoredPicture { image, ..picture })
     }
 }

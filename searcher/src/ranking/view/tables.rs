@@ -76,10 +76,8 @@ impl TableView {
     ) -> Result<Proposal, Problem> {
         let found = self.candidates(question, limit).await?;
         let pictures = self.scored(question, found.candidates).await?;
-        let pictures =
-            pictures.into_iter().filter(|picture| question.passes_min_score(picture.image));
         Ok(Proposal {
-            pictures: pictures.collect(),
+            pictures,
             has_more: found.has_more,
             exact: found.exact,
             degraded: found.degraded,

@@ -101,12 +101,12 @@ pub(in crate::ranking::view) fn scored(
     question: &Question,
     slots: &[u32],
 ) -> Result<Vec<ScoredPicture>, VectorError> {
-    let cosines = |signal, vectors: &Option<Vectors>| match (question.vector_for(signal), vectors) {
+    let cosines = |vector: Option<&[f32]>, vectors: &Option<Vectors>| match (vector, vectors) {
         (Some(vector), Some(vectors)) => vectors.cosines(vector, slots),
         _ => Ok(vec![None; slots.len()]),
     };
-    let images = cosines(Signal::Image, &snapshot.image_vectors)?;
-    let captions = cosines(Signal::CaptionVector, &snapshot.caption_vectors)?;
+    let images = cosines(question.vector_for_pictures(), &snapshot.image_vectors)?;
+    let captions = cosines(question.vector_for(Signal::CaptionVector), &snapshot.caption_vectors)?;
     let words = match question.asks_words() {
         true => matches_of(&question.terms, sources(snapshot), slots),
         false => Vec::new(),
@@ -123,7 +123,7 @@ pub(in crate::ranking::view) fn scored(
                 taken: snapshot.pictures.taken(*slot),
                 content: snapshot.pictures.content(*slot).unwrap_or(0),
             };
-            question.passes_min_score(image).then_some(picture)
+            question.passed(picture)
         },
     );
     Ok(pictures.collect())

@@ -16,7 +16,7 @@ use crate::ranking::question::Question;
 use crate::ranking::scored::{ScoredPicture, WordScore};
 
 impl TableView {
-    /// These pictures with the scores of all signals.
+    /// These pictures with the scores of all signals, without those below the least cosine.
     ///
     /// # Errors
     /// The tables cannot be read.
@@ -26,7 +26,7 @@ impl TableView {
         candidates: Vec<Candidate>,
     ) -> Result<Vec<ScoredPicture>, Problem> {
         let ids: Vec<String> = candidates.iter().map(|found| found.image_id.clone()).collect();
-        let images = match (&self.embeddings, question.vector_for(Signal::Image)) {
+        let images = match (&self.embeddings, question.vector_for_pictures()) {
             (Some(table), Some(vector)) => {
                 cosines(vector, table.vectors_of(&ids).await.map_err(problem::tables)?)
             }
@@ -53,15 +53,17 @@ impl TableView {
                 false => WordScore::default(),
             };
             let taken = facts.get(&image_id).and_then(|facts| facts.taken_at);
-            pictures.push(ScoredPicture {
-                image: images.get(&image_id).copied(),
-                caption: captions.get(&image_id).copied(),
-                words,
-                taken: taken.map(Timestamp::as_microsecond),
-                content: text_hash(&[&content_hash]),
-                image_id: u128::from_str_radix(&image_id, 16)
-                    .map_err(|error| Problem::unavailable("an id cannot be read", error))?,
-            });
+            pictures.extend(
+                question.passed(ScoredPicture {
+                    image: images.get(&image_id).copied(),
+                    caption: captions.get(&image_id).copied(),
+                    words,
+                    taken: taken.map(Timestamp::as_microsecond),
+                    content: text_hash(&[&content_hash]),
+                    image_id: u128::from_str_radix(&image_id, 16)
+                        .map_err(|error| Problem::unavailable("an id cannot be read", error))?,
+                }),
+            );
         }
         Ok(pictures)
     }
