@@ -146,21 +146,3 @@ fn long_texts_and_words_end() {
     let often = held(&terms_of_question("car"), &"car ".repeat(1_000));
     assert_eq!(often, HeldTerms { occurrences: vec![255], length: 1_000 });
 }
-
-/// Prints how long texts take to be cut: `cargo test --release -- --ignored --nocapture quick`.
-#[test]
-#[ignore = "measures"]
-#[expect(clippy::print_stdout, reason = "it is what this prints")]
-fn quick() {
-    let english = "A red vintage car parked on a beach at sunset, with palm trees and mountains in \
-                   the background. Two people walk along the water. trips/oslo-2019/IMG_0042.jpg";
-    let chinese =
-        "一辆红色的老式汽车停在日落时分的海滩上，背景是棕榈树和群山，两个人沿着海边散步。";
-    let japanese =
-        "夕暮れのビーチに停まっている赤いビンテージカー、背景にはヤシの木と山々が見えます。";
-    for text in [english, chinese, japanese] {
-        let start = std::time::Instant::now();
-        let terms: usize = (0..10_000).map(|_| terms_of_document(text).len()).sum();
-        println!("{} terms: {:?} each", terms / 10_000, start.elapsed() / 10_000);
-    }
-}
