@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::{BitOr, BitOrAssign};
 
-use super::score::{AskedTerm, Weights};
+use super::score::{AskedTerm, TermWeights};
 use super::shares::{ROUNDING, STEPS, Shares};
 use super::source::{Numbering, TextSource};
 
@@ -19,7 +19,7 @@ thread_local! {
 #[derive(Clone, Copy)]
 pub(super) struct MarkedTerms<'a> {
     pub(super) terms: &'a [AskedTerm],
-    pub(super) weights: &'a Weights,
+    pub(super) weights: &'a TermWeights,
     /// So many pictures are no longer marked, but compared one by one.
     pub(super) few: usize,
 }
@@ -200,8 +200,12 @@ impl<M: Mask> Marks<'_, M> {
 fn bits<M: Mask>(masks: &[M; GROUP], is_set: impl Fn(M) -> bool) -> u64 {
     let mut bits = 0;
     for (masks, first) in masks.as_chunks::<8>().0.iter().zip((0..).step_by(8)) {
-        // Bytes of 0 or 1 become bits: the product has byte i at bit 56 + i, and nothing else there.
-        let bytes = u64::from_le_bytes(masks.map(|mask| u8::from(is_set(mask))));
+        let mut bytes = [0_u8; 8];
+        for (byte, mask) in bytes.iter_mut().zip(masks) {
+            *byte = u8::from(is_set(*mask));
+        }
+        // Bytes of 0 or 1 become bits: the product has byte i at bit 56 + i, and no other there.
+        let bytes = u64::from_le_bytes(bytes);
         bits |= (bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) << first;
     }
     bits

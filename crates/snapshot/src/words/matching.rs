@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::marks::{MarkedTerms, candidates};
-use super::score::{AskedTerm, MOST_TERMS, Tally, Weights, WordMatch, norm_of};
+use super::score::{AskedTerm, MOST_TERMS, Tally, TermWeights, WordMatch, norm_of};
 use super::source::{Numbering, TextSource};
 
 /// Compares this many pictures one by one rather than reading all places of the terms.
@@ -33,7 +33,7 @@ pub fn matching<K: Numbering + ?Sized, C: Numbering + ?Sized>(
     let found = match allowed.and_then(|allowed| few(allowed, slots)) {
         Some(few) => few,
         None => {
-            let weights = Weights::of(terms);
+            let weights = TermWeights::of(terms);
             candidates(
                 MarkedTerms { terms, weights: &weights, few: FEW },
                 sources,
@@ -44,11 +44,17 @@ pub fn matching<K: Numbering + ?Sized, C: Numbering + ?Sized>(
         }
     };
     let mut best = Vec::new();
+    // The last of the wanted ones so far.
+    let mut worst: Option<WordMatch> = None;
     for some in found.chunks(found.len().div_ceil(MOST_PARTS).max(FEW)) {
         let matches = matches_of(terms, sources, some);
-        best.extend(matches.into_iter().filter(|found| found.share > 0.0));
+        best.extend(matches.into_iter().filter(|found| {
+            let is_better = worst.is_none_or(|worst| by_rank(found, &worst).is_lt());
+            found.share > 0.0 && is_better
+        }));
         if best.len() > wanted {
-            best.select_nth_unstable_by(wanted, by_rank);
+            let (_, last, _) = best.select_nth_unstable_by(wanted - 1, by_rank);
+            worst = Some(*last);
             best.truncate(wanted);
         }
     }
@@ -87,7 +93,7 @@ pub fn matches_of<K: Numbering + ?Sized, C: Numbering + ?Sized>(
     slots: &[u32],
 ) -> Vec<WordMatch> {
     let terms = terms.get(..MOST_TERMS).unwrap_or(terms);
-    let weights = Weights::of(terms);
+    let weights = TermWeights::of(terms);
     let located = (sources.0.located(slots), sources.1.located(slots));
 
     let mut lengths = vec![0_u32; slots.len()];

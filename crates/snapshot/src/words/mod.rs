@@ -1,12 +1,12 @@
 //! Words of keys and captions: which pictures hold them.
 //!
 //! A [`WordIndex`] knows which documents hold which terms. It is immutable; adding documents makes
-//! another one that shares most of the memory. [`matching()`] asks two of them, that of keys and that
-//! of captions, for the best pictures.
+//! another one that shares most of the memory. [`matching()`] asks two of them, that of keys and
+//! that of captions, for the best pictures.
 //!
 //! An index is a list of segments (`segment`), each with the documents of an ascending range of
-//! numbers. A segment is a dictionary (of the crate `fst`) and the places of each term (`postings`). Small
-//! segments are merged as they come, large ones in the background (`merge`).
+//! numbers. A segment is a dictionary (of the crate `fst`) and the places of each term
+//! (`postings`). Small segments are merged as they come, large ones in the background (`merge`).
 
 mod build;
 mod index;

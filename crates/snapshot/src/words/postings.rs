@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A gap is the distance from the former place, of the first one from 0. Bits are taken where they
-//! need no more than a byte for each place. So gaps are at most an eighth of a segment's places, and
-//! are read quickly enough without a way to skip some of them.
+//! need no more than a byte for each place. So gaps are at most an eighth of a segment's places,
+//! and are read quickly enough without a way to skip some of them.
 
 /// More occurrences are counted as this many.
 pub(super) const MOST_OCCURRENCES: u32 = u8::MAX as u32;

@@ -48,7 +48,7 @@ pub fn rarity(documents: usize, with: usize) -> f32 {
 /// `length` terms together. For pictures whose texts are not in an index: of each text at most 255
 /// occurrences of a term and 65,535 terms are counted.
 pub fn match_of(terms: &[AskedTerm], slot: u32, occurrences: &[u32], length: u32) -> WordMatch {
-    let weights = Weights::of(terms);
+    let weights = TermWeights::of(terms);
     let norm = norm_of(length);
     let mut tally = Tally::default();
     for (at, occurrences) in occurrences.iter().enumerate() {
@@ -83,12 +83,12 @@ impl Tally {
 
 /// The weights of the terms.
 #[derive(Debug)]
-pub(super) struct Weights {
+pub(super) struct TermWeights {
     weights: Vec<f32>,
     total: f64,
 }
 
-impl Weights {
+impl TermWeights {
     pub(super) fn of(terms: &[AskedTerm]) -> Self {
         let usable = |weight: f32| if weight.is_finite() { weight.max(0.0) } else { 0.0 };
         let mut weights: Vec<_> =

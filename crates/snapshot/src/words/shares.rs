@@ -1,6 +1,6 @@
 //! The share of the terms that a mask stands for, quickly.
 
-use super::score::Weights;
+use super::score::TermWeights;
 
 /// Shares are compared as whole numbers, so that equal ones are equal in any order of adding.
 const WHOLE: f64 = (1 << 20) as f64;
@@ -18,7 +18,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    pub(super) fn of(weights: &Weights) -> Self {
+    pub(super) fn of(weights: &TermWeights) -> Self {
         let table = |byte: usize| {
             let share = |bit: usize| (weights.share([byte * 8 + bit]) * WHOLE).round() as u32;
             let shares: [u32; 8] = std::array::from_fn(share);

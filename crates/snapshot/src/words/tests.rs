@@ -145,7 +145,9 @@ proptest! {
         let kept: Vec<_> = documents
             .iter()
             .enumerate()
-            .filter(|(at, (number, _))| *at >= before || keep(*number) || merged.length(*number) > 0)
+            .filter(|(at, (number, _))| {
+                *at >= before || keep(*number) || merged.length(*number) > 0
+            })
             .map(|(_, document)| document.clone())
             .collect();
         for (number, terms) in &kept {

@@ -8,9 +8,10 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Words that say nothing about a picture. Lists of other libraries mix thirty languages and so
 /// contain `hat`, `van`, `man` and `bin`.
-pub(crate) const STOP_WORDS: &str = "a an and are as at be by for from has have in into is it its of on or \
-     that the their there these this to was were which while will with photo \
-     picture image 的 了 在 是 和 与 有 一 个 一个 一张 上 下 里 中 照片 图片";
+pub(crate) const STOP_WORDS: &str = "\
+    a an and are as at be by for from has have in into is it its of on or \
+    that the their there these this to was were which while will with photo picture image \
+    的 了 在 是 和 与 有 一 个 一个 一张 上 下 里 中 照片 图片";
 
 /// Bytes of a word after these are not part of its term.
 const MOST_BYTES: usize = 64;
