@@ -5,6 +5,7 @@
 //! its processor's time in microseconds: of all pictures, of every second one (`half`), and of
 //! 1,500 given ones (`of`).
 
+use std::hint::black_box;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
@@ -110,6 +111,71 @@ fn cpu_seconds() -> f64 {
     spent.unwrap_or_default() / 1e9
 }
 
+/// The terms of the commonest and of rarer words.
+fn questions() -> Vec<(&'static str, Vec<String>)> {
+    let ranked = |rank: u32| format!("{:x}w", rank.wrapping_mul(2_654_435_761));
+    let (rare, some) = (ranked(40_000), ranked(300));
+    let questions: [(_, &[&str]); 7] = [
+        ("rare", &[&rare, "album4000", "2003"]),
+        ("rare_and_common", &[&rare, &some, "common0", "common1"]),
+        ("some_and_common", &[&some, "common0", "common1", "common2"]),
+        ("common", &["common0", "common1", "common2", "common3"]),
+        ("common_and_all", &["common0", "common1", "common2", "jpg"]),
+        ("one_common", &["common0"]),
+        (
+            "nine",
+            &["common0", "common1", "common2", "common3", "jpg", "img", "2003", "album1", &rare],
+        ),
+    ];
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    questions.into_iter().map(|(name, words)| (name, owned(words))).collect()
+}
+
+fn ask(documents: u32, keys: &WordIndex, captions: &WordIndex) -> String {
+    let slots: Vec<u32> = (0..documents).rev().collect();
+    let (same, listed) = (Same(documents), Listed(slots.clone(), slots));
+    let sources = (
+        TextSource { index: keys, numbering: &same },
+        TextSource { index: captions, numbering: &listed },
+    );
+    let half: Vec<u64> = (0..documents.div_ceil(64)).map(|_| 0x5555_5555_5555_5555).collect();
+    let given: Vec<u32> = (0..documents).step_by(documents.div_ceil(1_500) as usize).collect();
+    let mut times = Vec::new();
+    for (name, words) in questions() {
+        let asked = words.into_iter().map(|term| {
+            let with = keys.documents_with(&term).max(captions.documents_with(&term));
+            AskedTerm { term, weight: rarity(documents as usize, with) }
+        });
+        let terms: Vec<_> = asked.collect();
+        let all = measured(|| {
+            black_box(matching(&terms, sources, documents, None, 500));
+        });
+        let filtered = measured(|| {
+            black_box(matching(&terms, sources, documents, Some(&half), 500));
+        });
+        let of = measured(|| {
+            black_box(matches_of(&terms, sources, &given));
+        });
+        times.push(format!("\"{name}\":{all},\"{name}_half\":{filtered},\"{name}_of\":{of}"));
+    }
+    times.join(",")
+}
+
+/// Milliseconds to add 30 documents, a hundred times.
+fn grow(documents: u32, captions: &WordIndex) -> f64 {
+    let mut random = StdRng::seed_from_u64(8);
+    let mut grown = captions.clone();
+    let mut seconds = 0.0;
+    for round in 0..100 {
+        let first = documents + round * 30;
+        let some: Vec<_> = (first..first + 30).map(|at| caption(at, &mut random)).collect();
+        let start = cpu_seconds();
+        grown = grown.with(&some);
+        seconds += cpu_seconds() - start;
+    }
+    seconds * 1e3 / 100.0
+}
+
 #[expect(clippy::print_stdout, reason = "it is what this prints")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let documents: u32 = std::env::args().nth(1).map_or(Ok(1_000_000), |count| count.parse())?;
@@ -119,66 +185,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut stored = Vec::new();
     captions.save(&mut stored)?;
     let start = Instant::now();
-    let captions_loaded = WordIndex::load(&stored)?;
+    black_box(WordIndex::load(&stored)?);
     let load_seconds = start.elapsed().as_secs_f64();
-    drop(captions_loaded);
+    drop(stored);
 
-    let start = Instant::now();
-    let mut grown = captions.clone();
-    let mut random = StdRng::seed_from_u64(8);
-    for round in 0..100 {
-        let some: Vec<_> =
-            (0..30).map(|at| caption(documents + round * 30 + at, &mut random)).collect();
-        grown = grown.with(&some);
-    }
-    let with_milliseconds = start.elapsed().as_secs_f64() * 1e3 / 100.0;
-
-    // Captions come in another order than keys, but not in any.
-    let slots: Vec<u32> = (0..documents).map(|number| documents - 1 - number).collect();
-    let (same, listed) = (Same(documents), Listed(slots.clone(), slots));
-    let sources = (
-        TextSource { index: &keys, numbering: &same },
-        TextSource { index: &captions, numbering: &listed },
-    );
-    let asked = |words: &[&str]| -> Vec<AskedTerm> {
-        let term = |word: &&str| AskedTerm {
-            term: (*word).to_owned(),
-            weight: rarity(
-                documents as usize,
-                keys.documents_with(word).max(captions.documents_with(word)),
-            ),
-        };
-        words.iter().map(term).collect()
-    };
-    let rare = |rank: u32| format!("{:x}w", rank.wrapping_mul(2_654_435_761));
-    let (rare, some) = (rare(40_000), rare(300));
-    let half: Vec<u64> = (0..documents.div_ceil(64)).map(|_| 0x5555_5555_5555_5555).collect();
-    let mut times = Vec::new();
-    for (name, words) in [
-        ("rare", vec![rare.as_str(), "album4000", "2003"]),
-        ("rare_and_common", vec![rare.as_str(), some.as_str(), "common0", "common1"]),
-        ("some_and_common", vec![some.as_str(), "common0", "common1", "common2"]),
-        ("common", vec!["common0", "common1", "common2", "common3"]),
-        ("common_and_all", vec!["common0", "common1", "common2", "jpg"]),
-        ("one_common", vec!["common0"]),
-        (
-            "nine",
-            vec!["common0", "common1", "common2", "common3", "jpg", "img", "2003", "album1", &rare],
-        ),
-    ] {
-        let terms = asked(&words);
-        let all = measured(|| {
-            std::hint::black_box(matching(&terms, sources, documents, None, 500));
-        });
-        let filtered = measured(|| {
-            std::hint::black_box(matching(&terms, sources, documents, Some(&half), 500));
-        });
-        let slots: Vec<u32> = (0..1_500).map(|at| at * (documents / 1_500)).collect();
-        let of = measured(|| {
-            std::hint::black_box(matches_of(&terms, sources, &slots));
-        });
-        times.push(format!("\"{name}\":{all},\"{name}_half\":{filtered},\"{name}_of\":{of}"));
-    }
     println!(
         "{{\"documents\":{documents},\"keys_bytes\":{},\"captions_bytes\":{},\"keys_s\":{:.1},\
          \"captions_s\":{:.1},\"load_s\":{:.3},\"with_30_ms\":{:.2},{}}}",
@@ -187,8 +197,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         keys_seconds,
         captions_seconds,
         load_seconds,
-        with_milliseconds,
-        times.join(",")
+        grow(documents, &captions),
+        ask(documents, &keys, &captions)
     );
     Ok(())
 }

@@ -4,19 +4,11 @@ use std::cell::Cell;
 use std::ops::{BitOr, BitOrAssign};
 
 use super::score::{AskedTerm, TermWeights};
+use super::shares::{ROUNDING, STEPS, Shares};
 use super::source::{Numbering, TextSource};
 
 /// Slots that are looked at together. Those without any mark are passed over.
 const GROUP: usize = 64;
-
-/// Shares are compared as whole numbers, so that equal ones are equal in any order of adding.
-const WHOLE: f64 = (1 << 20) as f64;
-
-/// Pictures are counted in this many steps of the share.
-const STEPS: usize = 1 << 10;
-
-/// Rounding of the shares of 64 terms together is less than this.
-const ROUNDING: u32 = 64;
 
 thread_local! {
     /// Marks of the former question of this thread: all 0.
@@ -208,9 +200,12 @@ impl<M: Mask> Marks<'_, M> {
 fn bits<M: Mask>(masks: &[M; GROUP], is_set: impl Fn(M) -> bool) -> u64 {
     let mut bits = 0;
     for (masks, first) in masks.as_chunks::<8>().0.iter().zip((0..).step_by(8)) {
-        // Bytes of 0 or 1 become bits: the product has byte i at bit 56 + i, and nothing else
-        // there.
-        let bytes = u64::from_le_bytes(masks.map(|mask| u8::from(is_set(mask))));
+        let mut bytes = [0_u8; 8];
+        for (byte, mask) in bytes.iter_mut().zip(masks) {
+            *byte = u8::from(is_set(*mask));
+        }
+        // Bytes of 0 or 1 become bits: the product has byte i at bit 56 + i, and no other there.
+        let bytes = u64::from_le_bytes(bytes);
         bits |= (bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) << first;
     }
     bits
@@ -220,33 +215,5 @@ fn each_bit(first: u32, mut bits: u64, slots: &mut Vec<u32>) {
     while bits != 0 {
         slots.push(first + bits.trailing_zeros());
         bits &= bits - 1;
-    }
-}
-
-/// The share of each mask, of [`WHOLE`].
-struct Shares {
-    /// For each byte of a mask the shares of its values.
-    tables: [[u32; 256]; 8],
-}
-
-impl Shares {
-    fn of(weights: &TermWeights) -> Self {
-        let table = |byte: usize| {
-            let share = |bit: usize| (weights.share([byte * 8 + bit]) * WHOLE).round() as u32;
-            let shares: [u32; 8] = std::array::from_fn(share);
-            std::array::from_fn(|value| {
-                let held = shares.iter().enumerate().filter(|(bit, _)| value >> bit & 1 == 1);
-                held.map(|(_, share)| share).sum()
-            })
-        };
-        Self { tables: std::array::from_fn(table) }
-    }
-
-    fn step(share: u32) -> usize {
-        (share as usize / (WHOLE as usize / STEPS)).min(STEPS)
-    }
-
-    fn least_of(step: usize) -> u32 {
-        (step * (WHOLE as usize / STEPS)) as u32
     }
 }

@@ -44,11 +44,17 @@ pub fn matching<K: Numbering + ?Sized, C: Numbering + ?Sized>(
         }
     };
     let mut best = Vec::new();
+    // The last of the wanted ones so far.
+    let mut worst: Option<WordMatch> = None;
     for some in found.chunks(found.len().div_ceil(MOST_PARTS).max(FEW)) {
         let matches = matches_of(terms, sources, some);
-        best.extend(matches.into_iter().filter(|found| found.share > 0.0));
+        best.extend(matches.into_iter().filter(|found| {
+            let is_better = worst.is_none_or(|worst| by_rank(found, &worst).is_lt());
+            found.share > 0.0 && is_better
+        }));
         if best.len() > wanted {
-            best.select_nth_unstable_by(wanted, by_rank);
+            let (_, last, _) = best.select_nth_unstable_by(wanted - 1, by_rank);
+            worst = Some(*last);
             best.truncate(wanted);
         }
     }

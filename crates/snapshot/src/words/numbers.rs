@@ -58,7 +58,12 @@ impl Numbers {
     /// place of the next one. Quick if there are few numbers between.
     #[inline]
     pub(super) fn place_from(&self, start: &mut usize, number: u32) -> Option<u32> {
-        let Self::Listed(numbers) = self else { return self.place_of(number) };
+        let numbers = match self {
+            Self::Run { first, len } => {
+                return number.checked_sub(*first).filter(|place| place < len);
+            }
+            Self::Listed(numbers) => numbers,
+        };
         let later = numbers.get(*start..)?;
         let mut passed = later.iter().take(NEAR).take_while(|other| **other < number).count();
         if passed == NEAR {

@@ -1,7 +1,7 @@
 //! How texts and questions become terms, for the searches by words in memory.
 //!
-//! Any script works ([`cut`]). Terms are lower-cased, without accents, and stemmed if they are
-//! English; words that say nothing about a picture are left out ([`fold`]).
+//! Any script works (`cut`). Terms are lower-cased, without accents, and stemmed if they are
+//! English; words that say nothing about a picture are left out (`fold`).
 //!
 //! Han and Hangul are written without spaces around each word, and no dictionary cuts a word alike
 //! in every text. So a text has every character and every two neighbours as terms. A question has
