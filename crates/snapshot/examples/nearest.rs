@@ -20,7 +20,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Queries of each measurement, and rounds of which the best is told.
 const QUERIES: usize = 200;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 /// The best ones that recall is about.
 const WANTED: usize = 10;

@@ -1,6 +1,6 @@
 //! The rows that may be among the nearest, by their estimates, and which of them are.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use crate::vectors::asked::Estimate;
@@ -16,9 +16,9 @@ const KEPT_DEVIATIONS: f32 = 4.0;
 const READ_DEVIATIONS: f32 = 2.0;
 
 /// Rows read for a search at most, and four for each one wanted.
-const READ_ROWS: usize = 4096;
+const READ_ROWS: usize = 1024;
 
-/// ExactCandidates of one search.
+/// Candidates of one search.
 #[derive(Debug)]
 pub(super) struct ExactCandidates {
     wanted: usize,
@@ -86,7 +86,7 @@ impl ExactCandidates {
     fn keep(&mut self, deviations: f32, floor: f32, most: usize) {
         self.kept.retain(|row| row.estimate + deviations * row.deviation >= floor);
         if self.kept.len() > most {
-            self.kept.select_nth_unstable_by(most, |a, b| b.estimate.total_cmp(&a.estimate));
+            self.kept.select_nth_unstable_by(most, better_first);
             self.kept.truncate(most);
         }
     }
@@ -100,7 +100,7 @@ impl ExactCandidates {
         let first = self.wanted.max(32);
         let mut near = Vec::new();
         if self.kept.len() > first {
-            self.kept.select_nth_unstable_by(first, |a, b| b.estimate.total_cmp(&a.estimate));
+            self.kept.select_nth_unstable_by(first, better_first);
             let rest = self.kept.split_off(first);
             read(file, query, &mut self.kept, &mut near)?;
             near.sort_unstable_by(best_first);
@@ -113,6 +113,11 @@ impl ExactCandidates {
         near.truncate(self.wanted);
         Ok(near)
     }
+}
+
+/// The greater estimate first, then the smaller slot.
+fn better_first(a: &EstimatedRow, b: &EstimatedRow) -> Ordering {
+    b.estimate.total_cmp(&a.estimate).then(a.slot.cmp(&b.slot))
 }
 
 fn read(

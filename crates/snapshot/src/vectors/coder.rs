@@ -169,7 +169,8 @@ pub(super) fn on_all_processors<T: Send>(
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(run);
+            // Without another thread this one does all the work.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, run);
         }
         run();
     });

@@ -19,8 +19,8 @@ pub enum VectorError {
         /// Of the one given.
         found: usize,
     },
-    /// A vector holds an infinite number or none at all.
-    #[error("vector of slot {slot} holds a number that is not finite")]
+    /// A vector's length is not finite.
+    #[error("vector of slot {slot} holds numbers that are not finite")]
     NotFinite {
         /// Whose vector it is; 0 for a query.
         slot: u32,

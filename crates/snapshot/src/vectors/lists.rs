@@ -51,13 +51,17 @@ impl Centroids {
         products
     }
 
-    /// The list whose centroid is nearest, given the products with each, and its product minus
-    /// half its square.
+    /// Product minus half the centroid's square, for each: the nearer, the greater.
+    pub(super) fn scores(&self, products: &[f32]) -> impl Iterator<Item = f32> {
+        products.iter().zip(&self.halves).map(|(product, half)| product - half)
+    }
+
+    /// The list whose centroid is nearest, given the products with each, and its score.
     pub(super) fn nearest(&self, products: &[f32]) -> (u16, f32) {
         let mut best = (0, f32::NEG_INFINITY);
-        for (list, (product, half)) in (0..).zip(products.iter().zip(&self.halves)) {
-            if product - half > best.1 {
-                best = (list, product - half);
+        for (list, score) in (0..).zip(self.scores(products)) {
+            if score > best.1 {
+                best = (list, score);
             }
         }
         best

@@ -21,6 +21,9 @@ mod train;
 mod version;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use allowed::Allowed;
 pub use error::VectorError;
 pub use exact::Near;

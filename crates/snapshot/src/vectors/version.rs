@@ -8,6 +8,7 @@ use crate::vectors::encode;
 use crate::vectors::error::VectorError;
 use crate::vectors::file::VectorFile;
 use crate::vectors::lists::ListedRows;
+use crate::vectors::products::dot;
 use crate::vectors::slots::Slots;
 
 /// Rows of a block of unlisted rows. Only the last block is copied when rows are added.
@@ -206,12 +207,12 @@ impl Parts {
 }
 
 /// # Errors
-/// The vector has another dimension or a number that is not finite.
+/// The vector has another dimension, or no finite length.
 pub(super) fn check(vector: &[f32], wanted: usize, slot: u32) -> Result<(), VectorError> {
     if vector.len() != wanted {
         return Err(VectorError::Dimension { wanted, found: vector.len() });
     }
-    if !vector.iter().all(|value| value.is_finite()) {
+    if !dot(vector, vector).is_finite() {
         return Err(VectorError::NotFinite { slot });
     }
     Ok(())

@@ -5,7 +5,7 @@ use crate::vectors::candidates::ExactCandidates;
 use crate::vectors::nearest::consider;
 
 /// So many lists are looked at whatever the estimates say.
-const LEAST_LISTS: usize = 16;
+const LEAST_LISTS: usize = 24;
 
 /// Lists after which it is asked again whether they are enough.
 const STEP_LISTS: usize = 4;
@@ -16,7 +16,10 @@ const LEFT_OUT: f32 = 0.005;
 /// The mean square of a code's product with a unit query, for random directions.
 const PRODUCT_SQUARE: f32 = 3.6;
 
-/// The lists in the order of their centroids' products with the query.
+/// The lists in the order of their centroids' distances from the query.
+///
+/// Rows are in the list of the nearest centroid, so lists are looked at in that order too. Products
+/// alone would put centroids of many scattered rows, which are short, behind all others.
 pub(super) struct Walk<'a, 'b> {
     asked: &'a Asked<'a>,
     candidates: &'b mut ExactCandidates,
@@ -29,9 +32,10 @@ pub(super) struct Walk<'a, 'b> {
 
 impl<'a, 'b> Walk<'a, 'b> {
     pub(super) fn new(asked: &'a Asked<'a>, candidates: &'b mut ExactCandidates) -> Self {
-        let mut order: Vec<u32> = (0..asked.products.len() as u32).collect();
-        let product = |list: &u32| asked.products.get(*list as usize).copied().unwrap_or(0.0);
-        order.sort_unstable_by(|a, b| product(b).total_cmp(&product(a)));
+        let distances = asked.parts.coder.centroids.scores(&asked.products);
+        let mut order: Vec<(f32, u32)> = distances.zip(0..).collect();
+        order.sort_unstable_by(|(a, _), (b, _)| b.total_cmp(a));
+        let order = order.into_iter().map(|(_, list)| list).collect();
         Self { asked, candidates, order, seen: 0, squares: 0.0, met: 0 }
     }
 
