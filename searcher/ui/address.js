@@ -1,10 +1,15 @@
-// The address holds the whole state of the page, so links can be shared and Back works: ?view=
-// another view than the search, which reads the rest itself ?q=words &like=image_id &url=address …
-// what hits should be like, and filters, see FILTERS &weights=pictures,captions,words …        how
-// hits are ordered, unless by default #image=image_id                           which picture is
-// open The reader's own pictures are not in the address: they are kept until the tab is closed.
+// The address holds the whole state of the page, so links can be shared and Back works:
+//   ?view=                             another view than the search, which reads the rest itself
+//   ?q=words &like=image_id &url=…     what hits should be like
+//   &keyword= &keyword_any= &keyword_none= &format= &missing= …      filters, see FILTERS too
+//   &weights=pictures,captions,words … how hits are ordered, unless by default
+//   #image=image_id                    which picture is open
+// The reader's own pictures are not in the address: they are kept until the tab is closed.
+
+import { readKeywords, sayKeywords, wantedKeywords } from "./filters/keywords.js";
 
 export const FORMATS = ["jpeg", "png", "webp", "gif", "bmp", "tiff", "jxl", "heic", "avif"];
+export const FACTS = ["taken_at", "place", "caption", "keywords"]; // what a picture can lack
 export const SIGNALS = ["image", "caption_vector", "text"];
 export const VIEWS = ["library", "upload", "operations"];
 export const MOST_EXAMPLES = 8; // words included
@@ -30,6 +35,12 @@ function day(text) {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text) ? text : null;
 }
 
+// With a slash at its end, so that "draft" is not "drafts" too.
+function folder(text) {
+  const name = text?.trim();
+  return name ? name + (name.endsWith("/") ? "" : "/") : null;
+}
+
 // Filters with one value: name here, name in the address, and how the value is read.
 export const FILTERS = [
   ["orientation", "orientation", (text) => oneOf(["landscape", "portrait", "square"], text)],
@@ -37,6 +48,8 @@ export const FILTERS = [
   ["to", "to", day],
   ["minWidth", "min_width", (text) => Math.round(positive(text)) || null],
   ["minMegabytes", "min_mb", positive],
+  ["folder", "folder", folder],
+  ["excludedFolder", "not_folder", folder],
 ];
 
 function readWeights(text) {
@@ -59,8 +72,9 @@ export function readAddress() {
     imageIds: unique(said.getAll("like")).slice(0, MOST_EXAMPLES),
     urls: unique(said.getAll("url")).filter(isLink).slice(0, MOST_EXAMPLES),
     pictures: (history.state?.pictures ?? []).map((place) => pictures[place]).filter(Boolean),
-    keywords: unique(said.getAll("keyword")),
+    keywords: readKeywords(said),
     formats: FORMATS.filter((format) => said.getAll("format").includes(format)),
+    missing: FACTS.filter((fact) => said.getAll("missing").includes(fact)),
     ...Object.fromEntries(
       FILTERS.map(([name, inAddress, read]) => [name, read(said.get(inAddress))]),
     ),
@@ -79,8 +93,9 @@ export function addressOf(asked) {
   say("q", asked.words);
   asked.imageIds.forEach((id) => say("like", id));
   asked.urls.forEach((url) => say("url", url));
-  asked.keywords.forEach((keyword) => say("keyword", keyword));
+  sayKeywords(asked.keywords, say);
   asked.formats.forEach((format) => say("format", format));
+  asked.missing.forEach((fact) => say("missing", fact));
   FILTERS.forEach(([name, inAddress]) => say(inAddress, asked[name]));
   say("weights", asked.weights && SIGNALS.map((signal) => asked.weights[signal]).join());
   say("fusion", asked.fusion !== "weighted" && asked.fusion);
@@ -100,13 +115,14 @@ export const hasExamples = ({ imageIds, urls, pictures: own }) =>
   imageIds.length + urls.length + own.length > 0;
 
 export const isSearch = (asked) =>
-  Boolean(asked.words || hasExamples(asked) || asked.keywords.length);
+  Boolean(asked.words || hasExamples(asked) || wantedKeywords(asked.keywords).length);
 
 export const isRelevantOnly = (asked) =>
   asked.relevant ?? Boolean(asked.words && !hasExamples(asked));
 
 export const hasFilters = (asked) =>
-  Boolean(asked.keywords.length || asked.formats.length || FILTERS.some(([name]) => asked[name]));
+  ["keywords", "formats", "missing"].some((name) => asked[name].length > 0) ||
+  FILTERS.some(([name]) => asked[name]);
 
 export function go(address, state = {}, { replace = false } = {}) {
   const same =

@@ -12,7 +12,7 @@ import {
 } from "./address.js";
 import { listenToCaptioning } from "./captioning.js";
 import { element, on } from "./elements.js";
-import { listenToFilters } from "./filters.js";
+import { listenToFilters } from "./filters/filters.js";
 import { drawGrid, listenToGrid } from "./grid.js";
 import { drawState } from "./message.js";
 import { drawQuestion, focusWords, listenToPictures, listenToWords } from "./question.js";

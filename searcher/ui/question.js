@@ -9,7 +9,7 @@ import {
   viewInAddress,
 } from "./address.js";
 import { closingCross, element, make, on } from "./elements.js";
-import { drawFilters } from "./filters.js";
+import { drawFilters } from "./filters/filters.js";
 import { complain, results, running, search, status } from "./search.js";
 import { imagePath } from "./server.js";
 import { shrink } from "./shrink.js";

@@ -2,6 +2,7 @@
 // (status 0: no answer; retryAfter: in seconds; isOperators: the operators’ key is the wrong one).
 
 import { hasExamples, hasFilters, isRelevantOnly } from "./address.js";
+import { keywordFilter, wantedKeywords } from "./filters/keywords.js";
 import { ofTab } from "./storage.js";
 
 const PAGE_SIZE = 60;
@@ -50,12 +51,15 @@ export const sendJson = (path, body, options) =>
 
 export const askStatus = () => askJson("/v1/status");
 
+const listOf = (value) => (value ? [value] : []);
 const endOf = (day) => new Date(Date.parse(day) + 86_400_000).toISOString();
 
 function filterOf(asked) {
   return {
-    keywords: asked.keywords,
+    keywords: keywordFilter(asked.keywords),
     formats: asked.formats,
+    missing: asked.missing,
+    prefix: { any: listOf(asked.folder), none: listOf(asked.excludedFolder) },
     orientation: asked.orientation,
     taken_after: asked.from && `${asked.from}T00:00:00Z`,
     taken_before: asked.to && endOf(asked.to),
@@ -75,7 +79,7 @@ export function askHits(asked, cursor, signal) {
   if (hasFilters(asked)) question.filter = filterOf(asked);
   if (weights) question.weights = weights;
   if (cursor) question.cursor = cursor;
-  if (words || !hasExamples(asked)) question.text = words ?? keywords.join(" ");
+  if (words || !hasExamples(asked)) question.text = words ?? wantedKeywords(keywords).join(" ");
   if (pictures.length)
     return askJson("/v1/search", { method: "POST", body: formOf(question, asked), signal });
   question.examples = [

@@ -1,5 +1,6 @@
 import { SIGNALS, change, isRelevantOnly, readAddress } from "./address.js";
 import { element, on } from "./elements.js";
+import { wantedKeywords } from "./filters/keywords.js";
 import { results } from "./search.js";
 import { number } from "./words.js";
 
@@ -26,7 +27,7 @@ export function drawTuning() {
   if (form.querySelector('input[type="range"]:active')) return;
   for (const signal of SIGNALS) {
     slider(signal).disabled =
-      !weights || (signal === "text" && !asked.words && !asked.keywords.length);
+      !weights || (signal === "text" && !asked.words && !wantedKeywords(asked.keywords).length);
     if (weights) slider(signal).value = weights[signal];
   }
   drawValues();

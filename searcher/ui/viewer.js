@@ -9,7 +9,7 @@ import { fetchMore, keyIsMissing, results } from "./search.js";
 import { askFacts, askOriginal, imagePath } from "./server.js";
 import { listenToSharing } from "./sharing.js";
 import { loadable } from "./thumbnails.js";
-import { bytes, instant, number, say } from "./words.js";
+import { bytes, formatName, instant, number, say } from "./words.js";
 
 const SWIPE_PX = 60;
 const DEGREES = { maximumFractionDigits: 4 };
@@ -114,7 +114,7 @@ function factLines(hit) {
     size: hit.width && `${hit.width} × ${hit.height}`,
     file:
       hit.size_bytes &&
-      [hit.format?.toUpperCase(), bytes(hit.size_bytes)].filter(Boolean).join(" · "),
+      [hit.format && formatName(hit.format), bytes(hit.size_bytes)].filter(Boolean).join(" · "),
     takenAt: hit.taken_at && instant(hit.taken_at),
     camera: hit.camera,
     place:

@@ -74,29 +74,8 @@ const sentences = {
   scoreLabel: ["Score", "分数"],
   summaryLatest: ["{0} matches, latest first", "{0} 张匹配的图片，最近拍摄优先"],
   model: ["Model", "模型"],
-  filter: ["Filter", "筛选"],
   advanced: ["Advanced", "高级"],
-  activeFilters: ["Active filters", "当前筛选条件"],
-  removeFilter: ["Remove filter: {0}", "移除筛选：{0}"],
-  keyword: ["Keyword", "关键词"],
   keywords: ["Keywords", "关键词"],
-  add: ["Add", "添加"],
-  formats: ["Format", "格式"],
-  orientation: ["Shape", "形状"],
-  anyOrientation: ["Any", "不限"],
-  landscape: ["Landscape", "横向"],
-  portrait: ["Portrait", "纵向"],
-  square: ["Square", "方形"],
-  from: ["Taken from", "拍摄起始日期"],
-  to: ["Taken until", "拍摄截止日期"],
-  minWidth: ["Width at least (px)", "最小宽度（像素）"],
-  minMegabytes: ["File at least (MB)", "最小文件（MB）"],
-  chip_keyword: ["Keyword: {0}", "关键词：{0}"],
-  chip_orientation: ["{0}", "{0}"],
-  chip_from: ["From {0}", "{0}起"],
-  chip_to: ["Until {0}", "截至{0}"],
-  chip_minWidth: ["≥ {0} px wide", "宽度 ≥ {0} 像素"],
-  chip_minMegabytes: ["≥ {0} MB", "≥ {0} MB"],
   weights: ["What counts, and how much", "各项所占比重"],
   weight_image: ["Pictures", "画面"],
   weight_caption_vector: ["Captions", "描述"],
@@ -180,6 +159,8 @@ export function span(seconds) {
 
 export const date = (day) =>
   new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(day));
+
+export const formatName = (format) => (format === "jxl" ? "JPEG XL" : format.toUpperCase());
 
 export function sayLanguage(code) {
   try {

@@ -112,7 +112,7 @@ test('a link to a search and an open picture shows the same', () =>
     await page.fill('#words', samples[2].object);
     await answered(page);
     await page.click('#filter summary');
-    await page.locator('.choice', { hasText: 'JPEG' }).click();
+    await page.locator('.choice', { hasText: /^JPEG$/ }).click();
     await answered(page);
     const ids = await idsOf(page);
     await page.keyboard.press('Escape');
