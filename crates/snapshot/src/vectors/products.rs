@@ -53,17 +53,31 @@ pub(super) fn ordered(a: &[f32], b: &[f32]) -> f32 {
     let (b, b_rest) = b.as_chunks::<LANES>();
     let mut sums = [0f32; LANES];
     for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
+        accumulate(a, b, &mut sums);
     }
-    for (sum, (a, b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-        *sum += a * b;
+    if !a_rest.is_empty() {
+        accumulate(&filled(a_rest), &filled(b_rest), &mut sums);
     }
-    for width in [16, 8, 4, 2, 1] {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
+    let sums: [f32; 16] = std::array::from_fn(|lane| sums[lane] + sums[lane + 16]);
+    let sums: [f32; 8] = std::array::from_fn(|lane| sums[lane] + sums[lane + 8]);
+    let sums: [f32; 4] = std::array::from_fn(|lane| sums[lane] + sums[lane + 4]);
+    (sums[0] + sums[2]) + (sums[1] + sums[3])
+}
+
+#[inline(always)]
+fn accumulate(a: &[f32; LANES], b: &[f32; LANES], sums: &mut [f32; LANES]) {
+    for lane in 0..LANES {
+        sums[lane] += a[lane] * b[lane];
     }
-    sums[0]
+}
+
+/// The last numbers, with zeros behind them. The compiler makes no registers of the lanes if some
+/// of them are treated differently.
+#[inline(always)]
+fn filled(rest: &[f32]) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane = *value;
+    }
+    lanes
 }

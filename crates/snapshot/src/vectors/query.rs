@@ -99,13 +99,30 @@ struct Products<'a, I> {
     out: &'a mut [f32],
 }
 
-impl<'a, I: Iterator<Item = &'a [u16]>> WithSimd for Products<'_, I> {
+impl<'a, I: Iterator<Item = &'a [u16]> + Clone> WithSimd for Products<'_, I> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (code, out) in self.codes.zip(self.out) {
-            *out = self.query.product(code);
+        let mut codes = self.codes;
+        let mut out = self.out.iter_mut();
+        loop {
+            let mut touched = 0u16;
+            for code in codes.clone().take(32) {
+                for line in code.chunks(32) {
+                    touched ^= line[0];
+                }
+                touched ^= code[code.len() - 1];
+            }
+            std::hint::black_box(touched);
+            let mut any = false;
+            for (code, out) in codes.by_ref().take(32).zip(out.by_ref().take(32)) {
+                any = true;
+                *out = self.query.product(code);
+            }
+            if !any {
+                break;
+            }
         }
     }
 }

@@ -6,12 +6,19 @@ use rand::seq::index;
 
 use crate::vectors::coder::{TOGETHER, assign, on_all_processors};
 use crate::vectors::lists::{Centroids, MAX_LISTS};
+use crate::vectors::products::dot;
 
 /// Rows of a sample at most.
 pub(super) const SAMPLE_ROWS: usize = 64 * 1024;
 
 /// Times that centroids are moved.
 const ROUNDS: usize = 8;
+
+/// Rounds at the end that only move centroids.
+const SETTLED: usize = 3;
+
+/// A list has few rows if it has less than the mean divided by this.
+const FEW: u32 = 4;
 
 /// How many lists suit so many rows.
 pub(super) fn lists_for(rows: usize) -> usize {
@@ -26,9 +33,13 @@ pub(super) fn train(sample: &[f32], padded: usize, lists: usize, rows: u32) -> C
     let row = |index: usize| sample.get(index * padded..(index + 1) * padded).unwrap_or_default();
     let values = first.into_iter().flat_map(row).copied().collect();
     let mut centroids = Centroids::new(padded, values, rows);
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let assigned = assign_all(sample, &centroids, padded);
-        centroids = Centroids::new(padded, means(sample, &assigned, &centroids, padded), rows);
+        let mut lists = Means::of(sample, &assigned, centroids.len(), padded);
+        if round + SETTLED < ROUNDS {
+            lists.split_worst(sample);
+        }
+        centroids = Centroids::new(padded, lists.values, rows);
     }
     centroids
 }
@@ -47,34 +58,66 @@ fn assign_all(sample: &[f32], centroids: &Centroids, padded: usize) -> Vec<(u16,
     assigned
 }
 
-/// The mean of each list. A list without rows is given the row that is farthest from its centroid.
-fn means(sample: &[f32], assigned: &[(u16, f32)], former: &Centroids, padded: usize) -> Vec<f32> {
-    let mut sums = vec![0f32; former.len() * padded];
-    let mut counts = vec![0u32; former.len()];
-    for (row, (list, _)) in sample.chunks_exact(padded).zip(assigned) {
-        let list = usize::from(*list);
-        let sum = sums.get_mut(list * padded..(list + 1) * padded).unwrap_or_default();
-        for (sum, value) in sum.iter_mut().zip(row) {
-            *sum += value;
-        }
-        if let Some(count) = counts.get_mut(list) {
-            *count += 1;
-        }
-    }
-    let mut order: Vec<usize> = (0..assigned.len()).collect();
-    order.sort_unstable_by(|a, b| {
-        let distance = |row: &usize| assigned.get(*row).map_or(0.0, |(_, distance)| *distance);
-        distance(b).total_cmp(&distance(a))
-    });
-    let mut farthest = order.into_iter();
-    for (sum, count) in sums.chunks_exact_mut(padded).zip(counts) {
-        if count > 0 {
-            for value in sum {
-                *value /= count as f32;
+/// The means of lists, and how well they stand for their rows.
+struct Means {
+    padded: usize,
+    values: Vec<f32>,
+    counts: Vec<u32>,
+    /// Sums of squared distances.
+    errors: Vec<f32>,
+    /// One row of each list, at random.
+    members: Vec<usize>,
+}
+
+impl Means {
+    fn of(sample: &[f32], assigned: &[(u16, f32)], lists: usize, padded: usize) -> Self {
+        let mut this = Self {
+            padded,
+            values: vec![0.0; lists * padded],
+            counts: vec![0; lists],
+            errors: vec![0.0; lists],
+            members: vec![0; lists],
+        };
+        for (index, (row, (list, distance))) in
+            sample.chunks_exact(padded).zip(assigned).enumerate()
+        {
+            let list = usize::from(*list);
+            let facts = this.counts.get_mut(list).zip(this.errors.get_mut(list));
+            let (Some((count, error)), Some(member)) = (facts, this.members.get_mut(list)) else {
+                continue;
+            };
+            let values = this.values.get_mut(list * padded..(list + 1) * padded);
+            for (sum, value) in values.unwrap_or_default().iter_mut().zip(row) {
+                *sum += value;
             }
-        } else if let Some(row) = farthest.next() {
-            sum.copy_from_slice(&sample[row * padded..(row + 1) * padded]);
+            *count += 1;
+            *error += dot(row, row) + distance;
+            *member = index;
+        }
+        for (values, count) in this.values.chunks_exact_mut(padded).zip(&this.counts) {
+            for value in values {
+                *value /= (*count).max(1) as f32;
+            }
+        }
+        this
+    }
+
+    /// Gives each list with few rows a row of one of the lists with the greatest errors, so that
+    /// the next round splits those.
+    fn split_worst(&mut self, sample: &[f32]) {
+        let mean: u32 = self.counts.iter().sum::<u32>() / self.counts.len().max(1) as u32;
+        let few = self.counts.iter().enumerate().filter(|(_, count)| **count < mean / FEW);
+        let few: Vec<usize> = few.map(|(list, _)| list).collect();
+        let mut worst: Vec<usize> = (0..self.counts.len()).collect();
+        let error = |list: usize| self.errors.get(list).copied().unwrap_or_default();
+        worst.sort_unstable_by(|a, b| error(*b).total_cmp(&error(*a)));
+        for (list, worst) in few.into_iter().zip(worst) {
+            let Some(member) = self.members.get(worst) else { continue };
+            let row = sample.get(member * self.padded..(member + 1) * self.padded);
+            let place = self.values.get_mut(list * self.padded..(list + 1) * self.padded);
+            if let (Some(row), Some(place)) = (row, place) {
+                place.copy_from_slice(row);
+            }
         }
     }
-    sums
 }

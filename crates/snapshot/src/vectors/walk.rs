@@ -4,8 +4,8 @@ use crate::vectors::asked::Asked;
 use crate::vectors::candidates::ExactCandidates;
 use crate::vectors::nearest::consider;
 
-/// So many lists are looked at whatever the estimates say.
-const LEAST_LISTS: usize = 24;
+/// One in so many listed rows is compared whatever the estimates say.
+const LEAST_SHARE: usize = 64;
 
 /// Lists after which it is asked again whether they are enough.
 const STEP_LISTS: usize = 4;
@@ -50,8 +50,9 @@ impl<'a, 'b> Walk<'a, 'b> {
             });
         }
         let order = std::mem::take(&mut self.order);
+        let least = parts.listed.codes.len() / LEAST_SHARE;
         for (index, list) in order.iter().enumerate() {
-            let is_time = index >= LEAST_LISTS && index.is_multiple_of(STEP_LISTS);
+            let is_time = self.seen >= least && index.is_multiple_of(STEP_LISTS);
             if is_time && self.is_enough(order.get(index..).unwrap_or_default()) {
                 return;
             }

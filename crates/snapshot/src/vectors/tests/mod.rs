@@ -30,7 +30,10 @@ impl Maker {
     /// About normal in each dimension.
     fn noise(&mut self) -> Vec<f32> {
         let random = &mut self.random;
-        let mut normal = || (0..6).map(|_| random.random_range(-1f32..1.0)).sum::<f32>() / 1.414;
+        let mut normal = || {
+            let [a, b, c, d]: [u16; 4] = random.random();
+            [a, b, c, d].into_iter().map(|part| f32::from(part) / 37_837.0).sum::<f32>() - 3.464
+        };
         (0..self.dim).map(|_| normal()).collect()
     }
 

@@ -30,7 +30,7 @@ fn few_vectors_are_compared_exactly() {
 fn codes_find_the_nearest_in_any_dimension() {
     for dim in [2, 3, 64, 100, 128, 768, 1100] {
         let mut maker = Maker::new(dim, 20, 2);
-        let rows = maker.rows(0..3000);
+        let rows = maker.rows(0..2000);
         let vectors = empty(dim).with(&rows).unwrap();
         let mut share = 0.0;
         for _ in 0..10 {
@@ -86,11 +86,12 @@ fn a_filter_far_from_the_query_still_gives_as_many_as_wanted() {
     // The farther two thirds: more than are looked at one by one.
     let far = compared(&rows, &query, None, 60_000).split_off(20_000);
     let allowed: Allowed = far.iter().map(|near| near.slot).collect();
-    for (wanted, least) in [(10, 0.9), (500, 0.6)] {
+    for wanted in [10, 500] {
         let found = vectors.nearest(&query, Some(&allowed), wanted).unwrap();
         assert_eq!(found.len(), wanted);
-        let share = recall(&found, &far[..wanted]);
-        assert!(share >= least, "{share} of {wanted}");
+        // Very many rows are as near as the last one.
+        let (last, right) = (found[wanted - 1].cosine, far[wanted - 1].cosine);
+        assert!(last > right - 0.01, "{last} instead of {right}");
     }
 }
 
@@ -134,21 +135,21 @@ fn what_is_no_vector_is_refused() {
 
 #[test]
 fn estimates_are_within_their_bound() {
-    for dim in [3, 64, 100, 128, 512] {
+    for (dim, count) in [(3, 20_000), (64, 20_000), (100, 2000), (128, 2000), (768, 2000)] {
         let mut maker = Maker::new(dim, 50, 6);
-        let rows = maker.rows(0..25_000);
+        let rows = maker.rows(0..count);
         let unlisted = empty(dim).with(&rows).unwrap();
         let listed = unlisted.listed().unwrap().with(&rows[..99]).unwrap();
         for vectors in [unlisted, listed] {
             let bound = vectors.estimate_error();
             assert!(bound < 6.0 / (dim.max(64) as f32).sqrt(), "{bound} in {dim} dimensions");
-            let allowed = some(25_000, 7, 0);
+            let allowed = some(count, 7, 0);
             for allowed in [None, Some(&allowed)] {
                 let query = maker.vector();
                 let mut estimates = HashMap::new();
                 let out = |slot, estimate| assert!(estimates.insert(slot, estimate).is_none());
                 vectors.estimates(&query, allowed, out).unwrap();
-                assert_eq!(estimates.len(), allowed.map_or(25_000, Allowed::count));
+                assert_eq!(estimates.len(), allowed.map_or(count as usize, Allowed::count));
                 let slots: Vec<u32> = estimates.keys().copied().collect();
                 let cosines = vectors.cosines(&query, &slots).unwrap();
                 let errors = slots.iter().zip(cosines);
