@@ -18,6 +18,7 @@ use crate::opened_table::OpenedTable;
 use crate::ranking::walk::Walks;
 use crate::seal::Seal;
 use crate::settings::SearchSettings;
+use crate::snapshot::TableVersions;
 
 /// Number of rows and version of a table.
 pub(crate) struct TableRows {
@@ -118,7 +119,7 @@ impl Engine {
         self.captions.get_or_open(Captions::open(&self.database, &self.captioner)).await
     }
 
-    /// Opens tables again that were dropped, and perhaps made anew.
+    /// Opens tables again that were dropped, and perhaps made anew. Always asks the store.
     ///
     /// # Errors
     /// The store did not answer or refused.
@@ -126,6 +127,7 @@ impl Engine {
         &self,
         model: &ActiveModel,
     ) -> Result<(), TableError> {
+        self.images().await?;
         self.images.forget_if_gone(Images::ledger).await?;
         self.captions.forget_if_gone(Captions::ledger).await?;
         model.forget_dropped_table().await
@@ -146,34 +148,46 @@ impl Engine {
         format!("{space:?} {} {other:?}", self.captioner)
     }
 
-    /// Rows and versions of the tables.
+    /// Rows and versions of the tables, as searches see them.
     pub(crate) async fn table_rows(
         &self,
         model: &ActiveModel,
     ) -> Result<Vec<TableRows>, TableError> {
-        let images = self.images().await?;
-        let embeddings = model.table(&self.database).await?;
-        let captions = self.captions().await?;
-        let images = images.as_deref().map(Images::ledger);
-        let embeddings = embeddings.as_deref().map(Embeddings::ledger);
-        let captions = captions.as_deref().map(Captions::ledger);
+        let snapshot = model.snapshots.newest();
+        let seen = snapshot.map(|snapshot| {
+            let TableVersions { embeddings, captions, images } = snapshot.versions;
+            let [embedded, captioned, imaged] = snapshot.rows;
+            [(imaged, images), (embedded, embeddings), (captioned, captions)]
+        });
+        let [images, embeddings, captions] = match seen {
+            Some(seen) => seen,
+            None => self.stored_rows(model).await?,
+        };
         let mut tables = vec![(images::NAME.to_owned(), images)];
         tables.extend(model.id().map(|model| (embeddings::name(model), embeddings)));
         if !self.captioner.is_empty() {
             tables.push((captions::name(&self.captioner), captions));
         }
-        let mut counted = Vec::new();
-        for (name, ledger) in tables {
-            let (rows, version) = match ledger {
-                Some(ledger) => counts(ledger).await?,
-                None => (0, 0),
-            };
-            counted.push(TableRows { name, rows, version });
-        }
-        Ok(counted)
+        let named = tables.into_iter();
+        Ok(named.map(|(name, (rows, version))| TableRows { name, rows, version }).collect())
+    }
+
+    /// Rows and versions of the tables of pictures, vectors and captions, as the store has them.
+    async fn stored_rows(&self, model: &ActiveModel) -> Result<[(usize, u64); 3], TableError> {
+        let images = self.images().await?;
+        let embeddings = model.table(&self.database).await?;
+        let captions = self.captions().await?;
+        Ok([
+            counts(images.as_deref().map(Images::ledger)).await?,
+            counts(embeddings.as_deref().map(Embeddings::ledger)).await?,
+            counts(captions.as_deref().map(Captions::ledger)).await?,
+        ])
     }
 }
 
-async fn counts(ledger: &Ledger) -> Result<(usize, u64), TableError> {
-    Ok((ledger.count_rows().await?, ledger.version().await?))
+async fn counts(ledger: Option<&Ledger>) -> Result<(usize, u64), TableError> {
+    match ledger {
+        Some(ledger) => Ok((ledger.count_rows().await?, ledger.version().await?)),
+        None => Ok((0, 0)),
+    }
 }

@@ -160,11 +160,7 @@ async fn until(shutdown: CancellationToken, work: impl Future<Output = ()>) {
 async fn watch_store(engine: Arc<Engine>, health: Health) {
     loop {
         let model = engine.model();
-        let checked = match engine.table_rows(&model).await {
-            Ok(_) => engine.forget_dropped_tables(&model).await,
-            Err(error) => Err(error),
-        };
-        match checked {
+        match engine.forget_dropped_tables(&model).await {
             Ok(()) => health.ok("store"),
             Err(error) => health.trouble("store", error.to_string()),
         }

@@ -53,6 +53,11 @@ impl Images {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn facts(&self, image_id: &str) -> Result<Option<Facts>, TableError> {
+        if let Some(facts) = self.ledger.facts(&[image_id]).await?.remove(image_id) {
+            return Ok(Some(facts));
+        }
+        // It may be newer than what this handle has seen.
+        self.ledger.refresh().await?;
         Ok(self.ledger.facts(&[image_id]).await?.remove(image_id))
     }
 
@@ -61,6 +66,14 @@ impl Images {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn thumbnail(&self, image_id: &str) -> Result<Option<Vec<u8>>, TableError> {
+        if let Some(thumbnail) = self.known_thumbnail(image_id).await? {
+            return Ok(Some(thumbnail));
+        }
+        self.ledger.refresh().await?;
+        self.known_thumbnail(image_id).await
+    }
+
+    async fn known_thumbnail(&self, image_id: &str) -> Result<Option<Vec<u8>>, TableError> {
         for batch in self.ledger.rows_of(&[image_id], &["thumbnail"]).await? {
             let bytes: &BinaryArray =
                 column(&batch, "thumbnail").map_err(|error| self.ledger.unusable(error))?;

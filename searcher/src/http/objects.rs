@@ -72,6 +72,11 @@ pub(crate) async fn object(
 /// answers.
 async fn is_indexed(engine: &Engine, image_id: &String) -> Result<bool, TableError> {
     let model = engine.model();
+    if let Some(snapshot) = model.snapshots.newest() {
+        let number = u128::from_str_radix(image_id, 16).ok();
+        let slot = number.and_then(|number| snapshot.slot(number));
+        return Ok(slot.is_some_and(|slot| snapshot.shown.has(slot)));
+    }
     let (embeddings, captions) = (model.table(&engine.database).await?, engine.captions().await?);
     let ledger = match (embeddings.as_deref(), model.id()) {
         (None, None) => captions.as_deref().map(Captions::ledger),

@@ -167,10 +167,12 @@ impl SnapshotBuild {
     pub(super) fn snapshot(
         &self,
         versions: TableVersions,
+        rows: [usize; 3],
         former: Option<&SearchSnapshot>,
     ) -> SearchSnapshot {
         SearchSnapshot {
             versions,
+            rows,
             pictures: self.pictures.clone(),
             image_vectors: self.image_vectors.clone(),
             caption_vectors: self.caption_vectors.clone(),

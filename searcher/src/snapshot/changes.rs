@@ -26,6 +26,8 @@ pub(super) struct KnownFragment {
 pub(super) struct KnownTable {
     pub(super) version: u64,
     pub(super) fragments: HashMap<u64, KnownFragment>,
+    /// Rows that are not deleted.
+    pub(super) rows: usize,
 }
 
 impl TableRole {
@@ -40,6 +42,12 @@ impl TableRole {
 }
 
 impl KnownTable {
+    /// Counts the rows again.
+    pub(super) fn count_rows(&mut self) {
+        let numbers = self.fragments.values().flat_map(|fragment| &fragment.numbers);
+        self.rows = numbers.filter(|number| **number != GONE).count();
+    }
+
     /// Takes a version of a table in: first the rows that came, then those that went, so that a row
     /// that only moved is never missing.
     ///
@@ -149,6 +157,7 @@ impl KnownTable {
             let fragment = self.fragments.get_mut(&(address >> 32));
             let place = fragment.and_then(|known| known.numbers.get_mut(address as u32 as usize));
             *place.ok_or(FollowError::Misfit("a row has no place"))? = number;
+            self.rows += 1;
         }
         if build.should_settle() {
             build.settle()?;
@@ -175,6 +184,7 @@ impl KnownTable {
             if gone == GONE {
                 continue;
             }
+            self.rows = self.rows.saturating_sub(1);
             build.counts(role).remove(gone);
             let slot = match role {
                 TableRole::Captions => build.captions.picture(gone),

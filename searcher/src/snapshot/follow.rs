@@ -121,7 +121,7 @@ impl SnapshotFollower {
         }
         if changed {
             let former = model.snapshots.published();
-            let snapshot = known.build.snapshot(known.versions(), former.as_deref());
+            let snapshot = known.snapshot(former.as_deref());
             let bytes = snapshot.memory_bytes() as u64;
             metrics::gauge!("bucketlens_snapshot_bytes").set(bytes as f64);
             metrics::gauge!("bucketlens_snapshot_pictures").set(snapshot.pictures.len() as f64);

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use ::snapshot::records::RecordError;
 use ::snapshot::vectors::Vectors;
 
-use super::TableVersions;
 use super::build::{FollowError, SnapshotBuild, TableRole};
 use super::changes::KnownTable;
 use super::local::{LocalFolder, SnapshotFiles};
 use super::newest_tables::NewestTables;
 use super::save::{self, SavedState};
 use super::upkeep::BackgroundWork;
+use super::{SearchSnapshot, TableVersions};
 
 /// So many pictures that are gone do no harm.
 const MAX_GONE: usize = 100_000;
@@ -52,6 +52,12 @@ impl Following {
     pub(super) fn versions(&self) -> TableVersions {
         let [embeddings, captions, images] = self.tables.each_ref().map(|table| table.version);
         TableVersions { embeddings, captions, images }
+    }
+
+    /// The snapshot of what is taken in.
+    pub(super) fn snapshot(&self, former: Option<&SearchSnapshot>) -> SearchSnapshot {
+        let rows = self.tables.each_ref().map(|table| table.rows);
+        self.build.snapshot(self.versions(), rows, former)
     }
 
     /// Whether most of what is kept is of pictures that are gone, so that it is worth to begin
@@ -122,7 +128,7 @@ impl Following {
         self.saved = Some((Instant::now(), versions));
         let state = SavedState {
             identity: self.identity.clone(),
-            snapshot: self.build.snapshot(versions, None),
+            snapshot: self.snapshot(None),
             tables: self.tables.clone(),
             counts: [
                 self.build.embedded.clone(),

@@ -45,6 +45,8 @@ pub(crate) struct TableVersions {
 #[derive(Debug)]
 pub(crate) struct SearchSnapshot {
     pub(crate) versions: TableVersions,
+    /// Rows of the tables of vectors, of captions and of pictures, spare rows included.
+    pub(crate) rows: [usize; 3],
     pub(crate) pictures: Pictures,
     /// Vectors of pictures; `None` where no model answers or its table does not exist.
     pub(crate) image_vectors: Option<Vectors>,

@@ -167,6 +167,7 @@ fn take_table(saved: &mut SavedBytes<'_>) -> Result<KnownTable, DamagedSave> {
         let deletions = (deletions != (u64::MAX, u64::MAX)).then_some(deletions);
         table.fragments.insert(id, KnownFragment { numbers: saved.values()?, deletions });
     }
+    table.count_rows();
     Ok(table)
 }
 

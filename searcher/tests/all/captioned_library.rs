@@ -139,6 +139,12 @@ impl CaptionedLibrary {
         }
     }
 
+    /// The newest versions of the tables of vectors and captions.
+    pub(crate) async fn versions(&self) -> (u64, u64) {
+        let embeddings = self.embeddings.ledger().newest_layout().await.unwrap().1.version;
+        (embeddings, self.captions.ledger().newest_layout().await.unwrap().1.version)
+    }
+
     /// The query vector of this thing.
     pub(crate) fn example(&self, thing: &str) -> Vec<f32> {
         self.things[THINGS.iter().position(|(name, _)| *name == thing).unwrap()].clone()

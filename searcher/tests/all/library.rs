@@ -154,7 +154,8 @@ async fn operations_are_forwarded_with_the_key_of_the_one_who_asks() {
         world.run("searcher", &[("OPERATIONS__URL", &address), ("ACCESS__API_KEY", "reader")]);
     let base = searcher.ready().await;
     let ask = async |method: Method, path: &str, key: &str| {
-        let request = world.http().request(method, format!("{base}{path}")).bearer_auth(key);
+        let request = world.http().request(method, format!("{base}{path}"));
+        let request = request.bearer_auth("reader").header("operators-key", key);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };

@@ -127,13 +127,16 @@ impl Comparison<'_> {
     async fn compare(&mut self, library: &mut CaptionedLibrary) {
         let probe = json!({ "text": "car", "top_k": 1000 });
         let limit = Duration::from_secs(30);
-        let all = eventually("both searchers read the same versions", limit, async || {
+        let newest = library.versions().await;
+        let all = eventually("both searchers read the newest versions", limit, async || {
             let tables = self.ask(self.tables, &probe).await;
             let memory = self.ask(self.memory, &probe).await;
-            let versions = |answer: &Value| {
-                (answer["table_version"].clone(), answer["captions_version"].clone())
+            let is_newest = |answer: &Value| {
+                let version = |field: &str| answer[field].as_u64();
+                (version("table_version"), version("captions_version"))
+                    == (Some(newest.0), Some(newest.1))
             };
-            (versions(&tables) == versions(&memory)).then_some(tables)
+            (is_newest(&tables) && is_newest(&memory)).then_some(tables)
         })
         .await;
         let ids: Vec<String> = all["hits"]

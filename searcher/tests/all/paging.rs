@@ -238,7 +238,9 @@ async fn pages_through_the_index_follow_each_other() {
     // An object that is found by its newest content only.
     let overwritten = EmbeddingRow { facts: facts(3000, "10.png", 2), vector: numbers.direction() };
     table.append(&[overwritten], "overwritten").await.unwrap();
-    let mut searcher = world.run("searcher", &[]);
+    // The tables themselves, without a snapshot of them.
+    let in_tables = [("SEARCH__MEMORY", "0"), ("SEARCH__CANDIDATES", "50")];
+    let mut searcher = world.run("searcher", &in_tables);
     let base = searcher.ready().await;
 
     let query = json!({ "vector": numbers.near(&rows[10].vector, 0.01) });

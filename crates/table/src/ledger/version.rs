@@ -14,6 +14,14 @@ impl Ledger {
         self.table.version().await.map_err(TableError::of(&self.name))
     }
 
+    /// Lets this handle and its clones see the newest version that the store has.
+    ///
+    /// # Errors
+    /// The store did not answer or refused.
+    pub(crate) async fn refresh(&self) -> Result<(), TableError> {
+        self.table.checkout_latest().await.map_err(TableError::of(&self.name))
+    }
+
     /// A snapshot of the newest version.
     ///
     /// # Errors

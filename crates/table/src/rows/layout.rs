@@ -37,7 +37,7 @@ impl Ledger {
     /// # Errors
     /// The store did not answer or refused.
     pub async fn newest_layout(&self) -> Result<(Self, TableLayout), TableError> {
-        self.table.checkout_latest().await.map_err(TableError::of(&self.name))?;
+        self.refresh().await?;
         let pinned = self.pinned().await?;
         let layout = pinned.layout().await?;
         Ok((pinned, layout))

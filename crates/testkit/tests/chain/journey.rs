@@ -220,7 +220,10 @@ async fn a_mass_removal_is_refused_until_it_is_allowed() {
         (world.rows(EMBEDDINGS).await.len() == 70).then_some(())
     })
     .await;
-    assert_eq!(world.search(&base, "picture", 1000).await.len(), 70);
+    eventually("searches see it", Duration::from_secs(10), || async {
+        (world.search(&base, "picture", 1000).await.len() == 70).then_some(())
+    })
+    .await;
     drop((ingest, embedder, searcher));
     world.finish().await;
 }
