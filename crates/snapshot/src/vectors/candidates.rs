@@ -4,6 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use crate::vectors::asked::Estimate;
+use crate::vectors::codes::Codes;
 use crate::vectors::exact::{Near, best_first};
 use crate::vectors::file::{Damaged, VectorFile};
 use crate::vectors::products::dot;
@@ -54,14 +55,25 @@ impl ExactCandidates {
         self.floor
     }
 
-    /// Whether a row with this estimate may be among the nearest.
+    /// Adds a row if it may be among the nearest and is alive.
     #[inline(always)]
-    pub(super) fn may_hold(&self, estimate: &Estimate) -> bool {
-        estimate.cosine + KEPT_DEVIATIONS * self.noise * estimate.factor >= self.floor
+    pub(super) fn consider(
+        &mut self,
+        codes: &Codes,
+        estimate: &Estimate,
+        is_alive: impl FnOnce(u32, usize) -> bool,
+    ) {
+        let most = estimate.cosine + KEPT_DEVIATIONS * self.noise * estimate.factor;
+        if most >= self.floor
+            && let Some(slot) = codes.slots.get(estimate.index)
+            && let Some(row) = codes.rows.get(estimate.index)
+            && is_alive(*slot, estimate.index)
+        {
+            self.add(estimate, *slot, *row);
+        }
     }
 
-    /// Adds a row that [`Self::may_hold`].
-    pub(super) fn add(&mut self, estimate: &Estimate, slot: u32, row: u32) {
+    fn add(&mut self, estimate: &Estimate, slot: u32, row: u32) {
         let deviation = self.noise * estimate.factor;
         self.kept.push(EstimatedRow { estimate: estimate.cosine, deviation, slot, row });
         if self.best.len() < self.wanted || estimate.cosine > self.floor {

@@ -10,7 +10,7 @@ use crate::vectors::file::{Damaged, VectorFile};
 use crate::vectors::lists::ListedRows;
 use crate::vectors::rotation::Rotation;
 use crate::vectors::slots::Slots;
-use crate::vectors::train::{SAMPLE_ROWS, lists_for, train};
+use crate::vectors::train::{lists_for, sample_rows, train};
 use crate::vectors::version::{Parts, Vectors};
 
 /// Fewer rows are in one list: to compare them all costs less than to choose.
@@ -112,7 +112,7 @@ impl Vectors {
         let rotation = Rotation::new(dim);
         let padded = rotation.padded();
         let sample = sample(&parts.file, &rotation, &rows)?;
-        let centroids = train(&sample, padded, lists_for(rows.len()), rows.len() as u32);
+        let centroids = train(&sample, padded, lists_for(rows.len(), padded), rows.len() as u32);
         drop(sample);
         let coder = Coder { rotation, centroids };
         let mut codes = code_all(&parts.file, &coder, &rows)?;
@@ -164,8 +164,8 @@ fn sample(
     rotation: &Rotation,
     rows: &[(u32, u32)],
 ) -> Result<Vec<f32>, Damaged> {
-    let count = rows.len().min(SAMPLE_ROWS);
     let padded = rotation.padded();
+    let count = sample_rows(rows.len(), padded);
     let chosen: Vec<u32> = (0..count)
         .filter_map(|index| rows.get(index * rows.len() / count))
         .map(|(_, row)| *row)

@@ -1,4 +1,8 @@
 //! Vectors of pictures or captions: the nearest ones, and the cosine of each.
+//!
+//! A search goes through `nearest` (which way), `walk` (which lists), `asked` (an estimate for each
+//! row, by the products of `query`) and `candidates` (which rows are read). A change goes through
+//! `version`, `coder` (`rotation`, then `encode`) and, in the background, `listing` and `train`.
 
 mod allowed;
 mod asked;

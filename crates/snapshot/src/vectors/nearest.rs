@@ -20,9 +20,9 @@ const DIRECT_ROWS: usize = 32 * 1024;
 const BOUND_DEVIATIONS: f32 = 5.0;
 
 impl Vectors {
-    /// The `wanted` nearest of the allowed slots, the nearest first, equal ones by slot. Cosines
-    /// are exact; one in some hundred of the nearest may be missed, but there are fewer than
-    /// `wanted` only if fewer are allowed.
+    /// The `wanted` nearest of the allowed slots, the nearest first, equal ones by slot. Cosines are
+    /// exact; one in some hundred of the nearest may be missed, but there are fewer than `wanted`
+    /// only if fewer are allowed.
     ///
     /// # Errors
     /// The query has another dimension or is not finite, or a vector cannot be read back.
@@ -49,7 +49,7 @@ impl Vectors {
             }
             Some(allowed) if allowed.count() <= DIRECT_ROWS => {
                 asked.one_by_one(allowed, |codes, _, estimate| {
-                    consider(&mut candidates, codes, &estimate, |_, _| true);
+                    candidates.consider(codes, &estimate, |_, _| true);
                 });
             }
             _ => Walk::new(&asked, &mut candidates).run(),
@@ -94,23 +94,6 @@ impl Vectors {
     pub fn estimate_error(&self) -> f32 {
         let codes = self.parts().all_codes();
         BOUND_DEVIATIONS * codes.fold(0f32, |error, (_, codes)| error.max(codes.error))
-    }
-}
-
-/// Adds a row that may be among the nearest if it is alive.
-#[inline(always)]
-pub(super) fn consider(
-    candidates: &mut ExactCandidates,
-    codes: &Codes,
-    estimate: &Estimate,
-    is_alive: impl FnOnce(u32, usize) -> bool,
-) {
-    if candidates.may_hold(estimate)
-        && let (Some(slot), Some(row)) =
-            (codes.slots.get(estimate.index), codes.rows.get(estimate.index))
-        && is_alive(*slot, estimate.index)
-    {
-        candidates.add(estimate, *slot, *row);
     }
 }
 

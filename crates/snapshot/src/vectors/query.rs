@@ -21,6 +21,10 @@ const TOP: i16 = 127;
 /// Groups whose sums fit into a lane: 8 * 8 * 3 * 127 is less than 32,768.
 const GROUPS: usize = 8;
 
+/// Codes that are fetched before their products are computed, and the words of a cache line.
+const FETCHED: usize = 32;
+const LINE_WORDS: usize = 32;
+
 /// A rotated query rounded to whole multiples of a step.
 #[derive(Debug)]
 pub(super) struct QueryCode {
@@ -65,11 +69,15 @@ impl QueryCode {
 
     /// `<g, q>` of the codes at these places.
     pub(super) fn products_at(&self, codes: &[u16], places: &[u32], out: &mut [f32]) {
-        let codes = places.iter().map(|place| {
+        let code = |place: &u32| {
             let from = *place as usize * self.width;
             codes.get(from..from + self.width).unwrap_or_default()
-        });
-        Arch::new().dispatch(Products { query: self, codes, out });
+        };
+        for (places, out) in places.chunks(FETCHED).zip(out.chunks_mut(FETCHED)) {
+            let codes = places.iter().map(code);
+            fetch(codes.clone());
+            Arch::new().dispatch(Products { query: self, codes, out });
+        }
     }
 
     #[inline(always)]
@@ -99,32 +107,22 @@ struct Products<'a, I> {
     out: &'a mut [f32],
 }
 
-impl<'a, I: Iterator<Item = &'a [u16]> + Clone> WithSimd for Products<'_, I> {
+impl<'a, I: Iterator<Item = &'a [u16]>> WithSimd for Products<'_, I> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let mut codes = self.codes;
-        let mut out = self.out.iter_mut();
-        loop {
-            let mut touched = 0u16;
-            for code in codes.clone().take(32) {
-                for line in code.chunks(32) {
-                    touched ^= line[0];
-                }
-                touched ^= code[code.len() - 1];
-            }
-            std::hint::black_box(touched);
-            let mut any = false;
-            for (code, out) in codes.by_ref().take(32).zip(out.by_ref().take(32)) {
-                any = true;
-                *out = self.query.product(code);
-            }
-            if !any {
-                break;
-            }
+        for (code, out) in self.codes.zip(self.out) {
+            *out = self.query.product(code);
         }
     }
+}
+
+/// Reads a word of each cache line of the codes. The processor waits for all of them at once, not
+/// for one code after the other: that halves the time where codes lie apart.
+fn fetch<'a>(codes: impl Iterator<Item = &'a [u16]>) {
+    let words = codes.flat_map(|code| code.iter().step_by(LINE_WORDS).chain(code.last()));
+    std::hint::black_box(words.fold(0, |all, word| all ^ word));
 }
 
 #[inline(always)]

@@ -8,8 +8,12 @@ use crate::vectors::coder::{TOGETHER, assign, on_all_processors};
 use crate::vectors::lists::{Centroids, MAX_LISTS};
 use crate::vectors::products::dot;
 
-/// Rows of a sample at most.
-pub(super) const SAMPLE_ROWS: usize = 64 * 1024;
+/// Rows of a sample at most, and its bytes: as much as the codes of a million rows.
+const SAMPLE_ROWS: usize = 64 * 1024;
+const SAMPLE_BYTES: usize = 128 << 20;
+
+/// Rows of a sample for each list at least.
+const ROWS_PER_LIST: usize = 16;
 
 /// Times that centroids are moved.
 const ROUNDS: usize = 8;
@@ -18,11 +22,20 @@ const ROUNDS: usize = 8;
 const SETTLED: usize = 3;
 
 /// A list has few rows if it has less than the mean divided by this.
-const FEW: u32 = 4;
+const FEW: u32 = 2;
+
+/// How far the halves of a list that is split are from its mean, in parts of a row's distance.
+const SPLIT: f32 = 0.2;
+
+/// How many of so many rows are a sample.
+pub(super) fn sample_rows(rows: usize, padded: usize) -> usize {
+    rows.min(SAMPLE_ROWS).min(SAMPLE_BYTES / (4 * padded))
+}
 
 /// How many lists suit so many rows.
-pub(super) fn lists_for(rows: usize) -> usize {
-    ((1.5 * (rows as f64).sqrt()) as usize).clamp(1, MAX_LISTS)
+pub(super) fn lists_for(rows: usize, padded: usize) -> usize {
+    let most = MAX_LISTS.min(sample_rows(rows, padded) / ROWS_PER_LIST);
+    ((1.5 * (rows as f64).sqrt()) as usize).min(most).max(1)
 }
 
 /// Trains as many centroids of rotated vectors.
@@ -102,21 +115,27 @@ impl Means {
         this
     }
 
-    /// Gives each list with few rows a row of one of the lists with the greatest errors, so that
-    /// the next round splits those.
+    /// Gives up the lists with few rows, and splits for each one of those with the greatest errors:
+    /// across the direction of one of its rows, so that both halves go on from near the mean.
     fn split_worst(&mut self, sample: &[f32]) {
-        let mean: u32 = self.counts.iter().sum::<u32>() / self.counts.len().max(1) as u32;
+        let mean = self.counts.iter().sum::<u32>() / self.counts.len().max(1) as u32;
         let few = self.counts.iter().enumerate().filter(|(_, count)| **count < mean / FEW);
         let few: Vec<usize> = few.map(|(list, _)| list).collect();
         let mut worst: Vec<usize> = (0..self.counts.len()).collect();
         let error = |list: usize| self.errors.get(list).copied().unwrap_or_default();
         worst.sort_unstable_by(|a, b| error(*b).total_cmp(&error(*a)));
+        let padded = self.padded;
         for (list, worst) in few.into_iter().zip(worst) {
             let Some(member) = self.members.get(worst) else { continue };
-            let row = sample.get(member * self.padded..(member + 1) * self.padded);
-            let place = self.values.get_mut(list * self.padded..(list + 1) * self.padded);
-            if let (Some(row), Some(place)) = (row, place) {
-                place.copy_from_slice(row);
+            let row = sample.get(member * padded..(member + 1) * padded).unwrap_or_default();
+            for (index, value) in row.iter().enumerate() {
+                let Some(mean) = self.values.get_mut(worst * padded + index) else { break };
+                let step = SPLIT * (value - *mean);
+                let other = *mean + step;
+                *mean -= step;
+                if let Some(place) = self.values.get_mut(list * padded + index) {
+                    *place = other;
+                }
             }
         }
     }

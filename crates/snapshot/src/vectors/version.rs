@@ -14,8 +14,7 @@ use crate::vectors::slots::Slots;
 /// Rows of a block of unlisted rows. Only the last block is copied when rows are added.
 pub(super) const BLOCK_ROWS: usize = 2048;
 
-/// From so many unlisted rows on, listing them is worth the work: they are all compared in every
-/// search, which then costs about half of what the lists cost.
+/// Every search compares all unlisted rows: up to so many cost less than the lists do.
 const UNLISTED_ROWS: usize = 16 * 1024;
 
 /// The vectors of one table at one moment. A clone is cheap, and shares everything.

@@ -2,9 +2,9 @@
 
 use crate::vectors::asked::Asked;
 use crate::vectors::candidates::ExactCandidates;
-use crate::vectors::nearest::consider;
 
-/// One in so many listed rows is compared whatever the estimates say.
+/// So many lists are looked at whatever the estimates say, and one in so many rows.
+const LEAST_LISTS: usize = 16;
 const LEAST_SHARE: usize = 64;
 
 /// Lists after which it is asked again whether they are enough.
@@ -12,6 +12,10 @@ const STEP_LISTS: usize = 4;
 
 /// The share of the wanted that may be expected in the lists left out.
 const LEFT_OUT: f32 = 0.005;
+
+/// Residuals of real lists have longer tails than the normal distribution: their deviation is taken
+/// to be greater by this.
+const TAILS: f32 = 1.3;
 
 /// The mean square of a code's product with a unit query, for random directions.
 const PRODUCT_SQUARE: f32 = 3.6;
@@ -44,15 +48,15 @@ impl<'a, 'b> Walk<'a, 'b> {
         let parts = self.asked.parts;
         for (first, codes) in parts.all_codes().skip(1) {
             self.asked.range(codes, 0..codes.len(), |estimate| {
-                consider(self.candidates, codes, &estimate, |slot, index| {
-                    parts.is_alive(slot, first + index)
-                });
+                self.candidates
+                    .consider(codes, &estimate, |slot, index| parts.is_alive(slot, first + index));
             });
         }
         let order = std::mem::take(&mut self.order);
         let least = parts.listed.codes.len() / LEAST_SHARE;
         for (index, list) in order.iter().enumerate() {
-            let is_time = self.seen >= least && index.is_multiple_of(STEP_LISTS);
+            let is_time =
+                index >= LEAST_LISTS && self.seen >= least && index.is_multiple_of(STEP_LISTS);
             if is_time && self.is_enough(order.get(index..).unwrap_or_default()) {
                 return;
             }
@@ -69,7 +73,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         self.asked.range(codes, range, |estimate| {
             squares += estimate.product * estimate.product;
             met += 1;
-            consider(self.candidates, codes, &estimate, |slot, index| parts.is_alive(slot, index));
+            self.candidates.consider(codes, &estimate, |slot, index| parts.is_alive(slot, index));
         });
         self.squares += squares;
         self.met += met;
@@ -84,7 +88,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         let floor = self.candidates.floor();
         let parts = self.asked.parts;
         let measured = self.squares / self.met.max(1) as f32;
-        let deviation = measured.max(PRODUCT_SQUARE).sqrt();
+        let deviation = TAILS * measured.max(PRODUCT_SQUARE).sqrt();
         let left = (parts.listed.codes.len() - self.seen) as f32;
         let share = match self.asked.allowed {
             Some(allowed) => allowed.count().saturating_sub(self.met) as f32 / left.max(1.0),
