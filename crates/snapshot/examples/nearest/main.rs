@@ -1,8 +1,8 @@
 //! Measures the nearest vectors: recall, times and memory, on made-up vectors.
 //!
-//! `cargo run --release -p snapshot --example nearest -- ROWS DIMENSION SEED [SET [FOLDER]]` prints a table, and
-//! last one line of JSON. Besides the clustered set, on which the other numbers are taken, it
-//! measures recall on two hard ones: without any clusters, and with text-like queries.
+//! `cargo run --release -p snapshot --example nearest -- ROWS DIMENSION SEED [SET [FOLDER]]` prints
+//! a table, and last one line of JSON. Besides the clustered set, on which the other numbers are
+//! taken, it measures recall on two hard ones: without any clusters, and with text-like queries.
 
 #![allow(clippy::print_stdout)]
 

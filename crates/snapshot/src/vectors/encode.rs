@@ -2,8 +2,8 @@
 //!
 //! With `r` the residual to the centroid of the vector's list and `g` the grid point of its code,
 //! `g[j]` in {-3, -1, 1, 3}, the product with a query `q` is estimated as `factor * <g, q>` where
-//! `factor = |r|² / <g, r>`. That is the estimator of extended RaBitQ (Gao et al., SIGMOD 2025): for
-//! a random rotation it is unbiased, and its error has the standard deviation
+//! `factor = |r|² / <g, r>`. That is the estimator of extended RaBitQ (Gao et al., SIGMOD 2025):
+//! for a random rotation it is unbiased, and its error has the standard deviation
 //! `|factor * g - r| * |q| / sqrt(dimensions)`.
 
 use crate::vectors::products::ordered;

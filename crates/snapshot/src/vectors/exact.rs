@@ -17,8 +17,8 @@ pub struct Near {
 }
 
 impl Vectors {
-    /// What [`nearest`](Self::nearest) approximates: all allowed vectors are compared exactly. Reads
-    /// all of them.
+    /// What [`nearest`](Self::nearest) approximates: all allowed vectors are compared exactly.
+    /// Reads all of them.
     ///
     /// # Errors
     /// The query has another dimension or is not finite, or a vector cannot be read back.

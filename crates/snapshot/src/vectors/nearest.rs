@@ -20,9 +20,9 @@ const DIRECT_ROWS: usize = 32 * 1024;
 const BOUND_DEVIATIONS: f32 = 5.0;
 
 impl Vectors {
-    /// The `wanted` nearest of the allowed slots, the nearest first, equal ones by slot. Cosines are
-    /// exact; one in some hundred of the nearest may be missed, but there are fewer than `wanted`
-    /// only if fewer are allowed.
+    /// The `wanted` nearest of the allowed slots, the nearest first, equal ones by slot. Cosines
+    /// are exact; one in some hundred of the nearest may be missed, but there are fewer than
+    /// `wanted` only if fewer are allowed.
     ///
     /// # Errors
     /// The query has another dimension or is not finite, or a vector cannot be read back.

@@ -1,8 +1,8 @@
 //! Saving a version and loading it, without the exact vectors.
 //!
-//! A header of eight numbers of 64 bits, then the columns one after the other, all in the byte order
-//! of this processor. What is damaged is an error; a change that leaves everything in range is not
-//! seen here, but by the caller's checksum.
+//! A header of eight numbers of 64 bits, then the columns one after the other, all in the byte
+//! order of this processor. What is damaged is an error; a change that leaves everything in range
+//! is not seen here, but by the caller's checksum.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;

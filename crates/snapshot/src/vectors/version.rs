@@ -69,7 +69,8 @@ impl Vectors {
     /// vectors for one slot the last counts. Costs what the rows cost, whatever is there already.
     ///
     /// # Errors
-    /// A vector has another dimension or a number that is not finite, or the file cannot be written.
+    /// A vector has another dimension or a number that is not finite, or the file cannot be
+    /// written.
     pub fn with<V>(&self, rows: &[(u32, V)]) -> Result<Self, VectorError>
     where
         V: AsRef<[f32]> + Sync,
