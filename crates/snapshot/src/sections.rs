@@ -81,14 +81,14 @@ mod tests {
     #[test]
     fn any_damage_is_found() {
         let mut file = Cursor::new(Vec::new());
-        write_section(&mut file, |out| out.write_all(b"first")).unwrap();
+        write_section(&mut file, |out| out.write_all(b"one")).unwrap();
         write_section(&mut file, |out| {
-            out.write_all(b"sec")?;
-            out.write_all(b"ond")
+            out.write_all(b"the ")?;
+            out.write_all(b"other")
         })
         .unwrap();
         let whole = file.into_inner();
-        assert_eq!(read(&whole).unwrap(), [b"first".to_vec(), b"second".to_vec()]);
+        assert_eq!(read(&whole).unwrap(), [b"one".to_vec(), b"second".to_vec()]);
         for place in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[place] ^= 0x10;
