@@ -9,9 +9,9 @@ use crate::query::weights::Signal;
 const ORDINARY_DEVIATIONS: f32 = 1.0;
 /// Standard deviations that a picture counts whose words hold all terms. Chosen with
 /// `just bench search`.
-const ALL_TERMS_DEVIATIONS: f32 = 6.0;
-/// Share of the terms from which a match by words is relevant.
-const MIN_TERM_SHARE: f32 = 0.55;
+const ALL_TERMS_DEVIATIONS: f32 = 9.0;
+/// Share of the terms from which a match by words is relevant. Chosen with `just bench search`.
+const MIN_TERM_SHARE: f32 = 0.4;
 
 /// A signal that is asked, and how its scores are read.
 #[derive(Debug, Clone, Copy)]

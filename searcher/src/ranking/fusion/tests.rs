@@ -45,7 +45,7 @@ fn all_words_count_more_than_an_ordinary_likeness() {
     let fused = fuser.fuse(&pictures, &ranks);
     assert_eq!(ids(&fused), "cab");
     let explained = fuser.explained(&pictures[2], &ranks);
-    assert_eq!((explained[0].1.contribution, explained[1].1.contribution), (0.0, 6.0));
+    assert_eq!((explained[0].1.contribution, explained[1].1.contribution), (0.0, 9.0));
     assert_eq!((explained[0].1.rank, explained[1].1.rank), (Some(3), Some(1)));
     let sum: f32 = fuser.explained(&pictures[0], &ranks).iter().map(|(_, s)| s.contribution).sum();
     assert_eq!(sum, fused[1].place.score);
@@ -84,7 +84,7 @@ fn the_cut_leaves_what_speaks_and_counts() {
         picture('a', Some(0.9), None, 0.0),
         picture('b', Some(0.85), None, 0.0),
         picture('c', Some(0.4), None, 0.0),
-        picture('d', Some(0.1), None, 0.5),
+        picture('d', Some(0.1), None, 0.3),
     ];
     for fusion in [Fusion::Weighted, Fusion::Rrf] {
         let fuser = fuser(&BOTH, fusion);
