@@ -96,11 +96,12 @@ async fn a_healthy_installation_is_fine_in_every_respect() {
         )
         .await
         .unwrap();
+    assert!(embedder.stop().await.success());
+    // At last, because an ingest that sweeps meanwhile writes it, too.
     state
         .put("sweep", &json!({ "finished_at": "2020-01-01T00:00:00Z" }), Only::Always)
         .await
         .unwrap();
-    assert!(embedder.stop().await.success());
     let (code, checks) = doctor(&world, &[("STAGES__MODELS", "demo-clip,other")]);
     let warned = [
         "store.links",
