@@ -88,7 +88,7 @@ mod tests {
         })
         .unwrap();
         let whole = file.into_inner();
-        assert_eq!(read(&whole).unwrap(), [b"one".to_vec(), b"second".to_vec()]);
+        assert_eq!(read(&whole).unwrap(), [b"one".to_vec(), b"the other".to_vec()]);
         for place in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[place] ^= 0x10;

@@ -57,11 +57,9 @@ impl BlockReader {
         }
         // Of an object whose length is not known, the first blocks tell it.
         let begun = if is_bounded { last } else { first + FIRST_BLOCKS };
-        let mut blocks = match self.blocks(path, first..begun).await {
-            // An empty object has no first byte, which is an error only to this request.
-            Err(_) if !is_bounded => return Ok(None),
-            blocks => blocks?,
-        };
+        // A block that another request fetches may be behind the end of an object whose length is not
+        // known yet, and an empty object has no first byte: neither is an error of this request.
+        let Ok(mut blocks) = self.blocks(path, first..begun).await else { return Ok(None) };
         let Some(head) = blocks.first().map(|block| block.head.clone()) else { return Ok(None) };
         let end = head.size.min(wanted.end);
         let last = end.div_ceil(BLOCK_BYTES);
@@ -70,7 +68,8 @@ impl BlockReader {
         }
         let next = first + blocks.len() as u64;
         if next < last {
-            blocks.extend(self.blocks(path, next..last).await?);
+            let Ok(more) = self.blocks(path, next..last).await else { return Ok(None) };
+            blocks.extend(more);
         }
         let is_whole = blocks.len() as u64 == last - first
             && (first..).zip(&blocks).all(|(number, block)| {
