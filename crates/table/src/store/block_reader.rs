@@ -57,8 +57,9 @@ impl BlockReader {
         }
         // Of an object whose length is not known, the first blocks tell it.
         let begun = if is_bounded { last } else { first + FIRST_BLOCKS };
-        // A block that another request fetches may be behind the end of an object whose length is not
-        // known yet, and an empty object has no first byte: neither is an error of this request.
+        // A block that another request fetches may be behind the end of an object whose length is
+        // not known yet, and an empty object has no first byte: neither is an error of this
+        // request.
         let Ok(mut blocks) = self.blocks(path, first..begun).await else { return Ok(None) };
         let Some(head) = blocks.first().map(|block| block.head.clone()) else { return Ok(None) };
         let end = head.size.min(wanted.end);
