@@ -11,6 +11,7 @@ mod encoding;
 mod hosts;
 mod http;
 mod hybrid;
+mod hybrid_pages;
 mod image_urls;
 mod keys;
 mod library;
